@@ -1,0 +1,136 @@
+//! What can be seen of a room: rows, their kinds, and the one declaration each kind has.
+//!
+//! Path: a kind declares its fields with `row_kind!` and a motion step; `Game::rows` writes the world as rows; `sync`
+//! replicates rows and steps them with the same functions, knowing no kind by name.
+//! Invariants: a row is all integers; equal rows and rules step to equal rows, on every platform; a step reads only its
+//! own row. What depends on others (hits, pushes) is no part of a step: it is surprise, found by comparing.
+//! Never: the wire, the ECS.
+
+use crate::{field::CellId, rules::Rules};
+use std::ops::RangeInclusive;
+
+/// Fields a row can have; unused ones are 0.
+pub const FIELDS_MAX_COUNT: usize = 16;
+
+/// The integer fields of a row, in the order of its kind's declaration.
+pub type Fields = [i32; FIELDS_MAX_COUNT];
+
+/// Anything that can be seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// The cell it is in; follows from kind and fields (see [`Row::new`]).
+    pub cell: CellId,
+    /// Index into [`crate::KINDS`].
+    pub kind: u8,
+    /// Unique within the kind, below 2^`id_bits`.
+    pub id: u32,
+    /// The state.
+    pub fields: Fields,
+}
+
+impl Row {
+    /// A row in the cell that its kind derives from its fields.
+    pub fn new(kind: u8, id: u32, fields: Fields, rules: &Rules) -> Self {
+        let cell = (crate::KINDS[usize::from(kind)].cell)(&fields, rules);
+        Self { cell, kind, id, fields }
+    }
+
+    /// Canonical order: by cell, then kind, then id.
+    pub fn order(&self) -> (CellId, u8, u32) {
+        (self.cell, self.kind, self.id)
+    }
+
+    /// Identity: kind and id.
+    pub fn key(&self) -> (u8, u32) {
+        (self.kind, self.id)
+    }
+
+    /// The row one tick later, and whatever it brings forth, appended to `next`; nothing when it ends by the rules.
+    pub fn step(&self, rules: &Rules, next: &mut Vec<Row>) {
+        (crate::KINDS[usize::from(self.kind)].step)(self, rules, next);
+    }
+
+    /// A 64-bit hash of kind, id and fields: cells sum it up for the checksum.
+    pub fn hash(&self) -> u64 {
+        // FxHash's multiplier (rustc-hash): one multiply a field is enough to find a slip, it need not stop a forger.
+        const MULTIPLIER: u64 = 0xf135_7aea_2e62_a9c5;
+        let seed = (u64::from(self.kind) << 32 | u64::from(self.id)).wrapping_mul(MULTIPLIER);
+        let used = crate::KINDS[usize::from(self.kind)].fields.len();
+        self.fields[..used].iter().fold(seed, |hash, field| {
+            (hash.rotate_left(23) ^ u64::from(*field as u32)).wrapping_mul(MULTIPLIER)
+        })
+    }
+}
+
+/// A field's name and range; `sync` codes it in as many bits as the range needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Field {
+    /// As in the declaration.
+    pub name: &'static str,
+    /// Smallest and largest value.
+    pub range: RangeInclusive<i32>,
+}
+
+impl Field {
+    /// Bits that hold every value of the range.
+    pub fn bits(&self) -> u32 {
+        let span = (i64::from(*self.range.end()) - i64::from(*self.range.start())) as u64;
+        64 - span.leading_zeros()
+    }
+}
+
+/// The declaration of a kind of row.
+#[derive(Debug)]
+pub struct Kind {
+    /// For people.
+    pub name: &'static str,
+    /// Bits of an id.
+    pub id_bits: u32,
+    /// The fields, in order.
+    pub fields: &'static [Field],
+    /// The cell a row with these fields is in; [`CellId::EVERYONE`] for what all may see.
+    pub cell: fn(&Fields, &Rules) -> CellId,
+    /// The motion step: see [`Row::step`].
+    pub step: fn(&Row, &Rules, &mut Vec<Row>),
+}
+
+/// Declares a kind's fields once: a struct of named `i32`s, their ranges, and the way to and from [`Fields`].
+///
+/// ```
+/// game::row_kind! {
+///     /// A balloon.
+///     pub struct Balloon {
+///         /// Height, metres.
+///         height: 0..=1000,
+///     }
+/// }
+/// assert_eq!(Balloon::from_fields(&Balloon { height: 7 }.to_fields()).height, 7);
+/// assert_eq!(Balloon::FIELDS[0].bits(), 10);
+/// ```
+#[macro_export]
+macro_rules! row_kind {
+    ($(#[$about:meta])* pub struct $name:ident { $($(#[$field_about:meta])* $field:ident: $range:expr,)* }) => {
+        $(#[$about])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+        pub struct $name { $($(#[$field_about])* pub $field: i32,)* }
+
+        impl $name {
+            /// The fields with their ranges, in the order of the declaration.
+            pub const FIELDS: &'static [$crate::row::Field] =
+                &[$($crate::row::Field { name: stringify!($field), range: $range }),*];
+
+            /// As the fields of a row.
+            pub fn to_fields(self) -> $crate::row::Fields {
+                let mut fields = [0; $crate::row::FIELDS_MAX_COUNT];
+                fields[..Self::FIELDS.len()].copy_from_slice(&[$(self.$field),*]);
+                fields
+            }
+
+            /// From the fields of a row.
+            pub fn from_fields(fields: &$crate::row::Fields) -> Self {
+                let mut next = fields.iter();
+                Self { $($field: *next.next().expect("a kind has at most FIELDS_MAX_COUNT fields")),* }
+            }
+        }
+    };
+}

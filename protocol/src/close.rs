@@ -1,0 +1,112 @@
+//! Every way a socket can end: a code for programs and a sentence for people.
+//!
+//! Invariant: codes are in 4000..=4999 (RFC 6455 §7.4.2 leaves them to applications) and never change their meaning.
+
+/// Why a socket was closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CloseReason {
+    /// The server is going away: a deploy or a stop.
+    ServerStopping,
+    /// The hello's protocol version is not ours.
+    VersionMismatch,
+    /// No hello in time.
+    HelloTimeout,
+    /// Bytes that are no message, or a message out of order.
+    BadMessage,
+    /// The ticket is missing, expired, of another room or already used.
+    BadTicket,
+    /// More messages than the limit allows.
+    TooFast,
+    /// Nothing acknowledged for too long.
+    Silent,
+    /// A newer socket of the same session took over.
+    Replaced,
+    /// No place left in the room.
+    RoomFull,
+    /// Too many sockets or joins from one address.
+    TooManyFromAddress,
+    /// A bug of ours ended the room.
+    RoomFailed,
+}
+
+impl CloseReason {
+    /// Every reason, in the order of its code.
+    pub const ALL: [Self; 11] = [
+        Self::ServerStopping,
+        Self::VersionMismatch,
+        Self::HelloTimeout,
+        Self::BadMessage,
+        Self::BadTicket,
+        Self::TooFast,
+        Self::Silent,
+        Self::Replaced,
+        Self::RoomFull,
+        Self::TooManyFromAddress,
+        Self::RoomFailed,
+    ];
+
+    /// The WebSocket close code.
+    pub fn code(self) -> u16 {
+        match self {
+            Self::ServerStopping => 4000,
+            Self::VersionMismatch => 4001,
+            Self::HelloTimeout => 4002,
+            Self::BadMessage => 4003,
+            Self::BadTicket => 4004,
+            Self::TooFast => 4005,
+            Self::Silent => 4006,
+            Self::Replaced => 4007,
+            Self::RoomFull => 4008,
+            Self::TooManyFromAddress => 4009,
+            Self::RoomFailed => 4010,
+        }
+    }
+
+    /// The reason of a close code, if it is one of ours.
+    pub fn from_code(code: u16) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.code() == code)
+    }
+
+    /// One plain sentence, short enough for a close frame (123 bytes).
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::ServerStopping => "This field is closing for maintenance.",
+            Self::VersionMismatch => "This page is older than the field. Reload it.",
+            Self::HelloTimeout => "The field heard nothing from you in time.",
+            Self::BadMessage => "The field did not understand a message from this page.",
+            Self::BadTicket => "This ticket is no longer valid. Ask the lobby for a new one.",
+            Self::TooFast => "This page sends more messages than the field allows.",
+            Self::Silent => "The field has not heard from you for a while.",
+            Self::Replaced => "You are flying in another window now.",
+            Self::RoomFull => "This field is full.",
+            Self::TooManyFromAddress => "Too many pilots are flying from your address.",
+            Self::RoomFailed => "Something broke on this field. It is our fault.",
+        }
+    }
+
+    /// Whether a client should come back by itself with its resume token.
+    pub fn is_worth_retrying(self) -> bool {
+        matches!(
+            self,
+            Self::ServerStopping
+                | Self::HelloTimeout
+                | Self::BadMessage
+                | Self::BadTicket
+                | Self::Silent
+                | Self::RoomFailed
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_sentences_fit_a_close_frame() {
+        for reason in CloseReason::ALL {
+            assert_eq!(CloseReason::from_code(reason.code()), Some(reason));
+            assert!(reason.sentence().len() <= 123);
+        }
+    }
+}

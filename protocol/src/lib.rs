@@ -1,0 +1,52 @@
+//! The wire format and its limits; the numbered rules are in `SPEC.md` beside this crate's manifest.
+//!
+//! Path: a socket's bytes go through [`message`] (control messages, input packets) or [`frame`] (what a tick sends);
+//! [`token`] signs what travels through strangers' hands; [`close`] names every way a socket can end.
+//! Invariants: decoding never panics and never allocates more than the limits here, on any bytes.
+//! Never: the ECS, the game's rules, a runtime, a clock (time is an argument).
+
+pub mod bits;
+pub mod close;
+pub mod codec;
+pub mod frame;
+pub mod limits;
+pub mod message;
+pub mod token;
+
+/// Version of everything in this crate and of the row coding in `sync`; a mismatch is refused in the hello.
+pub const PROTOCOL_VERSION: u32 = 1;
+
+/// Simulation ticks a second. Ticks are the only unit of time on the wire.
+pub const TICK_HZ: u32 = 60;
+
+/// A room's clock: ticks since the room began. At 60 Hz it lasts 828 days.
+pub type Tick = u32;
+
+/// Why some bytes were not understood. The peer's fault: it becomes [`close::CloseReason::BadMessage`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DecodeError {
+    /// The bytes ended inside a value.
+    Truncated,
+    /// Bytes were left after the message's end.
+    TrailingBytes,
+    /// A value lies outside its stated range; the name is the field's.
+    OutOfRange(&'static str),
+    /// The first byte is no known kind of message, or the control message is not well-formed.
+    Malformed,
+    /// The message is longer than its limit in [`limits`].
+    TooLong,
+}
+
+impl std::fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Truncated => f.write_str("the message ends inside a value"),
+            Self::TrailingBytes => f.write_str("bytes are left after the message's end"),
+            Self::OutOfRange(field) => write!(f, "{field} is out of its range"),
+            Self::Malformed => f.write_str("the message is of no known form"),
+            Self::TooLong => f.write_str("the message is longer than its limit"),
+        }
+    }
+}
+
+impl std::error::Error for DecodeError {}

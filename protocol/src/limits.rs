@@ -1,0 +1,51 @@
+//! Every limit of the wire, with its unit last and its policy beside it.
+
+/// Longest message a client may send. Policy: close with `BadMessage`.
+pub const CLIENT_MESSAGE_MAX_BYTES: usize = 2048;
+/// Longest control message a server sends (the welcome with its chat history is the largest). Policy: asserted at encode.
+pub const SERVER_MESSAGE_MAX_BYTES: usize = 64 * 1024;
+/// Longest frame a client accepts. Policy: the client refuses and reconnects.
+pub const FRAME_MAX_BYTES: usize = 256 * 1024;
+/// Longest call sign, in bytes of UTF-8. Policy: cut at a character when sanitised.
+pub const NAME_MAX_BYTES: usize = 24;
+/// Longest chat line, in bytes of UTF-8. Policy: refuse the line, tell the sender.
+pub const CHAT_MAX_BYTES: usize = 240;
+/// Chat lines a newcomer sees. Policy: older ones are forgotten.
+pub const CHAT_HISTORY_MAX_LINES: usize = 100;
+/// Profiles asked for, or answered, in one message. Policy: refuse the message.
+pub const ROSTER_MAX_ENTRIES: usize = 64;
+/// Input changes in one packet. Policy: refuse the packet.
+pub const INPUTS_MAX_COUNT: usize = 15;
+/// Events in one frame; the rest wait for the next. Policy: delay.
+pub const FRAME_EVENTS_MAX_COUNT: usize = 32;
+/// Longest encoded event. Policy: asserted at encode.
+pub const EVENT_MAX_BYTES: usize = 512;
+/// Cells a session may hold. Policy: refuse the frame.
+pub const HELD_CELLS_MAX_COUNT: usize = 64;
+/// Ticks one frame may cover before whole cells are sent instead. Policy: whole cells.
+pub const FRAME_SPAN_MAX_TICKS: u32 = 64;
+/// Rows in one cell's part. Policy: refuse the frame.
+pub const CELL_ROWS_MAX_COUNT: usize = 8192;
+/// Longest ticket or token in its text form. Policy: refuse.
+pub const TOKEN_MAX_BYTES: usize = 256;
+/// Length of the rules' encoding in the welcome. Policy: refuse the welcome.
+pub const RULES_MAX_BYTES: usize = 8 * 1024;
+/// Length of an instance or room name in a path. Policy: 404.
+pub const PATH_NAME_MAX_BYTES: usize = 64;
+
+/// Time a socket has for its hello. Policy: close with `HelloTimeout`.
+pub const HELLO_TIMEOUT_MS: u64 = 5_000;
+/// Longest time a client may leave everything unacknowledged. Policy: close with `Silent`.
+pub const SILENCE_MAX_MS: u64 = 10_000;
+/// Clients acknowledge at least this often. Policy: frames pause when the window fills.
+pub const ACK_INTERVAL_MAX_MS: u64 = 100;
+/// Ticks that may be on their way without acknowledgement. Policy: the session's frames pause; their suffix grows.
+pub const WINDOW_MAX_TICKS: u32 = 60;
+/// How far ahead of the room's clock an input may be stamped. Policy: it is applied at the limit.
+pub const INPUT_LEAD_MAX_TICKS: u32 = 60;
+/// How long a plane stays when its socket is lost. Policy: the session ends.
+pub const RESUME_GRACE_MS: u64 = 15_000;
+/// How long a join ticket is valid. Policy: refuse with `BadTicket`.
+pub const TICKET_TTL_S: u64 = 60;
+/// How long a replay state is valid. Policy: 403.
+pub const REPLAY_TTL_S: u64 = 30;

@@ -1,0 +1,239 @@
+//! What travels through strangers' hands, signed: join tickets, resume tokens, replay states.
+//!
+//! Path: a `sign_*` on one side, the matching `verify_*` on the other; both are HMAC-SHA-256 (RFC 2104) under one
+//! shared secret, with the purpose inside the signed text so that one kind can never pass for another.
+//! Invariants: the secret never travels; comparison takes constant time; the text has no `;` (Fly-Replay's separator).
+//! Never: a clock (unix seconds are an argument), a store (who used a ticket is the caller's to remember).
+
+use crate::limits;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+/// Shortest secret accepted. Policy: refuse to start.
+pub const SECRET_MIN_BYTES: usize = 16;
+/// Clocks of two machines may differ by this much. Policy: a token from further in the future is refused.
+const CLOCK_SKEW_MAX_S: u64 = 5;
+/// Bytes of the HMAC that are kept: 128 bits are beyond guessing for things that live a minute.
+const MAC_BYTES: usize = 16;
+
+/// The signing secret that lobby and gameservers share.
+#[derive(Clone)]
+pub struct Key(Hmac<Sha256>);
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Key(…)")
+    }
+}
+
+/// Why a token was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenError {
+    /// Not of the form these functions write, or too long.
+    Malformed,
+    /// The signature is not ours, or it was made for something else.
+    Forged,
+    /// Valid once, too old now (or from too far in the future).
+    Expired,
+}
+
+impl std::fmt::Display for TokenError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Malformed => "the token is malformed",
+            Self::Forged => "the token's signature does not match",
+            Self::Expired => "the token has expired",
+        })
+    }
+}
+
+impl std::error::Error for TokenError {}
+
+/// What a verified join ticket says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Ticket {
+    /// Unique per ticket; the room's machine accepts each once.
+    pub nonce: u64,
+    /// Unix seconds after which it is void.
+    pub expires_s: u64,
+}
+
+/// What a verified resume token says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resume {
+    /// The session.
+    pub session: u32,
+    /// Counts the session's connections; only the newest token is good.
+    pub generation: u32,
+}
+
+impl Key {
+    /// A key from the shared secret; `None` when it is shorter than [`SECRET_MIN_BYTES`].
+    pub fn new(secret: &str) -> Option<Self> {
+        (secret.len() >= SECRET_MIN_BYTES)
+            .then(|| Self(Hmac::new_from_slice(secret.as_bytes()).expect("HMAC takes keys of any length")))
+    }
+
+    /// A ticket for one join of `room` on `instance`, void `TICKET_TTL_S` after `now_s`. Form: `nonce.expires.mac`.
+    pub fn sign_ticket(&self, instance: &str, room: &str, nonce: u64, now_s: u64) -> String {
+        let expires_s = now_s + limits::TICKET_TTL_S;
+        format!(
+            "{nonce:x}.{expires_s}.{}",
+            self.mac(&["ticket", instance, room, &nonce.to_string(), &expires_s.to_string()])
+        )
+    }
+
+    /// Checks a ticket's signature, place and age; whether it was used before is the caller's to know.
+    ///
+    /// # Errors
+    /// [`TokenError`].
+    pub fn verify_ticket(&self, text: &str, instance: &str, room: &str, now_s: u64) -> Result<Ticket, TokenError> {
+        let [nonce, expires, mac] = split(text)?;
+        let nonce = u64::from_str_radix(nonce, 16).map_err(|_| TokenError::Malformed)?;
+        let expires_s: u64 = expires.parse().map_err(|_| TokenError::Malformed)?;
+        self.check(mac, &["ticket", instance, room, &nonce.to_string(), &expires_s.to_string()])?;
+        if now_s > expires_s || expires_s > now_s + limits::TICKET_TTL_S + CLOCK_SKEW_MAX_S {
+            return Err(TokenError::Expired);
+        }
+        Ok(Ticket { nonce, expires_s })
+    }
+
+    /// A resume token. It has no age of its own: the session's grace ends it. Form: `session.generation.mac`.
+    pub fn sign_resume(&self, room: &str, epoch: u32, resume: Resume) -> String {
+        let (session, generation) = (resume.session.to_string(), resume.generation.to_string());
+        format!("{session}.{generation}.{}", self.mac(&["resume", room, &epoch.to_string(), &session, &generation]))
+    }
+
+    /// Checks a resume token; whether its generation is the newest is the caller's to know.
+    ///
+    /// # Errors
+    /// [`TokenError::Malformed`] or [`TokenError::Forged`] (a token of another room or epoch is forged here).
+    pub fn verify_resume(&self, text: &str, room: &str, epoch: u32) -> Result<Resume, TokenError> {
+        let [session, generation, mac] = split(text)?;
+        self.check(mac, &["resume", room, &epoch.to_string(), session, generation])?;
+        let number = |digits: &str| digits.parse().map_err(|_| TokenError::Malformed);
+        Ok(Resume { session: number(session)?, generation: number(generation)? })
+    }
+
+    /// The state of a Fly-Replay for this request path (without query). Form: `time.hop.mac`.
+    pub fn sign_replay(&self, instance: &str, path: &str, now_s: u64, hop: u8) -> String {
+        let (time, hop) = (now_s.to_string(), hop.to_string());
+        format!("{time}.{hop}.{}", self.mac(&["replay", instance, path, &time, &hop]))
+    }
+
+    /// Checks a replay state and returns its hop: 0 from the lobby, 1 when a gameserver sent it on.
+    ///
+    /// # Errors
+    /// [`TokenError`].
+    pub fn verify_replay(&self, text: &str, instance: &str, path: &str, now_s: u64) -> Result<u8, TokenError> {
+        let [time, hop, mac] = split(text)?;
+        self.check(mac, &["replay", instance, path, time, hop])?;
+        let signed_s: u64 = time.parse().map_err(|_| TokenError::Malformed)?;
+        if now_s > signed_s + limits::REPLAY_TTL_S || signed_s > now_s + CLOCK_SKEW_MAX_S {
+            return Err(TokenError::Expired);
+        }
+        hop.parse().map_err(|_| TokenError::Malformed)
+    }
+
+    fn mac(&self, parts: &[&str]) -> String {
+        hex(&self.hmac(parts).finalize().into_bytes()[..MAC_BYTES])
+    }
+
+    fn check(&self, mac: &str, parts: &[&str]) -> Result<(), TokenError> {
+        let bytes = unhex(mac).ok_or(TokenError::Malformed)?;
+        self.hmac(parts).verify_truncated_left(&bytes).map_err(|_| TokenError::Forged)
+    }
+
+    /// Each part goes in behind its length, so that no two lists of parts sign the same text.
+    fn hmac(&self, parts: &[&str]) -> Hmac<Sha256> {
+        let mut hmac = self.0.clone();
+        for part in parts {
+            hmac.update(&(part.len() as u64).to_le_bytes());
+            hmac.update(part.as_bytes());
+        }
+        hmac
+    }
+}
+
+fn split(text: &str) -> Result<[&str; 3], TokenError> {
+    if text.len() > limits::TOKEN_MAX_BYTES {
+        return Err(TokenError::Malformed);
+    }
+    let mut parts = text.split('.');
+    match (parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some(a), Some(b), Some(c), None) => Ok([a, b, c]),
+        _ => Err(TokenError::Malformed),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Option<[u8; MAC_BYTES]> {
+    if text.len() != MAC_BYTES * 2 || !text.is_ascii() {
+        return None;
+    }
+    let mut bytes = [0; MAC_BYTES];
+    for (i, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&text[i * 2..i * 2 + 2], 16).ok()?;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn key() -> Key {
+        Key::new("a secret of enough length").unwrap()
+    }
+
+    #[test]
+    fn short_secrets_are_refused() {
+        assert!(Key::new("short").is_none());
+    }
+
+    #[test]
+    fn a_ticket_is_good_for_its_place_and_time_only() {
+        let ticket = key().sign_ticket("m1", "arena", 99, 1000);
+        assert_eq!(key().verify_ticket(&ticket, "m1", "arena", 1030), Ok(Ticket { nonce: 99, expires_s: 1060 }));
+        assert_eq!(key().verify_ticket(&ticket, "m2", "arena", 1030), Err(TokenError::Forged));
+        assert_eq!(key().verify_ticket(&ticket, "m1", "other", 1030), Err(TokenError::Forged));
+        assert_eq!(key().verify_ticket(&ticket, "m1", "arena", 1061), Err(TokenError::Expired));
+        assert_eq!(key().verify_ticket(&ticket, "m1", "arena", 900), Err(TokenError::Expired));
+        let stranger = Key::new("another secret, also long").unwrap();
+        assert_eq!(stranger.verify_ticket(&ticket, "m1", "arena", 1030), Err(TokenError::Forged));
+    }
+
+    #[test]
+    fn a_replay_state_is_good_for_its_path_only() {
+        let state = key().sign_replay("m1", "/gameserver/m1/arena", 1000, 0);
+        assert!(!state.contains(';'));
+        assert_eq!(key().verify_replay(&state, "m1", "/gameserver/m1/arena", 1001), Ok(0));
+        assert_eq!(key().verify_replay(&state, "m1", "/gameserver/m1/else", 1001), Err(TokenError::Forged));
+        assert_eq!(key().verify_replay(&state, "m1", "/gameserver/m1/arena", 1031), Err(TokenError::Expired));
+        assert_eq!(
+            key().verify_replay(&state.replace(".0.", ".1."), "m1", "/gameserver/m1/arena", 1001),
+            Err(TokenError::Forged)
+        );
+    }
+
+    #[test]
+    fn one_kind_never_passes_for_another() {
+        let resume = key().sign_resume("arena", 1, Resume { session: 5, generation: 2 });
+        assert_eq!(key().verify_resume(&resume, "arena", 1), Ok(Resume { session: 5, generation: 2 }));
+        assert_eq!(key().verify_resume(&resume, "arena", 2), Err(TokenError::Forged));
+        assert!(key().verify_ticket(&resume, "m1", "arena", 0).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_refused_without_a_panic(text in ".{0,300}") {
+            prop_assert!(key().verify_ticket(&text, "m", "r", 0).is_err());
+            prop_assert!(key().verify_resume(&text, "r", 0).is_err());
+            prop_assert!(key().verify_replay(&text, "m", "/p", 0).is_err());
+        }
+    }
+}
