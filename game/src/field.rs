@@ -54,6 +54,22 @@ impl CellId {
         is_neighbour.then_some(if index > 4 { index as u8 - 1 } else { index as u8 })
     }
 
+    /// The neighbour in this direction (0..=7, see [`Self::direction_to`]), if it is inside the field.
+    pub fn neighbour(self, direction: u8, rules: &Rules) -> Option<CellId> {
+        let index = i32::from(direction) + i32::from(direction > 3);
+        let place = self.place(rules)? + IVec2::new(index % 3 - 1, index / 3 - 1);
+        let is_inside = place.min_element() >= 0 && place.max_element() < rules.field_cells;
+        is_inside.then(|| Self::of(place, rules))
+    }
+
+    /// Whether a session with its eye in `self` holds `cell`; agrees with [`Self::interest`].
+    pub fn holds(self, cell: CellId, rules: &Rules) -> bool {
+        match (self.place(rules), cell.place(rules)) {
+            (Some(eye), Some(place)) => (place - eye).abs().max_element() <= VIEW_CELLS / 2,
+            _ => cell == Self::EVERYONE,
+        }
+    }
+
     /// The cells a session with its eye in `self` holds, ascending: everyone's, and all within half a view around.
     pub fn interest(self, rules: &Rules) -> Vec<CellId> {
         let mut cells = vec![Self::EVERYONE];
@@ -136,6 +152,11 @@ pub fn turn_between(from: i32, to: i32) -> i32 {
     (to - from + TURN / 2).rem_euclid(TURN) - TURN / 2
 }
 
+/// The square of a vector's length; of any two positions' difference without overflow.
+pub fn squared(of: IVec2) -> i64 {
+    i64::from(of.x) * i64::from(of.x) + i64::from(of.y) * i64::from(of.y)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,10 +178,16 @@ mod tests {
         let centre = CellId::at(IVec2::splat(3 * CELL_UNITS), &rules);
         let around: Vec<_> = (-1..=1)
             .flat_map(|y| (-1..=1).map(move |x| IVec2::new(x, y)))
-            .map(|step| centre.direction_to(CellId::at(IVec2::splat(3 * CELL_UNITS) + step * CELL_UNITS, &rules), &rules))
+            .map(|step| {
+                centre.direction_to(CellId::at(IVec2::splat(3 * CELL_UNITS) + step * CELL_UNITS, &rules), &rules)
+            })
             .collect();
         let expected = [Some(0), Some(1), Some(2), Some(3), None, Some(4), Some(5), Some(6), Some(7)];
         assert_eq!(around, expected);
+        for direction in 0..8 {
+            let neighbour = centre.neighbour(direction, &rules).expect("the centre has all eight");
+            assert_eq!(centre.direction_to(neighbour, &rules), Some(direction));
+        }
     }
 
     #[test]
@@ -169,5 +196,8 @@ mod tests {
         assert_eq!(CellId::at(IVec2::ZERO, &rules).interest(&rules).len(), 1 + 9);
         assert_eq!(CellId::at(IVec2::splat(4 * CELL_UNITS), &rules).interest(&rules).len(), 1 + 25);
         assert_eq!(CellId(65_535).interest(&rules), vec![CellId::EVERYONE]);
+        for (eye, cell) in (0..101).flat_map(|eye| (0..101).map(move |cell| (CellId(eye), CellId(cell)))) {
+            assert_eq!(eye.holds(cell, &rules), eye.interest(&rules).contains(&cell));
+        }
     }
 }

@@ -56,9 +56,9 @@ impl Row {
         const MULTIPLIER: u64 = 0xf135_7aea_2e62_a9c5;
         let seed = (u64::from(self.kind) << 32 | u64::from(self.id)).wrapping_mul(MULTIPLIER);
         let used = crate::KINDS[usize::from(self.kind)].fields.len();
-        self.fields[..used].iter().fold(seed, |hash, field| {
-            (hash.rotate_left(23) ^ u64::from(*field as u32)).wrapping_mul(MULTIPLIER)
-        })
+        self.fields[..used]
+            .iter()
+            .fold(seed, |hash, field| (hash.rotate_left(23) ^ u64::from(*field as u32)).wrapping_mul(MULTIPLIER))
     }
 }
 

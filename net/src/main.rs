@@ -1,2 +1,28 @@
-//! Filled in by its first commit.
-fn main() {}
+//! The `gameserver` binary: reads the environment, serves until it is told to stop, then says goodbye to everybody.
+//!
+//! Exit code 0 means "stopped as asked"; a configuration it cannot work with is one sentence and exit code 1.
+
+use anyhow::Context;
+use net::{Config, Server};
+use tokio::signal::unix::{SignalKind, signal};
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let log_format = std::env::var("LOG_FORMAT").unwrap_or_default();
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match log_format.as_str() {
+        "json" => log.json().init(),
+        _ => log.init(),
+    }
+
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be watched")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be watched")?;
+    let server = Server::start(Config::from_env()?).await?;
+    tokio::select! {
+        _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
+        _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
+    }
+    server.stop().await;
+    Ok(())
+}

@@ -46,7 +46,7 @@ pub struct Header {
     pub span: u8,
     /// Sum of the held cells' checksums, folded to 16 bits.
     pub checksum: u16,
-    /// Number of the last input packet received on this socket (wraps at 256), 0 before the first.
+    /// Number of the last input packet received on this socket, 0 before the first.
     pub input_ack: u8,
     /// Ticks by which that packet's clock was ahead of the room's when it was read; negative: it came late.
     pub input_lead: i8,

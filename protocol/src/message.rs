@@ -114,10 +114,10 @@ pub struct Welcome {
     pub epoch: u32,
     /// True when session, plane and score are those of before.
     pub resumed: bool,
+    /// Frames continue from this tick, which the page still has; 0: from nothing.
+    pub since: Tick,
     /// The room's clock now.
     pub tick: Tick,
-    /// The cell the session looks at until its own plane is seen.
-    pub eye: u16,
     /// For the next connection; each use rotates it.
     pub resume: String,
     /// The rules in the game's own encoding, at most `RULES_MAX_BYTES`.
@@ -174,7 +174,7 @@ pub enum ClientPacket {
 /// The client's hot packet: sent when the controls change, and at least every `ACK_INTERVAL_MAX_MS`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InputPacket {
-    /// Number of this packet on its socket, counted from 1 and wrapping at 256; frames acknowledge it.
+    /// Number of this packet on its socket, 1 to 255 and again from 1; frames acknowledge it.
     pub number: u8,
     /// The last tick applied.
     pub ack: Tick,

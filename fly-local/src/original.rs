@@ -1,0 +1,78 @@
+//! A client's request, kept so that it can be sent again.
+//!
+//! Path: [`Original::read`] takes the request in; [`Original::request`] makes one copy per hop.
+//! Invariants: a body of up to [`REPLAY_BODY_MAX_BYTES`] is read whole before the first hop and can be replayed; a
+//! longer one streams through once, and then a replay is refused.
+//! Never: changes a header after it was read in.
+
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use http_body_util::{BodyExt, BodyStream, Full, StreamBody};
+use hyper::body::{Body as _, Frame, Incoming};
+use hyper::http::request::Parts;
+use hyper::{HeaderMap, Request, Uri, Version};
+
+use crate::failure::Failure;
+use crate::upstream::Body;
+
+/// Fly's limit for a body that is replayed; longer ones fail with PA01.
+const REPLAY_BODY_MAX_BYTES: usize = 1024 * 1024;
+
+/// A request as the client sent it, with the edge's headers.
+pub(crate) struct Original {
+    parts: Parts,
+    body: Kept,
+}
+
+enum Kept {
+    Whole(Bytes),
+    /// What was read of a longer body, and the rest.
+    Long(Bytes, Incoming),
+    /// A longer body that was sent already.
+    Gone,
+}
+
+impl Original {
+    /// Reads the request and lets `edit` rewrite its headers.
+    pub(crate) async fn read(request: Request<Incoming>, edit: impl FnOnce(&mut HeaderMap)) -> Result<Self, Failure> {
+        let (mut parts, mut incoming) = request.into_parts();
+        edit(&mut parts.headers);
+        let mut read = BytesMut::new();
+        while read.len() <= REPLAY_BODY_MAX_BYTES {
+            match incoming.frame().await {
+                Some(Ok(frame)) => read.extend_from_slice(frame.data_ref().map_or(&[], |data| data)),
+                Some(Err(_)) => return Err(Failure::BodyBroken),
+                None => return Ok(Self { parts, body: Kept::Whole(read.freeze()) }),
+            }
+        }
+        Ok(Self { parts, body: Kept::Long(read.freeze(), incoming) })
+    }
+
+    /// The request for the next hop, with `told` beside its own headers.
+    pub(crate) fn request(&mut self, told: &HeaderMap) -> Result<Request<Body>, Failure> {
+        let mut request = Request::new(self.next_body()?);
+        *request.method_mut() = self.parts.method.clone();
+        *request.uri_mut() = self.parts.uri.path_and_query().cloned().map_or_else(Uri::default, Uri::from);
+        *request.version_mut() = Version::HTTP_11;
+        *request.headers_mut() = self.parts.headers.clone();
+        for (name, value) in told {
+            request.headers_mut().insert(name, value.clone());
+        }
+        Ok(request)
+    }
+
+    fn next_body(&mut self) -> Result<Body, Failure> {
+        match std::mem::replace(&mut self.body, Kept::Gone) {
+            Kept::Whole(bytes) => {
+                self.body = Kept::Whole(bytes.clone());
+                Ok(Full::new(bytes).map_err(|never| match never {}).boxed_unsync())
+            }
+            Kept::Long(read, rest) if !rest.is_end_stream() => {
+                let read = futures_util::stream::iter([Ok(Frame::data(read))]);
+                Ok(StreamBody::new(read.chain(BodyStream::new(rest))).boxed_unsync())
+            }
+            Kept::Long(read, _) => Ok(Full::new(read).map_err(|never| match never {}).boxed_unsync()),
+            Kept::Gone => Err(Failure::BodyTooLong),
+        }
+    }
+}

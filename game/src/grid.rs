@@ -1,0 +1,105 @@
+//! Who is where: a uniform grid of buckets over the planes, built anew each tick after they moved.
+//!
+//! Invariants: planes are in the order of their ids, in the list and within each bucket; what is here is how they were
+//! right after the motion step (pushes and hits of the same tick are in the components).
+
+use crate::{
+    field::{CELL_UNITS, CellId, VIEW_CELLS},
+    plane::Plane,
+    roster::Pilot,
+    rules::Rules,
+    setup::{Phase, Setup},
+};
+use bevy_ecs::prelude::*;
+use glam::IVec2;
+
+/// Side of a bucket: two plane lengths, so that a bullet's path touches few of them.
+const BUCKET_UNITS: i32 = CELL_UNITS / 4;
+
+/// A plane in the air.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Aloft {
+    pub(crate) id: u16,
+    pub(crate) entity: Entity,
+    pub(crate) plane: Plane,
+}
+
+/// The planes, by id and by place.
+#[derive(Debug, Default, Resource)]
+pub(crate) struct Grid {
+    /// By id.
+    pub(crate) planes: Vec<Aloft>,
+    /// By bucket, then id.
+    bucketed: Vec<Aloft>,
+    /// Where each bucket starts in `bucketed`, row by row; one more for the end.
+    starts: Vec<usize>,
+    /// Buckets a side.
+    side: i32,
+}
+
+impl Grid {
+    /// All planes in the buckets that this box touches: more than those inside of it, never fewer.
+    pub(crate) fn near(&self, low: IVec2, high: IVec2) -> impl Iterator<Item = &Aloft> {
+        let (low, high) = (self.bucket(low), self.bucket(high));
+        (low.y..=high.y).flat_map(move |y| {
+            let row = y * self.side;
+            &self.bucketed[self.starts[(row + low.x) as usize]..self.starts[(row + high.x) as usize + 1]]
+        })
+    }
+
+    /// What a pilot at this place may see: the planes in its cell and the two cells around in every direction.
+    pub(crate) fn seen_from(&self, place: IVec2, rules: &Rules) -> impl Iterator<Item = &Aloft> {
+        let cell = CellId::at(place, rules).place(rules).expect("a position is in a cell of the field");
+        let low = (cell - VIEW_CELLS / 2) * CELL_UNITS;
+        let high = (cell + VIEW_CELLS / 2 + 1) * CELL_UNITS - 1;
+        // Buckets divide cells evenly, so that none holds a plane from beyond.
+        self.near(low, high)
+    }
+
+    /// Column and row of the bucket at a place, or of the nearest one.
+    fn bucket(&self, place: IVec2) -> IVec2 {
+        (place / BUCKET_UNITS).clamp(IVec2::ZERO, IVec2::splat(self.side - 1))
+    }
+
+    fn index(&self, plane: &Plane) -> usize {
+        let bucket = self.bucket(plane.position());
+        (bucket.y * self.side + bucket.x) as usize
+    }
+
+    /// A counting sort of `planes` into buckets.
+    fn fill(&mut self, rules: &Rules) {
+        self.side = rules.field_side() / BUCKET_UNITS;
+        self.starts.clear();
+        self.starts.resize((self.side * self.side) as usize + 1, 0);
+        for at in 0..self.planes.len() {
+            let bucket = self.index(&self.planes[at].plane);
+            self.starts[bucket] += 1;
+        }
+        let mut end = 0;
+        for start in &mut self.starts {
+            end += *start;
+            *start = end;
+        }
+        self.bucketed.clear();
+        self.bucketed.extend_from_slice(&self.planes);
+        // From behind, so that each bucket's end becomes its start and the order by id stays.
+        for at in (0..self.planes.len()).rev() {
+            let bucket = self.index(&self.planes[at].plane);
+            self.starts[bucket] -= 1;
+            self.bucketed[self.starts[bucket]] = self.planes[at];
+        }
+    }
+}
+
+/// Builds the grid.
+pub(crate) fn plugin(setup: &mut Setup) {
+    setup.world.init_resource::<Grid>();
+    setup.schedule.add_systems(build.in_set(Phase::Grid));
+}
+
+fn build(rules: Res<Rules>, mut grid: ResMut<Grid>, planes: Query<(Entity, &Pilot, &Plane)>) {
+    grid.planes.clear();
+    grid.planes.extend(planes.iter().map(|(entity, pilot, plane)| Aloft { id: pilot.id.0, entity, plane: *plane }));
+    grid.planes.sort_unstable_by_key(|aloft| aloft.id);
+    grid.fill(&rules);
+}

@@ -1,0 +1,49 @@
+//! The motion step of every row: the part of a tick that both ends of the wire compute alike.
+//!
+//! Path: the dead end, bullets fly, planes fly and fire; a bullet flies from the tick after it was fired.
+//! Invariant: exactly what stepping every row by [`crate::KINDS`] gives (a test compares them over thousands of ticks).
+
+use crate::{
+    bullet::Bullet,
+    plane::Plane,
+    roster::Pilot,
+    rules::Rules,
+    setup::{Phase, Setup},
+};
+use bevy_ecs::prelude::*;
+
+/// The id of a bullet's row.
+#[derive(Debug, Clone, Copy, Component)]
+pub(crate) struct BulletId(pub(crate) u32);
+
+/// Motion of planes and bullets.
+pub(crate) fn plugin(setup: &mut Setup) {
+    setup.world.register_component::<Plane>();
+    setup.world.register_component::<Bullet>();
+    setup.world.register_component::<BulletId>();
+    setup.schedule.add_systems((end_the_dead, fly_bullets, fly_planes).chain().in_set(Phase::Motion));
+}
+
+fn end_the_dead(planes: Query<(Entity, &Plane)>, mut commands: Commands) {
+    for (entity, plane) in &planes {
+        if plane.health == 0 {
+            commands.entity(entity).remove::<Plane>();
+        }
+    }
+}
+
+fn fly_bullets(rules: Res<Rules>, mut bullets: Query<(Entity, &mut Bullet)>, mut commands: Commands) {
+    for (entity, mut bullet) in &mut bullets {
+        if !bullet.step(&rules) {
+            commands.entity(entity).despawn();
+        }
+    }
+}
+
+fn fly_planes(rules: Res<Rules>, mut planes: Query<(&Pilot, &mut Plane)>, mut commands: Commands) {
+    for (pilot, mut plane) in &mut planes {
+        if let Some((id, bullet)) = plane.step(pilot.id.0.into(), &rules) {
+            commands.spawn((BulletId(id), bullet));
+        }
+    }
+}

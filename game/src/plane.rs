@@ -1,0 +1,364 @@
+//! A plane: its row and how it flies.
+//!
+//! Path: `motion` and every replica call [`Plane::step`] once a tick; everything else that happens to a plane (hits,
+//! pushes, new controls) is written into its row between two steps.
+//! Invariants: a plane always flies forward, never faster than `Rules::boost_speed` allows, never off the field; the
+//! step reads this row and the rules, nothing else. A plane without health ends by its next step.
+
+use crate::{
+    BULLET, PLANE,
+    bullet::{self, Bullet},
+    field::{CellId, PLANE_LENGTH_UNITS, POSITION_MAX, TURN, heading_of, toward, turn_between},
+    row::{Fields, Kind, Row},
+    row_kind,
+    rules::Rules,
+};
+use bevy_ecs::prelude::Component;
+use glam::IVec2;
+
+/// Stick hard over.
+pub const STEER_MAX: i32 = 7;
+/// Throttle forward.
+pub const THROTTLE_MAX: i32 = 2;
+/// Health of a new plane.
+pub const HEALTH_FULL: i32 = 100;
+/// A full store of boost.
+pub const ENERGY_FULL: i32 = 10_000;
+/// Fastest plane of any rules, 1/16 unit per tick: just under 60 plane lengths a second.
+pub const SPEED_MAX: i32 = 32_767;
+/// Longest protection of any rules.
+pub const SHIELD_MAX_TICKS: i32 = 1023;
+
+row_kind! {
+    /// A plane in the air.
+    #[derive(Component)]
+    pub struct Plane {
+        /// Middle, units from the field's left edge.
+        x: 0..=POSITION_MAX,
+        /// Middle, units from the field's upper edge.
+        y: 0..=POSITION_MAX,
+        /// Where the nose points.
+        heading: 0..=TURN - 1,
+        /// 1/16 unit per tick.
+        speed: 0..=SPEED_MAX,
+        /// Stick, negative = left.
+        steer: -STEER_MAX..=STEER_MAX,
+        /// 0 slow, 1 cruise, 2 full.
+        throttle: 0..=THROTTLE_MAX,
+        /// 1: boost is pressed.
+        boost: 0..=1,
+        /// 1: the trigger is pressed.
+        fire: 0..=1,
+        /// 0: shot down, ends by its next step.
+        health: 0..=HEALTH_FULL,
+        /// What boosting has left.
+        energy: 0..=ENERGY_FULL,
+        /// Ticks until the gun is ready.
+        cooldown: 0..=255,
+        /// Ticks of protection left.
+        shield: 0..=SHIELD_MAX_TICKS,
+        /// Shots fired; wraps. Part of the next bullet's id.
+        shots: 0..=255,
+    }
+}
+
+/// The declaration of planes; the id is the pilot's.
+pub const KIND: Kind = Kind { name: "plane", id_bits: 16, fields: Plane::FIELDS, cell, step: step_row };
+
+fn cell(fields: &Fields, rules: &Rules) -> CellId {
+    CellId::at(IVec2::new(fields[0], fields[1]), rules)
+}
+
+fn step_row(row: &Row, rules: &Rules, next: &mut Vec<Row>) {
+    let mut plane = Plane::from_fields(&row.fields);
+    if plane.health == 0 {
+        return;
+    }
+    let bullet = plane.step(row.id, rules);
+    next.push(Row::new(PLANE, row.id, plane.to_fields(), rules));
+    if let Some((id, bullet)) = bullet {
+        next.push(Row::new(BULLET, id, bullet.to_fields(), rules));
+    }
+}
+
+impl Plane {
+    /// A new plane at cruise, protected; `shots` goes on counting from the pilot's last plane, so that a bullet's id
+    /// stays unique.
+    pub(crate) fn new(at: IVec2, heading: i32, shots: i32, rules: &Rules) -> Self {
+        Self {
+            x: at.x,
+            y: at.y,
+            heading,
+            speed: rules.throttle_speeds[1],
+            throttle: 1,
+            health: HEALTH_FULL,
+            energy: ENERGY_FULL,
+            shield: rules.spawn_shield,
+            shots,
+            ..Self::default()
+        }
+    }
+
+    /// The middle, units.
+    pub fn position(&self) -> IVec2 {
+        IVec2::new(self.x, self.y)
+    }
+
+    /// Units per tick; after a step, what that step moved it by (but for the field's edge).
+    pub fn velocity(&self) -> IVec2 {
+        (toward(self.heading, self.speed) + 8) >> 4
+    }
+
+    /// Turn per tick with the stick hard over: the faster, the less.
+    pub fn turn_rate(&self, rules: &Rules) -> i32 {
+        let range = rules.boost_speed - rules.throttle_speeds[0];
+        let below = (rules.boost_speed - self.speed).clamp(0, range);
+        rules.turn_fast + (rules.turn_slow - rules.turn_fast) * below / range
+    }
+
+    /// Whether boost is pressed and has energy left.
+    pub fn is_boosting(&self, rules: &Rules) -> bool {
+        self.boost == 1 && self.energy >= rules.boost_drain
+    }
+
+    /// Cannot be hurt, cannot shoot.
+    pub fn is_shielded(&self) -> bool {
+        self.shield > 0
+    }
+
+    /// One tick of flight; `id` is the row's. Returns the bullet that was fired, with its row's id.
+    pub fn step(&mut self, id: u32, rules: &Rules) -> Option<(u32, Bullet)> {
+        self.cooldown = (self.cooldown - 1).max(0);
+        self.shield = (self.shield - 1).max(0);
+        let steer = match self.autopilot(rules) {
+            Some(steer) => {
+                // It may turn as sharply as a slow plane, whatever the speed: the strip at the edge is narrow.
+                self.turn(rules.turn_slow * steer / STEER_MAX);
+                steer
+            }
+            None => {
+                self.turn(self.turn_rate(rules) * self.steer / STEER_MAX);
+                self.steer
+            }
+        };
+        self.accelerate(steer, rules);
+        self.move_to(self.position() + self.velocity(), rules);
+        self.shoot(id, rules)
+    }
+
+    /// Moves the plane there, or as far as the field goes.
+    pub(crate) fn move_to(&mut self, place: IVec2, rules: &Rules) {
+        let inside = place.clamp(IVec2::ZERO, IVec2::splat(rules.field_side() - 1));
+        (self.x, self.y) = (inside.x, inside.y);
+    }
+
+    /// Turns the nose by this much, positive = right.
+    pub(crate) fn turn(&mut self, by: i32) {
+        self.heading = (self.heading + by).rem_euclid(TURN);
+    }
+
+    /// In the strip along the field's edge: the steer that brings the plane back; `None` if the pilot flies.
+    fn autopilot(&self, rules: &Rules) -> Option<i32> {
+        let place = self.position();
+        let inside = place.clamp(IVec2::splat(rules.border), IVec2::splat(rules.field_side() - 1 - rules.border));
+        if inside == place {
+            return None;
+        }
+        let turn = turn_between(self.heading, heading_of(inside - place));
+        // Within an eighth of a turn of straight back in, the pilot may have the stick again.
+        (turn.abs() > TURN / 8).then_some(turn.signum() * STEER_MAX)
+    }
+
+    /// Speed goes to its target as fast as thrust and drag allow; energy drains and refills.
+    fn accelerate(&mut self, steer: i32, rules: &Rules) {
+        let is_boosting = self.is_boosting(rules);
+        self.energy = if self.boost == 1 {
+            // While the button is down nothing refills, or an empty store would boost every few ticks.
+            (self.energy - rules.boost_drain).max(0)
+        } else {
+            (self.energy + rules.boost_refill).min(ENERGY_FULL)
+        };
+        let (wanted, thrust) = if is_boosting {
+            (rules.boost_speed, rules.boost_thrust)
+        } else {
+            (rules.throttle_speeds[self.throttle as usize], rules.thrust)
+        };
+        let cost = rules.turn_cost * steer * steer / (STEER_MAX * STEER_MAX); // per mille
+        let target = wanted - wanted * cost / 1000;
+        self.speed += (target - self.speed).clamp(-rules.drag, thrust);
+    }
+
+    /// Fires from the nose if the trigger is pressed, the gun ready and the plane unprotected.
+    fn shoot(&mut self, id: u32, rules: &Rules) -> Option<(u32, Bullet)> {
+        if self.fire == 0 || self.cooldown > 0 || self.is_shielded() {
+            return None;
+        }
+        let nose = self.position() + toward(self.heading, PLANE_LENGTH_UNITS / 2);
+        let bullet = Bullet::new(nose, self.heading, self.speed, rules);
+        let bullet_id = bullet::id(id, self.shots);
+        self.cooldown = rules.gun_pause;
+        self.shots = (self.shots + 1) % 256;
+        Some((bullet_id, bullet))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trial::{MIDDLE, plane_at};
+    use proptest::prelude::*;
+
+    fn fly(plane: &mut Plane, ticks: u32, rules: &Rules) -> usize {
+        (0..ticks).filter_map(|_| plane.step(1, rules)).count()
+    }
+
+    #[test]
+    fn planes_always_fly_forward() {
+        let rules = Rules::default();
+        for throttle in 0..=THROTTLE_MAX {
+            for steer in -STEER_MAX..=STEER_MAX {
+                let mut plane = Plane { throttle, steer, ..plane_at(0, 0, 0) };
+                for _ in 0..300 {
+                    let before = plane.position();
+                    plane.step(1, &rules);
+                    assert_eq!(plane.position() - before, plane.velocity());
+                    assert!(plane.speed * 2 > rules.throttle_speeds[0], "never stalls");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn throttle_sets_the_speed() {
+        let rules = Rules::default();
+        for throttle in 0..=THROTTLE_MAX {
+            let mut plane = Plane { throttle, ..plane_at(0, 0, 0) };
+            fly(&mut plane, 120, &rules);
+            assert_eq!(plane.speed, rules.throttle_speeds[throttle as usize]);
+        }
+    }
+
+    #[test]
+    fn turning_hard_costs_speed_and_turning_gently_hardly_any() {
+        let rules = Rules::default();
+        let speed_with = |steer| {
+            let mut plane = Plane { steer, ..plane_at(0, 0, 0) };
+            fly(&mut plane, 120, &rules);
+            plane.speed
+        };
+        let (straight, gentle, hard) = (speed_with(0), speed_with(2), speed_with(STEER_MAX));
+        assert!(hard < straight * 8 / 10 && gentle > straight * 97 / 100, "{straight} {gentle} {hard}");
+    }
+
+    #[test]
+    fn the_slower_the_tighter_it_turns() {
+        let rules = Rules::default();
+        let rates = [4, 7, 13].map(|lengths| Plane { speed: lengths * 546, ..plane_at(0, 0, 0) }.turn_rate(&rules));
+        assert!(rates.is_sorted_by(|slow, fast| slow > fast));
+        let degrees_per_s = rates[1] * 360 * 60 / TURN;
+        assert!((145..155).contains(&degrees_per_s), "{degrees_per_s} degrees a second at cruise");
+    }
+
+    #[test]
+    fn boost_drains_gives_speed_and_refills_when_let_go() {
+        let rules = Rules::default();
+        let mut plane = Plane { boost: 1, ..plane_at(-30, 0, 0) };
+        fly(&mut plane, 60, &rules);
+        assert_eq!(plane.speed, rules.boost_speed);
+        fly(&mut plane, 90, &rules);
+        assert!(!plane.is_boosting(&rules), "the store lasts less than 2.5 s");
+        assert!(plane.speed < rules.boost_speed);
+        plane.boost = 0;
+        fly(&mut plane, 310, &rules);
+        assert_eq!(plane.energy, ENERGY_FULL);
+    }
+
+    #[test]
+    fn the_autopilot_brings_everybody_back() {
+        let rules = Rules::default();
+        for heading in (0..TURN).step_by(1024) {
+            for boost in 0..=1 {
+                let mut plane = Plane { boost, throttle: 2, ..plane_at(33, -33, heading) };
+                let mut outside = 0;
+                for _ in 0..600 {
+                    plane.step(1, &rules);
+                    outside = if plane.autopilot(&rules).is_some() { outside + 1 } else { 0 };
+                    assert!(outside < 150, "turned back within 2.5 s");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn guns_fire_at_their_rate_but_not_under_protection() {
+        let rules = Rules::default();
+        let mut plane = Plane { fire: 1, steer: 3, ..plane_at(0, 0, 0) };
+        assert_eq!(fly(&mut plane, 90, &rules), 10);
+        assert_eq!(plane.shots, 10);
+        plane.shield = 90;
+        assert_eq!(fly(&mut plane, 89, &rules), 0);
+        assert_eq!(fly(&mut plane, 1, &rules), 1, "protection is over");
+    }
+
+    #[test]
+    fn a_plane_without_health_ends_by_its_next_step() {
+        let rules = Rules::default();
+        let row = |health| Row::new(PLANE, 1, Plane { health, fire: 1, ..plane_at(0, 0, 0) }.to_fields(), &rules);
+        let mut next = Vec::new();
+        row(0).step(&rules, &mut next);
+        assert!(next.is_empty());
+        row(1).step(&rules, &mut next);
+        assert_eq!(next.iter().map(|row| row.kind).collect::<Vec<_>>(), [PLANE, BULLET]);
+    }
+
+    /// Any values that the declaration allows, in the order of the fields.
+    fn any_plane() -> impl Strategy<Value = Plane> {
+        let ranges: Vec<_> = Plane::FIELDS.iter().map(|field| field.range.clone()).collect();
+        ranges.prop_map(|values| {
+            let mut fields = [0; crate::row::FIELDS_MAX_COUNT];
+            fields[..values.len()].copy_from_slice(&values);
+            Plane::from_fields(&fields)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_step_stays_within_the_declared_ranges(mut plane in any_plane(), is_extreme in any::<bool>()) {
+            let rules = if is_extreme { extreme_rules() } else { Rules::default() };
+            if let Some((_, bullet)) = plane.step(1, &rules) {
+                for (field, value) in Bullet::FIELDS.iter().zip(bullet.to_fields()) {
+                    prop_assert!(field.range.contains(&value), "{}: {value}", field.name);
+                }
+            }
+            for (field, value) in Plane::FIELDS.iter().zip(plane.to_fields()) {
+                prop_assert!(field.range.contains(&value), "{}: {value}", field.name);
+            }
+            prop_assert!(plane.position().max_element() < rules.field_side());
+        }
+    }
+
+    /// The fastest that a tuning file may ask for, on the smallest field.
+    fn extreme_rules() -> Rules {
+        let mut text = include_str!("../../assets/tuning.ron").to_owned();
+        let changes = [
+            ("cells: 10", "cells: 3"),
+            ("border: 5.0", "border: 8"),
+            ("boost: 13.0", "boost: 59"),
+            ("speed: 26.0", "speed: 150"),
+        ];
+        for (from, to) in changes {
+            text = text.replace(from, to);
+        }
+        Rules::parse(&text).unwrap()
+    }
+
+    #[test]
+    fn nothing_leaves_the_field_even_when_it_flies_into_a_corner_at_full_boost() {
+        let rules = extreme_rules();
+        let mut plane = Plane { boost: 1, x: MIDDLE.min(rules.field_side() - 1), y: 0, ..plane_at(0, 0, TURN * 7 / 8) };
+        for _ in 0..1000 {
+            plane.step(1, &rules);
+            assert!(plane.position().min_element() >= 0 && plane.position().max_element() < rules.field_side());
+        }
+    }
+}

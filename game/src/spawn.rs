@@ -1,0 +1,212 @@
+//! Coming and going: newcomers, the shot down, and those who leave.
+//!
+//! Path: a newcomer flies at the next tick; somebody shot down asks to fly again (computer pilots by themselves), is
+//! told the place, and flies [`NOTICE_TICKS`] later.
+//! Invariants: the place is drawn by counter-based randomness from where the others are; a new plane is protected.
+
+use crate::{
+    Clock,
+    field::{heading_of, squared},
+    grid::Grid,
+    plane::Plane,
+    random::{Purpose, rand},
+    roster::Pilot,
+    rules::Rules,
+    setup::{Phase, Setup},
+};
+use bevy_ecs::prelude::*;
+use glam::IVec2;
+
+/// How long ahead a respawn's place is announced, so that every client shows it in time.
+pub const NOTICE_TICKS: u32 = 30;
+/// Places tried for one that is clear of others. Policy: then the clearest of them.
+const PLACES_TRIED_COUNT: u32 = 12;
+
+/// Whether a pilot flies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Status {
+    /// Joined since the last tick.
+    New,
+    Flying,
+    /// Shot down.
+    Down {
+        since: u32,
+        /// Has asked to fly again.
+        is_ready: bool,
+    },
+    /// Announced to fly again.
+    Returning(Place),
+}
+
+/// Where and when a plane will appear.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// The tick whose rows have the plane.
+    pub(crate) tick: u32,
+    pub(crate) at: IVec2,
+    pub(crate) heading: i32,
+}
+
+/// Spawns, respawns and leaving.
+pub(crate) fn plugin(setup: &mut Setup) {
+    setup.schedule.add_systems((leave, choose_places, appear).chain().in_set(Phase::Spawns));
+}
+
+fn leave(pilots: Query<(Entity, &Pilot)>, mut commands: Commands) {
+    for (entity, pilot) in &pilots {
+        if pilot.is_leaving {
+            commands.entity(entity).despawn();
+        }
+    }
+}
+
+fn choose_places(rules: Res<Rules>, clock: Res<Clock>, grid: Res<Grid>, mut pilots: Query<&mut Pilot>) {
+    for mut pilot in &mut pilots {
+        let notice = match pilot.status {
+            Status::New => 0,
+            Status::Down { is_ready: true, .. } => NOTICE_TICKS,
+            Status::Down { since, .. } if pilot.is_bot && clock.tick >= since + rules.bots_wait as u32 => NOTICE_TICKS,
+            _ => continue,
+        };
+        let (at, heading) = place(pilot.id.0, &clock, &grid, &rules);
+        pilot.status = Status::Returning(Place { tick: clock.tick + notice, at, heading });
+    }
+}
+
+fn appear(rules: Res<Rules>, clock: Res<Clock>, mut pilots: Query<(Entity, &mut Pilot)>, mut commands: Commands) {
+    for (entity, mut pilot) in &mut pilots {
+        if let Status::Returning(place) = pilot.status
+            && place.tick == clock.tick
+        {
+            pilot.status = Status::Flying;
+            commands.entity(entity).insert(Plane::new(place.at, place.heading, pilot.shots, &rules));
+        }
+    }
+}
+
+/// A place clear of others, and the heading from there to the middle of the field.
+fn place(id: u16, clock: &Clock, grid: &Grid, rules: &Rules) -> (IVec2, i32) {
+    let mut best = (-1, IVec2::ZERO);
+    for attempt in 0..PLACES_TRIED_COUNT {
+        let bits = rand(clock.seed, clock.tick, id.into(), Purpose::SpawnPlace as u32 + attempt);
+        // Keep out of the autopilot's strip, with room to turn.
+        let margin = rules.border + crate::field::CELL_UNITS / 4;
+        let room = (rules.field_side() - 2 * margin) as u64;
+        let along = |bits: u64| margin + ((bits * room) >> 32) as i32;
+        let candidate = IVec2::new(along(bits & 0xffff_ffff), along(bits >> 32));
+        let clearance = clearance(candidate, grid, rules);
+        if clearance > best.0 {
+            best = (clearance, candidate);
+        }
+        if clearance == i64::from(rules.spawn_clearance) {
+            break;
+        }
+    }
+    (best.1, heading_of(IVec2::splat(rules.field_side() / 2) - best.1))
+}
+
+/// Distance to the nearest plane, no more than `rules.spawn_clearance`.
+fn clearance(place: IVec2, grid: &Grid, rules: &Rules) -> i64 {
+    let reach = rules.spawn_clearance;
+    let distances = grid.near(place - reach, place + reach).map(|near| squared(near.plane.position() - place).isqrt());
+    distances.min().unwrap_or(i64::MAX).min(reach.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Game, PilotId, Standing,
+        trial::{plane_at, room_with},
+    };
+
+    fn shoot_down(game: &mut Game, pilot: PilotId) {
+        game.plane_mut(pilot).health = 1;
+        game.plane_mut(pilot).shots = 77;
+        let at = game.plane(pilot).unwrap();
+        let rammer = game.join(false).unwrap();
+        game.step();
+        game.plane_mut(pilot).shield = 0;
+        *game.plane_mut(rammer) = Plane { shield: 0, ..at };
+        game.steps(2);
+        assert_eq!(game.plane(pilot), None);
+        game.leave(rammer);
+    }
+
+    #[test]
+    fn a_newcomer_flies_at_the_next_tick_protected() {
+        let mut game = Game::new(1, Rules::default());
+        let pilot = game.join(false).unwrap();
+        assert_eq!(game.plane(pilot), None);
+        game.step();
+        assert_eq!(game.plane(pilot).unwrap().shield, game.rules().spawn_shield);
+    }
+
+    #[test]
+    fn who_was_shot_down_flies_again_when_and_where_it_was_announced() {
+        let (mut game, pilots) = room_with(&[plane_at(0, 0, 0), plane_at(5, 5, 0)]);
+        let before = game.plane(pilots[0]).unwrap().position();
+        shoot_down(&mut game, pilots[0]);
+        game.steps(200);
+        assert_eq!(game.standing(pilots[0]).unwrap().respawn, None, "people are asked");
+        game.fly_again(pilots[0]);
+        game.step();
+        let Standing { respawn: Some(announced), .. } = game.standing(pilots[0]).unwrap() else { panic!("no place") };
+        assert_eq!(announced.in_ticks, NOTICE_TICKS);
+        game.steps(NOTICE_TICKS - 1);
+        assert_eq!(game.plane(pilots[0]), None);
+        assert_eq!(game.standing(pilots[0]).unwrap().respawn.unwrap().in_ticks, 1);
+        game.step();
+        let plane = game.plane(pilots[0]).unwrap();
+        assert_eq!((plane.x, plane.y, plane.heading), (announced.x, announced.y, announced.heading));
+        assert_eq!(plane.shots, 77, "bullets' ids go on");
+        assert!(squared(plane.position() - before) > squared(IVec2::new(game.rules().spawn_clearance, 0)) / 2);
+        assert_eq!(game.standing(pilots[0]).unwrap().respawn, None);
+    }
+
+    #[test]
+    fn asking_to_fly_while_flying_changes_nothing() {
+        let (mut game, pilots) = room_with(&[plane_at(0, 0, 0)]);
+        game.fly_again(pilots[0]);
+        game.steps(60);
+        let travelled = game.plane(pilots[0]).unwrap().x - plane_at(0, 0, 0).x;
+        assert!(travelled > 6 * 2048, "it flew on: {travelled}");
+    }
+
+    #[test]
+    fn computer_pilots_come_back_by_themselves() {
+        let mut game = Game::new(1, Rules::default());
+        let bot = game.join(true).unwrap();
+        game.step();
+        shoot_down(&mut game, bot);
+        game.steps(game.rules().bots_wait as u32 + NOTICE_TICKS + 1);
+        assert!(game.plane(bot).is_some());
+    }
+
+    #[test]
+    fn who_leaves_is_gone_and_the_id_is_not_given_again() {
+        let (mut game, pilots) = room_with(&[plane_at(0, 0, 0)]);
+        game.leave(pilots[0]);
+        game.leave(pilots[0]);
+        let next = game.join(false).unwrap();
+        assert_ne!(next, pilots[0]);
+        game.step();
+        let planes: Vec<u32> =
+            game.all_rows().iter().filter(|row| row.kind == crate::PLANE).map(|row| row.id).collect();
+        assert_eq!(planes, [u32::from(next.0)]);
+        assert_eq!(game.standing(pilots[0]), None);
+    }
+
+    #[test]
+    fn places_are_clear_of_others() {
+        let mut game = Game::new(1, Rules::default());
+        for _ in 0..10 {
+            game.join(false).unwrap();
+            game.step();
+        }
+        let planes: Vec<_> = (1..=10).map(|id| game.plane(PilotId(id)).unwrap().position()).collect();
+        for (index, place) in planes.iter().enumerate() {
+            assert!(planes[..index].iter().all(|other| squared(*other - *place).isqrt() > 10 * 2048));
+        }
+    }
+}

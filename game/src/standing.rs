@@ -1,0 +1,136 @@
+//! The top list, and what a pilot may know of its own place in it.
+//!
+//! Path: whoever changes a score or joins marks the board stale; the board is ranked anew at the end of that tick.
+//! Invariants: more points first, then the lower id; the rows change only when the top changes.
+
+use crate::{
+    field::CellId,
+    roster::{Pilot, PilotId, SCORE_MAX},
+    row::{Fields, Kind, Row},
+    row_kind,
+    rules::Rules,
+    setup::{Phase, Setup},
+};
+use bevy_ecs::prelude::*;
+use std::cmp::Reverse;
+
+/// Lines of the top list.
+pub const TOP_COUNT: usize = 10;
+
+row_kind! {
+    /// A line of the top list; the row's id is the place, 0 = first.
+    pub struct Line {
+        /// The pilot's id.
+        pilot: 0..=65_535,
+        /// Its points.
+        score: 0..=SCORE_MAX,
+    }
+}
+
+/// The declaration of the top list's lines: everybody sees them.
+pub const KIND: Kind = Kind { name: "standing", id_bits: 4, fields: Line::FIELDS, cell: everyone, step: stay };
+
+fn everyone(_: &Fields, _: &Rules) -> CellId {
+    CellId::EVERYONE
+}
+
+fn stay(row: &Row, _: &Rules, next: &mut Vec<Row>) {
+    next.push(*row);
+}
+
+/// How a pilot stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Points.
+    pub score: i32,
+    /// 1 is best.
+    pub rank: u32,
+    /// Among how many.
+    pub ranked: u32,
+    /// Set from the announcement until the plane flies again.
+    pub respawn: Option<Respawn>,
+}
+
+/// Where a pilot will fly again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Respawn {
+    /// Ticks until the rows have the plane: at least 1.
+    pub in_ticks: u32,
+    /// Units.
+    pub x: i32,
+    /// Units.
+    pub y: i32,
+    /// 0..65536.
+    pub heading: i32,
+}
+
+/// The ranking.
+#[derive(Debug, Default, Resource)]
+pub(crate) struct Board {
+    /// The top list, best first.
+    pub(crate) top: Vec<Line>,
+    /// A score changed, or somebody came or left.
+    pub(crate) is_stale: bool,
+    /// How many pilots are ranked.
+    pub(crate) ranked: u32,
+}
+
+/// Ranks the pilots.
+pub(crate) fn plugin(setup: &mut Setup) {
+    setup.world.init_resource::<Board>();
+    setup.schedule.add_systems(rank.run_if(|board: Res<Board>| board.is_stale).in_set(Phase::Boards));
+}
+
+fn rank(mut board: ResMut<Board>, mut pilots: Query<(Entity, &mut Pilot)>) {
+    let mut order: Vec<(Reverse<i32>, PilotId, Entity)> =
+        pilots.iter().map(|(entity, pilot)| (Reverse(pilot.score), pilot.id, entity)).collect();
+    order.sort_unstable();
+    for (rank, (_, _, entity)) in (1..).zip(&order) {
+        pilots.get_mut(*entity).expect("it was listed above").1.rank = rank;
+    }
+    let lines = order.iter().take(TOP_COUNT);
+    board.top = lines.map(|(score, id, _)| Line { pilot: id.0.into(), score: score.0 }).collect();
+    board.ranked = order.len() as u32;
+    board.is_stale = false;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Game, STANDING,
+        plane::Plane,
+        roster,
+        trial::{plane_at, room_with},
+    };
+
+    fn top(game: &Game) -> Vec<Line> {
+        let rows = game.all_rows();
+        rows.iter().filter(|row| row.kind == STANDING).map(|row| Line::from_fields(&row.fields)).collect()
+    }
+
+    #[test]
+    fn more_points_first_then_the_lower_id() {
+        let (mut game, pilots) = room_with(&[plane_at(0, 0, 0); 12].map(|plane| Plane { shield: 100, ..plane }));
+        for (pilot, points) in [(3, 5), (7, 9), (1, 5)] {
+            roster::find_mut(&mut game.world, pilots[pilot]).unwrap().win(points);
+        }
+        game.world.resource_mut::<Board>().is_stale = true;
+        game.step();
+        let lines = top(&game);
+        assert_eq!(lines.len(), TOP_COUNT);
+        let first: Vec<_> = lines.iter().take(4).map(|line| (line.pilot, line.score)).collect();
+        let id = |index: usize| i32::from(pilots[index].0);
+        assert_eq!(first, [(id(7), 9), (id(1), 5), (id(3), 5), (id(0), 0)]);
+        let standing = game.standing(pilots[3]).unwrap();
+        assert_eq!((standing.rank, standing.ranked, standing.score), (3, 12, 5));
+    }
+
+    #[test]
+    fn who_leaves_leaves_the_list() {
+        let (mut game, pilots) = room_with(&[plane_at(0, 0, 0), plane_at(9, 0, 0)]);
+        game.leave(pilots[0]);
+        game.step();
+        assert_eq!(top(&game), [Line { pilot: pilots[1].0.into(), score: 0 }]);
+    }
+}

@@ -1,0 +1,84 @@
+//! The lobby's page and its files, embedded.
+//!
+//! Path: a path → the file, or its brotli twin (`.br`) where the browser takes it.
+//! Invariants: files below `assets/` have a hash in their name and are cached for ever; the page never is. A debug
+//! build reads the files from the folder instead.
+
+use crate::pages;
+use axum::body::Body;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use rust_embed::{EmbeddedFile, RustEmbed};
+use std::borrow::Cow;
+
+const PAGE: &str = "index.html";
+const CACHE_FOR_EVER: &str = "public, max-age=31536000, immutable";
+const CACHE_NEVER: &str = "no-cache";
+
+#[derive(RustEmbed)]
+#[folder = "../web-client/dist/lobby"]
+#[allow_missing = true]
+struct Built;
+
+/// The lobby's page.
+pub fn page(headers: &HeaderMap) -> Response {
+    serve(PAGE, CACHE_NEVER, headers).unwrap_or_else(pages::not_built)
+}
+
+/// A file below `/assets/`.
+pub fn asset(name: &str, headers: &HeaderMap) -> Response {
+    serve(&format!("assets/{name}"), CACHE_FOR_EVER, headers).unwrap_or_else(pages::not_found)
+}
+
+fn serve(path: &str, cache: &'static str, headers: &HeaderMap) -> Option<Response> {
+    let plain = Built::get(path)?;
+    let kind = plain.metadata.mimetype().to_owned();
+    let fixed = [
+        (header::CACHE_CONTROL, cache),
+        (header::VARY, "accept-encoding"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    let twin = takes_brotli(headers).then(|| Built::get(&format!("{path}.br"))).flatten();
+    let mut response = match twin {
+        Some(twin) => ([(header::CONTENT_ENCODING, "br")], body(twin)).into_response(),
+        None => body(plain).into_response(),
+    };
+    response.headers_mut().insert(header::CONTENT_TYPE, kind.parse().ok()?);
+    response.headers_mut().extend(fixed.map(|(name, value)| (name, header::HeaderValue::from_static(value))));
+    Some(response)
+}
+
+fn body(file: EmbeddedFile) -> Body {
+    match file.data {
+        Cow::Borrowed(bytes) => bytes.into(),
+        Cow::Owned(bytes) => bytes.into(),
+    }
+}
+
+fn takes_brotli(headers: &HeaderMap) -> bool {
+    let accepted = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    accepted.split(',').any(|coding| {
+        let (name, quality) = coding.split_once(';').unwrap_or((coding, ""));
+        name.trim() == "br" && !matches!(quality.trim(), "q=0" | "q=0.0")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn brotli_only_for_those_who_take_it() {
+        for (accepted, expected) in [
+            ("gzip, deflate, br, zstd", true),
+            ("br;q=0.5", true),
+            ("gzip", false),
+            ("br;q=0", false),
+            ("brotli", false),
+        ] {
+            let headers = HeaderMap::from_iter([(header::ACCEPT_ENCODING, accepted.parse().unwrap())]);
+            assert_eq!(takes_brotli(&headers), expected, "{accepted}");
+        }
+        assert!(!takes_brotli(&HeaderMap::new()));
+    }
+}

@@ -1,0 +1,158 @@
+//! What the environment says.
+//!
+//! Path: `main` calls [`Config::from_env`] once and hands the parts on; tests call [`Config::read`] with their own map.
+//! Invariants: a complete configuration or one plain sentence that says what to do; secrets are never shown.
+//! Never: read again while running.
+
+use protocol::token::{Key, SECRET_MIN_BYTES};
+use std::net::{IpAddr, SocketAddr};
+
+/// The Machines API as a laptop reaches it; inside Fly the configuration file names the internal address.
+const API_HOSTNAME_DEFAULT: &str = "https://api.machines.dev";
+const GAME_APP_DEFAULT: &str = "aerodrome-game";
+const PORT_DEFAULT: &str = "8080";
+const BIND_DEFAULT: &str = "0.0.0.0";
+
+/// Everything the lobby is told from outside.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where to listen. Port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// Signs tickets and replay states.
+    pub key: Key,
+    /// Base address of the Machines API, without a slash at its end.
+    pub api_url: String,
+    /// Bearer token for it.
+    pub api_token: ApiToken,
+    /// Name of the gameserver app.
+    pub game_app: String,
+    /// The address players open, without a slash at its end: the status of machines is read through it.
+    pub public_url: String,
+    /// Region this lobby runs in; stands in for a player's edge region when that is unknown.
+    pub region: Option<String>,
+    /// Log lines as JSON instead of text.
+    pub log_json: bool,
+}
+
+/// A secret that does not show itself in logs.
+#[derive(Clone)]
+pub struct ApiToken(pub String);
+
+impl std::fmt::Debug for ApiToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ApiToken(…)")
+    }
+}
+
+impl Config {
+    /// Reads the process environment.
+    ///
+    /// # Errors
+    /// One sentence for the person who starts the program.
+    pub fn from_env() -> Result<Self, String> {
+        Self::read(|name| std::env::var(name).ok())
+    }
+
+    /// Reads variables from `lookup`; an empty one counts as missing.
+    ///
+    /// # Errors
+    /// One sentence for the person who starts the program.
+    pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
+        let get = |name: &str| lookup(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
+        let need = |name: &str, what: &str| get(name).ok_or_else(|| format!("Set {name}: {what}."));
+        let or = |name: &str, default: &str| get(name).unwrap_or_else(|| default.to_owned());
+
+        let secret = need("AERODROME_SECRET", "the secret that the lobby and the gameservers share")?;
+        let key = Key::new(&secret).ok_or_else(|| {
+            format!("AERODROME_SECRET is too short: it needs at least {SECRET_MIN_BYTES} characters.")
+        })?;
+        let api_token = ApiToken(need("FLY_API_TOKEN", "a token for Fly's Machines API, to list and wake machines")?);
+        let public_url = need(
+            "PUBLIC_URL",
+            "the address players open, such as https://aerodrome.fly.dev; machines are asked through it",
+        )?;
+        let bind = or("BIND", BIND_DEFAULT);
+        let port = or("PORT", PORT_DEFAULT);
+        let bind: IpAddr = bind.parse().map_err(|_| format!("BIND must be an IP address; it is \"{bind}\"."))?;
+        let port: u16 =
+            port.parse().map_err(|_| format!("PORT must be a number from 0 to 65535; it is \"{port}\"."))?;
+        let log_json = match or("LOG_FORMAT", "text").as_str() {
+            "json" => true,
+            "text" => false,
+            other => return Err(format!("LOG_FORMAT must be \"json\" or \"text\"; it is \"{other}\".")),
+        };
+        Ok(Self {
+            listen: SocketAddr::new(bind, port),
+            key,
+            api_url: base_url("FLY_API_HOSTNAME", &or("FLY_API_HOSTNAME", API_HOSTNAME_DEFAULT))?,
+            api_token,
+            game_app: or("GAME_APP", GAME_APP_DEFAULT),
+            public_url: base_url("PUBLIC_URL", &public_url)?,
+            region: get("FLY_REGION"),
+            log_json,
+        })
+    }
+}
+
+fn base_url(name: &str, value: &str) -> Result<String, String> {
+    let is_http = value.starts_with("http://") || value.starts_with("https://");
+    if !is_http || value.parse::<axum::http::Uri>().is_err() {
+        return Err(format!("{name} must be an address that begins with http:// or https://; it is \"{value}\"."));
+    }
+    Ok(value.trim_end_matches('/').to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    fn complete() -> HashMap<&'static str, &'static str> {
+        HashMap::from([
+            ("AERODROME_SECRET", "a secret of enough length"),
+            ("FLY_API_TOKEN", "token"),
+            ("PUBLIC_URL", "http://127.0.0.1:8080/"),
+        ])
+    }
+
+    fn read(env: &HashMap<&str, &str>) -> Result<Config, String> {
+        Config::read(|name| env.get(name).map(|&value| value.to_owned()))
+    }
+
+    #[test]
+    fn defaults_fill_what_is_not_secret() {
+        let config = read(&complete()).unwrap();
+        assert_eq!(config.listen.to_string(), "0.0.0.0:8080");
+        assert_eq!(config.api_url, "https://api.machines.dev");
+        assert_eq!(config.game_app, "aerodrome-game");
+        assert_eq!(config.public_url, "http://127.0.0.1:8080");
+        assert!(!config.log_json);
+    }
+
+    #[test]
+    fn what_is_missing_or_wrong_is_named_in_a_sentence() {
+        for (name, value) in [
+            ("AERODROME_SECRET", ""),
+            ("AERODROME_SECRET", "short"),
+            ("FLY_API_TOKEN", ""),
+            ("PUBLIC_URL", " "),
+            ("PUBLIC_URL", "aerodrome.fly.dev"),
+            ("FLY_API_HOSTNAME", "ftp://somewhere"),
+            ("PORT", "70000"),
+            ("BIND", "localhost"),
+            ("LOG_FORMAT", "xml"),
+        ] {
+            let mut env = complete();
+            env.insert(name, value);
+            let sentence = read(&env).unwrap_err();
+            assert!(sentence.contains(name) && sentence.ends_with('.'), "{name}={value}: {sentence}");
+            assert!(!sentence.contains("short\""), "a secret is never repeated: {sentence}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let shown = format!("{:?}", read(&complete()).unwrap());
+        assert!(!shown.contains("a secret") && !shown.contains("\"token\""), "{shown}");
+    }
+}

@@ -1,0 +1,117 @@
+//! The lobby: shows the fleet, wakes machines, and steers each player to one with Fly-Replay.
+//!
+//! Path: [`serve`] puts the parts together. `http` holds the addresses; `fleet` (with `book`, `machines` and `status`)
+//! knows the machines; `board` shows them; `join` (with `wake` and `limit`) lets a player in; `steer` sends requests on.
+//! Invariants: stateless: whatever it knows is a cache, so any instance can answer any request. Fly's API is known to
+//! `machines` alone.
+//! Never: the game, a room, a player's socket.
+
+pub mod assets;
+pub mod board;
+pub mod book;
+pub mod client;
+pub mod config;
+pub mod fleet;
+pub mod http;
+pub mod join;
+pub mod limit;
+pub mod machines;
+pub mod metrics;
+pub mod pages;
+pub mod random;
+pub mod refusal;
+pub mod regions;
+pub mod status;
+pub mod steer;
+mod stream;
+pub mod wake;
+
+use axum::serve::ListenerExt;
+use config::Config;
+use fleet::Fleet;
+use limit::Limiter;
+use metrics::Metrics;
+use protocol::token::Key;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use wake::Wakes;
+
+/// Longest that requests under way may take once the lobby closes. Policy: they are cut.
+const CLOSE_GRACE_MS: u64 = 5_000;
+
+/// All parts of one running lobby.
+#[derive(Debug)]
+pub struct Lobby {
+    key: Key,
+    game_app: String,
+    region: Option<String>,
+    fleet: Arc<Fleet>,
+    wakes: Arc<Wakes>,
+    limiter: Mutex<Limiter>,
+    metrics: Arc<Metrics>,
+    /// Becomes true once, when the lobby closes.
+    closing: watch::Sender<bool>,
+}
+
+impl Lobby {
+    /// Nothing runs yet; see [`serve`].
+    pub fn new(config: &Config) -> Self {
+        let metrics = Arc::new(Metrics::default());
+        let client = client::Client::new();
+        let machines = machines::Machines::new(config, client.clone(), metrics.clone());
+        let status = status::StatusReader::new(client, config.public_url.clone());
+        let fleet = Arc::new(Fleet::new(machines.clone(), status));
+        Self {
+            key: config.key.clone(),
+            game_app: config.game_app.clone(),
+            region: config.region.clone(),
+            wakes: Arc::new(Wakes::new(machines, fleet.clone(), metrics.clone())),
+            fleet,
+            limiter: Mutex::new(Limiter::new(Instant::now())),
+            metrics,
+            closing: watch::Sender::new(false),
+        }
+    }
+
+    fn limiter(&self) -> MutexGuard<'_, Limiter> {
+        self.limiter.lock().expect("nobody panics while counting joins")
+    }
+}
+
+/// Serves on `listener` until `stop` completes, then ends open streams and lets the rest finish.
+///
+/// # Errors
+/// When the listener fails for good.
+pub async fn serve(config: &Config, listener: TcpListener, stop: impl Future<Output = ()>) -> std::io::Result<()> {
+    let lobby = Arc::new(Lobby::new(config));
+    let fleet = lobby.fleet.clone();
+    let keeper = tokio::spawn(async move { fleet.keep().await });
+    let mut closing = lobby.closing.subscribe();
+    let closed = async move {
+        let _ = closing.wait_for(|is_closing| *is_closing).await;
+    };
+    // Events of the board are small and should not wait for more.
+    let listener = listener.tap_io(|socket| drop(socket.set_nodelay(true)));
+    let service = http::router(lobby.clone()).into_make_service_with_connect_info::<SocketAddr>();
+    let served = tokio::select! {
+        served = axum::serve(listener, service).with_graceful_shutdown(closed) => served,
+        () = close_after(stop, &lobby) => Ok(()),
+    };
+    keeper.abort();
+    served
+}
+
+async fn close_after(stop: impl Future<Output = ()>, lobby: &Lobby) {
+    stop.await;
+    lobby.closing.send_replace(true);
+    tokio::time::sleep(Duration::from_millis(CLOSE_GRACE_MS)).await;
+    tracing::warn!("some requests did not end in time and are cut");
+}
+
+/// Unix time in seconds, for what is signed.
+pub(crate) fn now_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is past 1970").as_secs()
+}

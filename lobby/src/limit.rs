@@ -1,0 +1,121 @@
+//! How often one address may join: a token bucket each.
+//!
+//! Invariants: memory is bounded by [`ADDRESSES_MAX_COUNT`]; addresses beyond that share one bucket until others have
+//! filled up again. Pure: the time is an argument.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::time::Instant;
+
+/// Joins an address may do at once. A school behind one address, or a swarm of bots, starts together.
+pub const JOIN_BURST_COUNT: f64 = 300.0;
+/// Joins an address gets back each second. Policy: 429 with a sentence.
+pub const JOIN_REFILL_PER_S: f64 = 5.0;
+/// Addresses remembered one by one. Policy: the rest share one bucket.
+const ADDRESSES_MAX_COUNT: usize = 10_000;
+/// Low bits of an IPv6 address that one household chooses freely.
+const IPV6_FREE_BITS: u32 = 64;
+
+/// The buckets of all addresses seen lately.
+#[derive(Debug)]
+pub struct Limiter {
+    buckets: HashMap<IpAddr, Bucket>,
+    shared: Bucket,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Bucket {
+    tokens: f64,
+    at: Instant,
+}
+
+impl Limiter {
+    /// Every bucket is full.
+    pub fn new(now: Instant) -> Self {
+        Self { buckets: HashMap::new(), shared: Bucket::full(now) }
+    }
+
+    /// Takes a token from the address's bucket; false when it is empty.
+    pub fn admit(&mut self, address: IpAddr, now: Instant) -> bool {
+        let key = household(address);
+        if !self.buckets.contains_key(&key) && self.buckets.len() >= ADDRESSES_MAX_COUNT {
+            // A bucket that is full again says the same as none.
+            self.buckets.retain(|_, bucket| bucket.level(now) < JOIN_BURST_COUNT);
+        }
+        let has_room = self.buckets.len() < ADDRESSES_MAX_COUNT;
+        let bucket = match self.buckets.get_mut(&key) {
+            Some(bucket) => bucket,
+            None if has_room => self.buckets.entry(key).or_insert(Bucket::full(now)),
+            None => &mut self.shared,
+        };
+        bucket.take(now)
+    }
+}
+
+impl Bucket {
+    fn full(now: Instant) -> Self {
+        Self { tokens: JOIN_BURST_COUNT, at: now }
+    }
+
+    fn level(&self, now: Instant) -> f64 {
+        let refill = now.saturating_duration_since(self.at).as_secs_f64() * JOIN_REFILL_PER_S;
+        (self.tokens + refill).min(JOIN_BURST_COUNT)
+    }
+
+    fn take(&mut self, now: Instant) -> bool {
+        (self.tokens, self.at) = (self.level(now), now);
+        let is_admitted = self.tokens >= 1.0;
+        if is_admitted {
+            self.tokens -= 1.0;
+        }
+        is_admitted
+    }
+}
+
+fn household(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> IPV6_FREE_BITS << IPV6_FREE_BITS).into()),
+        v4 => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn drain(limiter: &mut Limiter, address: &str, now: Instant) -> usize {
+        (0..1000).filter(|_| limiter.admit(address.parse().unwrap(), now)).count()
+    }
+
+    #[test]
+    fn a_burst_is_admitted_then_a_trickle() {
+        let now = Instant::now();
+        let mut limiter = Limiter::new(now);
+        assert_eq!(drain(&mut limiter, "192.0.2.1", now), 300);
+        assert_eq!(drain(&mut limiter, "192.0.2.1", now + Duration::from_secs(2)), 10);
+        assert_eq!(drain(&mut limiter, "192.0.2.2", now), 300, "others are not affected");
+    }
+
+    #[test]
+    fn a_household_is_one_address() {
+        let now = Instant::now();
+        let mut limiter = Limiter::new(now);
+        assert_eq!(drain(&mut limiter, "2001:db8:1:1::1", now), 300);
+        assert_eq!(drain(&mut limiter, "2001:db8:1:1:ffff::2", now), 0);
+        assert_eq!(drain(&mut limiter, "2001:db8:1:2::1", now), 300);
+        assert_eq!(drain(&mut limiter, "::ffff:192.0.2.9", now), 300);
+        assert_eq!(drain(&mut limiter, "192.0.2.9", now), 0);
+    }
+
+    #[test]
+    fn a_flood_of_addresses_shares_one_bucket() {
+        let now = Instant::now();
+        let mut limiter = Limiter::new(now);
+        let admitted = (0..20_000u32).filter(|&n| limiter.admit(IpAddr::V4(n.into()), now)).count();
+        assert_eq!(admitted, ADDRESSES_MAX_COUNT + 300);
+        assert!(limiter.buckets.len() <= ADDRESSES_MAX_COUNT);
+        let later = now + Duration::from_secs(60);
+        assert!(limiter.admit("192.0.2.1".parse().unwrap(), later), "full buckets are forgotten");
+    }
+}

@@ -1,0 +1,94 @@
+//! The lobby's own small pages: trouble, told in one sentence each.
+//!
+//! Invariants: no outside request, no script; day and night by the reader's preference; nothing from a request is
+//! repeated in a page.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+
+/// A waking page loads itself again after this long.
+const WAKING_REFRESH_S: u32 = 2;
+const CSP: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
+
+const STYLE: &str = "
+:root{color-scheme:light dark;--ground:#F4EFE6;--sky:#BFD9E0;--ink:#1E2A32;--quiet:#5B6770;--line:#D9D0C1;--accent:#B8401C;--on:#fff}
+@media(prefers-color-scheme:dark){:root{--ground:#12202B;--sky:#1B3140;--ink:#F2EBDD;--quiet:#8FA3AE;--line:#2A4352;--accent:#FF7A4D;--on:#12202B}}
+*{box-sizing:border-box}
+body{margin:0;min-height:100vh;display:grid;place-items:center;padding:24px;color:var(--ink);
+background:linear-gradient(var(--sky),var(--ground) 62%);font:18px/1.5 Seravek,'Gill Sans Nova',Ubuntu,Calibri,'Segoe UI',sans-serif}
+main{max-width:34rem;padding:36px;background:var(--ground);border:1px solid var(--line);border-radius:14px}
+small{font:13px ui-monospace,Menlo,Consolas,monospace;letter-spacing:.12em;text-transform:uppercase;color:var(--quiet)}
+h1{margin:4px 0 12px;font-size:36px;line-height:1.15;font-weight:600}
+p{margin:0 0 24px}
+a{display:inline-block;min-height:48px;padding:10px 24px;border-radius:6px;background:var(--accent);color:var(--on);text-decoration:none}
+a:focus-visible{outline:3px solid var(--ink);outline-offset:2px}
+@media(max-width:420px){main{padding:24px}h1{font-size:24px}}";
+
+/// A machine is on its way up; the page comes back by itself for the `next_try`th time.
+pub fn waking(next_try: u32) -> Response {
+    let body = "This server is waking up. The page tries again by itself every few seconds.";
+    let refresh = format!("<meta http-equiv=\"refresh\" content=\"{WAKING_REFRESH_S};url=?try={next_try}\">");
+    let mut response = page(StatusCode::SERVICE_UNAVAILABLE, "Rolling out", "The plane is coming", body, &refresh);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(WAKING_REFRESH_S));
+    response
+}
+
+/// A machine does not answer, and waiting did not help.
+pub fn silent() -> Response {
+    let body =
+        "This server did not answer, and we stopped trying. Fly from another field, or open this page again later.";
+    page(StatusCode::SERVICE_UNAVAILABLE, "No contact", "The tower hears nothing", body, "")
+}
+
+/// A machine was destroyed.
+pub fn gone() -> Response {
+    let body = "This server was closed and does not come back. The lobby shows the fields that are open now.";
+    page(StatusCode::GONE, "Closed", "That field is gone", body, "")
+}
+
+/// There is no such machine.
+pub fn unknown_server() -> Response {
+    let body = "We know no server at this address: the link may be old or mistyped. The lobby shows the fields that are open now.";
+    page(StatusCode::NOT_FOUND, "Not on the map", "No such field", body, "")
+}
+
+/// Any other address.
+pub fn not_found() -> Response {
+    let body = "There is nothing at this address. The lobby shows where you can fly.";
+    page(StatusCode::NOT_FOUND, "Not on the map", "Nothing here", body, "")
+}
+
+/// The program was built without its page.
+pub fn not_built() -> Response {
+    let body =
+        "The lobby's page is not part of this build. Run <code>make web</code>, build the lobby again and reload.";
+    page(StatusCode::SERVICE_UNAVAILABLE, "Under construction", "The page is missing", body, "")
+}
+
+fn page(status: StatusCode, kicker: &str, title: &str, body: &str, head: &str) -> Response {
+    let html = format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">{head}\
+         <title>{title} · Aerodrome</title><link rel=\"icon\" href=\"data:,\"><style>{STYLE}</style></head>\
+         <body><main><small>{kicker}</small><h1>{title}</h1><p>{body}</p><a href=\"/\">Go to the lobby</a></main></body></html>"
+    );
+    let headers = [(header::CACHE_CONTROL, "no-store"), (header::CONTENT_SECURITY_POLICY, CSP)];
+    (status, headers, Html(html)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn every_page_says_one_thing_offers_the_lobby_and_asks_nobody_else() {
+        for response in [waking(1), silent(), gone(), unknown_server(), not_found(), not_built()] {
+            assert!(!response.status().is_success());
+            let body = axum::body::to_bytes(response.into_body(), 100_000).await.unwrap();
+            let html = String::from_utf8(body.to_vec()).unwrap();
+            assert!(html.contains("<a href=\"/\">") && html.contains("prefers-color-scheme"));
+            assert!(!html.contains("http://") && !html.contains("https://") && !html.contains("<script"), "{html}");
+            assert!(!html.contains('!') || html.matches('!').count() == 1, "only the doctype has an exclamation mark");
+        }
+    }
+}

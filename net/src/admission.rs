@@ -1,0 +1,229 @@
+//! Who may open a socket and who may join: places per address and in total, and tickets that work once.
+//!
+//! Path: an upgrade asks for a [`Place`] and keeps it as long as the socket; a hello's ticket goes through
+//! [`Admission::admit`].
+//! Invariants: a place gives itself back when dropped; both maps are bounded, whatever strangers do.
+//! A whole school shares one address, so the limits per address are generous.
+
+use crate::bucket::Bucket;
+use protocol::{close::CloseReason, message::Hello, token::Key};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv6Addr},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
+
+/// Sockets of this process. Policy: close with `RoomFull`.
+pub(crate) const SOCKETS_MAX_COUNT: usize = 2048;
+/// Sockets of one address. Policy: close with `TooManyFromAddress`.
+pub(crate) const SOCKETS_PER_ADDRESS_MAX_COUNT: usize = 256;
+/// New sockets of one address: this many at once, then [`OPENS_PER_ADDRESS_PER_S`]. Policy: close with
+/// `TooManyFromAddress`.
+const OPENS_PER_ADDRESS_BURST_COUNT: u32 = 512;
+const OPENS_PER_ADDRESS_PER_S: u32 = 20;
+/// Addresses remembered. Policy: those without sockets and with nothing held against them are forgotten; if none is,
+/// newcomers are closed with `TooManyFromAddress`.
+const ADDRESSES_MAX_COUNT: usize = 16 * 1024;
+/// Used tickets remembered; each for its lifetime. Policy: a ticket that cannot be remembered is refused.
+const USED_TICKETS_MAX_COUNT: usize = 64 * 1024;
+
+/// The doorkeeper; shared by all tasks.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    key: Key,
+    instance: String,
+    /// Expiry (unix seconds) of every ticket used, by nonce.
+    used: Mutex<HashMap<u64, u64>>,
+    addresses: Mutex<Addresses>,
+}
+
+#[derive(Debug, Default)]
+struct Addresses {
+    sockets: usize,
+    by_address: HashMap<IpAddr, Address>,
+}
+
+#[derive(Debug)]
+struct Address {
+    sockets: usize,
+    opens: Bucket,
+}
+
+/// The right to have a socket open; dropping it gives the place to somebody else.
+#[derive(Debug)]
+pub(crate) struct Place {
+    admission: Arc<Admission>,
+    address: IpAddr,
+}
+
+impl Admission {
+    /// Nobody is in, no ticket was used.
+    pub(crate) fn new(key: Key, instance: String) -> Self {
+        Self { key, instance, used: Mutex::default(), addresses: Mutex::default() }
+    }
+
+    /// A place for one more socket from an address.
+    ///
+    /// # Errors
+    /// `RoomFull` or `TooManyFromAddress`.
+    pub(crate) fn open(self: &Arc<Self>, address: IpAddr, now: Instant) -> Result<Place, CloseReason> {
+        let address = network_of(address);
+        let mut addresses = lock(&self.addresses);
+        if addresses.sockets >= SOCKETS_MAX_COUNT {
+            return Err(CloseReason::RoomFull);
+        }
+        addresses.make_room(now);
+        if addresses.by_address.len() >= ADDRESSES_MAX_COUNT && !addresses.by_address.contains_key(&address) {
+            return Err(CloseReason::TooManyFromAddress);
+        }
+        let fresh =
+            || Address { sockets: 0, opens: Bucket::new(OPENS_PER_ADDRESS_PER_S, OPENS_PER_ADDRESS_BURST_COUNT, now) };
+        let entry = addresses.by_address.entry(address).or_insert_with(fresh);
+        if entry.sockets >= SOCKETS_PER_ADDRESS_MAX_COUNT || !entry.opens.take(now) {
+            return Err(CloseReason::TooManyFromAddress);
+        }
+        entry.sockets += 1;
+        addresses.sockets += 1;
+        Ok(Place { admission: Arc::clone(self), address })
+    }
+
+    /// Whether the hello's ticket is good; a good one is used up. With a resume token a bad ticket does no harm: the
+    /// room decides.
+    ///
+    /// # Errors
+    /// `BadTicket` when there is neither a good ticket nor a resume token.
+    pub(crate) fn admit(&self, hello: &Hello, room: &str, now_s: u64) -> Result<bool, CloseReason> {
+        let is_good = hello.ticket.as_deref().is_some_and(|ticket| self.use_ticket(ticket, room, now_s));
+        if is_good || hello.resume.is_some() { Ok(is_good) } else { Err(CloseReason::BadTicket) }
+    }
+
+    /// Sockets open now, pings included.
+    pub(crate) fn sockets(&self) -> usize {
+        lock(&self.addresses).sockets
+    }
+
+    fn use_ticket(&self, text: &str, room: &str, now_s: u64) -> bool {
+        let Ok(ticket) = self.key.verify_ticket(text, &self.instance, room, now_s) else { return false };
+        let mut used = lock(&self.used);
+        if used.len() >= USED_TICKETS_MAX_COUNT {
+            // Expired tickets are refused by their age from now on.
+            used.retain(|_, expires_s| *expires_s >= now_s);
+        }
+        used.len() < USED_TICKETS_MAX_COUNT && used.insert(ticket.nonce, ticket.expires_s).is_none()
+    }
+}
+
+impl Addresses {
+    /// Forgets addresses of which nothing needs to be known, when there are many.
+    fn make_room(&mut self, now: Instant) {
+        if self.by_address.len() >= ADDRESSES_MAX_COUNT {
+            self.by_address.retain(|_, address| address.sockets > 0 || !address.opens.is_full(now));
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut addresses = lock(&self.admission.addresses);
+        addresses.sockets -= 1;
+        if let Some(entry) = addresses.by_address.get_mut(&self.address) {
+            entry.sockets -= 1;
+        }
+    }
+}
+
+/// Unix time.
+pub(crate) fn unix_now_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// What counts as one address: an IPv6 customer has a /64 to choose from.
+fn network_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+    }
+}
+
+/// The maps are whole after any panic: every change is a single insert, remove or count.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW_S: u64 = 1_000_000;
+
+    fn admission() -> Arc<Admission> {
+        Arc::new(Admission::new(Key::new("a secret of enough length").unwrap(), "m1".to_owned()))
+    }
+
+    fn hello(ticket: Option<String>, resume: Option<&str>) -> Hello {
+        let resume = resume.map(str::to_owned);
+        let name = "Ada".to_owned();
+        Hello { version: protocol::PROTOCOL_VERSION, ticket, resume, have_tick: 0, have_event: 0, name, hue: 0 }
+    }
+
+    #[test]
+    fn a_ticket_works_once() {
+        let admission = admission();
+        let ticket = admission.key.sign_ticket("m1", "arena", 7, NOW_S);
+        let hello = hello(Some(ticket), None);
+        assert_eq!(admission.admit(&hello, "arena", NOW_S), Ok(true));
+        assert_eq!(admission.admit(&hello, "arena", NOW_S + 1), Err(CloseReason::BadTicket));
+    }
+
+    #[test]
+    fn a_ticket_of_another_place_or_time_is_refused() {
+        let admission = admission();
+        let elsewhere = admission.key.sign_ticket("m2", "arena", 7, NOW_S);
+        assert_eq!(admission.admit(&hello(Some(elsewhere), None), "arena", NOW_S), Err(CloseReason::BadTicket));
+        let old = admission.key.sign_ticket("m1", "arena", 7, NOW_S);
+        assert_eq!(admission.admit(&hello(Some(old), None), "arena", NOW_S + 61), Err(CloseReason::BadTicket));
+        assert_eq!(admission.admit(&hello(None, None), "arena", NOW_S), Err(CloseReason::BadTicket));
+    }
+
+    #[test]
+    fn a_resume_token_is_for_the_room_to_judge() {
+        let admission = admission();
+        assert_eq!(admission.admit(&hello(Some("bad".to_owned()), Some("token")), "arena", NOW_S), Ok(false));
+    }
+
+    #[test]
+    fn an_address_has_its_share_and_gives_places_back() {
+        let admission = admission();
+        let now = Instant::now();
+        let school: IpAddr = "203.0.113.9".parse().unwrap();
+        let places: Vec<_> =
+            (0..SOCKETS_PER_ADDRESS_MAX_COUNT).map(|_| admission.open(school, now).unwrap()).collect();
+        assert_eq!(admission.open(school, now).unwrap_err(), CloseReason::TooManyFromAddress);
+        assert!(admission.open("203.0.113.10".parse().unwrap(), now).is_ok());
+        drop(places);
+        assert!(admission.open(school, now).is_ok());
+        assert_eq!(admission.sockets(), 0);
+    }
+
+    #[test]
+    fn opening_again_and_again_is_slowed_down() {
+        let admission = admission();
+        let now = Instant::now();
+        let address: IpAddr = "2001:db8::1".parse().unwrap();
+        let neighbour: IpAddr = "2001:db8::2".parse().unwrap();
+        let opened = (0..600).filter(|_| admission.open(address, now).is_ok()).count();
+        assert_eq!(opened, OPENS_PER_ADDRESS_BURST_COUNT as usize);
+        assert!(admission.open(neighbour, now).is_err(), "the same /64");
+    }
+
+    #[test]
+    fn the_process_has_a_limit_too() {
+        let admission = admission();
+        let now = Instant::now();
+        let address = |i: usize| IpAddr::V4(std::net::Ipv4Addr::from_bits(0x0a00_0000 + i as u32));
+        let places: Vec<_> = (0..SOCKETS_MAX_COUNT).map(|i| admission.open(address(i), now).unwrap()).collect();
+        assert_eq!(admission.open(address(9_999), now).unwrap_err(), CloseReason::RoomFull);
+        drop(places);
+    }
+}

@@ -1,0 +1,68 @@
+//! The arena's page and its assets, embedded so that the binary is all that runs and page and server always match.
+//!
+//! Invariants: assets have a hash in their name and are cached for good; the page is asked for each time; a brotli twin
+//! (`<name>.br`, made at build time) is sent to whoever accepts it.
+
+use axum::{
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use rust_embed::RustEmbed;
+
+/// The web build's output. A build without it works and says so on the page.
+#[derive(RustEmbed)]
+#[folder = "../web-client/dist/arena"]
+#[allow_missing = true]
+struct Dist;
+
+/// The arena's page, if this build has one.
+pub(crate) fn page(request: &HeaderMap) -> Option<Response> {
+    file("index.html", request, "no-cache")
+}
+
+/// An asset of the page by its name under `assets/`.
+pub(crate) fn asset(name: &str, request: &HeaderMap) -> Option<Response> {
+    file(&format!("assets/{name}"), request, "public, max-age=31536000, immutable")
+}
+
+fn file(path: &str, request: &HeaderMap, caching: &'static str) -> Option<Response> {
+    let plain = Dist::get(path)?;
+    let twin = if accepts_brotli(request) { Dist::get(&format!("{path}.br")) } else { None };
+    let mime = HeaderValue::from_str(plain.metadata.mimetype()).ok()?;
+    let is_brotli = twin.is_some();
+    let mut response = (StatusCode::OK, twin.unwrap_or(plain).data.into_owned()).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, mime);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
+    headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if is_brotli {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("br"));
+    }
+    Some(response)
+}
+
+/// Whether the request lists `br` without refusing it (`;q=0`).
+fn accepts_brotli(request: &HeaderMap) -> bool {
+    let accepted = request.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    accepted.split(',').any(|coding| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+        name.trim() == "br" && !matches!(weight.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn brotli_is_sent_to_those_who_accept_it() {
+        let accepts = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT_ENCODING, value.parse().unwrap());
+            accepts_brotli(&headers)
+        };
+        assert!(accepts("gzip, deflate, br, zstd") && accepts("br;q=0.8"));
+        assert!(!accepts("gzip") && !accepts("br;q=0, gzip") && !accepts("brotli"));
+    }
+}

@@ -1,0 +1,61 @@
+//! A token bucket: a steady rate with room for a burst.
+//!
+//! Never: reads a clock (time is an argument).
+
+use std::time::Instant;
+
+/// Fills at `rate_per_s`, holds at most `burst`.
+#[derive(Debug)]
+pub(crate) struct Bucket {
+    rate_per_s: f64,
+    burst: f64,
+    tokens: f64,
+    filled_at: Instant,
+}
+
+impl Bucket {
+    /// A full bucket.
+    pub(crate) fn new(rate_per_s: u32, burst: u32, now: Instant) -> Self {
+        let burst = f64::from(burst);
+        Self { rate_per_s: f64::from(rate_per_s), burst, tokens: burst, filled_at: now }
+    }
+
+    /// Takes one token if there is one.
+    pub(crate) fn take(&mut self, now: Instant) -> bool {
+        self.fill(now);
+        let has_one = self.tokens >= 1.0;
+        if has_one {
+            self.tokens -= 1.0;
+        }
+        has_one
+    }
+
+    /// Whether nothing is remembered of the past.
+    pub(crate) fn is_full(&mut self, now: Instant) -> bool {
+        self.fill(now);
+        self.tokens >= self.burst
+    }
+
+    fn fill(&mut self, now: Instant) {
+        let gone = now.saturating_duration_since(self.filled_at).as_secs_f64();
+        self.tokens = (self.tokens + gone * self.rate_per_s).min(self.burst);
+        self.filled_at = now;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_burst_passes_and_then_the_rate_holds() {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(10, 5, start);
+        assert_eq!((0..9).filter(|_| bucket.take(start)).count(), 5);
+        assert!(!bucket.is_full(start));
+        let later = start + Duration::from_millis(200);
+        assert_eq!((0..9).filter(|_| bucket.take(later)).count(), 2);
+        assert!(bucket.is_full(start + Duration::from_secs(9)));
+    }
+}

@@ -1,0 +1,109 @@
+//! What the environment says, parsed once into what it means.
+//!
+//! Invariant: a value that cannot be used is a sentence that says what to do; nothing is silently replaced.
+
+use anyhow::{Context, bail};
+use protocol::{limits, token};
+use std::{net::SocketAddr, time::Duration};
+
+/// The rules' numbers as shipped; the environment's `TUNING` (RON text) replaces them.
+const TUNING_RON: &str = include_str!("../../assets/tuning.ron");
+
+/// Everything the gameserver needs to know before it starts.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where to listen; port 0 takes a free one.
+    pub bind: SocketAddr,
+    /// The secret shared with the lobby.
+    pub key: token::Key,
+    /// This app's name on Fly.
+    pub app: String,
+    /// This machine's id: what the lobby calls the instance.
+    pub instance: String,
+    /// The region's code.
+    pub region: String,
+    /// Origins (as browsers write them, `https://example.com`) allowed beside the request's own host.
+    pub allowed_origins: Vec<String>,
+    /// RON text of the rules.
+    pub tuning_ron: String,
+    /// Time a socket has for its hello.
+    pub hello_timeout: Duration,
+}
+
+impl Config {
+    /// Reads the process's environment.
+    ///
+    /// # Errors
+    /// One sentence for the first variable that is missing or cannot be used.
+    pub fn from_env() -> anyhow::Result<Self> {
+        Self::from_lookup(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+    }
+
+    /// Reads the variables from anywhere.
+    ///
+    /// # Errors
+    /// As [`Config::from_env`].
+    pub fn from_lookup(get: impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
+        let secret = get("AERODROME_SECRET")
+            .context("AERODROME_SECRET is not set. Give lobby and gameserver the same secret of at least 16 characters.")?;
+        let key = token::Key::new(&secret).with_context(|| {
+            format!("AERODROME_SECRET is too short. Use at least {} characters.", token::SECRET_MIN_BYTES)
+        })?;
+        let bind = get("BIND").unwrap_or_else(|| "0.0.0.0".to_owned());
+        let port = get("PORT").unwrap_or_else(|| "8080".to_owned());
+        let bind = SocketAddr::new(
+            bind.parse().with_context(|| format!("BIND is \"{bind}\", which is no IP address."))?,
+            port.parse().with_context(|| format!("PORT is \"{port}\", which is no port number."))?,
+        );
+        let instance = get("FLY_MACHINE_ID")
+            .context("FLY_MACHINE_ID is not set. Fly sets it on a machine; fly-local sets it on this computer.")?;
+        if instance.len() > limits::PATH_NAME_MAX_BYTES || !instance.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            bail!("FLY_MACHINE_ID is \"{instance}\", which is no machine id.");
+        }
+        let origins = get("ALLOWED_ORIGINS").unwrap_or_default();
+        Ok(Self {
+            bind,
+            key,
+            app: get("FLY_APP_NAME").unwrap_or_else(|| "aerodrome-game".to_owned()),
+            instance,
+            region: get("FLY_REGION").unwrap_or_else(|| "local".to_owned()),
+            allowed_origins: origins.split(',').map(|o| o.trim().to_owned()).filter(|o| !o.is_empty()).collect(),
+            tuning_ron: get("TUNING").unwrap_or_else(|| TUNING_RON.to_owned()),
+            hello_timeout: Duration::from_millis(limits::HELLO_TIMEOUT_MS),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> anyhow::Result<Config> {
+        Config::from_lookup(|name| pairs.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned()))
+    }
+
+    #[test]
+    fn a_secret_and_a_machine_id_are_enough() {
+        let config = read(&[("AERODROME_SECRET", "a secret of enough length"), ("FLY_MACHINE_ID", "148e21ea7d3889")]);
+        let config = config.unwrap();
+        assert_eq!(config.bind, "0.0.0.0:8080".parse().unwrap());
+        assert!(config.allowed_origins.is_empty());
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_said_in_a_sentence() {
+        let good = ("AERODROME_SECRET", "a secret of enough length");
+        let machine = ("FLY_MACHINE_ID", "m1");
+        for (pairs, words) in [
+            (vec![machine], "AERODROME_SECRET is not set"),
+            (vec![machine, ("AERODROME_SECRET", "short")], "too short"),
+            (vec![good], "FLY_MACHINE_ID is not set"),
+            (vec![good, ("FLY_MACHINE_ID", "a;b")], "no machine id"),
+            (vec![good, machine, ("PORT", "eighty")], "no port number"),
+            (vec![good, machine, ("BIND", "here")], "no IP address"),
+        ] {
+            let sentence = read(&pairs).unwrap_err().to_string();
+            assert!(sentence.contains(words), "{sentence}");
+        }
+    }
+}

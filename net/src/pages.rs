@@ -1,0 +1,45 @@
+//! The few pages that are not the arena: one sentence of what happened, one of what to do.
+//!
+//! Invariant: nothing a stranger wrote is repeated on a page.
+
+use axum::{
+    http::{StatusCode, header},
+    response::{Html, IntoResponse, Response},
+};
+
+/// A field this machine does not have.
+pub(crate) fn no_such_field() -> Response {
+    page(StatusCode::NOT_FOUND, "There is no such field.", "The lobby knows which fields are open.")
+}
+
+/// A machine that is not there any more.
+pub(crate) fn field_is_gone() -> Response {
+    page(StatusCode::NOT_FOUND, "That field is gone.", "The lobby knows which fields are open.")
+}
+
+/// A build without the web client.
+pub(crate) fn no_page_built() -> Response {
+    page(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "This gameserver was built without its page.",
+        "Build the web client first, then the server again.",
+    )
+}
+
+/// Plain words for a program; a browser only sees them when something is wrong.
+pub(crate) fn forbidden(sentence: &'static str) -> Response {
+    (StatusCode::FORBIDDEN, sentence).into_response()
+}
+
+fn page(status: StatusCode, happened: &str, to_do: &str) -> Response {
+    let html = format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>{happened}</title>\
+         <style>body{{margin:0;min-height:100vh;display:grid;place-content:center;gap:16px;padding:24px;\
+         background:#F4EFE6;color:#1E2A32;font:18px/1.5 system-ui,sans-serif}}\
+         h1{{font-size:36px;line-height:1.2;margin:0}}p{{margin:0}}a{{color:#B3261E}}\
+         @media(prefers-color-scheme:dark){{body{{background:#12202B;color:#F2EBDD}}a{{color:#FF7A4D}}}}</style>\
+         <h1>{happened}</h1><p>{to_do} <a href=\"/\">Go to the lobby</a></p></html>"
+    );
+    (status, [(header::CACHE_CONTROL, "no-store")], Html(html)).into_response()
+}

@@ -1,0 +1,202 @@
+//! HTTP: who may ask for what. Everything of this machine lies under `/gameserver/<instance>/` and comes by replay.
+//!
+//! Path: [`guard`] judges the replay state, then page, asset, status, ping or the player's socket.
+//! Invariants: `/healthz` and `/metrics` need no state; an upgrade also needs an `Origin` of ours or none (a browser
+//! always sends one); WebSocket buffers are sized for small messages.
+
+use crate::{
+    admission::{Place, unix_now_s},
+    assets, pages,
+    replay::{self, Verdict},
+    server::App,
+    socket,
+};
+use axum::{
+    Json, Router,
+    extract::{
+        ConnectInfo, Path, Request, State,
+        ws::{WebSocketUpgrade, rejection::WebSocketUpgradeRejection},
+    },
+    http::{HeaderMap, HeaderName, StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use protocol::{close::CloseReason, limits};
+use serde_json::json;
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, atomic::Ordering},
+    time::Instant,
+};
+
+/// WebSocket buffers per connection: most messages are a few hundred bytes. (axum's default is 128 KiB each.)
+const READ_BUFFER_BYTES: usize = 4096;
+/// A control message and a frame of the same tick fit, so that they leave in one write.
+const WRITE_BUFFER_BYTES: usize = 4096;
+/// The most a socket's write buffer may hold: the largest frame and the largest control message. Policy: drop the socket.
+const WRITE_BUFFER_MAX_BYTES: usize = limits::FRAME_MAX_BYTES + limits::SERVER_MESSAGE_MAX_BYTES + WRITE_BUFFER_BYTES;
+/// Longest ping. Policy: disconnect.
+const PING_MESSAGE_MAX_BYTES: usize = 64;
+
+/// Either a socket is wanted or it is not; the error says why it is not one.
+type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
+
+/// All routes.
+pub(crate) fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/healthz", get(|| async { "ok" }))
+        .route("/metrics", get(metrics))
+        .route("/gameserver/{instance}/assets/{*name}", get(asset))
+        .route("/gameserver/{instance}/status", get(status))
+        .route("/gameserver/{instance}/ping", get(ping))
+        .route("/gameserver/{instance}/{room}", get(room))
+        .fallback(|| async { pages::no_such_field() })
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), guard))
+        .with_state(app)
+}
+
+/// Lets in what the lobby sent to this machine; sends on what it sent to another.
+async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    if !path.starts_with(replay::PREFIX) {
+        return next.run(request).await;
+    }
+    let config = &app.config;
+    match replay::check(&config.key, &config.app, &config.instance, path, request.headers(), unix_now_s()) {
+        Verdict::Ours => next.run(request).await,
+        Verdict::SendOn(replay) => {
+            (StatusCode::TEMPORARY_REDIRECT, [(HeaderName::from_static("fly-replay"), replay)]).into_response()
+        }
+        Verdict::Gone => pages::field_is_gone(),
+        Verdict::Forbidden => {
+            app.metrics.refused_upgrade("replay_state");
+            pages::forbidden("This address only answers what the lobby sends here. Start from the lobby.\n")
+        }
+    }
+}
+
+async fn metrics(State(app): State<Arc<App>>) -> Response {
+    app.metrics.sockets.set(app.admission.sockets() as i64);
+    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, content_type)], app.metrics.encode()).into_response()
+}
+
+async fn asset(Path((_, name)): Path<(String, String)>, headers: HeaderMap) -> Response {
+    assets::asset(&name, &headers).unwrap_or_else(|| StatusCode::NOT_FOUND.into_response())
+}
+
+async fn status(State(app): State<Arc<App>>) -> Response {
+    let (arena, facts) = (&app.arena, &app.arena.facts);
+    let (players, pilots) = (facts.players.load(Ordering::Relaxed), facts.pilots.load(Ordering::Relaxed));
+    let tick = facts.tick.load(Ordering::Relaxed);
+    let room = json!({ "room": arena.name, "players": players, "pilots": pilots, "capacity": arena.capacity, "tick": tick });
+    let body = json!({
+        "instance": app.config.instance, "region": app.config.region,
+        "players": players, "pilots": pilots, "capacity": arena.capacity, "rooms": [room],
+    });
+    ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
+}
+
+async fn ping(
+    State(app): State<Arc<App>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    upgrade: Upgrade,
+) -> Response {
+    let upgrade = match upgrade {
+        Ok(upgrade) => upgrade,
+        Err(rejection) => return rejection.into_response(),
+    };
+    match open(&app, peer, &headers) {
+        Err(refusal) => refusal,
+        Ok(Err(_)) => (StatusCode::TOO_MANY_REQUESTS, "Too many connections.\n").into_response(),
+        Ok(Ok(place)) => upgrade
+            .read_buffer_size(PING_MESSAGE_MAX_BYTES)
+            .max_message_size(PING_MESSAGE_MAX_BYTES)
+            .max_frame_size(PING_MESSAGE_MAX_BYTES)
+            .on_upgrade(|socket| socket::echo(socket, place)),
+    }
+}
+
+async fn room(
+    State(app): State<Arc<App>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Path((_, room)): Path<(String, String)>,
+    headers: HeaderMap,
+    upgrade: Upgrade,
+) -> Response {
+    if room != app.arena.name {
+        return pages::no_such_field();
+    }
+    let upgrade = match upgrade {
+        Ok(upgrade) => upgrade,
+        Err(rejection) if headers.contains_key(header::UPGRADE) => return rejection.into_response(),
+        Err(_) => return assets::page(&headers).unwrap_or_else(pages::no_page_built),
+    };
+    // Browsers hide the status of a refused upgrade, so whoever has no place learns it from a close code.
+    match open(&app, peer, &headers) {
+        Err(refusal) => refusal,
+        Ok(place) => upgrade
+            .read_buffer_size(READ_BUFFER_BYTES)
+            .write_buffer_size(WRITE_BUFFER_BYTES)
+            .max_write_buffer_size(WRITE_BUFFER_MAX_BYTES)
+            .max_message_size(limits::CLIENT_MESSAGE_MAX_BYTES)
+            .max_frame_size(limits::CLIENT_MESSAGE_MAX_BYTES)
+            .on_upgrade(|socket| socket::serve(socket, place, app)),
+    }
+}
+
+/// A place for one more socket, if its page is one of ours.
+fn open(app: &App, peer: SocketAddr, headers: &HeaderMap) -> Result<Result<Place, CloseReason>, Response> {
+    if !is_origin_allowed(headers, &app.config.allowed_origins) {
+        app.metrics.refused_upgrade("origin");
+        return Err(pages::forbidden("Pages of other sites may not connect here.\n"));
+    }
+    Ok(app.admission.open(client_address(headers, peer), Instant::now()))
+}
+
+/// No origin (not a browser), the page's own host, or one that was allowed by name.
+fn is_origin_allowed(headers: &HeaderMap, allowed: &[String]) -> bool {
+    let Some(origin) = headers.get(header::ORIGIN) else { return true };
+    let Ok(origin) = origin.to_str() else { return false };
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let is_own = origin.split_once("://").is_some_and(|(_, name)| name.eq_ignore_ascii_case(host));
+    is_own || allowed.iter().any(|name| name.eq_ignore_ascii_case(origin))
+}
+
+/// The player's address as Fly's edge saw it (it strips what clients forge), else the connection's.
+fn client_address(headers: &HeaderMap, peer: SocketAddr) -> IpAddr {
+    let forwarded = headers.get("fly-client-ip").and_then(|value| value.to_str().ok());
+    forwarded.and_then(|address| address.parse().ok()).unwrap_or(peer.ip())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_are_ours_or_allowed_by_name() {
+        let is_allowed = |origin: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, "play.example:8080".parse().unwrap());
+            if let Some(origin) = origin {
+                headers.insert(header::ORIGIN, origin.parse().unwrap());
+            }
+            is_origin_allowed(&headers, &["https://friends.example".to_owned()])
+        };
+        assert!(is_allowed(None));
+        assert!(is_allowed(Some("http://play.example:8080")) && is_allowed(Some("https://friends.example")));
+        assert!(!is_allowed(Some("https://play.example")) && !is_allowed(Some("null")));
+        assert!(!is_allowed(Some("https://evil.example")) && !is_allowed(Some("play.example:8080")));
+    }
+
+    #[test]
+    fn the_edge_tells_the_address() {
+        let peer = "127.0.0.1:5000".parse().unwrap();
+        let mut headers = HeaderMap::new();
+        assert_eq!(client_address(&headers, peer), peer.ip());
+        headers.insert("fly-client-ip", "2001:db8::7".parse().unwrap());
+        assert_eq!(client_address(&headers, peer), "2001:db8::7".parse::<IpAddr>().unwrap());
+    }
+}

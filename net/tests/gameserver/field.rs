@@ -1,0 +1,241 @@
+//! A gameserver in this process, and players that behave as well or as badly as a test wants.
+
+use futures_util::{SinkExt, StreamExt};
+use net::{Config, Server};
+use protocol::{message::ServerMessage, token::Key};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+use sync::Client;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpSocket, TcpStream},
+    time::timeout,
+};
+use tokio_tungstenite::{
+    WebSocketStream, client_async,
+    tungstenite::{Error, Message, client::IntoClientRequest},
+};
+
+pub const SECRET: &str = "a secret of enough length";
+pub const INSTANCE: &str = "148e21ea7d3889";
+/// No single wait of a test is longer.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A running gameserver and the lobby's key.
+pub struct Field {
+    pub server: Server,
+    pub key: Key,
+}
+
+/// What a socket brought next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Heard {
+    Message(Vec<u8>),
+    /// A close frame with its code.
+    Closed(u16),
+    /// The connection ended without one.
+    Gone,
+}
+
+impl Field {
+    pub async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    pub async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config::from_lookup(|name| match name {
+            "AERODROME_SECRET" => Some(SECRET.to_owned()),
+            "FLY_MACHINE_ID" => Some(INSTANCE.to_owned()),
+            "FLY_REGION" => Some("ewr".to_owned()),
+            "BIND" => Some("127.0.0.1".to_owned()),
+            "PORT" => Some("0".to_owned()),
+            _ => None,
+        })
+        .unwrap();
+        change(&mut config);
+        let key = config.key.clone();
+        Self { server: Server::start(config).await.unwrap(), key }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    pub fn ticket(&self) -> String {
+        let nonce = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
+        self.key.sign_ticket(INSTANCE, "arena", nonce, now_s())
+    }
+
+    /// The header a replay by the lobby brings.
+    pub fn replay_source(&self, path: &str) -> String {
+        format!("instance=lobby1;region=ewr;t=1;state={}", self.key.sign_replay(INSTANCE, path, now_s(), 0))
+    }
+
+    /// A socket to the arena that has not said anything.
+    pub async fn open(&self) -> Socket {
+        self.open_from(None).await
+    }
+
+    /// The same, with the smallest receive buffer the kernel gives.
+    pub async fn open_with_receive_buffer(&self, bytes: u32) -> Socket {
+        self.open_from(Some(bytes)).await
+    }
+
+    async fn open_from(&self, receive_buffer_bytes: Option<u32>) -> Socket {
+        self.upgrade("arena", &[], receive_buffer_bytes).await.unwrap()
+    }
+
+    /// An upgrade with any headers.
+    pub async fn upgrade(
+        &self,
+        name: &str,
+        headers: &[(&'static str, &str)],
+        receive_buffer_bytes: Option<u32>,
+    ) -> Result<Socket, Error> {
+        let path = format!("/gameserver/{INSTANCE}/{name}");
+        let mut request = format!("ws://{}{path}", self.address()).into_client_request().unwrap();
+        request.headers_mut().insert("fly-replay-src", self.replay_source(&path).parse().unwrap());
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, value.parse().unwrap());
+        }
+        let socket = TcpSocket::new_v4().unwrap();
+        if let Some(bytes) = receive_buffer_bytes {
+            socket.set_recv_buffer_size(bytes).unwrap();
+        }
+        let stream = socket.connect(self.address()).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let (stream, _) = client_async(request, stream).await?;
+        Ok(Socket { stream })
+    }
+
+    /// A player who was let in.
+    pub async fn join(&self, name: &str) -> Player {
+        let mut player = Player::on(self.open().await, Client::new());
+        player.say_hello(name, Some(self.ticket()), None).await;
+        player.wait_for_welcome().await;
+        player
+    }
+
+    /// One HTTP request; status, head and body of the answer.
+    pub async fn get(&self, path: &str, headers: &str) -> (u16, String, String) {
+        let mut stream = TcpStream::connect(self.address()).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n{headers}\r\n", self.address());
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        timeout(PATIENCE, stream.read_to_end(&mut answer)).await.unwrap().unwrap();
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, head.to_owned(), body.to_owned())
+    }
+
+    /// A request as the lobby replays it.
+    pub async fn get_replayed(&self, path: &str) -> (u16, String, String) {
+        self.get(path, &format!("fly-replay-src: {}\r\n", self.replay_source(path))).await
+    }
+
+    /// The value of a metric, 0 when it is not there.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let (_, _, text) = self.get("/metrics", "").await;
+        let line = text.lines().find_map(|line| line.strip_prefix(&format!("gameserver_{name} ")));
+        line.map_or(0.0, |value| value.trim().parse().unwrap())
+    }
+
+    /// Waits until a metric is at least this.
+    pub async fn wait_for_metric(&self, name: &str, at_least: f64) {
+        let began = Instant::now();
+        while self.metric(name).await < at_least {
+            assert!(began.elapsed() < PATIENCE, "{name} stayed below {at_least}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+/// A raw WebSocket.
+pub struct Socket {
+    stream: WebSocketStream<TcpStream>,
+}
+
+impl Socket {
+    pub async fn send(&mut self, bytes: Vec<u8>) {
+        let _ = timeout(PATIENCE, self.stream.send(Message::Binary(bytes.into()))).await.unwrap();
+    }
+
+    pub async fn send_text(&mut self, text: &str) {
+        let _ = timeout(PATIENCE, self.stream.send(Message::text(text))).await.unwrap();
+    }
+
+    pub async fn hear(&mut self) -> Heard {
+        loop {
+            match timeout(PATIENCE, self.stream.next()).await.expect("something is heard in time") {
+                Some(Ok(Message::Binary(bytes))) => return Heard::Message(bytes.to_vec()),
+                Some(Ok(Message::Close(Some(frame)))) => return Heard::Closed(frame.code.into()),
+                Some(Ok(Message::Close(None)) | Err(_)) | None => return Heard::Gone,
+                Some(Ok(Message::Text(text))) => return Heard::Message(text.as_bytes().to_vec()),
+                Some(Ok(_)) => {}
+            }
+        }
+    }
+
+    /// The code this socket is closed with, and the control messages that came before.
+    pub async fn hear_close(&mut self) -> (u16, Vec<ServerMessage>) {
+        let mut messages = Vec::new();
+        loop {
+            match self.hear().await {
+                Heard::Message(bytes) => messages.extend(ServerMessage::decode(&bytes).ok()),
+                Heard::Closed(code) => return (code, messages),
+                Heard::Gone => panic!("the connection ended without a close frame"),
+            }
+        }
+    }
+}
+
+/// A page that behaves: it reads, acknowledges and steers.
+pub struct Player {
+    pub socket: Socket,
+    pub client: Client,
+    began: Instant,
+    pub frames: usize,
+}
+
+impl Player {
+    pub fn on(socket: Socket, client: Client) -> Self {
+        Self { socket, client, began: Instant::now(), frames: 0 }
+    }
+
+    pub async fn say_hello(&mut self, name: &str, ticket: Option<String>, resume: Option<String>) {
+        let hello = self.client.hello(name, 3, ticket, resume);
+        self.socket.send(hello).await;
+    }
+
+    pub async fn wait_for_welcome(&mut self) {
+        while !self.client.is_welcomed() {
+            let Heard::Message(bytes) = self.socket.hear().await else { panic!("the socket ended before the welcome") };
+            self.take(&bytes).await;
+        }
+    }
+
+    /// Plays for this long; panics if the socket ends.
+    pub async fn play(&mut self, time: Duration) {
+        let end = Instant::now() + time;
+        while let Ok(heard) = tokio::time::timeout_at(end.into(), self.socket.hear()).await {
+            let Heard::Message(bytes) = heard else { panic!("the player lost the socket: {heard:?}") };
+            self.take(&bytes).await;
+        }
+    }
+
+    async fn take(&mut self, bytes: &[u8]) {
+        let now_ms = self.began.elapsed().as_secs_f64() * 1000.0;
+        self.client.receive(bytes, now_ms).expect("what the server sends is understood");
+        self.frames += usize::from(bytes[0] & protocol::message::HOT_BIT != 0);
+        while let Some(message) = self.client.poll_send(now_ms) {
+            self.socket.send(message).await;
+        }
+    }
+}
+
+pub fn now_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}

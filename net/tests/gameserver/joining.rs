@@ -1,0 +1,67 @@
+//! In, and in the air at 60 frames a second.
+
+use crate::field::{Field, Heard, Player};
+use protocol::close::CloseReason;
+use std::time::{Duration, Instant};
+use sync::Client;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_player_joins_and_sees_sixty_frames_a_second() {
+    let field = Field::start().await;
+    let mut player = field.join("Ada").await;
+    player.play(Duration::from_millis(500)).await;
+    let before = player.frames;
+    let began = Instant::now();
+    player.play(Duration::from_secs(2)).await;
+    let per_s = (player.frames - before) as f64 / began.elapsed().as_secs_f64();
+    assert!((54.0..63.0).contains(&per_s), "{per_s} frames a second");
+    assert_eq!(player.client.stats().mismatches, 0);
+    assert!(field.metric("players").await >= 1.0);
+    field.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_newest_socket_of_a_session_wins() {
+    let field = Field::start().await;
+    let mut first = field.join("Ada").await;
+    let token = first.client.resume_token().unwrap().to_owned();
+    let mut second = Player::on(field.open().await, Client::new());
+    second.say_hello("Ada", None, Some(token)).await;
+    second.wait_for_welcome().await;
+    assert_eq!(second.client.pilot(), first.client.pilot());
+    assert_eq!(first.socket.hear_close().await.0, CloseReason::Replaced.code());
+    second.play(Duration::from_millis(300)).await;
+    assert!(second.frames > 5);
+    field.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_connection_comes_back_into_the_same_plane() {
+    let field = Field::start().await;
+    let mut player = field.join("Ada").await;
+    player.play(Duration::from_millis(300)).await;
+    let (pilot, token) = (player.client.pilot(), player.client.resume_token().unwrap().to_owned());
+    let client = std::mem::take(&mut player.client);
+    drop(player);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let mut again = Player::on(field.open().await, client);
+    again.say_hello("Ada", None, Some(token)).await;
+    again.wait_for_welcome().await;
+    again.play(Duration::from_millis(500)).await;
+    assert_eq!(again.client.pilot(), pilot);
+    assert_eq!(again.client.stats().mismatches, 0);
+    field.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_leaves_is_gone_at_once() {
+    let field = Field::start().await;
+    let mut player = field.join("Ada").await;
+    player.socket.send(protocol::message::ClientMessage::Leave.encode()).await;
+    while let Heard::Message(_) = player.socket.hear().await {}
+    let began = Instant::now();
+    while field.metric("players").await > 0.0 || field.metric("sockets").await > 0.0 {
+        assert!(began.elapsed() < Duration::from_secs(3), "the session lives on");
+    }
+    field.server.stop().await;
+}

@@ -1,0 +1,120 @@
+//! Who does not get in, who does not stay, and what they are told.
+
+use crate::field::{Field, INSTANCE, now_s};
+use protocol::{
+    PROTOCOL_VERSION,
+    close::CloseReason,
+    message::{ClientMessage, Hello, InputPacket, ServerMessage},
+};
+use std::time::{Duration, Instant};
+
+fn hello(ticket: Option<String>) -> Hello {
+    let name = "Ada".to_owned();
+    Hello { version: PROTOCOL_VERSION, ticket, resume: None, have_tick: 0, have_event: 0, name, hue: 0 }
+}
+
+/// Says this first and hears how it ends.
+async fn close_code_of(field: &Field, first: Vec<u8>) -> (u16, Vec<ServerMessage>) {
+    let mut socket = field.open().await;
+    socket.send(first).await;
+    socket.hear_close().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn missing_foreign_forged_and_old_tickets_are_refused() {
+    let field = Field::start().await;
+    let bad = [
+        None,
+        Some("7.99.00".to_owned()),
+        Some(field.key.sign_ticket("elsewhere", "arena", 1, now_s())),
+        Some(field.key.sign_ticket(INSTANCE, "other", 1, now_s())),
+        Some(field.key.sign_ticket(INSTANCE, "arena", 1, now_s() - 120)),
+    ];
+    for ticket in bad {
+        let (code, told) = close_code_of(&field, ClientMessage::Hello(hello(ticket)).encode()).await;
+        assert_eq!(code, CloseReason::BadTicket.code());
+        assert_eq!(told, [ServerMessage::refused(CloseReason::BadTicket)]);
+    }
+    field.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ticket_works_once() {
+    let field = Field::start().await;
+    let hello = ClientMessage::Hello(hello(Some(field.ticket()))).encode();
+    let mut first = field.open().await;
+    first.send(hello.clone()).await;
+    first.hear().await;
+    assert_eq!(close_code_of(&field, hello).await.0, CloseReason::BadTicket.code());
+    field.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_forged_resume_token_is_the_rooms_to_refuse() {
+    let field = Field::start().await;
+    let hello = Hello { resume: Some("1.1.00".to_owned()), ..hello(None) };
+    let (code, told) = close_code_of(&field, ClientMessage::Hello(hello).encode()).await;
+    assert_eq!(code, CloseReason::BadTicket.code());
+    assert_eq!(told, [ServerMessage::refused(CloseReason::BadTicket)]);
+    field.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_version_is_told_ours() {
+    let field = Field::start().await;
+    let hello = Hello { version: PROTOCOL_VERSION + 1, ..hello(Some(field.ticket())) };
+    let (code, told) = close_code_of(&field, ClientMessage::Hello(hello).encode()).await;
+    assert_eq!(code, CloseReason::VersionMismatch.code());
+    assert_eq!(told, [ServerMessage::Refused { code, version: PROTOCOL_VERSION }]);
+    field.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn silence_before_the_hello_ends() {
+    let field = Field::start_with(|config| config.hello_timeout = Duration::from_millis(100)).await;
+    let began = Instant::now();
+    assert_eq!(field.open().await.hear_close().await.0, CloseReason::HelloTimeout.code());
+    assert!(began.elapsed() < Duration::from_secs(2));
+    field.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bytes_that_are_no_message_end_it() {
+    let field = Field::start().await;
+    assert_eq!(close_code_of(&field, vec![0, 99, 1]).await.0, CloseReason::BadMessage.code());
+    // An input before the hello.
+    let input = InputPacket { number: 1, ack: 0, at: 0, inputs: vec![] };
+    assert_eq!(close_code_of(&field, input.encode()).await.0, CloseReason::BadMessage.code());
+    // Text, a second hello and garbage once in.
+    let mut player = field.join("Ada").await;
+    player.socket.send_text("hello").await;
+    assert_eq!(player.socket.hear_close().await.0, CloseReason::BadMessage.code());
+    let mut player = field.join("Ada").await;
+    player.socket.send(ClientMessage::Hello(hello(None)).encode()).await;
+    assert_eq!(player.socket.hear_close().await.0, CloseReason::BadMessage.code());
+    field.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_is_too_long_ends_it() {
+    let field = Field::start().await;
+    let too_long = vec![0; protocol::limits::CLIENT_MESSAGE_MAX_BYTES + 1];
+    assert_eq!(close_code_of(&field, too_long.clone()).await.0, CloseReason::BadMessage.code());
+    let mut player = field.join("Ada").await;
+    player.socket.send(too_long).await;
+    assert_eq!(player.socket.hear_close().await.0, CloseReason::BadMessage.code());
+    field.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn too_many_messages_end_it() {
+    let field = Field::start().await;
+    let mut player = field.join("Ada").await;
+    for number in 0..=255 {
+        player.socket.send(InputPacket { number, ack: 0, at: 0, inputs: vec![] }.encode()).await;
+    }
+    let (code, told) = player.socket.hear_close().await;
+    assert_eq!(code, CloseReason::TooFast.code());
+    assert!(told.contains(&ServerMessage::Bye { code }));
+    field.server.stop().await;
+}

@@ -1,0 +1,111 @@
+//! A player who does not read costs nobody anything.
+
+use crate::field::{Field, Heard, Player, Socket};
+use protocol::{
+    PROTOCOL_VERSION,
+    close::CloseReason,
+    message::{ClientMessage, Hello, InputPacket},
+};
+use std::time::{Duration, Instant};
+
+/// Acknowledges whatever was sent: the room takes it for the newest.
+const EVERYTHING: u32 = u32::MAX;
+
+/// A page that is in and then reads nothing more, with as little receive buffer as the kernel gives.
+async fn join_deaf(field: &Field) -> Socket {
+    let mut socket = field.open_with_receive_buffer(2048).await;
+    let (ticket, name) = (Some(field.ticket()), "Deaf".to_owned());
+    let hello = Hello { version: PROTOCOL_VERSION, ticket, resume: None, have_tick: 0, have_event: 0, name, hue: 0 };
+    socket.send(ClientMessage::Hello(hello).encode()).await;
+    assert!(matches!(socket.hear().await, Heard::Message(_)));
+    socket
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_reader_costs_nobody_else() {
+    let field = Field::start().await;
+    let mut deaf = join_deaf(&field).await;
+    let mut player = field.join("Ada").await;
+    // The deaf one acknowledges blindly, so that the room's window stays open and only the full socket holds it back.
+    let acknowledge = async {
+        for number in (0..=255).cycle() {
+            deaf.send(InputPacket { number, ack: EVERYTHING, at: 0, inputs: vec![] }.encode()).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let watch = async {
+        let began = Instant::now();
+        while field.metric("sockets_slow").await < 1.0 {
+            player.play(Duration::from_millis(500)).await;
+            assert!(began.elapsed() < Duration::from_secs(30), "the deaf one's socket never filled");
+        }
+        let (began, before) = (Instant::now(), player.frames);
+        player.play(Duration::from_secs(2)).await;
+        let per_s = (player.frames - before) as f64 / began.elapsed().as_secs_f64();
+        assert!(per_s > 54.0, "{per_s} frames a second beside a slow reader");
+        assert_eq!(player.client.stats().mismatches, 0);
+        assert_eq!(field.metric("sockets_slow").await, 1.0);
+    };
+    tokio::select! {
+        () = acknowledge => unreachable!("it goes on for good"),
+        () = watch => {}
+    }
+    // Reading again, it gets what was on its way and then the present: nothing was queued for it meanwhile.
+    let mut frames = 0;
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_millis(700) {
+        if let Heard::Message(_) = deaf.hear().await {
+            frames += 1;
+        }
+        deaf.send(InputPacket { number: 1, ack: EVERYTHING, at: 0, inputs: vec![] }.encode()).await;
+        if field.metric("sockets_slow").await == 0.0 {
+            break;
+        }
+    }
+    assert!(frames > 0);
+    field.wait_for_metric("sockets_set_aside_total", 1.0).await;
+    field.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn questions_without_reading_answers_end_it() {
+    let field = Field::start().await;
+    let mut deaf = join_deaf(&field).await;
+    let question = ClientMessage::Whois((0..64).collect()).encode();
+    let closed = format!("sockets_closed_total{{reason=\"{:?}\"}}", CloseReason::TooFast);
+    let began = Instant::now();
+    while field.metric(&closed).await < 1.0 {
+        deaf.send(question.clone()).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        assert!(began.elapsed() < Duration::from_secs(30), "its answers pile up");
+    }
+    // The socket cannot even take its close, so it is cut off.
+    let began = Instant::now();
+    while field.metric("sockets").await > 0.0 {
+        assert!(began.elapsed() < Duration::from_secs(6), "the socket stays");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    field.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fifty_players_get_their_frames() {
+    let field = Field::start().await;
+    let mut players = Vec::new();
+    for i in 0..50 {
+        players.push(field.join(&format!("Pilot {i}")).await);
+    }
+    let tasks: Vec<_> = players.into_iter().map(|player| tokio::spawn(count_frames(player))).collect();
+    for task in tasks {
+        let per_s = task.await.unwrap();
+        assert!(per_s > 50.0, "{per_s} frames a second");
+    }
+    field.server.stop().await;
+}
+
+async fn count_frames(mut player: Player) -> f64 {
+    player.play(Duration::from_millis(500)).await;
+    let (began, before) = (Instant::now(), player.frames);
+    player.play(Duration::from_secs(2)).await;
+    (player.frames - before) as f64 / began.elapsed().as_secs_f64()
+}

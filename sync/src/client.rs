@@ -1,0 +1,487 @@
+//! A whole player's end: hello, clock, inputs, prediction, what to draw, what happened.
+//!
+//! Path: [`Client::hello`] opens a socket → [`Client::receive`] takes every message → [`Client::control`] says what the
+//! pilot wants → [`Client::poll_send`] gives what goes out → [`Client::scene`] is what to draw now.
+//! Invariants: sockets come and go, the client stays; a wrong checksum is repaired cell by cell and counted.
+//! Never: a socket, a clock (milliseconds of any one origin are an argument).
+
+use crate::{
+    ApplyError, Replica,
+    pace::Pace,
+    predict::{self, Inputs},
+    replica::Applied,
+    view::{History, PlaneView, Scene, lengths},
+};
+use game::{Controls, PilotId, field::heading_of, plane::Plane, row::Row, rules::Rules};
+use glam::IVec2;
+use protocol::{
+    DecodeError, PROTOCOL_VERSION, Tick,
+    close::CloseReason,
+    codec,
+    frame::Own,
+    limits::{ACK_INTERVAL_MAX_MS, ROSTER_MAX_ENTRIES, RULES_MAX_BYTES},
+    message::{ClientMessage, Event, HOT_BIT, Hello, InputPacket, Profile, ServerMessage, Welcome},
+};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// Something is said at least this often; a little less than the limit, so that a late timer keeps it.
+const SEND_INTERVAL_MS: f64 = ACK_INTERVAL_MAX_MS as f64 * 0.8;
+/// Happenings kept for a page that does not ask (a hidden tab). Policy: the oldest is dropped.
+const HAPPENINGS_MAX_COUNT: usize = 512;
+/// Corrections larger than this are shown as they are: the plane was elsewhere.
+const EASED_MAX_LENGTHS: f32 = 4.0;
+/// What is left of a correction after a second of easing.
+const EASED_LEFT_PER_S: f32 = 1e-4;
+/// Furthest the own plane is predicted beyond the newest frame. Policy: it waits there.
+const PREDICTION_MAX_TICKS: u32 = 60;
+
+/// Something a person may want to see or hear.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Happening {
+    /// The room let us in.
+    Welcomed {
+        /// Plane and score are those of before.
+        resumed: bool,
+        /// The profile as accepted.
+        profile: Profile,
+        /// Chat before now, oldest first.
+        history: Vec<Event>,
+    },
+    /// An entry of the room's event log.
+    Event(Event),
+    /// A word from the room to us alone.
+    Notice(String),
+    /// The room will not have us, or says goodbye; the socket ends.
+    Ended {
+        /// Why; `None` for a code this version does not know.
+        reason: Option<CloseReason>,
+        /// The code itself.
+        code: u16,
+    },
+    /// A plane lost health.
+    Hit(Spot),
+    /// A plane ended.
+    Explosion(Spot),
+    /// A gun fired.
+    Shot(Spot),
+}
+
+/// Whose plane, and where (plane lengths).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Spot {
+    /// The pilot.
+    pub pilot: u16,
+    /// Place.
+    pub x: f32,
+    /// Place.
+    pub y: f32,
+}
+
+/// Figures for the network read-out and the swarm.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct ClientStats {
+    /// Frames applied.
+    pub frames: u64,
+    /// Frames whose checksum was wrong.
+    pub mismatches: u64,
+    /// Times the own plane was not where it had been predicted.
+    pub corrections: u64,
+    /// Payload bytes in.
+    pub bytes_in: u64,
+    /// Payload bytes out.
+    pub bytes_out: u64,
+    /// Round trip of the game's own packets, ms; 0 while unknown.
+    pub rtt_ms: f64,
+    /// How early the last packet was, ticks.
+    pub lead_ticks: i8,
+    /// How far others are shown behind the newest frame, ticks.
+    pub delay_ticks: f64,
+}
+
+/// A plane as the last tick showed it, to notice what changed.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    health: i32,
+    shots: i32,
+    spot: Spot,
+}
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub struct Client {
+    replica: Option<Replica>,
+    pilot: PilotId,
+    resume: Option<String>,
+    pace: Pace,
+    inputs: Inputs,
+    wanted: Controls,
+    /// Number of the last packet sent on this socket.
+    packet: u8,
+    sent_ms: f64,
+    is_welcomed: bool,
+    queue: VecDeque<ClientMessage>,
+    history: History,
+    happenings: VecDeque<Happening>,
+    seen: BTreeMap<u16, Seen>,
+    roster: BTreeMap<u16, Profile>,
+    asked: BTreeSet<u16>,
+    own: Own,
+    last_event: u32,
+    is_verifying: bool,
+    /// What remains of a correction, to be added to the own plane's place.
+    eased: (f32, f32),
+    eased_ms: f64,
+    stats: ClientStats,
+}
+
+impl Default for Client {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Client {
+    /// A client that has never been anywhere.
+    pub fn new() -> Self {
+        Self {
+            replica: None,
+            pilot: PilotId(0),
+            resume: None,
+            pace: Pace::new(),
+            inputs: Inputs::default(),
+            wanted: Controls::default(),
+            packet: 0,
+            sent_ms: f64::NEG_INFINITY,
+            is_welcomed: false,
+            queue: VecDeque::new(),
+            history: History::default(),
+            happenings: VecDeque::new(),
+            seen: BTreeMap::new(),
+            roster: BTreeMap::new(),
+            asked: BTreeSet::new(),
+            own: Own { respawn_in: 255, ..Own::default() },
+            last_event: 0,
+            is_verifying: false,
+            eased: (0.0, 0.0),
+            eased_ms: 0.0,
+            stats: ClientStats::default(),
+        }
+    }
+
+    /// The first message of a new socket. A resume token from elsewhere (another life of the page) may be given.
+    pub fn hello(&mut self, name: &str, hue: u8, ticket: Option<String>, resume: Option<String>) -> Vec<u8> {
+        self.is_welcomed = false;
+        self.packet = 0;
+        self.is_verifying = false;
+        self.asked.clear();
+        self.pace.new_socket();
+        self.inputs.new_socket();
+        let hello = Hello {
+            version: PROTOCOL_VERSION,
+            ticket,
+            resume: self.resume.clone().or(resume),
+            have_tick: self.replica.as_ref().map_or(0, Replica::tick),
+            have_event: self.last_event,
+            name: name.to_owned(),
+            hue,
+        };
+        self.count_out(ClientMessage::Hello(hello).encode())
+    }
+
+    /// A message arrived.
+    ///
+    /// # Errors
+    /// [`ApplyError`]: close the socket and say hello on a new one; the client then begins from whole cells.
+    pub fn receive(&mut self, bytes: &[u8], now_ms: f64) -> Result<(), ApplyError> {
+        self.stats.bytes_in += bytes.len() as u64;
+        let result = match bytes.first() {
+            Some(tag) if tag & HOT_BIT != 0 => self.receive_frame(bytes, now_ms),
+            _ => {
+                ServerMessage::decode(bytes).map_err(ApplyError::from).and_then(|message| self.receive_message(message))
+            }
+        };
+        if result.is_err() {
+            self.replica = None;
+        }
+        result
+    }
+
+    /// What the pilot wants from now on.
+    pub fn control(&mut self, controls: Controls) {
+        self.wanted = controls;
+    }
+
+    /// The same, with the stick such that the own plane turns to this angle.
+    pub fn control_towards(&mut self, angle: f32, controls: Controls, now_ms: f64) {
+        let far = IVec2::new((angle.cos() * 10_000.0) as i32, (angle.sin() * 10_000.0) as i32);
+        self.wanted = match (self.own_plane(now_ms), &self.replica) {
+            (Some(plane), Some(replica)) => controls.toward(&plane, heading_of(far), replica.rules()),
+            _ => controls,
+        };
+    }
+
+    /// Queues a message.
+    pub fn say(&mut self, message: ClientMessage) {
+        self.queue.push_back(message);
+    }
+
+    /// The next message to send, if one is due.
+    pub fn poll_send(&mut self, now_ms: f64) -> Option<Vec<u8>> {
+        if !self.is_welcomed {
+            return None;
+        }
+        let message = self.queue.pop_front().or_else(|| self.ask_names());
+        if let Some(message) = message {
+            return Some(self.count_out(message.encode()));
+        }
+        let tick = self.pace.own_at(now_ms).floor() as Tick;
+        self.inputs.stamp(self.wanted, tick);
+        if !self.inputs.has_unsent() && now_ms - self.sent_ms < SEND_INTERVAL_MS {
+            return None;
+        }
+        self.packet = self.packet % 255 + 1;
+        self.sent_ms = now_ms;
+        self.pace.sending(self.packet, now_ms);
+        let ack = self.replica.as_ref().map_or(0, Replica::tick);
+        let packet = InputPacket { number: self.packet, ack, at: tick, inputs: self.inputs.take_unsent(self.packet) };
+        Some(self.count_out(packet.encode()))
+    }
+
+    /// The next thing that happened.
+    pub fn poll_happening(&mut self) -> Option<Happening> {
+        self.happenings.pop_front()
+    }
+
+    /// Fills `scene` with what to draw now; the own plane comes first, if it flies.
+    pub fn scene(&mut self, now_ms: f64, scene: &mut Scene) {
+        scene.clear();
+        let own_at = self.pace.own_at(now_ms);
+        let shown_at = self.pace.shown_at(now_ms);
+        let Some(replica) = &self.replica else { return };
+        let rules = replica.rules();
+        let (before, after) = self.predicted(replica, own_at);
+        let part = (own_at - own_at.floor()) as f32;
+        for row in &after {
+            let earlier = before.iter().find(|other| other.key() == row.key()).unwrap_or(row);
+            scene.add(earlier, row, part, self.pilot, rules);
+        }
+        let elapsed_s = ((now_ms - self.eased_ms) / 1000.0).clamp(0.0, 1.0) as f32;
+        let left = EASED_LEFT_PER_S.powf(elapsed_s);
+        (self.eased, self.eased_ms) = ((self.eased.0 * left, self.eased.1 * left), now_ms);
+        if let Some(own) = scene.planes.first_mut() {
+            (own.x, own.y) = (own.x + self.eased.0, own.y + self.eased.1);
+        }
+        self.history.at(shown_at, self.pilot, rules, scene);
+        let strangers = scene.planes.iter().map(|plane: &PlaneView| plane.id);
+        let unknown: Vec<u16> = strangers.filter(|id| !self.roster.contains_key(id)).collect();
+        unknown.into_iter().for_each(|id| self.want_name(id));
+    }
+
+    /// The own plane as predicted for now.
+    pub fn own_plane(&mut self, now_ms: f64) -> Option<Plane> {
+        let own_at = self.pace.own_at(now_ms);
+        let (rows, _) = self.predicted(self.replica.as_ref()?, own_at);
+        rows.iter().find(|row| row.kind == game::PLANE).map(|row| Plane::from_fields(&row.fields))
+    }
+
+    /// The replica, after the welcome.
+    pub fn replica(&self) -> Option<&Replica> {
+        self.replica.as_ref()
+    }
+
+    /// The own pilot's id, 0 before the welcome.
+    pub fn pilot(&self) -> u16 {
+        self.pilot.0
+    }
+
+    /// The own score and rank.
+    pub fn own(&self) -> Own {
+        self.own
+    }
+
+    /// The token that resumes this session, the newest.
+    pub fn resume_token(&self) -> Option<&str> {
+        self.resume.as_deref()
+    }
+
+    /// A pilot's profile, if it is known; an unknown one is asked for.
+    pub fn profile(&mut self, pilot: u16) -> Option<&Profile> {
+        self.want_name(pilot);
+        self.roster.get(&pilot)
+    }
+
+    /// Figures so far.
+    pub fn stats(&self) -> ClientStats {
+        ClientStats {
+            rtt_ms: self.pace.rtt_ms(),
+            lead_ticks: self.pace.lead_ticks(),
+            delay_ticks: self.pace.delay_ticks(),
+            ..self.stats
+        }
+    }
+
+    /// Whether a welcome came on the current socket.
+    pub fn is_welcomed(&self) -> bool {
+        self.is_welcomed
+    }
+
+    fn count_out(&mut self, bytes: Vec<u8>) -> Vec<u8> {
+        self.stats.bytes_out += bytes.len() as u64;
+        bytes
+    }
+
+    fn receive_message(&mut self, message: ServerMessage) -> Result<(), ApplyError> {
+        match message {
+            ServerMessage::Welcome(welcome) => self.welcomed(*welcome)?,
+            ServerMessage::Roster(entries) => self.roster.extend(entries),
+            ServerMessage::Notice(text) => self.happen(Happening::Notice(text)),
+            ServerMessage::Refused { code, .. } | ServerMessage::Bye { code } => {
+                self.happen(Happening::Ended { reason: CloseReason::from_code(code), code });
+            }
+        }
+        Ok(())
+    }
+
+    fn welcomed(&mut self, welcome: Welcome) -> Result<(), ApplyError> {
+        let rules: Rules = codec::decode::<_, RULES_MAX_BYTES>(&welcome.rules)?;
+        let continues =
+            self.replica.as_ref().is_some_and(|replica| replica.tick() == welcome.since && welcome.since != 0);
+        self.pilot = PilotId(welcome.pilot);
+        if !continues {
+            self.replica = Some(Replica::starting_at(rules, self.pilot, welcome.tick));
+            self.history.clear();
+            self.seen.clear();
+        }
+        self.last_event = welcome.last_event;
+        self.resume = Some(welcome.resume);
+        self.is_welcomed = true;
+        self.roster.insert(welcome.pilot, welcome.profile.clone());
+        let (resumed, profile, history) = (welcome.resumed, welcome.profile, welcome.history);
+        self.happen(Happening::Welcomed { resumed, profile, history });
+        Ok(())
+    }
+
+    fn receive_frame(&mut self, bytes: &[u8], now_ms: f64) -> Result<(), ApplyError> {
+        let mut replica = self.replica.take().ok_or(DecodeError::Malformed)?;
+        let own_tick = self.pace.own_at(now_ms).floor() as Tick;
+        let before = self.predicted_place(&replica, own_tick);
+        let applied = replica.apply(bytes, |tick, rows| {
+            self.history.record(tick, rows, self.pilot);
+            notice_changes(&mut self.seen, rows, &mut self.happenings);
+        })?;
+        let header = &applied.header;
+        self.pace.frame(header.tick, header.input_ack, header.input_lead, now_ms);
+        self.inputs.acknowledge(header.input_ack, header.tick);
+        self.own = header.own.unwrap_or(self.own);
+        self.stats.frames += 1;
+        let after = self.predicted_place(&replica, own_tick);
+        if let (Some(before), Some(after)) = (before, after) {
+            self.correct(before - after);
+        }
+        self.replica = Some(replica);
+        self.check(&applied);
+        for (number, event) in applied.events {
+            if number > self.last_event {
+                self.last_event = number;
+                self.note_event(event);
+            }
+        }
+        self.happenings.drain(..self.happenings.len().saturating_sub(HAPPENINGS_MAX_COUNT));
+        Ok(())
+    }
+
+    /// The own plane was predicted `error` units away from where the newest truth puts it.
+    fn correct(&mut self, error: IVec2) {
+        if error == IVec2::ZERO {
+            return;
+        }
+        self.stats.corrections += 1;
+        let eased = (self.eased.0 + lengths(error.x), self.eased.1 + lengths(error.y));
+        self.eased = if eased.0.hypot(eased.1) > EASED_MAX_LENGTHS { (0.0, 0.0) } else { eased };
+    }
+
+    /// Asks for the cells' sums after a wrong checksum, then for the wrong cells.
+    fn check(&mut self, applied: &Applied) {
+        if applied.header.has_sums {
+            self.is_verifying = false;
+            if !applied.wrong_cells.is_empty() {
+                self.say(ClientMessage::Repair(applied.wrong_cells.clone()));
+            }
+        } else if !applied.is_true && !self.is_verifying {
+            self.is_verifying = true;
+            self.say(ClientMessage::Verify);
+        }
+        self.stats.mismatches += u64::from(!applied.is_true);
+    }
+
+    fn note_event(&mut self, event: Event) {
+        match &event {
+            Event::Joined { pilot, profile } => {
+                self.roster.insert(*pilot, profile.clone());
+            }
+            Event::Kill { killer, victim, .. } => {
+                if let Some(seen) = self.seen.get(victim) {
+                    let explosion = Happening::Explosion(seen.spot);
+                    self.happen(explosion);
+                }
+                let names = [*killer, *victim];
+                names.into_iter().for_each(|pilot| self.want_name(pilot));
+            }
+            Event::Chat { .. } | Event::Left { .. } => {}
+        }
+        self.happen(Happening::Event(event));
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        self.happenings.push_back(happening);
+    }
+
+    fn want_name(&mut self, pilot: u16) {
+        if !self.roster.contains_key(&pilot) {
+            self.asked.insert(pilot);
+        }
+    }
+
+    /// Asks for the names that are wanted and not known; each once a socket, since who is not answered has left.
+    fn ask_names(&mut self) -> Option<ClientMessage> {
+        let unknown: Vec<u16> = self.asked.iter().copied().filter(|id| !self.roster.contains_key(id)).collect();
+        self.asked.clear();
+        let unknown = &unknown[..unknown.len().min(ROSTER_MAX_ENTRIES)];
+        (!unknown.is_empty()).then(|| ClientMessage::Whois(unknown.to_vec()))
+    }
+
+    /// The own rows at the whole ticks around the (fractional) tick `at`.
+    fn predicted(&self, replica: &Replica, at: f64) -> (Vec<Row>, Vec<Row>) {
+        let mut before: Vec<Row> = predict::own_rows(replica.rows(), self.pilot).copied().collect();
+        let from = replica.tick();
+        let to = (at.floor() as Tick).clamp(from, from + PREDICTION_MAX_TICKS);
+        predict::predict(&mut before, &self.inputs, from, to, replica.rules());
+        let mut after = before.clone();
+        predict::predict(&mut after, &self.inputs, to, to + 1, replica.rules());
+        (before, after)
+    }
+
+    fn predicted_place(&self, replica: &Replica, tick: Tick) -> Option<IVec2> {
+        let (rows, _) = self.predicted(replica, f64::from(tick));
+        rows.iter().find(|row| row.kind == game::PLANE).map(|row| Plane::from_fields(&row.fields).position())
+    }
+}
+
+/// Compares the planes of a tick with those of the tick before: shots and hits.
+fn notice_changes(seen: &mut BTreeMap<u16, Seen>, rows: &[Row], happenings: &mut VecDeque<Happening>) {
+    let earlier = std::mem::take(seen);
+    for row in rows.iter().filter(|row| row.kind == game::PLANE) {
+        let plane = Plane::from_fields(&row.fields);
+        let pilot = row.id as u16;
+        let spot = Spot { pilot, x: lengths(plane.x), y: lengths(plane.y) };
+        if let Some(before) = earlier.get(&pilot) {
+            if plane.health < before.health {
+                happenings.push_back(Happening::Hit(spot));
+            }
+            if plane.shots != before.shots {
+                happenings.push_back(Happening::Shot(spot));
+            }
+        }
+        seen.insert(pilot, Seen { health: plane.health, shots: plane.shots, spot });
+    }
+}

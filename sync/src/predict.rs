@@ -1,0 +1,119 @@
+//! The own plane ahead of time: the room's own motion step on the newest truth, with the inputs still on their way.
+//!
+//! Path: [`Inputs`] keeps what was stamped; [`predict`] replays it on the replica's own rows. Reconciliation is by
+//! construction: every prediction starts from the newest truth. Invariant: an input is replayed until a frame both
+//! acknowledges its packet and has reached its tick; from then on it is in the truth.
+
+use game::{Controls, PilotId, bullet, plane::Plane, row::Row, rules::Rules};
+use protocol::{Tick, limits::INPUTS_MAX_COUNT, message::Input};
+use std::collections::VecDeque;
+
+/// Inputs kept at most; a client that gets no frames for so long is about to reconnect. Policy: the oldest is dropped.
+const PENDING_MAX_COUNT: usize = 256;
+
+#[derive(Debug, Clone, Copy)]
+struct Pending {
+    input: Input,
+    /// The packet it went out with, `None` while it waits.
+    packet: Option<u8>,
+    is_received: bool,
+}
+
+/// The own inputs that the truth may not show yet.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Inputs {
+    pending: VecDeque<Pending>,
+    /// What the room has or will have as the newest controls; `None` on a new socket.
+    stamped: Option<Controls>,
+}
+
+impl Inputs {
+    /// These controls are wanted from `tick` on; a change is kept for sending.
+    pub(crate) fn stamp(&mut self, controls: Controls, tick: Tick) {
+        if self.stamped == Some(controls) {
+            return;
+        }
+        self.stamped = Some(controls);
+        let newest = self.pending.back().map_or(0, |pending| pending.input.tick);
+        let input = Input { tick: tick.max(newest), controls: controls.to_bits() };
+        let fresh = Pending { input, packet: None, is_received: false };
+        match self.pending.back_mut() {
+            Some(last) if last.input.tick == input.tick && last.packet.is_none() => *last = fresh,
+            _ => self.pending.push_back(fresh),
+        }
+        if self.pending.len() > PENDING_MAX_COUNT {
+            self.pending.pop_front();
+        }
+    }
+
+    /// Whether something waits to be sent.
+    pub(crate) fn has_unsent(&self) -> bool {
+        self.pending.back().is_some_and(|pending| pending.packet.is_none())
+    }
+
+    /// The inputs for the next packet, which is number `packet`.
+    pub(crate) fn take_unsent(&mut self, packet: u8) -> Vec<Input> {
+        let unsent = self.pending.iter_mut().filter(|pending| pending.packet.is_none()).take(INPUTS_MAX_COUNT);
+        unsent
+            .map(|pending| {
+                pending.packet = Some(packet);
+                pending.input
+            })
+            .collect()
+    }
+
+    /// A frame of `tick` says that all packets up to `ack` have been received.
+    pub(crate) fn acknowledge(&mut self, ack: u8, tick: Tick) {
+        if let Some(last) = self.pending.iter().rposition(|pending| pending.packet == Some(ack)) {
+            self.pending.iter_mut().take(last + 1).for_each(|pending| pending.is_received = true);
+        }
+        while self.pending.front().is_some_and(|first| first.is_received && first.input.tick <= tick) {
+            self.pending.pop_front();
+        }
+    }
+
+    /// A new socket: what was not acknowledged goes again, and the newest controls are told anew.
+    pub(crate) fn new_socket(&mut self) {
+        self.stamped = None;
+        self.pending.clear();
+    }
+
+    /// The controls that take effect at the end of `tick`, if they change; inputs that came late count for `first`.
+    fn at(&self, tick: Tick, first: Tick) -> Option<Controls> {
+        let due = |pending: &&Pending| pending.input.tick == tick || tick == first && pending.input.tick < first;
+        self.pending.iter().rev().find(due).map(|pending| Controls::from_bits(pending.input.controls))
+    }
+}
+
+/// The pilot's own rows.
+pub(crate) fn own_rows(rows: &[Row], pilot: PilotId) -> impl Iterator<Item = &Row> {
+    rows.iter().filter(move |row| is_own(row, pilot))
+}
+
+/// Whether a row is the pilot's plane or a bullet of it.
+pub(crate) fn is_own(row: &Row, pilot: PilotId) -> bool {
+    match row.kind {
+        game::PLANE => row.id == u32::from(pilot.0),
+        game::BULLET => bullet::owner(row.id) == pilot.0,
+        _ => false,
+    }
+}
+
+/// Steps `rows` (the own ones) from tick `from` to tick `to`, with the inputs on the way.
+pub(crate) fn predict(rows: &mut Vec<Row>, inputs: &Inputs, from: Tick, to: Tick, rules: &Rules) {
+    let mut next = Vec::with_capacity(rows.len() + 4);
+    for tick in from + 1..=to {
+        rows.iter().for_each(|row| row.step(rules, &mut next));
+        std::mem::swap(rows, &mut next);
+        next.clear();
+        if let Some(controls) = inputs.at(tick, from + 1) {
+            rows.iter_mut().filter(|row| row.kind == game::PLANE).for_each(|row| take_over(row, controls, rules));
+        }
+    }
+}
+
+fn take_over(row: &mut Row, controls: Controls, rules: &Rules) {
+    let mut plane = Plane::from_fields(&row.fields);
+    plane.take_over(controls);
+    *row = Row::new(row.kind, row.id, plane.to_fields(), rules);
+}

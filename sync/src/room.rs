@@ -1,0 +1,492 @@
+//! The server end of a room: sessions in, one tick at a time, frames out.
+//!
+//! Path: `join`/`handle` take what sockets bring → [`Room::tick`] applies inputs, steps the game, compares it with what
+//! every replica predicts and logs the difference per cell → [`Room::frame_for`] assembles a session's frame from
+//! shared parts → [`Room::poll_output`] gives the rest (welcomes, answers, closes).
+//! Invariants: `mirror` is what a replica holding every cell would hold; a frame, once assembled, is sent.
+
+use crate::{
+    SessionId,
+    assemble::{Assembly, Now, Wanted},
+    chunk,
+    events::Events,
+    fillers,
+    log::Logs,
+    rows::{self, Stepped},
+    session::{Sent, Session},
+};
+use bytes::Bytes;
+use game::{Controls, Game, PilotId, Standing, field::CellId, row::Row, rules::Rules};
+use glam::IVec2;
+use protocol::{
+    PROTOCOL_VERSION, Tick,
+    close::CloseReason,
+    codec,
+    frame::{Header, Own},
+    limits::FRAME_SPAN_MAX_TICKS,
+    message::{
+        ClientMessage, ClientPacket, Event, Hello, Profile, ServerMessage, Welcome, sanitise_chat, sanitise_name,
+    },
+    token::{Key, Resume},
+};
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+
+/// What a room is begun with.
+#[derive(Debug, Clone)]
+pub struct RoomConfig {
+    /// The room's name, as in its path.
+    pub name: String,
+    /// Signs resume tokens.
+    pub key: Key,
+    /// Tells this life of the room from earlier ones.
+    pub epoch: u32,
+    /// All of the room's randomness comes from it.
+    pub seed: u64,
+    /// The game's rules.
+    pub rules: Rules,
+    /// Pilots that fly when nobody is there; each player replaces one.
+    pub fillers: u16,
+    /// Most sessions at once. Policy: refuse with `RoomFull`.
+    pub max_players: u16,
+}
+
+impl RoomConfig {
+    /// The public room: 20 fillers, 200 players; `tuning` is the text of a tuning file.
+    ///
+    /// # Errors
+    /// A sentence that names the field of the tuning file and what would be right.
+    pub fn new(name: &str, key: Key, epoch: u32, seed: u64, tuning: &str) -> Result<Self, String> {
+        let rules = Rules::parse(tuning).map_err(|error| error.to_string())?;
+        Ok(Self { name: name.to_owned(), key, epoch, seed, rules, fillers: 20, max_players: 200 })
+    }
+}
+
+/// What a room wants done, besides frames.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Send this message; it goes before the next frame.
+    Message(SessionId, Bytes),
+    /// Close the session's socket, after all its messages.
+    Close(SessionId, CloseReason),
+}
+
+/// Figures for people and metrics.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RoomStats {
+    /// Ticks since the room began.
+    pub tick: Tick,
+    /// Sessions with a socket.
+    pub players: u32,
+    /// Sessions and fillers.
+    pub pilots: u32,
+    /// Rows that can be seen by somebody.
+    pub rows: u32,
+    /// Chunks and whole cells encoded so far.
+    pub chunks_encoded: u64,
+    /// Frames assembled so far.
+    pub frames: u64,
+    /// Cells sent whole because a checksum did not match: each is a bug.
+    pub repairs: u64,
+    /// Inputs that came after their tick.
+    pub late_inputs: u64,
+}
+
+/// Room for a header and a few events.
+const HEADER_USUAL_BYTES: usize = 48;
+
+/// See the module.
+pub struct Room {
+    config: RoomConfig,
+    game: Game,
+    sessions: BTreeMap<SessionId, Session>,
+    profiles: BTreeMap<PilotId, Profile>,
+    fillers: Vec<PilotId>,
+    next_session: u32,
+    /// The rows as every replica knows them after this tick, in canonical order.
+    mirror: Vec<Row>,
+    predicted: Vec<Stepped>,
+    /// Checksum per cell.
+    sums: Vec<u64>,
+    /// Where each plane is, by id.
+    planes: Vec<(u32, CellId)>,
+    logs: Logs,
+    assembly: Assembly,
+    events: Events,
+    output: VecDeque<Output>,
+    frames: u64,
+    repairs: u64,
+    late_inputs: u64,
+}
+
+impl fmt::Debug for Room {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Room({} at tick {})", self.config.name, self.game.tick())
+    }
+}
+
+impl Room {
+    /// Begins a room at tick 0, with its fillers in the air.
+    pub fn new(config: RoomConfig) -> Self {
+        let cells = 1 + (config.rules.field_cells * config.rules.field_cells) as usize;
+        let mut room = Self {
+            game: Game::new(config.seed, config.rules.clone()),
+            sessions: BTreeMap::new(),
+            profiles: BTreeMap::new(),
+            fillers: Vec::new(),
+            next_session: 1,
+            mirror: Vec::new(),
+            predicted: Vec::new(),
+            sums: vec![0; cells],
+            planes: Vec::new(),
+            logs: Logs::new(cells),
+            assembly: Assembly::default(),
+            events: Events::default(),
+            output: VecDeque::new(),
+            frames: 0,
+            repairs: 0,
+            late_inputs: 0,
+            config,
+        };
+        room.balance_fillers();
+        room
+    }
+
+    /// A socket says hello; `is_admitted` tells that its ticket was good. On success the welcome is the session's next
+    /// output; a session that had a socket before has a new one now, and the older is to be closed as replaced.
+    ///
+    /// # Errors
+    /// [`CloseReason::VersionMismatch`], [`CloseReason::BadTicket`] or [`CloseReason::RoomFull`].
+    pub fn join(&mut self, hello: &Hello, is_admitted: bool) -> Result<SessionId, CloseReason> {
+        if hello.version != PROTOCOL_VERSION {
+            return Err(CloseReason::VersionMismatch);
+        }
+        let resumed = hello.resume.as_deref().and_then(|token| self.resumable(token));
+        let id = match resumed {
+            Some(id) => id,
+            None if is_admitted => self.admit(hello)?,
+            None => return Err(CloseReason::BadTicket),
+        };
+        self.welcome(id, hello, resumed.is_some());
+        self.balance_fillers();
+        Ok(id)
+    }
+
+    /// What a session's socket brought.
+    pub fn handle(&mut self, id: SessionId, packet: ClientPacket) {
+        let now = self.game.tick();
+        let Some(session) = self.sessions.get_mut(&id).filter(|session| session.is_connected) else { return };
+        match packet {
+            ClientPacket::Inputs(packet) => self.late_inputs += u64::from(session.hear(&packet, now)),
+            ClientPacket::Message(message) => {
+                session.hear_message(now);
+                self.handle_message(id, message);
+            }
+        }
+    }
+
+    /// The session's socket is gone; the plane stays for the grace.
+    pub fn disconnect(&mut self, id: SessionId) {
+        let now = self.game.tick();
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.disconnect(now);
+            // Nobody holds the stick: straight on, no fire.
+            self.game.control(session.pilot, Controls::default());
+        }
+    }
+
+    /// One tick: 1/60 s of the room's life.
+    pub fn tick(&mut self) {
+        let tick = self.game.tick() + 1;
+        for session in self.sessions.values_mut() {
+            if let Some(controls) = session.controls_at(tick) {
+                self.game.control(session.pilot, Controls::from_bits(controls));
+            }
+        }
+        rows::step(&self.mirror, &self.config.rules, &mut self.predicted);
+        self.game.step();
+        self.game.rows(&mut self.mirror);
+        self.log_surprises(tick);
+        self.planes.clear();
+        self.planes.extend(self.mirror.iter().filter(|row| row.kind == game::PLANE).map(|row| (row.id, row.cell)));
+        self.planes.sort_unstable();
+        self.assembly.begin_tick();
+        for kill in self.game.drain_kills() {
+            self.events.push(Event::Kill { killer: kill.killer.0, victim: kill.victim.0, rammed: kill.rammed });
+        }
+        self.end_sessions(tick);
+    }
+
+    /// What the session is shown next, if its window has room; to be sent, since the session counts it as handed over.
+    pub fn frame_for(&mut self, id: SessionId) -> Option<Bytes> {
+        let tick = self.game.tick();
+        let session = self.sessions.get(&id)?;
+        if !session.has_window(tick) || session.last.is_some_and(|last| last.tick == tick) {
+            return None;
+        }
+        let standing = self.game.standing(session.pilot);
+        let derived = session.derived_eye();
+        let eye = self.eye_of(session, standing.as_ref());
+        let last = session.last.filter(|last| last.tick + FRAME_SPAN_MAX_TICKS > tick);
+        let from = last.map(|last| (last.tick, last.eye));
+        let is_anew = session.last.is_some() && last.is_none();
+        let now = Now { tick, rules: &self.config.rules, rows: &self.mirror, sums: &self.sums };
+        let body = self.assembly.body(&mut self.logs, now, Wanted { from, is_anew, eye, lost: &session.lost });
+
+        let own = standing.map(own);
+        let header = Header {
+            tick,
+            span: last.map_or(1, |last| (tick - last.tick) as u8),
+            checksum: body.checksum,
+            input_ack: session.packet,
+            input_lead: session.lead,
+            eye: (eye != derived).then_some(eye.0),
+            own: own.filter(|_| own != session.own),
+            has_whole: body.has_whole,
+            has_sums: session.wants_sums,
+            has_events: session.event < self.events.last(),
+        };
+        let mut bytes = Vec::with_capacity(HEADER_USUAL_BYTES + body.bytes.len());
+        header.encode(&mut bytes);
+        bytes.extend_from_slice(&body.bytes);
+        if header.has_sums {
+            encode_sums(now, eye, &mut bytes);
+        }
+        let event = if header.has_events { self.events.encode_after(session.event, &mut bytes) } else { session.event };
+        let next_eye = self.plane_cell(session.pilot).filter(|cell| eye.holds(*cell, now.rules)).unwrap_or(eye);
+        let session = self.sessions.get_mut(&id).expect("it was found above");
+        (session.own, session.event) = (own, event);
+        session.handed(Sent { tick, eye, next_eye });
+        self.frames += 1;
+        Some(Bytes::from(bytes))
+    }
+
+    /// Where the session looks: where its plane will come back, else where the client itself expects to look, unless
+    /// the plane is not to be seen from there.
+    fn eye_of(&self, session: &Session, standing: Option<&Standing>) -> CellId {
+        let rules = &self.config.rules;
+        if let Some(respawn) = standing.and_then(|standing| standing.respawn) {
+            return CellId::at(IVec2::new(respawn.x, respawn.y), rules);
+        }
+        let derived = session.derived_eye();
+        self.plane_cell(session.pilot).filter(|cell| !derived.holds(*cell, rules)).unwrap_or(derived)
+    }
+
+    /// The cell of a pilot's plane, if it flies.
+    fn plane_cell(&self, pilot: PilotId) -> Option<CellId> {
+        let at = self.planes.binary_search_by_key(&u32::from(pilot.0), |(id, _)| *id).ok()?;
+        Some(self.planes[at].1)
+    }
+
+    /// The next thing to do for a session, oldest first.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.output.pop_front()
+    }
+
+    /// Figures for people and metrics.
+    pub fn stats(&self) -> RoomStats {
+        RoomStats {
+            tick: self.game.tick(),
+            players: self.sessions.values().filter(|session| session.is_connected).count() as u32,
+            pilots: self.profiles.len() as u32,
+            rows: self.mirror.len() as u32,
+            chunks_encoded: self.logs.encoded,
+            frames: self.frames,
+            repairs: self.repairs,
+            late_inputs: self.late_inputs,
+        }
+    }
+
+    /// Most sessions at once.
+    pub fn max_players(&self) -> u32 {
+        u32::from(self.config.max_players)
+    }
+
+    fn resumable(&self, token: &str) -> Option<SessionId> {
+        let resume = self.config.key.verify_resume(token, &self.config.name, self.config.epoch).ok()?;
+        let id = SessionId(resume.session);
+        // Only the newest token is good: a copy of an older one opens nothing.
+        self.sessions.get(&id).filter(|session| session.generation == resume.generation).map(|_| id)
+    }
+
+    fn admit(&mut self, hello: &Hello) -> Result<SessionId, CloseReason> {
+        if self.sessions.len() >= usize::from(self.config.max_players) {
+            return Err(CloseReason::RoomFull);
+        }
+        let pilot = self.game.join(false).ok_or(CloseReason::RoomFull)?;
+        let profile = Profile { name: sanitise_name(&hello.name), hue: hello.hue % 8, is_bot: false };
+        self.profiles.insert(pilot, profile.clone());
+        let id = SessionId(self.next_session);
+        self.next_session += 1;
+        let mut session = Session::new(pilot, self.game.tick());
+        session.event = self.events.last();
+        self.sessions.insert(id, session);
+        self.events.push(Event::Joined { pilot: pilot.0, profile });
+        Ok(id)
+    }
+
+    fn welcome(&mut self, id: SessionId, hello: &Hello, resumed: bool) {
+        let now = self.game.tick();
+        let session = self.sessions.get_mut(&id).expect("the caller just found or made it");
+        let since = session.connect(if resumed { hello.have_tick } else { 0 }, now);
+        self.game.control(session.pilot, Controls::default());
+        // A page that kept its state goes on where it was; a fresh one sees the chat so far instead.
+        let keeps_state = since != 0;
+        if keeps_state {
+            session.event = hello.have_event.min(self.events.last());
+        } else {
+            session.event = self.events.last();
+        }
+        let resume = Resume { session: id.0, generation: session.generation };
+        let welcome = Welcome {
+            pilot: session.pilot.0,
+            epoch: self.config.epoch,
+            resumed,
+            since,
+            tick: now,
+            resume: self.config.key.sign_resume(&self.config.name, self.config.epoch, resume),
+            rules: codec::encode(&self.config.rules),
+            profile: self.profiles[&session.pilot].clone(),
+            history: if keeps_state { Vec::new() } else { self.events.history() },
+            last_event: session.event,
+        };
+        self.send(id, &ServerMessage::Welcome(Box::new(welcome)));
+    }
+
+    fn handle_message(&mut self, id: SessionId, message: ClientMessage) {
+        let now = self.game.tick();
+        let session = self.sessions.get_mut(&id).expect("the caller found it");
+        let pilot = session.pilot;
+        match message {
+            ClientMessage::Hello(_) => self.output.push_back(Output::Close(id, CloseReason::BadMessage)),
+            ClientMessage::Chat(text) => self.chat(id, &text),
+            ClientMessage::Whois(pilots) => {
+                let known = |id: u16| self.profiles.get(&PilotId(id)).map(|profile| (id, profile.clone()));
+                let roster = pilots.into_iter().filter_map(known).collect();
+                self.send(id, &ServerMessage::Roster(roster));
+            }
+            ClientMessage::FlyAgain => self.game.fly_again(pilot),
+            ClientMessage::Rename { name, hue } => {
+                let profile = Profile { name: sanitise_name(&name), hue: hue % 8, is_bot: false };
+                if session.may_chat(now) && self.profiles.insert(pilot, profile.clone()).as_ref() != Some(&profile) {
+                    self.events.push(Event::Joined { pilot: pilot.0, profile });
+                }
+            }
+            ClientMessage::Verify => session.wants_sums = true,
+            ClientMessage::Repair(cells) => {
+                session.lost = cells.into_iter().map(CellId).collect();
+                self.repairs += session.lost.len() as u64;
+            }
+            ClientMessage::Leave => self.end_session(id),
+        }
+    }
+
+    fn chat(&mut self, id: SessionId, text: &str) {
+        let now = self.game.tick();
+        let session = self.sessions.get_mut(&id).expect("the caller found it");
+        let (pilot, may_chat) = (session.pilot, session.may_chat(now));
+        match sanitise_chat(text) {
+            Some(text) if may_chat => {
+                let name = self.profiles[&pilot].name.clone();
+                self.events.push(Event::Chat { pilot: pilot.0, name, text });
+            }
+            Some(_) => self.notice(id, "The tower asks you to slow down. Your line was not sent."),
+            None => self.notice(id, "The tower takes lines of 1 to 240 letters. Yours was not sent."),
+        }
+    }
+
+    fn notice(&mut self, id: SessionId, sentence: &str) {
+        self.send(id, &ServerMessage::Notice(sentence.to_owned()));
+    }
+
+    fn send(&mut self, id: SessionId, message: &ServerMessage) {
+        self.output.push_back(Output::Message(id, Bytes::from(message.encode())));
+    }
+
+    /// Compares what every replica predicts with what is, cell by cell, and logs the difference once.
+    fn log_surprises(&mut self, tick: Tick) {
+        let predicted: Vec<Row> = self.predicted.iter().map(|stepped| stepped.row).collect();
+        let (mut at_predicted, mut at_actual) = (0, 0);
+        for index in 0..self.sums.len() {
+            let cell = CellId(index as u16);
+            let before = take_cell(&predicted, &mut at_predicted, cell);
+            let after = take_cell(&self.mirror, &mut at_actual, cell);
+            self.sums[index] = rows::sum(&self.mirror[after.clone()]);
+            let entering = self.predicted[before.clone()]
+                .iter()
+                .filter_map(|stepped| Some((cell.direction_to(stepped.from, &self.config.rules)?, stepped.row)))
+                .collect();
+            let surprises = chunk::encode_surprises(&predicted[before], &self.mirror[after]);
+            self.logs.append(cell, tick, entering, surprises);
+        }
+    }
+
+    fn end_sessions(&mut self, tick: Tick) {
+        let sessions = self.sessions.iter();
+        let silent = sessions.filter(|(_, session)| session.is_silent(tick)).map(|(id, _)| *id).collect::<Vec<_>>();
+        for id in silent {
+            self.output.push_back(Output::Close(id, CloseReason::Silent));
+            self.disconnect(id);
+        }
+        let abandoned = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| session.is_abandoned(tick))
+            .map(|(id, _)| *id)
+            .collect::<Vec<_>>();
+        for id in abandoned {
+            self.end_session(id);
+        }
+    }
+
+    fn end_session(&mut self, id: SessionId) {
+        if let Some(session) = self.sessions.remove(&id) {
+            self.dismiss(session.pilot);
+            self.balance_fillers();
+        }
+    }
+
+    fn dismiss(&mut self, pilot: PilotId) {
+        self.game.leave(pilot);
+        if let Some(profile) = self.profiles.remove(&pilot) {
+            self.events.push(Event::Left { pilot: pilot.0, name: profile.name });
+        }
+    }
+
+    /// Keeps as many fillers as the players leave room for.
+    fn balance_fillers(&mut self) {
+        let wanted = usize::from(self.config.fillers).saturating_sub(self.sessions.len());
+        while self.fillers.len() > wanted {
+            let pilot = self.fillers.pop().expect("there is more than none");
+            self.dismiss(pilot);
+        }
+        while self.fillers.len() < wanted {
+            let Some(pilot) = self.game.join(true) else { return };
+            self.profiles.insert(pilot, fillers::profile(pilot));
+            self.fillers.push(pilot);
+        }
+    }
+}
+
+/// What only the own pilot sees of its standing.
+fn own(standing: Standing) -> Own {
+    let respawn_in = standing.respawn.map_or(255, |respawn| respawn.in_ticks.min(254) as u8);
+    let short = |number: u32| number.try_into().unwrap_or(u16::MAX);
+    Own { score: standing.score.max(0) as u32, rank: short(standing.rank), ranked: short(standing.ranked), respawn_in }
+}
+
+/// Per held cell its checksum, folded to 16 bits (LE), in canonical order.
+fn encode_sums(now: Now<'_>, eye: CellId, bytes: &mut Vec<u8>) {
+    for cell in eye.interest(now.rules) {
+        bytes.extend_from_slice(&rows::fold(now.sums[usize::from(cell.0)]).to_le_bytes());
+    }
+}
+
+/// The range of `cell`'s rows, walking through canonically ordered rows cell by cell.
+fn take_cell(rows: &[Row], at: &mut usize, cell: CellId) -> std::ops::Range<usize> {
+    let start = *at;
+    while rows.get(*at).is_some_and(|row| row.cell == cell) {
+        *at += 1;
+    }
+    start..*at
+}

@@ -1,0 +1,173 @@
+//! One player's place in a room: what was handed to the socket, which inputs wait, when to give up.
+//!
+//! Invariants: `since` (the last tick handed over) and the cells held then follow from what was handed out alone;
+//! acknowledgements only open and close the window.
+
+use game::{PilotId, field::CellId};
+use protocol::{
+    Tick,
+    frame::Own,
+    limits::{ACK_INTERVAL_MAX_MS, INPUT_LEAD_MAX_TICKS, RESUME_GRACE_MS, SILENCE_MAX_MS, WINDOW_MAX_TICKS},
+    message::InputPacket,
+};
+use std::collections::{BTreeMap, VecDeque};
+
+/// A session: a player from join to leave, over any number of sockets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(pub u32);
+
+const SILENCE_MAX_TICKS: u32 = ticks(SILENCE_MAX_MS);
+const RESUME_GRACE_TICKS: u32 = ticks(RESUME_GRACE_MS);
+/// One chat line a second, a few at once. Policy: the line is refused with a notice.
+const CHAT_BURST_MAX_LINES: u32 = 5;
+const CHAT_REFILL_TICKS: u32 = protocol::TICK_HZ;
+
+const fn ticks(ms: u64) -> u32 {
+    (ms * protocol::TICK_HZ as u64 / 1000) as u32
+}
+
+// An acknowledgement must come several times within the window, else steady play would pause.
+const _: () = assert!(ticks(ACK_INTERVAL_MAX_MS) * 4 < WINDOW_MAX_TICKS);
+
+/// A frame that was handed over: what the client holds once it applied it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sent {
+    pub(crate) tick: Tick,
+    /// The eye the frame was made for: its cells are held.
+    pub(crate) eye: CellId,
+    /// The eye the client derives for the next frame.
+    pub(crate) next_eye: CellId,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) pilot: PilotId,
+    /// Counts the resume tokens given out.
+    pub(crate) generation: u32,
+    pub(crate) is_connected: bool,
+    /// The newest frame handed over, `None` before the first.
+    pub(crate) last: Option<Sent>,
+    /// Earlier frames that are not acknowledged, oldest first, for a resume.
+    unacknowledged: VecDeque<Sent>,
+    /// Held cells that must come whole.
+    pub(crate) lost: Vec<CellId>,
+    pub(crate) wants_sums: bool,
+    /// Number of the last event handed over.
+    pub(crate) event: u32,
+    /// The own standing as last handed over.
+    pub(crate) own: Option<Own>,
+    pub(crate) packet: u8,
+    pub(crate) lead: i8,
+    inputs: BTreeMap<Tick, u16>,
+    heard: Tick,
+    chat_spent: u32,
+}
+
+impl Session {
+    pub(crate) fn new(pilot: PilotId, now: Tick) -> Self {
+        Self {
+            pilot,
+            generation: 0,
+            is_connected: false,
+            last: None,
+            unacknowledged: VecDeque::new(),
+            lost: Vec::new(),
+            wants_sums: false,
+            event: 0,
+            own: None,
+            packet: 0,
+            lead: 0,
+            inputs: BTreeMap::new(),
+            heard: now,
+            chat_spent: 0,
+        }
+    }
+
+    /// A socket (the first or another) begins. The client says which tick it still has; returns from which tick frames
+    /// continue, 0 when it must begin anew.
+    pub(crate) fn connect(&mut self, have_tick: Tick, now: Tick) -> Tick {
+        let held = self.last.iter().chain(&self.unacknowledged).find(|sent| sent.tick == have_tick).copied();
+        self.last = held.filter(|_| have_tick != 0);
+        self.unacknowledged.clear();
+        self.lost.clear();
+        self.generation += 1;
+        self.is_connected = true;
+        self.own = None;
+        (self.packet, self.lead, self.heard) = (0, 0, now);
+        self.last.map_or(0, |sent| sent.tick)
+    }
+
+    /// The socket is gone; the grace begins.
+    pub(crate) fn disconnect(&mut self, now: Tick) {
+        (self.is_connected, self.heard) = (false, now);
+        self.inputs.clear();
+    }
+
+    /// The eye the client expects next; it begins with what everyone sees.
+    pub(crate) fn derived_eye(&self) -> CellId {
+        self.last.map_or(CellId::EVERYONE, |last| last.next_eye)
+    }
+
+    /// Notes inputs and acknowledgement; returns how many inputs came too late for their tick.
+    ///
+    /// Policy: late inputs take effect at the next tick; those from too far ahead at the limit.
+    pub(crate) fn hear(&mut self, packet: &InputPacket, now: Tick) -> u32 {
+        self.heard = now;
+        self.packet = packet.number;
+        self.lead = i64::from(packet.at).saturating_sub(i64::from(now)).clamp(-128, 127) as i8;
+        let newest = self.last.map_or(0, |sent| sent.tick);
+        while self.unacknowledged.front().is_some_and(|sent| sent.tick <= packet.ack.min(newest)) {
+            self.unacknowledged.pop_front();
+        }
+        let late = packet.inputs.iter().filter(|input| input.tick <= now).count();
+        for input in &packet.inputs {
+            self.inputs.insert(input.tick.clamp(now + 1, now + INPUT_LEAD_MAX_TICKS), input.controls);
+        }
+        late as u32
+    }
+
+    /// Something other than inputs came.
+    pub(crate) fn hear_message(&mut self, now: Tick) {
+        self.heard = now;
+    }
+
+    /// The controls that take effect at `tick`, if they change.
+    pub(crate) fn controls_at(&mut self, tick: Tick) -> Option<u16> {
+        let later = self.inputs.split_off(&(tick + 1));
+        std::mem::replace(&mut self.inputs, later).into_values().next_back()
+    }
+
+    /// Whether another frame may be on its way.
+    pub(crate) fn has_window(&self, now: Tick) -> bool {
+        self.is_connected && self.unacknowledged.front().is_none_or(|oldest| now < oldest.tick + WINDOW_MAX_TICKS)
+    }
+
+    /// Notes that this frame was handed over.
+    pub(crate) fn handed(&mut self, sent: Sent) {
+        self.unacknowledged.push_back(sent);
+        self.last = Some(sent);
+        self.lost.clear();
+        self.wants_sums = false;
+    }
+
+    /// Whether a connected client has said nothing for too long.
+    pub(crate) fn is_silent(&self, now: Tick) -> bool {
+        self.is_connected && now > self.heard + SILENCE_MAX_TICKS
+    }
+
+    /// Whether the grace of a lost socket is over.
+    pub(crate) fn is_abandoned(&self, now: Tick) -> bool {
+        !self.is_connected && now > self.heard + RESUME_GRACE_TICKS
+    }
+
+    /// Takes one chat line from the allowance, `false` when it is used up. A token bucket, kept as ticks owed.
+    pub(crate) fn may_chat(&mut self, now: Tick) -> bool {
+        let owed = self.chat_spent.max(now);
+        let fits = owed < now + CHAT_BURST_MAX_LINES * CHAT_REFILL_TICKS;
+        if fits {
+            self.chat_spent = owed + CHAT_REFILL_TICKS;
+        }
+        fits
+    }
+}

@@ -1,0 +1,200 @@
+//! What to draw: the own plane ahead of the truth, everybody else a little behind it.
+//!
+//! Path: the client records the rows of every tick in [`History`]; [`History::at`] interpolates between two ticks, or
+//! steps on from the newest when frames are late. Invariants: between two ticks nothing jumps; extrapolation is bounded.
+//! Units: plane lengths, radians, screen axes (x right, y down).
+
+use crate::predict::is_own;
+use game::{
+    PilotId,
+    bullet::Bullet,
+    field::{PLANE_LENGTH_UNITS, TURN, turn_between},
+    plane::{ENERGY_FULL, HEALTH_FULL, Plane, STEER_MAX},
+    row::Row,
+    rules::Rules,
+};
+use protocol::{TICK_HZ, Tick};
+use std::collections::VecDeque;
+
+/// Ticks of rows kept for interpolation. Policy: the oldest is dropped.
+const HISTORY_MAX_TICKS: usize = 32;
+/// Furthest that others are shown beyond the newest frame. Policy: they stand still.
+const EXTRAPOLATION_MAX_TICKS: u32 = 8;
+
+/// A plane to draw.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct PlaneView {
+    /// The pilot's id.
+    pub id: u16,
+    /// Middle.
+    pub x: f32,
+    /// Middle.
+    pub y: f32,
+    /// Where the nose points.
+    pub heading: f32,
+    /// Plane lengths a second.
+    pub speed: f32,
+    /// 0..=1.
+    pub health: f32,
+    /// 0..=1.
+    pub energy: f32,
+    /// -1 (left) ..= 1 (right).
+    pub steer: f32,
+    /// 0 slow, 1 cruise, 2 full.
+    pub throttle: f32,
+    /// Boost is pressed and has energy.
+    pub is_boosting: bool,
+    /// The trigger is pressed.
+    pub is_firing: bool,
+    /// Cannot be hurt for the moment.
+    pub is_shielded: bool,
+}
+
+/// A bullet to draw.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct BulletView {
+    /// Row id: the owner's id and a shot number.
+    pub id: u32,
+    /// Middle.
+    pub x: f32,
+    /// Middle.
+    pub y: f32,
+    /// Direction of flight.
+    pub heading: f32,
+    /// 0 (fresh) ..= 1 (spent).
+    pub age: f32,
+    /// Fired by the own plane.
+    pub is_own: bool,
+}
+
+/// Everything to draw at one moment; reused from call to call.
+#[derive(Debug, Clone, Default)]
+pub struct Scene {
+    /// The own plane first, if it flies.
+    pub planes: Vec<PlaneView>,
+    /// All bullets.
+    pub bullets: Vec<BulletView>,
+}
+
+impl Scene {
+    pub(crate) fn clear(&mut self) {
+        self.planes.clear();
+        self.bullets.clear();
+    }
+
+    /// Adds the row `part` (0..=1) of the way from its state a tick before to its state after.
+    pub(crate) fn add(&mut self, before: &Row, after: &Row, part: f32, own: PilotId, rules: &Rules) {
+        match after.kind {
+            game::PLANE => self.planes.push(plane_view(before, after, part, rules)),
+            game::BULLET => self.bullets.push(bullet_view(before, after, part, own, rules)),
+            _ => {}
+        }
+    }
+}
+
+/// Units as plane lengths.
+pub(crate) fn lengths(units: i32) -> f32 {
+    units as f32 / PLANE_LENGTH_UNITS as f32
+}
+
+fn between(before: i32, after: i32, part: f32) -> f32 {
+    lengths(before) + lengths(after - before) * part
+}
+
+fn plane_view(before: &Row, after: &Row, part: f32, rules: &Rules) -> PlaneView {
+    let (from, to) = (Plane::from_fields(&before.fields), Plane::from_fields(&after.fields));
+    let heading = from.heading as f32 + turn_between(from.heading, to.heading) as f32 * part;
+    PlaneView {
+        id: after.id as u16,
+        x: between(from.x, to.x, part),
+        y: between(from.y, to.y, part),
+        heading: heading * std::f32::consts::TAU / TURN as f32,
+        speed: lengths(to.speed) / 16.0 * TICK_HZ as f32,
+        health: to.health as f32 / HEALTH_FULL as f32,
+        energy: to.energy as f32 / ENERGY_FULL as f32,
+        steer: to.steer as f32 / STEER_MAX as f32,
+        throttle: to.throttle as f32,
+        is_boosting: to.is_boosting(rules),
+        is_firing: to.fire == 1,
+        is_shielded: to.is_shielded(),
+    }
+}
+
+fn bullet_view(before: &Row, after: &Row, part: f32, own: PilotId, rules: &Rules) -> BulletView {
+    let (from, to) = (Bullet::from_fields(&before.fields), Bullet::from_fields(&after.fields));
+    BulletView {
+        id: after.id,
+        x: between(from.x, to.x, part),
+        y: between(from.y, to.y, part),
+        heading: (to.vy as f32).atan2(to.vx as f32),
+        age: 1.0 - (to.ttl as f32 / rules.bullet_life.max(1) as f32).clamp(0.0, 1.0),
+        is_own: is_own(after, own),
+    }
+}
+
+/// The planes and bullets of the last ticks, without the own ones.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct History {
+    /// Oldest first; rows sorted by key.
+    ticks: VecDeque<(Tick, Vec<Row>)>,
+}
+
+impl History {
+    pub(crate) fn clear(&mut self) {
+        self.ticks.clear();
+    }
+
+    /// Records the rows after `tick`.
+    pub(crate) fn record(&mut self, tick: Tick, rows: &[Row], own: PilotId) {
+        let mut kept = if self.ticks.len() < HISTORY_MAX_TICKS {
+            Vec::new()
+        } else {
+            self.ticks.pop_front().map_or_else(Vec::new, |(_, rows)| rows)
+        };
+        kept.clear();
+        let is_drawn = |row: &&Row| matches!(row.kind, game::PLANE | game::BULLET) && !is_own(row, own);
+        kept.extend(rows.iter().filter(is_drawn));
+        kept.sort_unstable_by_key(Row::key);
+        self.ticks.push_back((tick, kept));
+    }
+
+    /// Adds everybody else to `scene`, as they were at the (fractional) tick `at`.
+    pub(crate) fn at(&self, at: f64, own: PilotId, rules: &Rules, scene: &mut Scene) {
+        let Some((newest, rows)) = self.ticks.back() else { return };
+        let part = (at - at.floor()) as f32;
+        if at >= f64::from(*newest) {
+            let steps = ((at - f64::from(*newest)).floor() as u32).min(EXTRAPOLATION_MAX_TICKS);
+            let before = stepped(rows, steps, rules);
+            let after = stepped(&before, 1, rules);
+            let part = if steps == EXTRAPOLATION_MAX_TICKS { 0.0 } else { part };
+            add_pairs(&before, &after, part, own, rules, scene);
+            return;
+        }
+        let index = self.ticks.partition_point(|(tick, _)| f64::from(*tick) <= at).max(1);
+        let (before, after) = (&self.ticks[index - 1], &self.ticks[index.min(self.ticks.len() - 1)]);
+        let part = if f64::from(before.0) > at { 0.0 } else { part };
+        add_pairs(&before.1, &after.1, part, own, rules, scene);
+    }
+}
+
+fn stepped(rows: &[Row], steps: u32, rules: &Rules) -> Vec<Row> {
+    let mut rows = rows.to_vec();
+    let mut next = Vec::with_capacity(rows.len());
+    for _ in 0..steps {
+        rows.iter().for_each(|row| row.step(rules, &mut next));
+        std::mem::swap(&mut rows, &mut next);
+        next.clear();
+    }
+    rows.sort_unstable_by_key(Row::key);
+    rows
+}
+
+/// Both lists are sorted by key. A row that is only in one of them is drawn where it is there.
+fn add_pairs(before: &[Row], after: &[Row], part: f32, own: PilotId, rules: &Rules, scene: &mut Scene) {
+    let mut earlier = before.iter().peekable();
+    for row in after {
+        while earlier.next_if(|other| other.key() < row.key()).is_some() {}
+        let other = earlier.next_if(|other| other.key() == row.key()).unwrap_or(row);
+        scene.add(other, row, part, own, rules);
+    }
+}

@@ -1,0 +1,224 @@
+//! What a player and an operator can observe.
+
+use crate::world::{Line, World, planes, seed};
+use protocol::{close::CloseReason, message::ClientMessage, message::Event};
+use sync::Happening;
+
+const CALM: Line = Line { one_way_ms: 0.0, jitter_ms: 0.0, stall_per_mille: 0 };
+const FAR: Line = Line { one_way_ms: 75.0, jitter_ms: 10.0, stall_per_mille: 0 };
+const BAD: Line = Line { one_way_ms: 120.0, jitter_ms: 60.0, stall_per_mille: 10 };
+
+/// Every client's replica equals the room in every held cell, whatever the line.
+#[test]
+fn replicas_equal_the_room_over_any_line() {
+    let mut world = World::new(seed(), 20);
+    for line in [CALM, FAR, BAD, FAR, BAD, CALM, BAD, BAD] {
+        world.join(line);
+    }
+    world.run(3000);
+    for (index, player) in world.players.iter().enumerate() {
+        let stats = player.client.stats();
+        assert_eq!(stats.mismatches, 0, "player {index}: {stats:?}");
+        assert!(stats.frames > 1500, "player {index}: {stats:?}");
+    }
+    assert_eq!(world.room.stats().repairs, 0);
+}
+
+#[test]
+fn many_in_one_place_stay_exact() {
+    let mut world = World::new(seed(), 0);
+    for index in 0..60 {
+        world.join(if index % 3 == 0 { FAR } else { CALM });
+    }
+    world.run(900);
+    assert!(world.players.iter().all(|player| player.client.stats().mismatches == 0));
+}
+
+#[test]
+fn what_is_encoded_is_shared_by_all_who_watch() {
+    const CELLS_HELD: f64 = 26.0;
+    let mut world = World::new(seed(), 0);
+    for _ in 0..200 {
+        world.join(CALM);
+    }
+    world.run(60);
+    let before = world.room.stats();
+    world.run(120);
+    let after = world.room.stats();
+    let frames = (after.frames - before.frames) as f64;
+    let encoded = (after.chunks_encoded - before.chunks_encoded) as f64;
+    assert!(frames > 200.0 * 110.0, "everybody got a frame a tick");
+    assert!(encoded < frames * CELLS_HELD / 20.0, "{encoded} chunks encoded for {frames} frames of 26 cells");
+}
+
+#[test]
+fn own_plane_is_predicted_without_corrections_while_alone() {
+    for one_way_ms in [0.0, 25.0, 75.0, 150.0] {
+        let line = Line { one_way_ms, ..CALM };
+        let mut world = World::new(seed(), 0);
+        let player = world.join(line);
+        world.run(240);
+        let before = world.players[player].client.stats().corrections;
+        world.players[player].is_flown = false;
+        for turn in 0..20 {
+            let controls =
+                game::Controls { steer: turn % 15 - 7, throttle: turn % 3, boost: turn % 4 == 0, fire: turn % 5 == 0 };
+            world.players[player].client.control(controls);
+            world.run(25);
+        }
+        let after = world.players[player].client.stats();
+        assert_eq!(after.corrections - before, 0, "{line:?}: {after:?}");
+    }
+}
+
+#[test]
+fn a_dropped_socket_resumes_with_the_suffix() {
+    let mut world = World::new(seed(), 20);
+    let player = world.join(FAR);
+    world.run(300);
+    let pilot = world.players[player].client.pilot();
+    world.cut(player);
+    world.run(40);
+    let received = world.players[player].client.stats().bytes_in;
+    world.connect(player, None);
+    world.run(120);
+    let client = &world.players[player].client;
+    assert_eq!(client.pilot(), pilot);
+    assert_eq!(client.stats().mismatches, 0);
+    assert!(client.stats().bytes_in > received);
+    assert!(matches!(
+        world.players[player].happenings.last(),
+        Some(Happening::Welcomed { resumed: true, .. }) | Some(_)
+    ));
+}
+
+#[test]
+fn a_reloaded_page_is_the_same_pilot_and_starts_from_whole_cells() {
+    let mut world = World::new(seed(), 5);
+    let player = world.join(CALM);
+    world.run(100);
+    let (pilot, token) =
+        (world.players[player].client.pilot(), world.players[player].client.resume_token().unwrap().to_owned());
+    world.cut(player);
+    world.players[player].client = sync::Client::new();
+    world.connect(player, Some(token.clone()));
+    world.run(100);
+    assert_eq!(world.players[player].client.pilot(), pilot);
+    assert_eq!(world.players[player].client.stats().mismatches, 0);
+    // The token was rotated: a copy of the old one opens a new session at most.
+    let thief = world.join(CALM);
+    world.players[thief].client = sync::Client::new();
+    world.connect(thief, Some(token));
+    world.run(10);
+    assert_ne!(world.players[thief].client.pilot(), pilot);
+}
+
+#[test]
+fn an_abandoned_plane_leaves_after_the_grace() {
+    let mut world = World::new(seed(), 0);
+    let stays = world.join(CALM);
+    let goes = world.join(CALM);
+    world.run(60);
+    world.cut(goes);
+    world.run(60 * 14);
+    assert_eq!(world.room.stats().pilots, 2);
+    world.run(60 * 2);
+    assert_eq!(world.room.stats().pilots, 1);
+    let left = |happening: &Happening| matches!(happening, Happening::Event(Event::Left { .. }));
+    assert!(world.players[stays].happenings.iter().any(left));
+}
+
+#[test]
+fn a_silent_client_gets_no_more_frames_and_is_closed() {
+    let mut world = World::new(seed(), 3);
+    let player = world.join(CALM);
+    world.run(60);
+    world.players[player].is_frozen = true;
+    world.run(120);
+    let frames = world.room.stats().frames;
+    world.run(60);
+    assert_eq!(world.room.stats().frames, frames, "the window is closed");
+    world.run(60 * 10);
+    assert_eq!(world.players[player].closed, Some(CloseReason::Silent));
+}
+
+#[test]
+fn a_newcomer_sees_the_last_hundred_lines_of_chat() {
+    let mut world = World::new(seed(), 0);
+    let talker = world.join(CALM);
+    for line in 0..110 {
+        world.players[talker].client.say(ClientMessage::Chat(format!("line {line}")));
+        world.run(61);
+    }
+    let newcomer = world.join(FAR);
+    world.run(60);
+    let Some(Happening::Welcomed { history, .. }) = world.players[newcomer].happenings.first() else {
+        panic!("no welcome")
+    };
+    assert_eq!(history.len(), 100);
+    assert!(matches!(history.last(), Some(Event::Chat { text, .. }) if text == "line 109"));
+    world.players[talker].client.say(ClientMessage::Chat("hello".into()));
+    world.run(30);
+    let heard =
+        |happening: &Happening| matches!(happening, Happening::Event(Event::Chat { text, .. }) if text == "hello");
+    assert_eq!(world.players[newcomer].happenings.iter().filter(|happening| heard(happening)).count(), 1);
+}
+
+#[test]
+fn players_see_each_other_and_only_what_is_near() {
+    let mut world = World::new(seed(), 40);
+    let player = world.join(CALM);
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..600 {
+        world.tick();
+        let Some(replica) = world.players[player].client.replica() else { continue };
+        assert!(replica.rows().iter().all(|row| replica.held().contains(&row.cell)));
+        assert!(replica.held().len() <= 26);
+        seen.extend(planes(replica.rows()).map(|(id, _)| id));
+    }
+    assert!(seen.len() > 5, "in ten seconds one meets others: {seen:?}");
+    let nearby = planes(world.players[player].client.replica().unwrap().rows()).count();
+    assert!(nearby < 35, "not everybody: {nearby}");
+}
+
+#[test]
+fn a_damaged_replica_is_found_and_repaired() {
+    let mut world = World::new(seed(), 20);
+    let player = world.join(CALM);
+    world.run(120);
+    world.players[player].is_to_be_damaged = true;
+    while world.players[player].is_to_be_damaged {
+        world.tick();
+    }
+    assert!(world.players[player].client.stats().mismatches > 0);
+    let mismatches = world.players[player].client.stats().mismatches;
+    world.run(20);
+    let stats = world.players[player].client.stats();
+    assert!(stats.mismatches < mismatches + 10, "{stats:?}");
+    let settled = stats.mismatches;
+    world.run(120);
+    assert_eq!(world.players[player].client.stats().mismatches, settled);
+    assert!(world.room.stats().repairs > 0);
+}
+
+#[test]
+fn the_shot_down_fly_again_and_the_camera_waits_there() {
+    let mut world = World::new(seed(), 20);
+    let player = world.join(FAR);
+    world.players[player].is_flown = false;
+    let mut was_down = false;
+    for _ in 0..6000 {
+        world.tick();
+        let me = &mut world.players[player];
+        let down = me.client.is_welcomed() && me.plane_cell().is_none() && me.client.stats().frames > 100;
+        if down && !was_down {
+            me.client.say(ClientMessage::FlyAgain);
+            was_down = true;
+        }
+        if was_down && me.plane_cell().is_some() {
+            assert_eq!(me.client.stats().mismatches, 0);
+            return;
+        }
+    }
+    panic!("twenty pilots shoot down someone who flies straight on, and he comes back");
+}

@@ -1,0 +1,264 @@
+//! The simulated world: a room, clients flown by computer pilots, and lines with delay, jitter, stalls and cuts.
+
+use bytes::Bytes;
+use game::{Controls, field::CellId, pilot, plane::Plane, rules::Rules};
+use protocol::{close::CloseReason, message::ClientPacket, message::Hello, token::Key};
+use std::collections::VecDeque;
+use sync::{Client, Happening, Output, Room, RoomConfig, SessionId};
+
+pub(crate) const TICK_MS: f64 = 1000.0 / 60.0;
+
+/// How a line behaves.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Line {
+    pub(crate) one_way_ms: f64,
+    pub(crate) jitter_ms: f64,
+    /// Chance per tick that nothing moves for the next half second.
+    pub(crate) stall_per_mille: u64,
+}
+
+/// An ordered, lossless pipe, as TCP is.
+#[derive(Debug, Default)]
+struct Pipe {
+    on_the_way: VecDeque<(f64, Vec<u8>)>,
+}
+
+impl Pipe {
+    fn send(&mut self, bytes: Vec<u8>, due_ms: f64) {
+        let earliest = self.on_the_way.back().map_or(0.0, |(due, _)| *due);
+        self.on_the_way.push_back((due_ms.max(earliest), bytes));
+    }
+
+    fn receive(&mut self, now_ms: f64) -> Option<Vec<u8>> {
+        self.on_the_way.pop_front_if(|(due, _)| *due <= now_ms).map(|(_, bytes)| bytes)
+    }
+}
+
+/// A player: a client, its line, and whoever flies.
+pub(crate) struct Player {
+    pub(crate) client: Client,
+    pub(crate) session: Option<SessionId>,
+    pub(crate) line: Line,
+    up: Pipe,
+    down: Pipe,
+    stalled_until_ms: f64,
+    /// Own happenings so far.
+    pub(crate) happenings: Vec<Happening>,
+    pub(crate) closed: Option<CloseReason>,
+    /// Flown by a computer pilot; else the stick is left alone.
+    pub(crate) is_flown: bool,
+    /// Does not even acknowledge.
+    pub(crate) is_frozen: bool,
+    /// The next frame in which a flipped bit goes unnoticed by the decoder arrives with that bit flipped.
+    pub(crate) is_to_be_damaged: bool,
+}
+
+/// Everything.
+pub(crate) struct World {
+    pub(crate) room: Room,
+    pub(crate) rules: Rules,
+    pub(crate) players: Vec<Player>,
+    pub(crate) now_ms: f64,
+    seed: u64,
+    draws: u64,
+}
+
+pub(crate) fn seed() -> u64 {
+    std::env::var("SIM_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(7)
+}
+
+pub(crate) fn config(seed: u64, fillers: u16) -> RoomConfig {
+    let rules = Rules::default();
+    let key = Key::new("only for this simulation").expect("it is long enough");
+    RoomConfig { name: "arena".into(), key, epoch: 1, seed, rules, fillers, max_players: 500 }
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, fillers: u16) -> Self {
+        eprintln!("SIM_SEED={seed}");
+        let config = config(seed, fillers);
+        Self { rules: config.rules.clone(), room: Room::new(config), players: vec![], now_ms: 0.0, seed, draws: 0 }
+    }
+
+    /// A number below `below`, from the seed alone (SplitMix64's finaliser over a counter).
+    fn draw(&mut self, below: u64) -> u64 {
+        self.draws += 1;
+        let mut x = self.seed.wrapping_add(self.draws.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        x = (x ^ x >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        x = (x ^ x >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (x ^ x >> 31) % below
+    }
+
+    /// Adds a player, who says hello at once.
+    pub(crate) fn join(&mut self, line: Line) -> usize {
+        self.players.push(Player {
+            client: Client::new(),
+            session: None,
+            line,
+            up: Pipe::default(),
+            down: Pipe::default(),
+            stalled_until_ms: 0.0,
+            happenings: vec![],
+            closed: None,
+            is_flown: true,
+            is_frozen: false,
+            is_to_be_damaged: false,
+        });
+        let index = self.players.len() - 1;
+        self.connect(index, None);
+        index
+    }
+
+    /// Opens a new socket for a player; the hello arrives at once.
+    pub(crate) fn connect(&mut self, index: usize, resume: Option<String>) {
+        let player = &mut self.players[index];
+        let bytes = player.client.hello(&format!("P{index}"), 3, None, resume);
+        let ClientPacket::Message(protocol::message::ClientMessage::Hello(hello)) =
+            ClientPacket::decode(&bytes).expect("clients send what servers read")
+        else {
+            panic!("a hello was encoded")
+        };
+        self.say_hello(index, &hello);
+    }
+
+    pub(crate) fn say_hello(&mut self, index: usize, hello: &Hello) {
+        match self.room.join(hello, true) {
+            Ok(session) => {
+                let player = &mut self.players[index];
+                (player.session, player.closed) = (Some(session), None);
+                (player.up, player.down) = (Pipe::default(), Pipe::default());
+            }
+            Err(reason) => self.players[index].closed = Some(reason),
+        }
+    }
+
+    /// The player's socket is cut: what was on the way is lost.
+    pub(crate) fn cut(&mut self, index: usize) {
+        let session = self.players[index].session.expect("the player is in");
+        self.room.disconnect(session);
+        (self.players[index].up, self.players[index].down) = (Pipe::default(), Pipe::default());
+    }
+
+    pub(crate) fn run(&mut self, ticks: u32) {
+        for _ in 0..ticks {
+            self.tick();
+        }
+    }
+
+    /// One tick of everything.
+    pub(crate) fn tick(&mut self) {
+        self.now_ms += TICK_MS;
+        for index in 0..self.players.len() {
+            let jitter = self.draw(1000) as f64 / 1000.0;
+            let is_stalling = self.draw(1000) < self.players[index].line.stall_per_mille;
+            let player = &mut self.players[index];
+            if is_stalling {
+                player.stalled_until_ms = self.now_ms + 500.0;
+            }
+            let delay = player.line.one_way_ms + player.line.jitter_ms * jitter;
+            let due = (self.now_ms + delay).max(player.stalled_until_ms);
+            while let Some(bytes) = player.up.receive(self.now_ms) {
+                let packet = ClientPacket::decode(&bytes).expect("clients send what servers read");
+                self.room.handle(player.session.expect("it said hello"), packet);
+            }
+            player.fly(&self.rules, self.now_ms);
+            while let Some(bytes) = (!player.is_frozen).then(|| player.client.poll_send(self.now_ms)).flatten() {
+                player.up.send(bytes, due);
+            }
+        }
+        self.room.tick();
+        self.hand_over();
+        for player in &mut self.players {
+            player.receive(self.now_ms);
+        }
+    }
+
+    fn hand_over(&mut self) {
+        while let Some(output) = self.room.poll_output() {
+            match output {
+                Output::Message(session, bytes) => self.send(session, bytes),
+                Output::Close(session, reason) => {
+                    let player = self.players.iter_mut().find(|player| player.session == Some(session));
+                    player.expect("sessions belong to players").closed = Some(reason);
+                }
+            }
+        }
+        for index in 0..self.players.len() {
+            let Some(session) = self.players[index].session else { continue };
+            if let Some(bytes) = self.room.frame_for(session) {
+                self.send(session, bytes);
+            }
+        }
+    }
+
+    fn send(&mut self, session: SessionId, bytes: Bytes) {
+        let now_ms = self.now_ms;
+        let jitter = self.draw(1000) as f64 / 1000.0;
+        if let Some(player) = self.players.iter_mut().find(|player| player.session == Some(session)) {
+            let due = now_ms + player.line.one_way_ms + player.line.jitter_ms * jitter;
+            player.down.send(bytes.to_vec(), due.max(player.stalled_until_ms));
+        }
+    }
+}
+
+impl Player {
+    fn receive(&mut self, now_ms: f64) {
+        while let Some(bytes) = self.down.receive(now_ms) {
+            if self.is_to_be_damaged && self.receive_damaged(&bytes, now_ms) {
+                self.is_to_be_damaged = false;
+                continue;
+            }
+            self.client.receive(&bytes, now_ms).expect("servers send what clients read");
+        }
+        while let Some(happening) = self.client.poll_happening() {
+            self.happenings.push(happening);
+        }
+    }
+
+    /// Tries each bit behind the header: does flipping it pass for a frame with other rows?
+    fn receive_damaged(&mut self, bytes: &[u8], now_ms: f64) -> bool {
+        let mismatches = self.client.stats().mismatches;
+        for bit in 64..bytes.len() * 8 {
+            let mut damaged = bytes.to_vec();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            let mut client = self.client.clone();
+            if client.receive(&damaged, now_ms).is_ok() && client.stats().mismatches > mismatches {
+                self.client = client;
+                return true;
+            }
+        }
+        false
+    }
+
+    /// A computer pilot holds the stick; the shot down want to fly again.
+    fn fly(&mut self, rules: &Rules, now_ms: f64) {
+        if !self.is_flown || !self.client.is_welcomed() {
+            return;
+        }
+        let id = self.client.pilot();
+        match self.client.own_plane(now_ms) {
+            Some(me) => {
+                let replica = self.client.replica().expect("the own plane is in it");
+                let others: Vec<(u16, Plane)> = planes(replica.rows()).filter(|(other, _)| *other != id).collect();
+                let controls = pilot::decide(&me, id, &mut others.into_iter(), rules, replica.tick(), 1);
+                self.client.control(controls);
+            }
+            None => {
+                self.client.control(Controls::default());
+                if self.client.own().respawn_in == 255 && ((now_ms / TICK_MS) as u32).is_multiple_of(30) {
+                    self.client.say(protocol::message::ClientMessage::FlyAgain);
+                }
+            }
+        }
+    }
+
+    /// The own plane's cell as the replica knows it.
+    pub(crate) fn plane_cell(&self) -> Option<CellId> {
+        let own = (game::PLANE, u32::from(self.client.pilot()));
+        self.client.replica()?.rows().iter().find(|row| row.key() == own).map(|row| row.cell)
+    }
+}
+
+pub(crate) fn planes(rows: &[game::row::Row]) -> impl Iterator<Item = (u16, Plane)> + '_ {
+    rows.iter().filter(|row| row.kind == game::PLANE).map(|row| (row.id as u16, Plane::from_fields(&row.fields)))
+}

@@ -1,0 +1,30 @@
+// The one file that knows the wasm package: the replica that decodes and predicts with the server's own code.
+import init, { Client } from '../pkg/aerodrome.js';
+import { readFrame, type Frame } from './frame';
+import type { Happening, LinkStats, Standing } from './happening';
+
+export type { Client };
+
+export async function loadClient(): Promise<Client> {
+  await init();
+  return new Client();
+}
+
+/** Fills the frame with what to draw now. */
+export function look(client: Client, now: number, frame: Frame): void {
+  readFrame(client.view(now), now, frame);
+}
+
+/** The next happening, `undefined` when there is none. */
+export function nextHappening(client: Client): Happening | undefined {
+  const json = client.poll_event();
+  return json === undefined ? undefined : (JSON.parse(json) as Happening);
+}
+
+export function standings(client: Client): Standing[] {
+  return JSON.parse(client.standings()) as Standing[];
+}
+
+export function stats(client: Client): LinkStats {
+  return JSON.parse(client.stats()) as LinkStats;
+}

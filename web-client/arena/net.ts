@@ -1,0 +1,182 @@
+// The life of the socket: connect, hello, receive, send, and come back by itself when it is lost.
+//
+// Path: `Link.start` opens a socket → hello → messages go to the wire (the wasm client), whose answers go out at once.
+// It knows no message: bytes in, bytes out. The policy of coming back is in `reconnect.ts`.
+import { afterClose, type NextStep } from './reconnect';
+
+/** What the link needs of the client. */
+export interface Wire {
+  receive(bytes: Uint8Array, now: number): void;
+  poll_send(now: number): Uint8Array | undefined;
+}
+
+export type LinkState =
+  | { kind: 'connecting' | 'open'; sentence: string }
+  | { kind: 'waiting'; sentence: string }
+  | { kind: 'stopped'; sentence: string };
+
+export interface LinkOptions {
+  url: string;
+  wire: Wire;
+  /** The first message of a socket; the ticket is spent on it. */
+  hello(ticket: string | undefined): Uint8Array;
+  hasResume(): boolean;
+  /** A place from the lobby; rejects with an error whose message is fit to show. */
+  askTicket(): Promise<string>;
+  onState(state: LinkState): void;
+  /** A newer version of the page is there. */
+  reload(): void;
+  hasReloaded: boolean;
+  now(): number;
+}
+
+const CONNECT_TIMEOUT_MS = 12_000;
+/** Frames come many times a second; after such a silence the way is dead even if nobody said so. */
+const SILENCE_MAX_MS = 6_000;
+const SEND_INTERVAL_MS = 50;
+const LOST_CODE = 1006;
+const WRONG_BYTES_CODE = 4003;
+
+export class Link {
+  private socket: WebSocket | undefined;
+  private attempt = 0;
+  private isStopped = false;
+  private retryTimer: ReturnType<typeof setTimeout> | undefined;
+  private heardAt = 0;
+
+  constructor(
+    private readonly options: LinkOptions,
+    private ticket: string | undefined,
+  ) {
+    setInterval(() => this.beat(), SEND_INTERVAL_MS);
+    addEventListener('online', () => this.hurry());
+  }
+
+  /** Connects; also the way back after it stopped. */
+  start(): void {
+    this.isStopped = false;
+    clearTimeout(this.retryTimer);
+    if (this.ticket === undefined && !this.options.hasResume()) void this.fetchTicket();
+    else this.connect();
+  }
+
+  /** The field let us in: the next loss starts with short waits again. */
+  welcomed(): void {
+    this.attempt = 0;
+    this.options.onState({ kind: 'open', sentence: '' });
+  }
+
+  /** Sends all that is due. */
+  flush(): void {
+    const socket = this.socket;
+    if (socket?.readyState !== WebSocket.OPEN) return;
+    for (;;) {
+      const bytes = this.options.wire.poll_send(this.options.now());
+      if (bytes === undefined) return;
+      socket.send(bytes as Uint8Array<ArrayBuffer>);
+    }
+  }
+
+  /** Ends it for good, as when leaving for the lobby. */
+  leave(): void {
+    this.flush();
+    this.isStopped = true;
+    this.drop();
+  }
+
+  /** For tests and for the impatient: as if the network had failed. */
+  cut(): void {
+    this.socket?.close();
+  }
+
+  private connect(): void {
+    this.drop();
+    this.options.onState({ kind: 'connecting', sentence: this.attempt === 0 ? '' : 'Reconnecting.' });
+    const socket = new WebSocket(this.options.url);
+    socket.binaryType = 'arraybuffer';
+    this.socket = socket;
+    this.heardAt = this.options.now();
+    const isCurrent = (): boolean => this.socket === socket;
+    socket.addEventListener('open', () => {
+      if (!isCurrent()) return;
+      socket.send(this.options.hello(this.ticket) as Uint8Array<ArrayBuffer>);
+      this.ticket = undefined;
+    });
+    socket.addEventListener('message', (event) => {
+      if (isCurrent()) this.receive(event.data as ArrayBuffer | string);
+    });
+    socket.addEventListener('close', (event) => {
+      if (isCurrent()) this.lost(event.code, event.reason);
+    });
+  }
+
+  private receive(data: ArrayBuffer | string): void {
+    const now = this.options.now();
+    this.heardAt = now;
+    if (typeof data === 'string') return;
+    try {
+      this.options.wire.receive(new Uint8Array(data), now);
+      this.flush();
+    } catch (error) {
+      console.warn('A message was not understood; connecting anew.', error);
+      this.lost(WRONG_BYTES_CODE, '');
+    }
+  }
+
+  /** Keeps inputs and acknowledgements flowing when no frame is drawn, and notices a dead way. */
+  private beat(): void {
+    const socket = this.socket;
+    if (socket === undefined) return;
+    this.flush();
+    const limit = socket.readyState === WebSocket.OPEN ? SILENCE_MAX_MS : CONNECT_TIMEOUT_MS;
+    if (this.options.now() - this.heardAt > limit) this.lost(LOST_CODE, '');
+  }
+
+  private lost(code: number, reason: string): void {
+    this.drop();
+    if (this.isStopped) return;
+    const step = afterClose({ code, reason, attempt: this.attempt, hasReloaded: this.options.hasReloaded });
+    this.attempt += 1;
+    this.take(step);
+  }
+
+  private take(step: NextStep): void {
+    switch (step.do) {
+      case 'reload':
+        return this.options.reload();
+      case 'stop':
+        this.isStopped = true;
+        return this.options.onState({ kind: 'stopped', sentence: step.sentence });
+      case 'ticket':
+        this.options.onState({ kind: 'waiting', sentence: step.sentence });
+        this.retryTimer = setTimeout(() => void this.fetchTicket(), step.delayMs);
+        return;
+      case 'retry':
+        this.options.onState({ kind: 'waiting', sentence: step.sentence });
+        this.retryTimer = setTimeout(() => this.start(), step.delayMs);
+    }
+  }
+
+  private async fetchTicket(): Promise<void> {
+    try {
+      this.ticket = await this.options.askTicket();
+      if (!this.isStopped) this.connect();
+    } catch (error) {
+      const step = afterClose({ code: LOST_CODE, reason: '', attempt: this.attempt, hasReloaded: true });
+      this.attempt += 1;
+      this.take(step.do === 'retry' ? { ...step, do: 'ticket', sentence: (error as Error).message } : step);
+    }
+  }
+
+  /** The network is back: no need to wait out the delay. */
+  private hurry(): void {
+    if (this.socket !== undefined || this.isStopped) return;
+    this.start();
+  }
+
+  private drop(): void {
+    const socket = this.socket;
+    this.socket = undefined;
+    socket?.close();
+  }
+}

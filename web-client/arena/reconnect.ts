@@ -1,0 +1,70 @@
+// What to do when a socket is gone: a pure policy. Close codes are those of the wire format and never change meaning.
+
+export const CLOSE = {
+  serverStopping: 4000,
+  versionMismatch: 4001,
+  helloTimeout: 4002,
+  badMessage: 4003,
+  badTicket: 4004,
+  tooFast: 4005,
+  silent: 4006,
+  replaced: 4007,
+  roomFull: 4008,
+  tooManyFromAddress: 4009,
+  roomFailed: 4010,
+} as const;
+
+const BACKOFF_FIRST_MS = 250;
+const BACKOFF_MAX_MS = 4_000;
+/** Half of a delay is drawn by lot, so that a field that restarts is not met by everybody at once. */
+const JITTER = 0.5;
+
+export type NextStep =
+  | { do: 'retry'; delayMs: number; sentence: string }
+  /** Ask the lobby for a new ticket, then connect. */
+  | { do: 'ticket'; delayMs: number; sentence: string }
+  | { do: 'reload' }
+  /** Not by itself; a button may. */
+  | { do: 'stop'; sentence: string };
+
+export interface Situation {
+  code: number;
+  /** The server's own words, if it sent any. */
+  reason: string;
+  /** Failed attempts since the last welcome. */
+  attempt: number;
+  /** This page was reloaded for a newer version already. */
+  hasReloaded: boolean;
+}
+
+export function afterClose(situation: Situation, random: () => number = Math.random): NextStep {
+  const delayMs = backoffMs(situation.attempt, random);
+  switch (situation.code) {
+    case CLOSE.versionMismatch:
+      return situation.hasReloaded
+        ? { do: 'stop', sentence: 'This page and the field do not match. Go back to the lobby and pick a field again.' }
+        : { do: 'reload' };
+    case CLOSE.badTicket:
+      return { do: 'ticket', delayMs: situation.attempt === 0 ? 0 : delayMs, sentence: 'Asking the lobby for a new place.' };
+    case CLOSE.replaced:
+      return { do: 'stop', sentence: 'You are flying in another window now.' };
+    case CLOSE.roomFull:
+      return { do: 'stop', sentence: 'This field is full. Try again in a moment, or pick another one in the lobby.' };
+    case CLOSE.tooManyFromAddress:
+      return { do: 'stop', sentence: 'Too many pilots are flying from your address. Close another window and try again.' };
+    case CLOSE.tooFast:
+      return { do: 'stop', sentence: 'This page sent more messages than the field allows. You can come back now.' };
+    case CLOSE.serverStopping:
+      return { do: 'retry', delayMs, sentence: 'This field is closing for maintenance. Coming back by itself.' };
+    case CLOSE.roomFailed:
+      return { do: 'retry', delayMs, sentence: 'Something broke on this field. Coming back by itself.' };
+    default:
+      return { do: 'retry', delayMs, sentence: 'Connection lost. Reconnecting by itself.' };
+  }
+}
+
+/** 0.25, 0.5, 1, 2, 4, 4 … seconds, each between half and all of it. */
+export function backoffMs(attempt: number, random: () => number): number {
+  const full = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** attempt);
+  return Math.round(full * (1 - JITTER + JITTER * random()));
+}
