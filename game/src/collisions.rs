@@ -99,6 +99,26 @@ mod tests {
     }
 
     #[test]
+    fn planes_that_press_against_each_other_are_not_hurt_at_every_touch() {
+        let (mut game, pilots) = room_with(&[plane_at(0, 0, 0), plane_at(0, 1, 0)]);
+        for (pilot, steer) in pilots.iter().zip([7, -7]) {
+            game.control(*pilot, crate::Controls { steer, ..crate::Controls::default() });
+        }
+        let (mut touches, mut hurt_at) = (0, Vec::new());
+        for tick in 0..60 {
+            let before = game.plane(pilots[0]).unwrap();
+            game.step();
+            let after = game.plane(pilots[0]).unwrap();
+            touches += u32::from(after.speed < before.speed * 4 / 5);
+            if after.health < before.health {
+                hurt_at.push(tick);
+            }
+        }
+        assert!(touches > 1, "{touches} touches");
+        assert!(hurt_at.windows(2).all(|pair| pair[1] - pair[0] >= game.rules().ram_pause), "hurt at {hurt_at:?}");
+    }
+
+    #[test]
     fn nobody_is_hurt_if_one_is_protected() {
         let protected = Plane { shield: 200, health: 1, ..plane_at(2, 0, TURN / 2) };
         let (mut game, pilots) = room_with(&[plane_at(-2, 0, 0), protected]);

@@ -1,7 +1,7 @@
 //! What holds over thousands of ticks of computer pilots, whatever they do.
 
-use game::{BULLET, Controls, Game, KINDS, PLANE, PilotId, plane::Plane, row::Row, rules::Rules};
-use std::collections::BTreeMap;
+use game::{BULLET, Controls, Game, KINDS, PLANE, PilotId, STANDING, plane::Plane, row::Row, rules::Rules};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A room with this many computer pilots.
 fn room(seed: u64, pilots: u32) -> Game {
@@ -86,6 +86,11 @@ fn stepping_rows_predicts_the_game() {
                 None => assert_eq!(row.kind, BULLET, "only a hit takes a row away that should be there: {row:?}"),
             }
             surprises += 1;
+        }
+        let keys: BTreeSet<_> = predicted.iter().map(Row::key).collect();
+        for row in after.values().filter(|row| !keys.contains(&row.key())) {
+            let is_spawn = row.kind == PLANE && Plane::from_fields(&row.fields).shield == rules.spawn_shield;
+            assert!(is_spawn || row.kind == STANDING, "nothing else appears by surprise: {row:?}");
         }
     }
     assert!(compared > 500_000 && surprises * 20 < compared, "{surprises} surprises of {compared} rows");

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Joins an address may do at once. A school behind one address, or a swarm of bots, starts together.
 pub const JOIN_BURST_COUNT: f64 = 300.0;
@@ -13,6 +13,8 @@ pub const JOIN_BURST_COUNT: f64 = 300.0;
 pub const JOIN_REFILL_PER_S: f64 = 5.0;
 /// Addresses remembered one by one. Policy: the rest share one bucket.
 const ADDRESSES_MAX_COUNT: usize = 10_000;
+/// A sweep looks at every bucket, so it is not done for each join of a flood.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// Low bits of an IPv6 address that one household chooses freely.
 const IPV6_FREE_BITS: u32 = 64;
 
@@ -21,6 +23,7 @@ const IPV6_FREE_BITS: u32 = 64;
 pub struct Limiter {
     buckets: HashMap<IpAddr, Bucket>,
     shared: Bucket,
+    swept_at: Instant,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -32,15 +35,16 @@ struct Bucket {
 impl Limiter {
     /// Every bucket is full.
     pub fn new(now: Instant) -> Self {
-        Self { buckets: HashMap::new(), shared: Bucket::full(now) }
+        Self { buckets: HashMap::new(), shared: Bucket::full(now), swept_at: now }
     }
 
     /// Takes a token from the address's bucket; false when it is empty.
     pub fn admit(&mut self, address: IpAddr, now: Instant) -> bool {
         let key = household(address);
-        if !self.buckets.contains_key(&key) && self.buckets.len() >= ADDRESSES_MAX_COUNT {
+        if self.buckets.len() >= ADDRESSES_MAX_COUNT && now.saturating_duration_since(self.swept_at) >= SWEEP_INTERVAL {
             // A bucket that is full again says the same as none.
             self.buckets.retain(|_, bucket| bucket.level(now) < JOIN_BURST_COUNT);
+            self.swept_at = now;
         }
         let has_room = self.buckets.len() < ADDRESSES_MAX_COUNT;
         let bucket = match self.buckets.get_mut(&key) {
@@ -82,7 +86,6 @@ fn household(address: IpAddr) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     fn drain(limiter: &mut Limiter, address: &str, now: Instant) -> usize {
         (0..1000).filter(|_| limiter.admit(address.parse().unwrap(), now)).count()

@@ -33,8 +33,21 @@ pub struct Own {
     pub rank: u16,
     /// Pilots ranked.
     pub ranked: u16,
-    /// Ticks until a wanted respawn, 255 when flying or when none is wanted.
-    pub respawn_in: u8,
+    /// The announced respawn, from its announcement until the plane flies.
+    pub respawn: Option<Respawn>,
+}
+
+/// Where and when the own plane flies again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Respawn {
+    /// The first tick whose rows have the plane.
+    pub tick: Tick,
+    /// Units of the game.
+    pub x: u32,
+    /// Units of the game.
+    pub y: u32,
+    /// 65,536ths of a turn.
+    pub heading: u16,
 }
 
 /// The per-session head of a frame.
@@ -88,7 +101,13 @@ impl Header {
             bytes.extend_from_slice(&own.score.to_le_bytes());
             bytes.extend_from_slice(&own.rank.to_le_bytes());
             bytes.extend_from_slice(&own.ranked.to_le_bytes());
-            bytes.push(own.respawn_in);
+            bytes.push(u8::from(own.respawn.is_some()));
+            if let Some(respawn) = own.respawn {
+                bytes.extend_from_slice(&respawn.tick.to_le_bytes());
+                bytes.extend_from_slice(&respawn.x.to_le_bytes());
+                bytes.extend_from_slice(&respawn.y.to_le_bytes());
+                bytes.extend_from_slice(&respawn.heading.to_le_bytes());
+            }
         }
     }
 
@@ -116,12 +135,16 @@ impl Header {
     }
 
     fn decode_own(reader: &mut BitReader<'_>) -> Result<Own, DecodeError> {
-        Ok(Own {
-            score: reader.get(32)?,
-            rank: reader.get(16)? as u16,
-            ranked: reader.get(16)? as u16,
-            respawn_in: reader.get(8)? as u8,
-        })
+        let (score, rank, ranked) = (reader.get(32)?, reader.get(16)? as u16, reader.get(16)? as u16);
+        let respawn = match reader.get(8)? {
+            0 => None,
+            1 => {
+                let (tick, x, y) = (reader.get(32)?, reader.get(32)?, reader.get(32)?);
+                Some(Respawn { tick, x, y, heading: reader.get(16)? as u16 })
+            }
+            _ => return Err(DecodeError::OutOfRange("respawn")),
+        };
+        Ok(Own { score, rank, ranked, respawn })
     }
 }
 
@@ -138,8 +161,9 @@ mod tests {
     proptest! {
         #[test]
         fn headers_come_back(tick in 40_000u32..4_000_000, ahead in -30_000i32..30_000, span in 1u8..=64, eye in any::<Option<u16>>(),
-                             rank in any::<u16>(), flags in any::<[bool; 4]>()) {
-            let own = flags[0].then_some(Own { score: 70_000, rank, ranked: 9, respawn_in: 255 });
+                             rank in any::<u16>(), respawn in any::<Option<(u32, u32, u32, u16)>>(), flags in any::<[bool; 4]>()) {
+            let respawn = respawn.map(|(tick, x, y, heading)| Respawn { tick, x, y, heading });
+            let own = flags[0].then_some(Own { score: 70_000, rank, ranked: 9, respawn });
             let header = Header { tick, span, checksum: 7, input_ack: 200, input_lead: -3, eye, own,
                                   has_whole: flags[1], has_sums: flags[2], has_events: flags[3] };
             let mut bytes = Vec::new();

@@ -12,7 +12,9 @@ use crate::{
     replica::Applied,
     view::{History, PlaneView, Scene, lengths},
 };
-use game::{Controls, PilotId, field::heading_of, plane::Plane, row::Row, rules::Rules};
+use game::{
+    Controls, PilotId, field::heading_of, plane::Plane, row::Row, rules::Rules, sector::Sector, standing::Line,
+};
 use glam::IVec2;
 use protocol::{
     DecodeError, PROTOCOL_VERSION, Tick,
@@ -131,6 +133,8 @@ pub struct Client {
     /// What remains of a correction, to be added to the own plane's place.
     eased: (f32, f32),
     eased_ms: f64,
+    /// Where the own plane was drawn last.
+    camera: (f32, f32),
     stats: ClientStats,
 }
 
@@ -159,11 +163,12 @@ impl Client {
             seen: BTreeMap::new(),
             roster: BTreeMap::new(),
             asked: BTreeSet::new(),
-            own: Own { respawn_in: 255, ..Own::default() },
+            own: Own::default(),
             last_event: 0,
             is_verifying: false,
             eased: (0.0, 0.0),
             eased_ms: 0.0,
+            camera: (0.0, 0.0),
             stats: ClientStats::default(),
         }
     }
@@ -270,6 +275,7 @@ impl Client {
         (self.eased, self.eased_ms) = ((self.eased.0 * left, self.eased.1 * left), now_ms);
         if let Some(own) = scene.planes.first_mut() {
             (own.x, own.y) = (own.x + self.eased.0, own.y + self.eased.1);
+            self.camera = (own.x, own.y);
         }
         self.history.at(shown_at, self.pilot, rules, scene);
         let strangers = scene.planes.iter().map(|plane: &PlaneView| plane.id);
@@ -294,9 +300,29 @@ impl Client {
         self.pilot.0
     }
 
-    /// The own score and rank.
+    /// The own score, rank and announced respawn.
     pub fn own(&self) -> Own {
         self.own
+    }
+
+    /// Ticks until the announced respawn is seen; `None` when none is announced.
+    pub fn respawn_in(&self) -> Option<u32> {
+        let now = self.replica.as_ref().map_or(0, Replica::tick);
+        self.own.respawn.map(|respawn| respawn.tick.saturating_sub(now))
+    }
+
+    /// Where the camera looks, plane lengths: at the own plane as last drawn by [`Client::scene`], at the place of its
+    /// end, then at the announced place.
+    pub fn camera(&self) -> (f32, f32) {
+        match self.own.respawn {
+            Some(respawn) => (lengths(respawn.x as i32), lengths(respawn.y as i32)),
+            None => self.camera,
+        }
+    }
+
+    /// The (fractional) tick at which others are shown.
+    pub fn shown_at(&self, now_ms: f64) -> f64 {
+        self.pace.shown_at(now_ms)
     }
 
     /// The token that resumes this session, the newest.
@@ -308,6 +334,31 @@ impl Client {
     pub fn profile(&mut self, pilot: u16) -> Option<&Profile> {
         self.want_name(pilot);
         self.roster.get(&pilot)
+    }
+
+    /// A pilot's colour, 0..=7; one that follows from the id while the profile is unknown.
+    pub fn hue(&self, pilot: u16) -> u8 {
+        self.roster.get(&pilot).map_or((pilot % 8) as u8, |profile| profile.hue)
+    }
+
+    /// The top list: rank (from 1), pilot, score.
+    pub fn standings(&self) -> Vec<(u32, u16, i32)> {
+        let lines = self.rows_of(game::STANDING).map(|row| (row.id + 1, Line::from_fields(&row.fields)));
+        lines.map(|(rank, line)| (rank, line.pilot as u16, line.score)).collect()
+    }
+
+    /// Densities 0..=3 of the field's cells, row by row.
+    pub fn minimap(&self) -> Vec<u8> {
+        self.rows_of(game::SECTOR).map(|row| Sector::from_fields(&row.fields).density as u8).collect()
+    }
+
+    /// Side of the field, plane lengths; 0 before the welcome.
+    pub fn field_side(&self) -> f32 {
+        self.replica.as_ref().map_or(0.0, |replica| lengths(replica.rules().field_side()))
+    }
+
+    fn rows_of(&self, kind: u8) -> impl Iterator<Item = &Row> {
+        self.replica.iter().flat_map(|replica| replica.rows()).filter(move |row| row.kind == kind)
     }
 
     /// Figures so far.

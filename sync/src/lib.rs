@@ -21,7 +21,12 @@ mod rows;
 mod session;
 pub mod view;
 
-pub use client::{Client, Happening};
+pub use client::{Client, ClientStats, Happening, Spot};
 pub use replica::{ApplyError, Replica};
 pub use room::{Output, Room, RoomConfig, RoomStats};
 pub use session::SessionId;
+
+/// Controls from a page's numbers, each brought into its range.
+pub fn controls(steer: i32, throttle: i32, boost: bool, fire: bool) -> game::Controls {
+    game::Controls::from_bits(game::Controls { steer, throttle, boost, fire }.to_bits())
+}

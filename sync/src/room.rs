@@ -22,7 +22,7 @@ use protocol::{
     PROTOCOL_VERSION, Tick,
     close::CloseReason,
     codec,
-    frame::{Header, Own},
+    frame::{Header, Own, Respawn},
     limits::FRAME_SPAN_MAX_TICKS,
     message::{
         ClientMessage, ClientPacket, Event, Hello, Profile, ServerMessage, Welcome, sanitise_chat, sanitise_name,
@@ -233,7 +233,7 @@ impl Room {
         let now = Now { tick, rules: &self.config.rules, rows: &self.mirror, sums: &self.sums };
         let body = self.assembly.body(&mut self.logs, now, Wanted { from, is_anew, eye, lost: &session.lost });
 
-        let own = standing.map(own);
+        let own = standing.map(|standing| own(standing, tick));
         let header = Header {
             tick,
             span: last.map_or(1, |last| (tick - last.tick) as u8),
@@ -469,10 +469,15 @@ impl Room {
 }
 
 /// What only the own pilot sees of its standing.
-fn own(standing: Standing) -> Own {
-    let respawn_in = standing.respawn.map_or(255, |respawn| respawn.in_ticks.min(254) as u8);
+fn own(standing: Standing, now: Tick) -> Own {
     let short = |number: u32| number.try_into().unwrap_or(u16::MAX);
-    Own { score: standing.score.max(0) as u32, rank: short(standing.rank), ranked: short(standing.ranked), respawn_in }
+    let respawn = standing.respawn.map(|respawn| Respawn {
+        tick: now + respawn.in_ticks,
+        x: respawn.x as u32,
+        y: respawn.y as u32,
+        heading: respawn.heading as u16,
+    });
+    Own { score: standing.score.max(0) as u32, rank: short(standing.rank), ranked: short(standing.ranked), respawn }
 }
 
 /// Per held cell its checksum, folded to 16 bits (LE), in canonical order.

@@ -6,7 +6,7 @@ import type { Happening, LinkStats, Standing } from './happening';
 export type { Client };
 
 export async function loadClient(): Promise<Client> {
-  await init();
+  await init({ module_or_path: new URL('../pkg/aerodrome_bg.wasm', import.meta.url) });
   return new Client();
 }
 

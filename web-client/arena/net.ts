@@ -84,11 +84,6 @@ export class Link {
     this.drop();
   }
 
-  /** For tests and for the impatient: as if the network had failed. */
-  cut(): void {
-    this.socket?.close();
-  }
-
   private connect(): void {
     this.drop();
     this.options.onState({ kind: 'connecting', sentence: this.attempt === 0 ? '' : 'Reconnecting.' });

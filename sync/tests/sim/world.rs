@@ -245,7 +245,7 @@ impl Player {
             }
             None => {
                 self.client.control(Controls::default());
-                if self.client.own().respawn_in == 255 && ((now_ms / TICK_MS) as u32).is_multiple_of(30) {
+                if self.client.respawn_in().is_none() && ((now_ms / TICK_MS) as u32).is_multiple_of(30) {
                     self.client.say(protocol::message::ClientMessage::FlyAgain);
                 }
             }

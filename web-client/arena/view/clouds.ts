@@ -43,8 +43,8 @@ export class Clouds implements System {
       const size = 0.8 + random() * 0.7;
       const paper = pinned(cutout.paper, PX_PER_LENGTH / size);
       const shadow = pinned(cutout.shadow, PX_PER_LENGTH / size);
-      paper.alpha = 0.15;
-      shadow.alpha = 0.17;
+      paper.alpha = 0.12;
+      shadow.alpha = 0.15;
       stage.sky.addChild(paper);
       stage.shadows.addChild(shadow);
       // A loose grid, so that no part of the sky is crowded.

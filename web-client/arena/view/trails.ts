@@ -10,8 +10,8 @@ const LIFE_MS = 850;
 const PX_PER_LENGTH = 48;
 const TAIL_LENGTHS = 0.5;
 /** From here on a trail shows, and here it is at its brightest; lengths a second. */
-const SPEED_FAINT = 3;
-const SPEED_BRIGHT = 14;
+const SPEED_FAINT = 4;
+const SPEED_BRIGHT = 13;
 const VAPOUR = 0xe8eeea;
 const SMOKE = 0x0b1319;
 const SMOKES_BELOW = 0.4;

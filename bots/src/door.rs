@@ -1,0 +1,133 @@
+//! The way in: through the lobby as people go, or straight to a gameserver.
+//!
+//! Path: [`Door::knock`] once → [`Door::seat`] per bot → [`Door::connect`] per socket.
+//! Invariant: every wait has an end, and every failure is a plain sentence.
+
+use crate::{direct::Direct, lobby::Lobby, options::Options, progress::Progress};
+use protocol::limits::{FRAME_MAX_BYTES, SERVER_MESSAGE_MAX_BYTES};
+use reqwest::Url;
+use std::time::Duration;
+use tokio::{net::TcpStream, time::timeout};
+use tokio_tungstenite::{
+    WebSocketStream, client_async_with_config,
+    tungstenite::{Error, client::IntoClientRequest, handshake::client::Request, protocol::WebSocketConfig},
+};
+
+/// Longest knock. Policy: nothing answers there.
+pub(crate) const KNOCK_MAX_MS: u64 = 5_000;
+/// Longest wait for an open socket: the machine may have to wake first. Policy: the bot tries again.
+const CONNECT_MAX_MS: u64 = 15_000;
+/// Buffers per socket: most messages are a few hundred bytes, and there are many sockets.
+const BUFFER_BYTES: usize = 4096;
+const MESSAGE_MAX_BYTES: usize =
+    if FRAME_MAX_BYTES > SERVER_MESSAGE_MAX_BYTES { FRAME_MAX_BYTES } else { SERVER_MESSAGE_MAX_BYTES };
+
+/// An open line to a room.
+pub(crate) type Socket = WebSocketStream<TcpStream>;
+
+/// A place in a room, good for the first hello.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Seat {
+    /// Path of the room's WebSocket.
+    pub(crate) path: String,
+    /// For the hello.
+    pub(crate) ticket: String,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) enum Door {
+    /// As people do.
+    Lobby(Lobby),
+    /// For measuring one gameserver alone.
+    Direct(Direct),
+}
+
+impl Door {
+    /// The door that the options name; `secret` is the shared signing secret, if the environment has one.
+    ///
+    /// # Errors
+    /// A sentence about what the options lack.
+    pub(crate) fn new(options: &Options, secret: Option<&str>) -> Result<Self, String> {
+        match (&options.direct, &options.instance) {
+            (Some(base), Some(instance)) => Direct::new(base, instance, secret).map(Self::Direct),
+            _ => {
+                let base = options.lobby.clone().ok_or("Name a lobby with --lobby.")?;
+                Ok(Self::Lobby(Lobby::new(base, options.region.clone(), options.instance.clone())?))
+            }
+        }
+    }
+
+    /// Whether anybody is there.
+    ///
+    /// # Errors
+    /// A sentence that says what to do.
+    pub(crate) async fn knock(&self) -> anyhow::Result<()> {
+        match self {
+            Self::Lobby(lobby) => lobby.knock().await,
+            Self::Direct(direct) => direct.knock().await,
+        }
+    }
+
+    /// A place for one more bot.
+    ///
+    /// # Errors
+    /// The reason as the lobby says it.
+    pub(crate) async fn seat(&self, progress: &Progress) -> Result<Seat, String> {
+        match self {
+            Self::Lobby(lobby) => lobby.join(progress).await,
+            Self::Direct(direct) => Ok(direct.seat()),
+        }
+    }
+
+    /// Opens a socket to the seat's room.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub(crate) async fn connect(&self, seat: &Seat) -> Result<Socket, String> {
+        let (base, replay) = match self {
+            Self::Lobby(lobby) => (lobby.base(), None),
+            Self::Direct(direct) => (direct.base(), Some(direct.replay_source(&seat.path))),
+        };
+        let request = request(base, &seat.path, replay)?;
+        let config = WebSocketConfig::default()
+            .read_buffer_size(BUFFER_BYTES)
+            .write_buffer_size(BUFFER_BYTES)
+            .max_message_size(Some(MESSAGE_MAX_BYTES))
+            .max_frame_size(Some(MESSAGE_MAX_BYTES));
+        let opening = async {
+            let stream = TcpStream::connect(authority(base)).await?;
+            stream.set_nodelay(true)?;
+            client_async_with_config(request, stream, Some(config)).await
+        };
+        match timeout(Duration::from_millis(CONNECT_MAX_MS), opening).await {
+            Ok(Ok((socket, _))) => Ok(socket),
+            Ok(Err(Error::Http(response))) => Err(format!("The field answered {} instead of a socket.", response.status())),
+            Ok(Err(error)) => Err(format!("The socket could not be opened ({error}).")),
+            Err(_) => Err("The socket did not open in time.".to_owned()),
+        }
+    }
+}
+
+/// `host:port`.
+fn authority(base: &Url) -> String {
+    let port = base.port_or_known_default().expect("http has a port of its own");
+    format!("{}:{port}", base.host_str().expect("the options let nothing in without a host"))
+}
+
+fn request(base: &Url, path: &str, replay: Option<String>) -> Result<Request, String> {
+    let mut request = format!("ws://{}{path}", authority(base))
+        .into_client_request()
+        .map_err(|error| format!("The lobby named a path that is none ({error})."))?;
+    if let Some(replay) = replay {
+        let value = replay.parse().map_err(|_| "The instance's name does not fit a header.".to_owned())?;
+        request.headers_mut().insert("fly-replay-src", value);
+    }
+    Ok(request)
+}
+
+/// What to say when nobody is there.
+pub(crate) fn nothing_answers(base: &Url) -> String {
+    let address = base.as_str().trim_end_matches('/');
+    format!("Nothing answers at {address}; is `make run` running?")
+}

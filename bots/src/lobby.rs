@@ -1,0 +1,197 @@
+//! Joining as people do: ask the board where, then ask for a ticket.
+//!
+//! Path: [`Lobby::knock`] reads `/api/regions` and settles where all bots go → [`Lobby::join`] per bot.
+//! Invariants: a lobby that asks for patience gets it, up to [`JOIN_MAX_MS`]; its own sentences are passed on.
+
+use crate::{
+    door::{KNOCK_MAX_MS, Seat, nothing_answers},
+    progress::Progress,
+};
+use anyhow::{Context, anyhow, bail};
+use reqwest::{Client, Response, StatusCode, Url, header};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::{
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
+use tokio::time::sleep;
+
+/// Longest a bot tries to join. Policy: it stays out, with the lobby's last sentence.
+const JOIN_MAX_MS: u64 = 60_000;
+/// Longest answer to one join: the lobby itself waits 15 s for a machine to wake. Policy: try again.
+const ANSWER_MAX_MS: u64 = 20_000;
+/// Tries when the lobby says that a machine is full or does not wake. Policy: stay out.
+const TRIES_MAX_COUNT: u32 = 3;
+/// Wait before another try when the lobby names no time, and the most it may name.
+const RETRY_AFTER_S: u64 = 2;
+const RETRY_AFTER_MAX_S: u64 = 30;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Lobby {
+    base: Url,
+    http: Client,
+    /// Where somebody wants them to go, if anywhere.
+    wish: Option<Value>,
+    /// Where they go.
+    target: OnceLock<Value>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Board {
+    servers: Vec<Server>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Server {
+    region: String,
+    status: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Joined {
+    path: String,
+    ticket: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Refusal {
+    error: Reason,
+}
+
+#[derive(Debug, Deserialize)]
+struct Reason {
+    message: String,
+}
+
+/// What one request for a ticket came to.
+enum Answer {
+    Seat(Seat),
+    /// Too many at once: wait so long.
+    Later(Duration, String),
+    /// It may be different in a moment.
+    NotNow(String),
+    /// It will not be different.
+    Never(String),
+}
+
+impl Lobby {
+    /// The lobby at `base`; where to: this instance, else this region, else wherever the lobby lists first.
+    ///
+    /// # Errors
+    /// A sentence, when no HTTP client can be made.
+    pub(crate) fn new(base: Url, region: Option<String>, instance: Option<String>) -> Result<Self, String> {
+        let http = Client::builder()
+            .timeout(Duration::from_millis(ANSWER_MAX_MS))
+            .tcp_nodelay(true)
+            .build()
+            .map_err(|error| format!("There is no HTTP here ({error})."))?;
+        let instance = instance.map(|instance| json!({ "instance": instance }));
+        let wish = instance.or_else(|| region.map(|region| json!({ "region": region })));
+        Ok(Self { base, http, wish, target: OnceLock::new() })
+    }
+
+    /// The lobby's own address.
+    pub(crate) fn base(&self) -> &Url {
+        &self.base
+    }
+
+    /// Whether the lobby is there; settles where the bots go.
+    ///
+    /// # Errors
+    /// A sentence that says what to do.
+    pub(crate) async fn knock(&self) -> anyhow::Result<()> {
+        let address = self.base.join("/api/regions").context("The address cannot be asked")?;
+        let asked = self.http.get(address).timeout(Duration::from_millis(KNOCK_MAX_MS)).send().await;
+        let answer = asked.map_err(|_| anyhow!(nothing_answers(&self.base)))?;
+        if !answer.status().is_success() {
+            bail!("What answers at {} is not ready: it said {} to /api/regions.", self.base, answer.status());
+        }
+        let board: Board =
+            answer.json().await.map_err(|_| anyhow!("What answers at {} is no lobby of this game.", self.base))?;
+        let target = match &self.wish {
+            Some(wish) => wish.clone(),
+            None => json!({ "region": best_region(&board).context("The lobby lists no server.")? }),
+        };
+        self.target.get_or_init(|| target);
+        Ok(())
+    }
+
+    /// A place for one more bot, waiting as the lobby asks.
+    ///
+    /// # Errors
+    /// The lobby's sentence.
+    pub(crate) async fn join(&self, progress: &Progress) -> Result<Seat, String> {
+        let give_up = Instant::now() + Duration::from_millis(JOIN_MAX_MS);
+        let mut tries = 1;
+        loop {
+            let (pause, sentence) = match self.ask().await {
+                Answer::Seat(seat) => return Ok(seat),
+                Answer::Never(sentence) => return Err(sentence),
+                Answer::NotNow(sentence) if tries == TRIES_MAX_COUNT => return Err(sentence),
+                Answer::NotNow(sentence) => {
+                    tries += 1;
+                    (Duration::from_secs(RETRY_AFTER_S), sentence)
+                }
+                Answer::Later(pause, sentence) => {
+                    progress.remark_once(&format!("The lobby asks the bots to slow down, so they do: {sentence}"));
+                    (pause, sentence)
+                }
+            };
+            if Instant::now() + pause > give_up {
+                return Err(sentence);
+            }
+            sleep(pause).await;
+        }
+    }
+
+    async fn ask(&self) -> Answer {
+        let target = self.target.get().expect("somebody knocked before anybody joins");
+        let address = self.base.join("/api/join").expect("a base that was asked before takes this path too");
+        match self.http.post(address).json(target).send().await {
+            Ok(answer) if answer.status().is_success() => match answer.json::<Joined>().await {
+                Ok(Joined { path, ticket }) => Answer::Seat(Seat { path, ticket }),
+                Err(error) => Answer::Never(format!("The lobby's ticket could not be read ({error}).")),
+            },
+            Ok(answer) => refused(answer).await,
+            Err(error) if error.is_timeout() => Answer::NotNow("The lobby took too long to answer.".to_owned()),
+            Err(_) => Answer::NotNow("The lobby does not answer any more.".to_owned()),
+        }
+    }
+}
+
+/// The first server of the board that would take somebody, else the first.
+fn best_region(board: &Board) -> Option<&str> {
+    let has_room = |server: &&Server| !matches!(server.status.as_str(), "full" | "unreachable");
+    let best = board.servers.iter().find(has_room).or(board.servers.first());
+    best.map(|server| server.region.as_str())
+}
+
+async fn refused(answer: Response) -> Answer {
+    let status = answer.status();
+    let named = answer.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    let pause = Duration::from_secs(named.unwrap_or(RETRY_AFTER_S).clamp(1, RETRY_AFTER_MAX_S));
+    let said = answer.json::<Refusal>().await.ok().map(|refusal| refusal.error.message);
+    let sentence = said.unwrap_or_else(|| format!("The lobby said {status}."));
+    match status {
+        StatusCode::TOO_MANY_REQUESTS => Answer::Later(pause, sentence),
+        status if status.is_server_error() => Answer::NotNow(sentence),
+        _ => Answer::Never(sentence),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_region_is_the_first_that_takes_somebody() {
+        let board = |text: &str| serde_json::from_str::<Board>(text).unwrap();
+        let some = board(r#"{"servers":[{"region":"ewr","status":"full"},{"region":"cdg","status":"asleep"}]}"#);
+        assert_eq!(best_region(&some), Some("cdg"));
+        let full = board(r#"{"servers":[{"region":"ewr","status":"full"}]}"#);
+        assert_eq!(best_region(&full), Some("ewr"));
+        assert_eq!(best_region(&board(r#"{"servers":[]}"#)), None);
+    }
+}

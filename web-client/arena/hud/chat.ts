@@ -1,0 +1,88 @@
+// The tower: lines fade, Enter wakes the field, Esc leaves it.
+import { byId, el } from '../../shared/dom';
+import { cutBytes } from '../../shared/callsigns';
+import { hueOf } from '../../shared/palette';
+import type { ChatLine } from '../happening';
+
+const LINES_MAX = 100;
+const FADE_AFTER_MS = 9_000;
+/** What the wire takes. */
+const CHAT_MAX_BYTES = 240;
+
+export interface ChatOptions {
+  onSay(text: string): void;
+  /** Keys belong to the text now, or to the plane again. */
+  onWake(isAwake: boolean): void;
+  hueOf(pilot: number): number;
+}
+
+export class Chat {
+  private readonly section = byId('chat');
+  private readonly list = byId('chat-lines');
+  private readonly text = byId<HTMLInputElement>('chat-text');
+
+  constructor(private readonly options: ChatOptions) {
+    byId('chat-form').addEventListener('submit', (event) => {
+      event.preventDefault();
+      this.say();
+    });
+    byId('chat-open').addEventListener('click', () => this.wake());
+    this.text.addEventListener('focus', () => this.setAwake(true));
+    this.text.addEventListener('blur', () => this.setAwake(false));
+    this.text.addEventListener('keydown', (event) => {
+      event.stopPropagation();
+      if (event.key === 'Escape') this.text.blur();
+    });
+  }
+
+  wake(): void {
+    this.setAwake(true);
+    this.text.focus();
+  }
+
+  /** What was said before we came; replaces what is shown. */
+  history(lines: readonly ChatLine[]): void {
+    this.list.replaceChildren(...lines.slice(-LINES_MAX).map((line) => this.line(line)));
+    this.toNewest();
+  }
+
+  add(line: ChatLine): void {
+    this.list.append(this.line(line));
+    while (this.list.children.length > LINES_MAX) this.list.firstChild?.remove();
+    this.toNewest();
+  }
+
+  /** A word of the field itself. */
+  notice(text: string): void {
+    this.add({ pilot: 0, name: '', text });
+  }
+
+  private line({ pilot, name, text }: ChatLine): HTMLLIElement {
+    const line = el('li', { class: pilot === 0 ? 'field-says' : '' });
+    if (pilot !== 0) {
+      const author = el('b', {}, name);
+      author.style.color = hueOf(this.options.hueOf(pilot)).css;
+      line.append(author);
+    }
+    line.append(text);
+    setTimeout(() => line.classList.add('old'), FADE_AFTER_MS);
+    return line;
+  }
+
+  private say(): void {
+    const text = cutBytes(this.text.value.trim(), CHAT_MAX_BYTES);
+    this.text.value = '';
+    if (text !== '') this.options.onSay(text);
+    this.text.blur();
+  }
+
+  private setAwake(isAwake: boolean): void {
+    this.section.classList.toggle('awake', isAwake);
+    this.options.onWake(isAwake);
+    this.toNewest();
+  }
+
+  private toNewest(): void {
+    this.list.scrollTop = this.list.scrollHeight;
+  }
+}

@@ -1,0 +1,126 @@
+// Everything in the DOM over the picture, and how happenings reach it. It reads frames and tells wishes by callbacks.
+import { byId, setText } from '../../shared/dom';
+import type { Me } from '../../shared/me';
+import type { Frame } from '../frame';
+import type { Happening, LinkStats, Standing } from '../happening';
+import { Chat } from './chat';
+import { KillFeed } from './kills';
+import { Minimap } from './minimap';
+import { Curtain, DownPanel, LinkNote, RenameDialog, showHelpForAWhile } from './panels';
+import { ScoreBoard } from './score';
+
+export interface HudOptions {
+  me: Me;
+  pilot(): number;
+  hueOf(pilot: number): number;
+  onSay(text: string): void;
+  onTyping(isTyping: boolean): void;
+  onFlyAgain(): void;
+  onRename(): void;
+  onComeBack(): void;
+  onLeave(): void;
+}
+
+/** Down for so long without knowing why (a reload while down): the panel opens by itself. */
+const UNEXPLAINED_DOWN_MS = 1_200;
+/** A trigger still held from the fight must not press the button. */
+const AGAIN_AFTER_MS = 350;
+
+export class Hud {
+  readonly curtain = new Curtain();
+  readonly link: LinkNote;
+  private readonly score = new ScoreBoard();
+  private readonly kills = new KillFeed();
+  private readonly minimap = new Minimap();
+  private readonly chat: Chat;
+  private readonly down: DownPanel;
+  private readonly dialog: RenameDialog;
+  private downSince: number | undefined;
+
+  constructor(private readonly options: HudOptions) {
+    this.link = new LinkNote(options.onComeBack);
+    this.chat = new Chat({ onSay: options.onSay, onWake: options.onTyping, hueOf: options.hueOf });
+    this.down = new DownPanel(options.onFlyAgain);
+    this.dialog = new RenameDialog(options.me, options.onRename);
+    addEventListener('keydown', (event) => this.onKey(event));
+    for (const link of document.querySelectorAll('a[href="/"]')) link.addEventListener('click', options.onLeave);
+  }
+
+  update(frame: Frame, densities: () => Uint8Array, cells: number): void {
+    this.score.update(frame);
+    this.minimap.update(frame, densities, cells);
+    this.updateDown(frame);
+  }
+
+  slowUpdate(standings: readonly Standing[], stats: LinkStats, fps: number): void {
+    this.score.top(standings, this.options.pilot());
+    this.score.link(stats, fps);
+  }
+
+  happen(happening: Happening): void {
+    switch (happening.type) {
+      case 'welcome':
+        this.chat.history(happening.history);
+        this.dialog.draw();
+        showHelpForAWhile();
+        return;
+      case 'chat':
+        return this.chat.add(happening);
+      case 'notice':
+        return this.chat.notice(happening.text);
+      case 'joined':
+        return happening.pilot === this.options.pilot() ? undefined : this.chat.notice(`${happening.name || 'A pilot'} is in the air.`);
+      case 'left':
+        return this.chat.notice(`${happening.name || 'A pilot'} flew home.`);
+      case 'kill':
+        return this.kill(happening);
+      default:
+    }
+  }
+
+  private kill(kill: Extract<Happening, { type: 'kill' }>): void {
+    const own = this.options.pilot();
+    const killerName = kill.killer_name || 'A pilot';
+    const victimName = kill.victim_name || 'a pilot';
+    this.kills.add({ killerName, victimName, rammed: kill.rammed, isMine: kill.killer === own || kill.victim === own });
+    if (kill.victim !== own) return;
+    const sentence = kill.rammed ? `${killerName} flew into you.` : `${killerName} shot you down.`;
+    this.open(sentence);
+    setText(byId('news'), sentence);
+  }
+
+  private updateDown(frame: Frame): void {
+    if (frame.isAlive || !frame.isSynced) {
+      this.downSince = undefined;
+      if (frame.isAlive && this.down.isOpen) this.close();
+      return;
+    }
+    this.downSince ??= frame.now;
+    this.down.update(frame.respawnTicks);
+    const isUnexplained = !this.down.isOpen && frame.respawnTicks < 0 && frame.now - this.downSince > UNEXPLAINED_DOWN_MS;
+    if (isUnexplained) this.open('Your plane is on the ground.');
+  }
+
+  private open(sentence: string): void {
+    this.down.open(sentence);
+    this.score.showAll(true);
+  }
+
+  private close(): void {
+    this.down.close();
+    this.score.showAll(false);
+  }
+
+  private onKey(event: KeyboardEvent): void {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+    if (event.target instanceof HTMLElement && event.target.closest('input, button, a, dialog') !== null) return;
+    const isReady = this.down.isOpen && performance.now() - (this.downSince ?? performance.now()) > AGAIN_AFTER_MS;
+    if (this.down.isOpen && (event.code === 'Space' || event.code === 'Enter')) {
+      event.preventDefault();
+      if (isReady) this.down.again();
+    } else if (event.code === 'Enter') {
+      event.preventDefault();
+      this.chat.wake();
+    }
+  }
+}

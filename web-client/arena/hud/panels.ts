@@ -1,0 +1,128 @@
+// What lies over the picture now and then: the curtain while we come in, trouble with the link, the panel after a loss,
+// the hint of controls, and the dialog of call sign and colour.
+import { byId, setText } from '../../shared/dom';
+import { hueChooser, planeIcon } from '../../shared/hue-chooser';
+import { tidyCallSign } from '../../shared/callsigns';
+import type { Me } from '../../shared/me';
+import { hueOf } from '../../shared/palette';
+
+const TICKS_PER_SECOND = 60;
+const HELP_MS = 14_000;
+
+/** Covers the stage until there is something to see. */
+export class Curtain {
+  private readonly curtain = byId('curtain');
+
+  say(sentence: string): void {
+    setText(byId('curtain-text'), sentence);
+  }
+
+  lift(): void {
+    this.curtain.classList.add('gone');
+  }
+}
+
+/** One sentence about the link; with a button when only a person can go on. */
+export class LinkNote {
+  private readonly note = byId('link-state');
+
+  constructor(private readonly onComeBack: () => void) {}
+
+  show(sentence: string, canComeBack: boolean): void {
+    this.note.hidden = sentence === '';
+    this.note.classList.toggle('stopped', canComeBack);
+    if (this.note.firstChild?.textContent === sentence && !canComeBack) return;
+    this.note.textContent = sentence;
+    if (!canComeBack) return;
+    const button = document.createElement('button');
+    button.type = 'button';
+    button.textContent = 'Fly here again';
+    button.addEventListener('click', this.onComeBack);
+    this.note.append(button);
+  }
+}
+
+/** Who it was, with what, and the way back into the air. */
+export class DownPanel {
+  private readonly panel = byId('down');
+  private readonly button = byId<HTMLButtonElement>('again');
+  private isAsked = false;
+
+  constructor(private readonly onAgain: () => void) {
+    this.button.addEventListener('click', () => this.again());
+  }
+
+  get isOpen(): boolean {
+    return !this.panel.hidden;
+  }
+
+  open(sentence: string): void {
+    this.isAsked = false;
+    setText(byId('down-text'), sentence);
+    this.panel.hidden = false;
+    this.button.disabled = false;
+    setText(this.button, 'Fly again');
+  }
+
+  close(): void {
+    this.panel.hidden = true;
+  }
+
+  /** `respawnTicks`: until the announced return, or -1. */
+  update(respawnTicks: number): void {
+    if (!this.isOpen || respawnTicks < 0) return;
+    this.button.disabled = true;
+    setText(this.button, `Back in ${(respawnTicks / TICKS_PER_SECOND).toFixed(1)} s`);
+  }
+
+  again(): void {
+    if (!this.isOpen || this.isAsked) return;
+    this.isAsked = true;
+    this.button.disabled = true;
+    setText(this.button, 'Rolling out');
+    this.onAgain();
+  }
+}
+
+/** The controls in one line, for the first moments. */
+export function showHelpForAWhile(): void {
+  setTimeout(() => byId('help').classList.add('gone'), HELP_MS);
+}
+
+/** The own name opens a small dialog. */
+export class RenameDialog {
+  private readonly dialog = byId<HTMLDialogElement>('rename');
+  private readonly name = byId<HTMLInputElement>('rename-name');
+  private readonly setHue: (hue: number) => void;
+  private hue: number;
+
+  constructor(
+    private readonly me: Me,
+    onChange: () => void,
+  ) {
+    this.hue = me.hue;
+    this.setHue = hueChooser(byId('rename-hues'), me.hue, (hue) => (this.hue = hue));
+    this.draw();
+    byId('me').addEventListener('click', () => this.open());
+    byId('rename-cancel').addEventListener('click', () => this.dialog.close());
+    byId('rename-form').addEventListener('submit', () => {
+      me.name = tidyCallSign(this.name.value) || me.name;
+      me.hue = this.hue;
+      this.draw();
+      onChange();
+    });
+  }
+
+  draw(): void {
+    setText(byId('me-name'), this.me.name);
+    byId('me').setAttribute('aria-label', `You are ${this.me.name}. Change call sign and colour.`);
+    byId('me-icon').replaceChildren(planeIcon(hueOf(this.me.hue)));
+  }
+
+  private open(): void {
+    this.name.value = this.me.name;
+    this.hue = this.me.hue;
+    this.setHue(this.hue);
+    this.dialog.showModal();
+  }
+}

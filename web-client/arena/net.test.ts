@@ -1,0 +1,161 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { Link, type LinkOptions, type LinkState } from './net';
+import { CLOSE } from './reconnect';
+
+class FakeSocket extends EventTarget {
+  static readonly OPEN = 1;
+  static all: FakeSocket[] = [];
+  readyState = 0;
+  sent: Uint8Array[] = [];
+  isClosed = false;
+
+  constructor(readonly url: string) {
+    super();
+    FakeSocket.all.push(this);
+  }
+
+  send(bytes: Uint8Array): void {
+    this.sent.push(bytes);
+  }
+
+  close(): void {
+    this.isClosed = true;
+  }
+
+  open(): void {
+    this.readyState = FakeSocket.OPEN;
+    this.dispatchEvent(new Event('open'));
+  }
+
+  end(code: number): void {
+    this.readyState = 3;
+    this.dispatchEvent(Object.assign(new Event('close'), { code, reason: '' }));
+  }
+
+  say(...bytes: number[]): void {
+    this.dispatchEvent(new MessageEvent('message', { data: new Uint8Array(bytes).buffer }));
+  }
+}
+
+const HELLO = new Uint8Array([1]);
+
+function setUp(overrides: Partial<LinkOptions> = {}, ticket: 'ticket' | null = 'ticket') {
+  const states: LinkState[] = [];
+  const outbox: Uint8Array[] = [];
+  const received: number[][] = [];
+  const tickets: (string | undefined)[] = [];
+  let hasResume = false;
+  const options: LinkOptions = {
+    url: 'ws://field/gameserver/i/arena',
+    wire: { receive: (bytes) => void received.push([...bytes]), poll_send: () => outbox.shift() },
+    hello: (given) => {
+      tickets.push(given);
+      return HELLO;
+    },
+    hasResume: () => hasResume,
+    askTicket: async () => 'fresh',
+    onState: (state) => states.push(state),
+    reload: vi.fn(),
+    hasReloaded: false,
+    now: () => Date.now(),
+    ...overrides,
+  };
+  const link = new Link(options, ticket ?? undefined);
+  return { link, states, outbox, received, tickets, options, admit: () => { hasResume = true; link.welcomed(); } };
+}
+
+const newest = (): FakeSocket => FakeSocket.all.at(-1) as FakeSocket;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  FakeSocket.all = [];
+  vi.stubGlobal('WebSocket', FakeSocket);
+  vi.stubGlobal('addEventListener', () => undefined);
+});
+afterEach(() => {
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+describe('link', () => {
+  it('says hello first and then sends what is due', () => {
+    const { link, outbox } = setUp();
+    link.start();
+    outbox.push(new Uint8Array([2]));
+    link.flush();
+    newest().open();
+    link.flush();
+    expect(newest().sent.map((bytes) => bytes[0])).toEqual([1, 2]);
+  });
+
+  it('answers a message at once', () => {
+    const { link, outbox, received } = setUp();
+    link.start();
+    newest().open();
+    outbox.push(new Uint8Array([9]));
+    newest().say(5);
+    expect(received).toEqual([[5]]);
+    expect(newest().sent.at(-1)?.[0]).toBe(9);
+  });
+
+  it('comes back by itself after a loss, without spending the ticket twice', async () => {
+    const { link, states, tickets, admit } = setUp();
+    link.start();
+    newest().open();
+    admit();
+    newest().end(1006);
+    expect(states.at(-1)).toMatchObject({ kind: 'waiting', sentence: 'Connection lost. Reconnecting by itself.' });
+    await vi.advanceTimersByTimeAsync(300);
+    newest().open();
+    expect(FakeSocket.all).toHaveLength(2);
+    expect(tickets).toEqual(['ticket', undefined]);
+  });
+
+  it('asks the lobby for a ticket when it has neither ticket nor token', async () => {
+    const { link, tickets } = setUp({}, null);
+    link.start();
+    await vi.advanceTimersByTimeAsync(1);
+    newest().open();
+    expect(tickets).toEqual(['fresh']);
+  });
+
+  it('asks for another ticket when the field refuses this one', async () => {
+    const { link, tickets } = setUp();
+    link.start();
+    newest().open();
+    newest().end(CLOSE.badTicket);
+    await vi.advanceTimersByTimeAsync(1);
+    newest().open();
+    expect(tickets).toEqual(['ticket', 'fresh']);
+  });
+
+  it('stays away when a newer window took over, until asked', async () => {
+    const { link, states, admit } = setUp();
+    link.start();
+    newest().open();
+    admit();
+    newest().end(CLOSE.replaced);
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(FakeSocket.all).toHaveLength(1);
+    expect(states.at(-1)?.kind).toBe('stopped');
+    link.start();
+    expect(FakeSocket.all).toHaveLength(2);
+  });
+
+  it('notices a way that went silent', async () => {
+    const { link, states, admit } = setUp();
+    link.start();
+    newest().open();
+    admit();
+    await vi.advanceTimersByTimeAsync(6_200);
+    expect(FakeSocket.all[0]?.isClosed).toBe(true);
+    expect(states.map((state) => state.kind)).toContain('waiting');
+  });
+
+  it('tells why the lobby has no place, and keeps asking', async () => {
+    const { link, states } = setUp({ askTicket: () => Promise.reject(new Error('Paris is full.')) }, null);
+    link.start();
+    await vi.advanceTimersByTimeAsync(1);
+    expect(states.at(-1)?.sentence).toBe('Paris is full.');
+  });
+});

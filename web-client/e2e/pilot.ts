@@ -1,0 +1,59 @@
+// What the tests do as a person would, and what they read from `window.__aerodrome`.
+import { expect, type Browser, type BrowserContextOptions, type Page } from '@playwright/test';
+import type { TestSurface } from '../arena/surface';
+
+export const BASE_URL = (): string => process.env['BASE_URL'] ?? 'http://127.0.0.1:8080';
+
+/** Small, because software WebGL pays by the pixel. */
+const DESKTOP = { width: 960, height: 600 };
+
+/** A page of somebody new; with its sockets at hand, so that a test can cut the line. */
+export async function newcomer(browser: Browser, options: BrowserContextOptions = {}): Promise<Page> {
+  const context = await browser.newContext({ baseURL: BASE_URL(), viewport: DESKTOP, reducedMotion: 'reduce', ...options });
+  await context.addInitScript(() => {
+    const sockets: WebSocket[] = [];
+    Object.assign(window, { __sockets: sockets });
+    window.WebSocket = class extends WebSocket {
+      constructor(url: string | URL, protocols?: string | string[]) {
+        super(url, protocols);
+        sockets.push(this);
+      }
+    };
+  });
+  const page = await context.newPage();
+  page.on('pageerror', (error) => console.error('page error:', error.message));
+  return page;
+}
+
+/** Opens the lobby and flies from the row of this region, or from the best one. */
+export async function flyFromLobby(page: Page, region?: string): Promise<void> {
+  await page.goto('/');
+  const row = page.locator('tbody tr[data-instance]');
+  await expect(row.first()).toBeVisible();
+  if (region === undefined) await page.keyboard.press('Enter');
+  else await row.filter({ hasText: new RegExp(region, 'i') }).first().click();
+  await airborne(page);
+}
+
+/** Waits until the plane is in the air. */
+export async function airborne(page: Page): Promise<void> {
+  await page.waitForURL(/\/gameserver\/[^/]+\/arena/);
+  await page.waitForFunction(() => window.__aerodrome?.synced && window.__aerodrome.alive && window.__aerodrome.pilot > 0);
+}
+
+export function read<K extends keyof TestSurface>(page: Page, key: K): Promise<TestSurface[K]> {
+  return page.evaluate((name) => (window.__aerodrome as TestSurface)[name as K], key as string) as Promise<TestSurface[K]>;
+}
+
+/** As if the network had failed: every socket of the page ends. */
+export async function cutLine(page: Page): Promise<void> {
+  await page.evaluate(() => {
+    for (const socket of (window as unknown as { __sockets: WebSocket[] }).__sockets) socket.close();
+  });
+}
+
+export async function say(page: Page, text: string): Promise<void> {
+  await page.keyboard.press('Enter');
+  await page.locator('#chat-text').fill(text);
+  await page.keyboard.press('Enter');
+}

@@ -1,0 +1,66 @@
+import { expect, test } from '@playwright/test';
+import { airborne, cutLine, flyFromLobby, newcomer, read } from './pilot';
+
+test('a lost connection is told and comes back by itself with the same pilot', async ({ browser }) => {
+  const page = await newcomer(browser);
+  await flyFromLobby(page);
+  const pilot = await read(page, 'pilot');
+  const note = page.locator('#link-state');
+  const told = note.filter({ hasText: /Connection lost|Reconnecting/ }).waitFor();
+  await cutLine(page);
+  await told;
+  await expect(note).toBeHidden();
+  await page.waitForFunction(() => window.__aerodrome?.synced);
+  expect(await read(page, 'pilot')).toBe(pilot);
+  await page.context().close();
+});
+
+test('a reload comes back as the same pilot', async ({ browser }) => {
+  const page = await newcomer(browser);
+  await flyFromLobby(page);
+  const pilot = await read(page, 'pilot');
+  const name = await read(page, 'name');
+  await page.reload();
+  await page.waitForFunction(() => window.__aerodrome?.synced && window.__aerodrome.pilot > 0);
+  expect(await read(page, 'pilot')).toBe(pilot);
+  expect(await read(page, 'name')).toBe(name);
+  await page.context().close();
+});
+
+test('everything works with storage denied, and the call sign travels along', async ({ browser }) => {
+  const page = await newcomer(browser);
+  await page.addInitScript(() => {
+    for (const name of ['localStorage', 'sessionStorage']) {
+      Object.defineProperty(window, name, {
+        get() {
+          throw new DOMException('denied', 'SecurityError');
+        },
+      });
+    }
+  });
+  await page.goto('/');
+  await expect(page.locator('tbody tr[data-instance]').first()).toBeVisible();
+  await page.getByLabel('Call sign').fill('Nobody Keeps');
+  await page.getByRole('button', { name: /^Fly/ }).click();
+  await airborne(page);
+  expect(await read(page, 'name')).toBe('Nobody Keeps');
+  // The fragment with ticket and name is gone from the address.
+  expect(new URL(page.url()).hash).toBe('');
+  const pilot = await read(page, 'pilot');
+  await cutLine(page);
+  await page.waitForFunction(() => (document.querySelector('#link-state') as HTMLElement).hidden === false);
+  await expect(page.locator('#link-state')).toBeHidden();
+  expect(await read(page, 'pilot')).toBe(pilot);
+  await page.context().close();
+});
+
+test('it flies inside a frame', async ({ browser }) => {
+  const page = await newcomer(browser);
+  await flyFromLobby(page);
+  const address = page.url();
+  await page.goto('/');
+  await page.evaluate((src) => document.body.replaceChildren(Object.assign(document.createElement('iframe'), { src, width: 640, height: 480 })), address);
+  const frame = page.frameLocator('iframe');
+  await expect(frame.locator('#curtain')).toHaveClass(/gone/);
+  await page.context().close();
+});

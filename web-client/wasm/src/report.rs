@@ -1,0 +1,74 @@
+//! Happenings, standings and figures as JSON for the page.
+
+use protocol::message::Event;
+use serde_json::{Value, json};
+use sync::{Client, ClientStats, Happening, Spot};
+
+/// One happening.
+pub(crate) fn happening(happening: &Happening, client: &mut Client) -> String {
+    match happening {
+        Happening::Welcomed { resumed, profile, history } => {
+            let lines: Vec<Value> = history.iter().filter_map(chat_line).collect();
+            let (pilot, name, hue) = (client.pilot(), &profile.name, profile.hue);
+            json!({"type": "welcome", "pilot": pilot, "resumed": resumed, "name": name, "hue": hue, "history": lines})
+        }
+        Happening::Event(event) => self::event(event, client),
+        Happening::Notice(text) => json!({"type": "notice", "text": text}),
+        Happening::Ended { reason, code } => {
+            let sentence = reason.map_or("The field closed the connection.", |reason| reason.sentence());
+            let retry = reason.is_none_or(|reason| reason.is_worth_retrying());
+            json!({"type": "bye", "code": code, "sentence": sentence, "retry": retry})
+        }
+        Happening::Hit(at) => spot("hit", *at),
+        Happening::Explosion(at) => spot("explosion", *at),
+        Happening::Shot(at) => spot("shot", *at),
+    }
+    .to_string()
+}
+
+fn event(event: &Event, client: &mut Client) -> Value {
+    match event {
+        Event::Chat { pilot, name, text } => json!({"type": "chat", "pilot": pilot, "name": name, "text": text}),
+        Event::Kill { killer, victim, rammed } => json!({
+            "type": "kill", "killer": killer, "victim": victim, "rammed": rammed,
+            "killer_name": name(client, *killer), "victim_name": name(client, *victim),
+        }),
+        Event::Joined { pilot, profile } => json!({"type": "joined", "pilot": pilot, "name": profile.name}),
+        Event::Left { pilot, name } => json!({"type": "left", "pilot": pilot, "name": name}),
+    }
+}
+
+fn chat_line(event: &Event) -> Option<Value> {
+    match event {
+        Event::Chat { pilot, name, text } => Some(json!({"pilot": pilot, "name": name, "text": text})),
+        _ => None,
+    }
+}
+
+fn spot(kind: &str, at: Spot) -> Value {
+    json!({"type": kind, "pilot": at.pilot, "x": at.x, "y": at.y})
+}
+
+/// A call sign, or a stand-in until it is known.
+fn name(client: &mut Client, pilot: u16) -> String {
+    client.profile(pilot).map_or_else(|| format!("Pilot {pilot}"), |profile| profile.name.clone())
+}
+
+/// The top list.
+pub(crate) fn standings(client: &mut Client) -> String {
+    let lines = client
+        .standings()
+        .into_iter()
+        .map(|(rank, pilot, score)| json!({"rank": rank, "pilot": pilot, "name": name(client, pilot), "score": score}));
+    Value::Array(lines.collect()).to_string()
+}
+
+/// Figures of the line.
+pub(crate) fn stats(stats: &ClientStats) -> String {
+    json!({
+        "rtt_ms": stats.rtt_ms, "lead_ticks": stats.lead_ticks, "interp_ticks": stats.delay_ticks, "frames": stats.frames,
+        "mismatches": stats.mismatches, "bytes_in": stats.bytes_in, "bytes_out": stats.bytes_out,
+        "corrections": stats.corrections,
+    })
+    .to_string()
+}
