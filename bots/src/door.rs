@@ -102,7 +102,9 @@ impl Door {
         };
         match timeout(Duration::from_millis(CONNECT_MAX_MS), opening).await {
             Ok(Ok((socket, _))) => Ok(socket),
-            Ok(Err(Error::Http(response))) => Err(format!("The field answered {} instead of a socket.", response.status())),
+            Ok(Err(Error::Http(response))) => {
+                Err(format!("The field answered {} instead of a socket.", response.status()))
+            }
             Ok(Err(error)) => Err(format!("The socket could not be opened ({error}).")),
             Err(_) => Err("The socket did not open in time.".to_owned()),
         }

@@ -197,8 +197,7 @@ mod tests {
         let admission = admission();
         let now = Instant::now();
         let school: IpAddr = "203.0.113.9".parse().unwrap();
-        let places: Vec<_> =
-            (0..SOCKETS_PER_ADDRESS_MAX_COUNT).map(|_| admission.open(school, now).unwrap()).collect();
+        let places: Vec<_> = (0..SOCKETS_PER_ADDRESS_MAX_COUNT).map(|_| admission.open(school, now).unwrap()).collect();
         assert_eq!(admission.open(school, now).unwrap_err(), CloseReason::TooManyFromAddress);
         assert!(admission.open("203.0.113.10".parse().unwrap(), now).is_ok());
         drop(places);

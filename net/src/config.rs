@@ -44,8 +44,9 @@ impl Config {
     /// # Errors
     /// As [`Config::from_env`].
     pub fn from_lookup(get: impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
-        let secret = get("AERODROME_SECRET")
-            .context("AERODROME_SECRET is not set. Give lobby and gameserver the same secret of at least 16 characters.")?;
+        let secret = get("AERODROME_SECRET").context(
+            "AERODROME_SECRET is not set. Give lobby and gameserver the same secret of at least 16 characters.",
+        )?;
         let key = token::Key::new(&secret).with_context(|| {
             format!("AERODROME_SECRET is too short. Use at least {} characters.", token::SECRET_MIN_BYTES)
         })?;

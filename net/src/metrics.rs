@@ -58,7 +58,11 @@ impl Metrics {
             queue_full: counter(r, "queue_full", "Times a reading task found its room's queue full and waited"),
             room_failures: counter(r, "room_failures", "Rooms that were begun anew after a bug"),
             closed: family(r, "sockets_closed", "Sockets closed by the server, by reason"),
-            refused_upgrades: family(r, "upgrades_refused", "WebSocket upgrades refused with an HTTP status, by reason"),
+            refused_upgrades: family(
+                r,
+                "upgrades_refused",
+                "WebSocket upgrades refused with an HTTP status, by reason",
+            ),
             registry,
         }
     }

@@ -90,7 +90,8 @@ async fn status(State(app): State<Arc<App>>) -> Response {
     let (arena, facts) = (&app.arena, &app.arena.facts);
     let (players, pilots) = (facts.players.load(Ordering::Relaxed), facts.pilots.load(Ordering::Relaxed));
     let tick = facts.tick.load(Ordering::Relaxed);
-    let room = json!({ "room": arena.name, "players": players, "pilots": pilots, "capacity": arena.capacity, "tick": tick });
+    let room =
+        json!({ "room": arena.name, "players": players, "pilots": pilots, "capacity": arena.capacity, "tick": tick });
     let body = json!({
         "instance": app.config.instance, "region": app.config.region,
         "players": players, "pilots": pilots, "capacity": arena.capacity, "rooms": [room],

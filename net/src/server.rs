@@ -81,9 +81,9 @@ impl Server {
         let epoch = epoch_now();
         let room = RoomConfig::new(ARENA, config.key.clone(), epoch, u64::from(epoch), &config.tuning_ron)
             .map_err(|sentence| anyhow::anyhow!("The tuning cannot be used: {sentence}"))?;
-        let listener = TcpListener::bind(config.bind)
-            .await
-            .with_context(|| format!("{} cannot be listened on. Is another server there? PORT= changes it.", config.bind))?;
+        let listener = TcpListener::bind(config.bind).await.with_context(|| {
+            format!("{} cannot be listened on. Is another server there? PORT= changes it.", config.bind)
+        })?;
         let address = listener.local_addr().context("the listener has no address")?;
 
         let metrics = Arc::new(Metrics::new());
@@ -154,5 +154,75 @@ fn set_options(stream: &mut TcpStream) {
         .and_then(|()| socket2::SockRef::from(&*stream).set_send_buffer_size(SEND_BUFFER_BYTES));
     if let Err(error) = set {
         tracing::debug!(%error, "a connection ended before its options were set");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::{SinkExt, StreamExt};
+    use protocol::{close::CloseReason, message::ServerMessage};
+    use tokio_tungstenite::{
+        WebSocketStream, client_async,
+        tungstenite::{Message, client::IntoClientRequest},
+    };
+
+    async fn start() -> Server {
+        let config = Config::from_lookup(|name| match name {
+            "AERODROME_SECRET" => Some("a secret of enough length".to_owned()),
+            "FLY_MACHINE_ID" => Some("m1".to_owned()),
+            "BIND" => Some("127.0.0.1".to_owned()),
+            "PORT" => Some("0".to_owned()),
+            _ => None,
+        });
+        Server::start(config.unwrap()).await.unwrap()
+    }
+
+    /// Joins and returns the socket and the room's epoch.
+    async fn join(server: &Server, nonce: u64) -> (WebSocketStream<TcpStream>, u32) {
+        let (key, now_s) = (&server.app.config.key, crate::admission::unix_now_s());
+        let path = "/gameserver/m1/arena";
+        let mut request = format!("ws://{}{path}", server.address).into_client_request().unwrap();
+        let state = format!("state={}", key.sign_replay("m1", path, now_s, 0));
+        request.headers_mut().insert("fly-replay-src", state.parse().unwrap());
+        let stream = TcpStream::connect(server.address).await.unwrap();
+        let (mut socket, _) = client_async(request, stream).await.unwrap();
+        let ticket = key.sign_ticket("m1", ARENA, nonce, now_s);
+        let hello = sync::Client::new().hello("Ada", 0, Some(ticket), None);
+        socket.send(Message::Binary(hello.into())).await.unwrap();
+        let Some(Ok(Message::Binary(bytes))) = socket.next().await else { panic!("a welcome comes first") };
+        let Ok(ServerMessage::Welcome(welcome)) = ServerMessage::decode(&bytes) else { panic!("no welcome") };
+        (socket, welcome.epoch)
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_bug_ends_the_room_and_never_the_process() {
+        let server = start().await;
+        let (mut socket, epoch) = join(&server, 1).await;
+        server.app.arena.events.send(Event::Fault).unwrap();
+        let told = async {
+            loop {
+                if let Message::Close(frame) = socket.next().await.unwrap().unwrap() {
+                    break u16::from(frame.unwrap().code);
+                }
+            }
+        };
+        let code = tokio::time::timeout(Duration::from_secs(5), told).await.unwrap();
+        assert_eq!(code, CloseReason::RoomFailed.code());
+        // The next one finds a fresh room.
+        let (_socket, fresh) = tokio::time::timeout(Duration::from_secs(5), join(&server, 2)).await.unwrap();
+        assert!(fresh > epoch);
+        assert_eq!(server.app.metrics.room_failures.get(), 1);
+        server.stop().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn wrong_tuning_is_refused_with_a_sentence() {
+        let server = start().await;
+        let mut config = server.app.config.clone();
+        config.tuning_ron = "(field: 3)".to_owned();
+        let error = Server::start(config).await.unwrap_err().to_string();
+        assert!(error.starts_with("The tuning cannot be used: "), "{error}");
+        server.stop().await;
     }
 }

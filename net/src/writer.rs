@@ -7,11 +7,7 @@
 //! A task per socket would cost a fifth more CPU per message, and a pump that awaits its sinks in turn would be stopped
 //! by the first full one.
 
-use crate::{
-    metrics::Metrics,
-    outbox::Outbox,
-    room_handle::SocketId,
-};
+use crate::{metrics::Metrics, outbox::Outbox, room_handle::SocketId};
 use bytes::Bytes;
 use protocol::close::CloseReason;
 use std::{

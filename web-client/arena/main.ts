@@ -2,7 +2,7 @@
 //
 // Path of a frame: client → frame → hands → happenings → picture and HUD → what is due goes out. Only this file knows
 // all parts; views and HUD know frames and callbacks.
-import { prefersReducedMotion, byId } from '../shared/dom';
+import { byId } from '../shared/dom';
 import { join, JoinError } from '../shared/join';
 import { loadMe, parseArrival, saveMe } from '../shared/me';
 import { longStore, tabStore } from '../shared/store';
@@ -46,7 +46,7 @@ async function arrive(): Promise<void> {
   const client = await loadClient().catch(() => undefined);
   if (client === undefined) return fail('This browser could not load the game. Try a newer one.');
   const roster = new Roster(client, () => performance.now());
-  const scene = await Scene.open(byId('stage'), { nameOf: (pilot) => roster.nameOf(pilot), isCalm: prefersReducedMotion }).catch(() => undefined);
+  const scene = await Scene.open(byId('stage'), { nameOf: (pilot) => roster.nameOf(pilot) }).catch(() => undefined);
   if (scene === undefined) return fail('This browser cannot draw the sky, because WebGL is off. Turn on graphics acceleration and reload.');
   fly(client, roster, scene);
 }
@@ -115,7 +115,6 @@ function fly(client: Client, roster: Roster, scene: Scene): void {
     if (token !== undefined) tab.set(resumeKey, token);
     isTokenRefused = false;
     link.welcomed();
-    hud.curtain.lift();
   }
 
   function happen(happening: Happening, frame: Frame): void {

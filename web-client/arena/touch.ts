@@ -19,6 +19,7 @@ export class TouchPad {
   private readonly knob = byId('knob');
 
   constructor(surface: HTMLElement, private readonly onGesture: () => void) {
+    if (matchMedia('(pointer: coarse)').matches) showThumbs();
     surface.addEventListener('pointerdown', (event) => this.onDown(event));
     surface.addEventListener('pointermove', (event) => this.onMove(event));
     for (const type of ['pointerup', 'pointercancel'] as const) addEventListener(type, (event) => this.onUp(event));
@@ -90,7 +91,12 @@ export class TouchPad {
 
   private use(): void {
     this.isActive = true;
-    document.documentElement.dataset['touch'] = '';
+    showThumbs();
     this.onGesture();
   }
+}
+
+/** Lays the page out for thumbs. */
+function showThumbs(): void {
+  document.documentElement.dataset['touch'] = '';
 }

@@ -18,38 +18,38 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-pub const SECRET: &str = "a secret of enough length";
+pub(crate) const SECRET: &str = "a secret of enough length";
 const BOOT_MS: u64 = 150;
 
 /// What the fake knows and was asked.
 #[derive(Default)]
-pub struct Fake {
+pub(crate) struct Fake {
     /// Id → (region, state).
-    pub machines: BTreeMap<String, (String, String)>,
+    pub(crate) machines: BTreeMap<String, (String, String)>,
     /// Id → what `start` answers next, before it behaves.
-    pub script: HashMap<String, VecDeque<(u16, Value)>>,
+    pub(crate) script: HashMap<String, VecDeque<(u16, Value)>>,
     /// Whether the last scripted answer stays for ever.
-    pub is_stubborn: bool,
+    pub(crate) is_stubborn: bool,
     /// Id → how often `start` was asked for.
-    pub starts: HashMap<String, u32>,
-    pub lists: u32,
+    pub(crate) starts: HashMap<String, u32>,
+    pub(crate) lists: u32,
     /// Whether the list is refused.
-    pub refuses_lists: bool,
+    pub(crate) refuses_lists: bool,
 }
 
-pub type Shared = Arc<Mutex<Fake>>;
+pub(crate) type Shared = Arc<Mutex<Fake>>;
 
-pub struct Lobby {
-    pub url: String,
-    pub fake: Shared,
-    pub http: reqwest::Client,
+pub(crate) struct Lobby {
+    pub(crate) url: String,
+    pub(crate) fake: Shared,
+    pub(crate) http: reqwest::Client,
     stop: Option<oneshot::Sender<()>>,
     server: JoinHandle<std::io::Result<()>>,
 }
 
 impl Lobby {
     /// Starts both; `machines` are (id, region, state).
-    pub async fn start(machines: &[(&str, &str, &str)]) -> Self {
+    pub(crate) async fn start(machines: &[(&str, &str, &str)]) -> Self {
         let fake = Shared::default();
         for (id, region, state) in machines {
             fake.lock().unwrap().machines.insert((*id).into(), ((*region).into(), (*state).into()));
@@ -72,29 +72,29 @@ impl Lobby {
         Self { url, fake, http: reqwest::Client::new(), stop: Some(stop), server }
     }
 
-    pub fn get(&self, path: &str) -> reqwest::RequestBuilder {
+    pub(crate) fn get(&self, path: &str) -> reqwest::RequestBuilder {
         self.http.get(format!("{}{path}", self.url))
     }
 
-    pub async fn board(&self) -> Value {
+    pub(crate) async fn board(&self) -> Value {
         self.get("/api/regions").header("fly-region", "ewr").send().await.unwrap().json().await.unwrap()
     }
 
     /// Status and body of a join.
-    pub async fn join(&self, body: &str) -> (u16, Value) {
+    pub(crate) async fn join(&self, body: &str) -> (u16, Value) {
         let request = self.http.post(format!("{}/api/join", self.url)).body(body.to_owned());
         let answer = request.send().await.unwrap();
         (answer.status().as_u16(), answer.json().await.unwrap())
     }
 
     /// Asks the lobby to close, and waits until it has.
-    pub async fn close(mut self) {
+    pub(crate) async fn close(mut self) {
         self.stop.take().unwrap().send(()).unwrap();
         tokio::time::timeout(Duration::from_secs(3), &mut self.server).await.expect("closes soon").unwrap().unwrap();
     }
 }
 
-pub fn key() -> Key {
+pub(crate) fn key() -> Key {
     Key::new(SECRET).unwrap()
 }
 
@@ -117,7 +117,7 @@ async fn list(State(fake): State<Shared>) -> Response {
     if fake.refuses_lists {
         return (StatusCode::TOO_MANY_REQUESTS, Json(json!({"error": "rate limit exceeded"}))).into_response();
     }
-    let machine = |(id, (region, state)): (&String, &(String, String))| json!({"id": id, "region": region, "state": state, "host_status": "ok", "config": {}, "events": []});
+    let machine = |(id, (region, state)): (&String, &(String, String))| json!({"id": id, "region": region, "state": state, "host_status": "ok"});
     Json(fake.machines.iter().map(machine).collect::<Vec<_>>()).into_response()
 }
 
@@ -146,7 +146,7 @@ async fn start(State(fake): State<Shared>, Path(id): Path<String>) -> Response {
     Json(json!({"previous_state": previous, "migrated": false, "new_host": ""})).into_response()
 }
 
-pub fn set_state(fake: &Shared, id: &str, state: &str) {
+pub(crate) fn set_state(fake: &Shared, id: &str, state: &str) {
     fake.lock().unwrap().machines.get_mut(id).unwrap().1 = state.into();
 }
 

@@ -143,6 +143,13 @@ impl Field {
         line.map_or(0.0, |value| value.trim().parse().unwrap())
     }
 
+    /// The room's clock, and the ticks it had to leave out because the machine was too busy.
+    pub async fn ticks(&self) -> (f64, f64) {
+        let (_, _, body) = self.get_replayed(&format!("/gameserver/{INSTANCE}/status")).await;
+        let status: serde_json::Value = serde_json::from_str(&body).unwrap();
+        (status["rooms"][0]["tick"].as_f64().unwrap(), self.metric("ticks_dropped_total").await)
+    }
+
     /// Waits until a metric is at least this.
     pub async fn wait_for_metric(&self, name: &str, at_least: f64) {
         let began = Instant::now();

@@ -50,7 +50,9 @@ async fn unknown_fields_and_assets_are_not_found() {
 async fn pages_of_other_sites_may_not_connect() {
     let field = Field::start_with(|config| config.allowed_origins = vec!["https://friend.example".to_owned()]).await;
     let own = format!("http://{}", field.address());
-    for (origin, is_allowed) in [(own.as_str(), true), ("https://friend.example", true), ("https://evil.example", false)] {
+    for (origin, is_allowed) in
+        [(own.as_str(), true), ("https://friend.example", true), ("https://evil.example", false)]
+    {
         match field.upgrade("arena", &[("origin", origin)], None).await {
             Ok(_) => assert!(is_allowed, "{origin}"),
             Err(Error::Http(response)) => assert!(!is_allowed && response.status() == 403, "{origin}"),

@@ -39,10 +39,8 @@ async fn a_slow_reader_costs_nobody_else() {
             player.play(Duration::from_millis(500)).await;
             assert!(began.elapsed() < Duration::from_secs(30), "the deaf one's socket never filled");
         }
-        let (began, before) = (Instant::now(), player.frames);
-        player.play(Duration::from_secs(2)).await;
-        let per_s = (player.frames - before) as f64 / began.elapsed().as_secs_f64();
-        assert!(per_s > 54.0, "{per_s} frames a second beside a slow reader");
+        let share = share_of_ticks(&field, &mut player).await;
+        assert!(share > 0.8, "frames of {share} of the ticks beside a slow reader");
         assert_eq!(player.client.stats().mismatches, 0);
         assert_eq!(field.metric("sockets_slow").await, 1.0);
     };
@@ -88,24 +86,9 @@ async fn questions_without_reading_answers_end_it() {
     field.server.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn fifty_players_get_their_frames() {
-    let field = Field::start().await;
-    let mut players = Vec::new();
-    for i in 0..50 {
-        players.push(field.join(&format!("Pilot {i}")).await);
-    }
-    let tasks: Vec<_> = players.into_iter().map(|player| tokio::spawn(count_frames(player))).collect();
-    for task in tasks {
-        let per_s = task.await.unwrap();
-        assert!(per_s > 50.0, "{per_s} frames a second");
-    }
-    field.server.stop().await;
-}
-
-async fn count_frames(mut player: Player) -> f64 {
-    player.play(Duration::from_millis(500)).await;
-    let (began, before) = (Instant::now(), player.frames);
+/// Of the ticks of two seconds, how many this player got a frame for.
+async fn share_of_ticks(field: &Field, player: &mut Player) -> f64 {
+    let (before, (tick, _)) = (player.frames, field.ticks().await);
     player.play(Duration::from_secs(2)).await;
-    (player.frames - before) as f64 / began.elapsed().as_secs_f64()
+    (player.frames - before) as f64 / (field.ticks().await.0 - tick)
 }

@@ -47,6 +47,7 @@ export class Hud {
   }
 
   update(frame: Frame, densities: () => Uint8Array, cells: number): void {
+    if (frame.isSynced) this.curtain.lift();
     this.score.update(frame);
     this.minimap.update(frame, densities, cells);
     this.updateDown(frame);

@@ -12,12 +12,15 @@ const HELP_MS = 14_000;
 /** Covers the stage until there is something to see. */
 export class Curtain {
   private readonly curtain = byId('curtain');
+  private isLifted = false;
 
   say(sentence: string): void {
     setText(byId('curtain-text'), sentence);
   }
 
   lift(): void {
+    if (this.isLifted) return;
+    this.isLifted = true;
     this.curtain.classList.add('gone');
   }
 }

@@ -37,10 +37,7 @@ export class Effects implements System {
   private shakeLeftMs = 0;
   private shakePx = 0;
 
-  constructor(
-    private readonly stage: Stage,
-    private readonly isCalm: () => boolean,
-  ) {
+  constructor(private readonly stage: Stage) {
     const sheet = (draw: Parameters<typeof cut>[3]): Texture => cut(1.1, 1.1, PX_PER_LENGTH, (brush) => {
       brush.fillStyle = brush.strokeStyle = '#ffffff';
       draw(brush);
@@ -58,14 +55,14 @@ export class Effects implements System {
 
   /** A plane lost health here. */
   hit(x: number, y: number, isOwn: boolean): void {
-    this.add('star', x, y, 0, 0, 0.9, 0.5, 130, 0.95, PAPER);
+    if (!this.stage.isCalm) this.add('star', x, y, 0, 0, 0.9, 0.5, 130, 0.95, PAPER);
     for (let shard = 0; shard < 4; shard += 1) this.fling('shard', x, y, 3.5, 0.2, 320, shard % 2 === 0 ? PAPER : AMBER);
     if (isOwn) this.shake(5);
   }
 
   /** A plane of this colour was lost here. */
   explode(x: number, y: number, tint: number): void {
-    this.add('star', x, y, 0, 0, 2.2, 1.5, 170, 0.95, PAPER);
+    if (!this.stage.isCalm) this.add('star', x, y, 0, 0, 2.2, 1.5, 170, 0.95, PAPER);
     this.add('ring', x, y, 0, 0, 0.6, 7, 520, 0.8, PAPER);
     for (let puff = 0; puff < 7; puff += 1) this.fling('puff', x, y, 1.7, 0.75, 1000, DARK, 0.55, 0.8);
     for (let puff = 0; puff < 4; puff += 1) this.fling('puff', x, y, 1.6, 0.6, 380, puff % 2 === 0 ? ORANGE : AMBER, 0.9, 0.6);
@@ -106,7 +103,7 @@ export class Effects implements System {
   }
 
   private shake(px: number): void {
-    if (this.isCalm()) return;
+    if (this.stage.isCalm) return;
     this.shakePx = Math.min(SHAKE_MAX_PX, px);
     this.shakeLeftMs = SHAKE_MS;
   }

@@ -46,12 +46,12 @@ export class Planes implements System {
       const plane = frame.planes[index] as PlaneView;
       const actor = this.byId.get(plane.id) ?? this.enter(plane, stage);
       actor.seen = this.stamp;
-      this.pose(actor, plane, frame.now, ease);
+      this.pose(actor, plane, frame.now, ease, stage.isCalm);
     }
     this.retire();
   }
 
-  private pose(actor: Actor, plane: PlaneView, now: number, ease: number): void {
+  private pose(actor: Actor, plane: PlaneView, now: number, ease: number, isCalm: boolean): void {
     if (actor.hue !== plane.hue) this.paint(actor, plane.hue);
     if (plane.health < actor.health - 0.001) actor.flashUntil = now + FLASH_MS;
     actor.health = plane.health;
@@ -64,8 +64,8 @@ export class Planes implements System {
     body.scale.y = narrow / PLANE_PX_PER_LENGTH;
     // Leaning into the turn shears the paper a little towards the inner wing.
     body.skew.x = actor.bank * 0.12;
-    body.tint = now < actor.flashUntil ? 0xffffff : hurtTint(plane, now);
-    body.alpha = now < actor.flashUntil && Math.floor(now / 40) % 2 === 0 ? 0.45 : 1;
+    body.tint = isCalm || now < actor.flashUntil ? 0xffffff : hurtTint(plane, now);
+    body.alpha = !isCalm && now < actor.flashUntil && Math.floor(now / 40) % 2 === 0 ? 0.45 : 1;
     flame.visible = plane.isBoosting;
     if (plane.isBoosting) flame.scale.x = (0.85 + 0.3 * Math.sin(now * 0.045 + plane.id)) / PLANE_PX_PER_LENGTH;
     muzzle.visible = plane.isFiring && Math.floor(now / 45) % 2 === 0;

@@ -13,8 +13,6 @@ import { Trails } from './trails';
 
 export interface SceneOptions {
   nameOf(pilot: number): string | undefined;
-  /** No shaking, as the system asks. */
-  isCalm(): boolean;
 }
 
 export class Scene {
@@ -22,7 +20,7 @@ export class Scene {
 
   static async open(host: HTMLElement, options: SceneOptions): Promise<Scene> {
     const stage = await Stage.open(host);
-    return new Scene(stage, new Effects(stage, options.isCalm), options);
+    return new Scene(stage, new Effects(stage), options);
   }
 
   private constructor(

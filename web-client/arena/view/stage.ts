@@ -49,6 +49,7 @@ export class Stage {
   /** Set by effects: an offset in CSS pixels for this frame. */
   shakeX = 0;
   shakeY = 0;
+  private readonly calm = matchMedia('(prefers-reduced-motion: reduce)');
   private detail = 1;
   private windowMs = 0;
   private windowFrames = 0;
@@ -77,6 +78,11 @@ export class Stage {
     stage.fit();
     addEventListener('resize', () => stage.fit());
     return stage;
+  }
+
+  /** The system asks for less motion: nothing shakes or flashes. */
+  get isCalm(): boolean {
+    return this.calm.matches;
   }
 
   get canvas(): HTMLCanvasElement {

@@ -1,0 +1,291 @@
+//! One socket from hello to goodbye: what comes is read and measured, a computer pilot answers.
+//!
+//! Path: [`Flight::fly`] says hello, then for every message: count → `Client::receive` → decide → send what is due; a
+//! timer sends in between. Invariants: the pilot knows only the own replica; times are taken when a message has arrived
+//! and before it is decoded; every wait has an end.
+
+use crate::{door::Socket, figures::Figures, latency::InputWatch, progress::Progress, swarm::Phase};
+use futures_util::{SinkExt, StreamExt};
+use game::{Controls, pilot, plane::Plane};
+use protocol::{
+    bits::BitReader,
+    close::CloseReason,
+    frame::Header,
+    message::{ClientMessage, ClientPacket, HOT_BIT},
+};
+use std::{
+    sync::atomic::Ordering::Relaxed,
+    time::{Duration, Instant},
+};
+use sync::{Client, Happening};
+use tokio::{
+    sync::watch,
+    time::{MissedTickBehavior, interval, timeout},
+};
+use tokio_tungstenite::tungstenite::Message;
+
+/// What is due is sent with every frame, and this often when none comes.
+const SEND_INTERVAL_MS: u64 = 50;
+/// Longest wait for the welcome. Policy: another socket.
+const WELCOME_MAX_MS: u64 = 10_000;
+/// Longest a message may wait to be taken by the socket. Policy: another socket.
+const SEND_MAX_MS: u64 = 5_000;
+/// Longest goodbye. Policy: drop the socket.
+const LEAVE_MAX_MS: u64 = 2_000;
+/// Who was shot down asks to fly again this often.
+const FLY_AGAIN_INTERVAL_MS: u64 = 500;
+/// A silence this long at the end of the measured time counts as an interval, or a line that died would look fine.
+const SILENCE_MIN_MS: u64 = 250;
+/// Of the pilots' chances: one seed will do, since every pilot id has its own character.
+const PILOT_SEED: u64 = 1;
+
+/// How a socket ended.
+#[derive(Debug)]
+pub(crate) enum Ending {
+    /// The run is over and the bot said goodbye.
+    Over,
+    /// Another socket may do.
+    Lost(String),
+    /// Another socket would not.
+    Refused(String),
+}
+
+/// See the module.
+pub(crate) struct Flight<'a> {
+    socket: Socket,
+    client: &'a mut Client,
+    figures: &'a mut Figures,
+    progress: &'a Progress,
+    clock: Instant,
+    began: Instant,
+    inputs: InputWatch,
+    last_frame: Option<Instant>,
+    /// Since when it counts: in the room, in the measured time.
+    counts_since: Option<Instant>,
+    asked_to_fly: Option<Instant>,
+    /// What the room said before it closed the socket.
+    goodbye: Option<Ending>,
+}
+
+impl<'a> Flight<'a> {
+    /// A socket on which nothing was said; the client's milliseconds count from `clock`.
+    pub(crate) fn new(
+        socket: Socket,
+        client: &'a mut Client,
+        figures: &'a mut Figures,
+        progress: &'a Progress,
+        clock: Instant,
+    ) -> Self {
+        let inputs = InputWatch::default();
+        let began = Instant::now();
+        let (last_frame, counts_since, asked_to_fly, goodbye) = (None, None, None, None);
+        Self {
+            socket,
+            client,
+            figures,
+            progress,
+            clock,
+            began,
+            inputs,
+            last_frame,
+            counts_since,
+            asked_to_fly,
+            goodbye,
+        }
+    }
+
+    /// Flies until the run is over or the socket ends.
+    pub(crate) async fn fly(&mut self, hello: Vec<u8>, phase: watch::Receiver<Phase>) -> Ending {
+        if let Err(ending) = self.send(hello).await {
+            return ending;
+        }
+        let mut ends = phase.clone();
+        let over = async move { drop(ends.wait_for(|phase| *phase == Phase::Over).await) };
+        tokio::pin!(over);
+        let mut timer = interval(Duration::from_millis(SEND_INTERVAL_MS));
+        timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let result = tokio::select! {
+                () = &mut over => {
+                    self.leave().await;
+                    return Ending::Over;
+                }
+                item = self.socket.next() => {
+                    self.look_at(*phase.borrow());
+                    match item {
+                        Some(Ok(Message::Binary(bytes))) => self.receive(&bytes).await,
+                        Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(()),
+                        Some(Ok(_)) | None => Err(Ending::Lost("The field closed the socket.".to_owned())),
+                        Some(Err(error)) => Err(Ending::Lost(format!("The socket broke ({error})."))),
+                    }
+                }
+                _ = timer.tick() => {
+                    self.look_at(*phase.borrow());
+                    self.wait_on().await
+                }
+            };
+            if let Err(ending) = result {
+                return self.goodbye.take().unwrap_or(ending);
+            }
+        }
+    }
+
+    /// Closes the books.
+    pub(crate) fn end(self) {
+        if self.client.is_welcomed() {
+            self.progress.present.fetch_sub(1, Relaxed);
+        }
+        let Some(since) = self.counts_since else { return };
+        self.figures.present += since.elapsed();
+        let silence = self.last_frame.map_or(Duration::ZERO, |last| last.elapsed());
+        if silence > Duration::from_millis(SILENCE_MIN_MS) {
+            Figures::record(&mut self.figures.intervals_us, silence);
+        }
+    }
+
+    /// Notices when the measuring begins.
+    fn look_at(&mut self, phase: Phase) {
+        if phase == Phase::Measuring && self.counts_since.is_none() && self.client.is_welcomed() {
+            self.counts_since = Some(Instant::now());
+        }
+    }
+
+    async fn receive(&mut self, bytes: &[u8]) -> Result<(), Ending> {
+        let now = Instant::now();
+        if self.counts_since.is_some() {
+            self.figures.bytes_in += bytes.len() as u64;
+        }
+        let was_in = self.client.is_welcomed();
+        self.client.receive(bytes, self.milliseconds(now)).map_err(|error| {
+            self.figures.decode_errors += 1;
+            Ending::Lost(format!("A message could not be read: {error}."))
+        })?;
+        if self.client.is_welcomed() && !was_in {
+            self.settle();
+        }
+        if bytes.first().is_some_and(|tag| tag & HOT_BIT != 0) {
+            self.note_frame(bytes, now);
+            self.decide(now);
+        }
+        self.hear();
+        self.send_due().await
+    }
+
+    /// In the room, for the first time or again.
+    fn settle(&mut self) {
+        self.progress.present.fetch_add(1, Relaxed);
+        self.progress.settled.fetch_add(u32::from(self.figures.joined == 0), Relaxed);
+        self.figures.joined = 1;
+    }
+
+    /// Counts a frame that was applied.
+    fn note_frame(&mut self, bytes: &[u8], arrived: Instant) {
+        self.progress.frames.fetch_add(1, Relaxed);
+        let last = self.last_frame.replace(arrived);
+        let (tick, shown) = self.own_controls();
+        let header = Header::decode(&mut BitReader::new(bytes), tick).expect("the client has just read it");
+        let delay = self.inputs.shown(tick, header.input_ack, shown, arrived);
+        if self.counts_since.is_none() {
+            return;
+        }
+        self.figures.frames += 1;
+        if let Some(last) = last {
+            Figures::record(&mut self.figures.intervals_us, arrived - last);
+        }
+        if let Some(delay) = delay {
+            Figures::record(&mut self.figures.input_to_state_us, delay);
+        }
+    }
+
+    /// The replica's tick, and the controls its own plane's row shows, if it flies.
+    fn own_controls(&self) -> (u32, Option<Controls>) {
+        let Some(replica) = self.client.replica() else { return (0, None) };
+        let key = (game::PLANE, u32::from(self.client.pilot()));
+        let row = replica.rows().iter().find(|row| row.key() == key);
+        (replica.tick(), row.map(|row| Controls::of(&Plane::from_fields(&row.fields))))
+    }
+
+    /// A computer pilot holds the stick; the shot down want to fly again.
+    fn decide(&mut self, now: Instant) {
+        let id = self.client.pilot();
+        let Some(tick) = self.client.replica().map(sync::Replica::tick) else { return };
+        // Between its decisions a pilot leaves the controls alone: most frames need not even predict the own plane.
+        if !(tick + u32::from(id)).is_multiple_of(pilot::DECISION_TICKS) {
+            return;
+        }
+        let Some(me) = self.client.own_plane(self.milliseconds(now)) else {
+            self.client.control(Controls::default());
+            return self.ask_to_fly(now);
+        };
+        let Some(replica) = self.client.replica() else { return };
+        let others = replica.rows().iter().filter(|row| row.kind == game::PLANE && row.id != u32::from(id));
+        let mut others = others.map(|row| (row.id as u16, Plane::from_fields(&row.fields)));
+        let controls = pilot::decide(&me, id, &mut others, replica.rules(), tick, PILOT_SEED);
+        self.client.control(controls);
+    }
+
+    fn ask_to_fly(&mut self, now: Instant) {
+        let pause = Duration::from_millis(FLY_AGAIN_INTERVAL_MS);
+        let has_asked = self.asked_to_fly.is_some_and(|asked| now.duration_since(asked) < pause);
+        if self.client.own().respawn.is_none() && !has_asked {
+            self.asked_to_fly = Some(now);
+            self.client.say(ClientMessage::FlyAgain);
+        }
+    }
+
+    /// Of all that happens, only an end matters here.
+    fn hear(&mut self) {
+        while let Some(happening) = self.client.poll_happening() {
+            let Happening::Ended { reason, code } = happening else { continue };
+            let sentence =
+                reason.map_or_else(|| format!("The field closed with {code}."), |why| why.sentence().to_owned());
+            let is_worth_retrying = reason.is_some_and(CloseReason::is_worth_retrying);
+            self.goodbye = Some(if is_worth_retrying { Ending::Lost(sentence) } else { Ending::Refused(sentence) });
+        }
+    }
+
+    /// The timer: nothing came for a while.
+    async fn wait_on(&mut self) -> Result<(), Ending> {
+        if !self.client.is_welcomed() && self.began.elapsed() > Duration::from_millis(WELCOME_MAX_MS) {
+            return Err(Ending::Lost("No welcome came.".to_owned()));
+        }
+        self.send_due().await
+    }
+
+    async fn send_due(&mut self) -> Result<(), Ending> {
+        while let Some(bytes) = self.client.poll_send(self.milliseconds(Instant::now())) {
+            if let Ok(ClientPacket::Inputs(packet)) = ClientPacket::decode(&bytes) {
+                self.inputs.sent(&packet, Instant::now());
+            }
+            self.send(bytes).await?;
+        }
+        Ok(())
+    }
+
+    async fn send(&mut self, bytes: Vec<u8>) -> Result<(), Ending> {
+        let sending = self.socket.send(Message::Binary(bytes.into()));
+        match timeout(Duration::from_millis(SEND_MAX_MS), sending).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(Ending::Lost(format!("The socket broke ({error})."))),
+            Err(_) => Err(Ending::Lost("The field stopped reading.".to_owned())),
+        }
+    }
+
+    /// Says goodbye and waits for the answer; a field that does not answer is simply left.
+    async fn leave(&mut self) {
+        let farewell = async {
+            if self.client.is_welcomed() {
+                self.client.say(ClientMessage::Leave);
+                self.send_due().await.ok()?;
+            }
+            self.socket.close(None).await.ok()?;
+            while let Some(Ok(_)) = self.socket.next().await {}
+            Some(())
+        };
+        let _ = timeout(Duration::from_millis(LEAVE_MAX_MS), farewell).await;
+    }
+
+    fn milliseconds(&self, at: Instant) -> f64 {
+        at.duration_since(self.clock).as_secs_f64() * 1000.0
+    }
+}

@@ -1,0 +1,75 @@
+//! The pure crates stay pure: no runtime, socket, clock, thread or file can enter by a dependency or by a line.
+
+use std::{fs, path::Path, process::Command};
+
+const PURE: [&str; 3] = ["game", "protocol", "sync"];
+const FORBIDDEN_CRATES: [&str; 12] = [
+    "tokio", "axum", "hyper", "mio", "crossbeam-channel", "tungstenite", "reqwest", "socket2", "getrandom", "rand", "chrono", "rayon",
+];
+const FORBIDDEN_WORDS: [&str; 9] = [
+    "std::time", "std::fs", "std::net", "std::thread", "std::process", "std::env", "Instant", "SystemTime", "HashMap",
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the workspace")
+}
+
+/// Names of the crates that `krate` is built with.
+fn dependencies(krate: &str) -> Vec<String> {
+    let tree = Command::new(env!("CARGO"))
+        .args(["tree", "--offline", "--package", krate, "--edges", "normal", "--prefix", "none", "--format", "{p}"])
+        .current_dir(root())
+        .output()
+        .expect("cargo ran this test, so it is there");
+    assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+    let text = String::from_utf8(tree.stdout).expect("crate names are ASCII");
+    text.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn pure_crates_depend_on_no_runtime() {
+    for krate in PURE {
+        let dependencies = dependencies(krate);
+        assert!(dependencies.iter().any(|name| name == krate));
+        let found: Vec<_> = dependencies.iter().filter(|name| FORBIDDEN_CRATES.contains(&name.as_str())).collect();
+        assert!(found.is_empty(), "{krate} must not depend on {found:?}");
+    }
+}
+
+#[test]
+fn arrows_between_crates_point_one_way() {
+    let ours = ["game", "protocol", "sync", "net", "lobby", "fly-local", "bots", "wasm"];
+    let allowed: [(&str, &[&str]); 8] = [
+        ("game", &[]),
+        ("protocol", &[]),
+        ("sync", &["game", "protocol"]),
+        ("net", &["game", "protocol", "sync"]),
+        ("lobby", &["protocol"]),
+        ("fly-local", &[]),
+        ("bots", &["game", "protocol", "sync"]),
+        ("wasm", &["game", "protocol", "sync"]),
+    ];
+    for (krate, allowed) in allowed {
+        for name in dependencies(krate).iter().filter(|name| ours.contains(&name.as_str()) && *name != krate) {
+            assert!(allowed.contains(&name.as_str()), "{krate} must not depend on {name}");
+        }
+    }
+    let net = fs::read_to_string(root().join("net/Cargo.toml")).expect("net has a manifest");
+    assert!(!net.contains("game."), "net knows the game only through sync");
+}
+
+#[test]
+fn pure_sources_name_no_clock_file_or_thread() {
+    for krate in PURE {
+        for entry in fs::read_dir(root().join(krate).join("src")).expect("crates have sources") {
+            let path = entry.expect("the folder can be read").path();
+            let text = fs::read_to_string(&path).expect("sources are text");
+            let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+            for (number, line) in code.enumerate() {
+                for word in FORBIDDEN_WORDS {
+                    assert!(!line.contains(word), "{} names {word}: {line} (code line {number})", path.display());
+                }
+            }
+        }
+    }
+}
