@@ -101,7 +101,7 @@ impl App {
     fn parse(text: &str, program: PathBuf) -> anyhow::Result<Self> {
         let file: File = toml::from_str(text)?;
         for name in file.env.keys() {
-            ensure!(!name.starts_with("FLY_") || name == "FLY_API_HOSTNAME", "[env] may not set {name}: FLY_ is Fly's");
+            ensure!(!name.starts_with("FLY_"), "[env] may not set {name}: FLY_ is Fly's");
         }
         let kill_timeout = file.kill_timeout.map_or(Ok(KILL_TIMEOUT_DEFAULT), |time| time.parse())?;
         ensure!(kill_timeout <= KILL_TIMEOUT_MAX, "kill_timeout may be at most 5 minutes");

@@ -2,7 +2,7 @@
 //!
 //! Path: `assets/tuning.ron`, written in people's units, → [`Rules::parse`] → a resource of the world, and in the
 //! welcome of every client, which steps rows with the very same numbers.
-//! Invariants: no floats; every value lies in the range that [`crate::tuning`] states for it, so that no step can leave
+//! Invariants: no floats; every value lies in the range that `tuning.rs` states for it, so that no step can leave
 //! a field's declared range, divide by zero or carry anything farther than a cell in a tick.
 
 use crate::tuning::Tuning;

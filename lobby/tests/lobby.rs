@@ -1,5 +1,7 @@
 //! The lobby over real sockets, in front of a fake Machines API.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use protocol::token::TokenError;

@@ -4,13 +4,15 @@
 
 use anyhow::Context;
 use net::{Config, Server};
+use std::io::IsTerminal;
 use tokio::signal::unix::{SignalKind, signal};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let log_format = std::env::var("LOG_FORMAT").unwrap_or_default();
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let has_colours = std::io::stderr().is_terminal();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(has_colours);
     match log_format.as_str() {
         "json" => log.json().init(),
         _ => log.init(),

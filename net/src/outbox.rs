@@ -70,12 +70,14 @@ impl Outbox {
         }
     }
 
-    /// Adds the close frame: the last thing this socket gets.
-    pub(crate) fn close(&mut self, reason: CloseReason, now: Instant) {
-        if self.closing_since.is_none() {
+    /// Adds the close frame: the last thing this socket gets. False when it is closing already.
+    pub(crate) fn close(&mut self, reason: CloseReason, now: Instant) -> bool {
+        let is_first = self.closing_since.is_none();
+        if is_first {
             self.closing_since = Some(now);
             self.queue.push_back(close_message(reason));
         }
+        is_first
     }
 
     /// Writes what waits. Ready when the kernel has all of it; pending registers the worker's waker.

@@ -79,7 +79,9 @@ impl Server {
     /// A sentence when the tuning is wrong or the address cannot be had.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
         let epoch = epoch_now();
-        let room = RoomConfig::new(ARENA, config.key.clone(), epoch, u64::from(epoch), &config.tuning_ron)
+        // The name goes into resume tokens: one machine's open nothing on another.
+        let name = format!("{ARENA}@{}", config.instance);
+        let room = RoomConfig::new(&name, config.key.clone(), epoch, u64::from(epoch), &config.tuning_ron)
             .map_err(|sentence| anyhow::anyhow!("The tuning cannot be used: {sentence}"))?;
         let listener = TcpListener::bind(config.bind).await.with_context(|| {
             format!("{} cannot be listened on. Is another server there? PORT= changes it.", config.bind)

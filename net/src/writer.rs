@@ -146,8 +146,7 @@ impl Worker {
         let now = Instant::now();
         for (socket, message) in batch.controls {
             let Some(outbox) = Self::list(&mut self.outboxes, &mut self.listed, socket) else { continue };
-            if !outbox.push_control(message) {
-                outbox.close(CloseReason::TooFast, now);
+            if !outbox.push_control(message) && outbox.close(CloseReason::TooFast, now) {
                 self.metrics.closed(CloseReason::TooFast);
             }
         }
@@ -159,8 +158,8 @@ impl Worker {
         for (socket, reason) in batch.closes {
             match reason {
                 Some(reason) => {
-                    if let Some(outbox) = Self::list(&mut self.outboxes, &mut self.listed, socket) {
-                        outbox.close(reason, now);
+                    let outbox = Self::list(&mut self.outboxes, &mut self.listed, socket);
+                    if outbox.is_some_and(|outbox| outbox.close(reason, now)) {
                         self.metrics.closed(reason);
                     }
                 }

@@ -56,6 +56,7 @@ function fly(client: Client, roster: Roster, scene: Scene): void {
   const input = new Input(scene.stage.canvas, new TouchPad(scene.stage.canvas, unlock), unlock);
   let isTyping = false;
   let isTokenRefused = false;
+  let comesFromLobby = arrival.ticket !== undefined;
   let rtt = 0;
   let slowAt = 0;
 
@@ -108,8 +109,10 @@ function fly(client: Client, roster: Roster, scene: Scene): void {
   }
 
   function welcome(happening: Extract<Happening, { type: 'welcome' }>): void {
-    me.name = happening.name;
-    me.hue = happening.hue;
+    // Resumed after a turn in the lobby: what was chosen there counts, not what the session still knows.
+    if (happening.resumed && comesFromLobby && happening.name !== me.name) client.rename(me.name, me.hue);
+    else Object.assign(me, { name: happening.name, hue: happening.hue });
+    comesFromLobby = false;
     saveMe(store, me);
     const token = client.resume_token();
     if (token !== undefined) tab.set(resumeKey, token);
@@ -202,5 +205,6 @@ function setUpMute(): void {
 document.addEventListener('click', (event) => {
   if (event.detail > 0 && event.target instanceof Element) event.target.closest<HTMLElement>('button')?.blur();
 });
+document.addEventListener('visibilitychange', () => sound.rest(document.hidden));
 setUpMute();
 void arrive();

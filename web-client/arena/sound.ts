@@ -41,6 +41,12 @@ export class Sound {
     else void this.context?.suspend();
   }
 
+  /** A page nobody looks at is quiet. */
+  rest(isHidden: boolean): void {
+    if (isHidden) void this.context?.suspend();
+    else if (this.isOn) void this.context?.resume();
+  }
+
   /** The hum follows throttle and speed. */
   hum(frame: Frame): void {
     const { engine, context } = this;

@@ -36,7 +36,7 @@ export class TouchPad {
       event.preventDefault();
       this.use();
       set(isDown);
-      button.classList.toggle('down', isDown);
+      button.classList.toggle('held', isDown);
     };
     button.addEventListener('pointerdown', (event) => {
       button.setPointerCapture(event.pointerId);
@@ -57,7 +57,7 @@ export class TouchPad {
     this.stickId = event.pointerId;
     this.homeX = event.clientX;
     this.homeY = event.clientY;
-    this.base.classList.add('down');
+    this.base.classList.add('held');
     this.base.style.transform = `translate(${this.homeX}px, ${this.homeY}px)`;
     this.moveKnob(0, 0);
   }
@@ -80,7 +80,7 @@ export class TouchPad {
     if (event.pointerId !== this.stickId) return;
     this.stickId = undefined;
     this.angle = undefined;
-    this.base.classList.remove('down');
+    this.base.classList.remove('held');
     this.base.style.transform = '';
     this.moveKnob(0, 0);
   }

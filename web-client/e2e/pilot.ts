@@ -7,11 +7,15 @@ export const BASE_URL = (): string => process.env['BASE_URL'] ?? 'http://127.0.0
 /** Small, because software WebGL pays by the pixel. */
 const DESKTOP = { width: 960, height: 600 };
 
-/** A page of somebody new; with its sockets at hand, so that a test can cut the line. */
+/**
+ * A page of somebody new; with its sockets at hand, so that a test can cut the line, and with a hand that presses
+ * «Fly again», because computer pilots shoot at tests as at everybody.
+ */
 export async function newcomer(browser: Browser, options: BrowserContextOptions = {}): Promise<Page> {
   const context = await browser.newContext({ baseURL: BASE_URL(), viewport: DESKTOP, reducedMotion: 'reduce', ...options });
   await context.addInitScript(() => {
     const sockets: WebSocket[] = [];
+    setInterval(() => document.querySelector<HTMLButtonElement>('#down:not([hidden]) #again:not(:disabled)')?.click(), 300);
     Object.assign(window, { __sockets: sockets });
     window.WebSocket = class extends WebSocket {
       constructor(url: string | URL, protocols?: string | string[]) {
