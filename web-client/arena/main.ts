@@ -85,6 +85,7 @@ function fly(client: Client, roster: Roster, scene: Scene): void {
     me,
     pilot: () => client.pilot(),
     hueOf: (pilot) => roster.hueOf(pilot),
+    lastNameOf: (pilot) => roster.lastNameOf(pilot),
     onSay: (text) => client.chat(text),
     onTyping: (typing) => {
       isTyping = typing;
@@ -134,6 +135,7 @@ function fly(client: Client, roster: Roster, scene: Scene): void {
       sound.explosion(frame, happening.x, happening.y);
     }
     hud.happen(happening);
+    if (happening.type === 'joined') roster.learn(happening.pilot, happening.name);
   }
 
   function drain(frame: Frame): void {

@@ -33,6 +33,11 @@ export class Roster {
     return this.entry(pilot)?.hue ?? 0;
   }
 
+  /** The name a pilot had when last asked; asks nobody. */
+  lastNameOf(pilot: number): string | undefined {
+    return this.entries.get(pilot)?.name;
+  }
+
   /** A happening told a name before we asked, or a pilot changed it. */
   learn(pilot: number, name: string): void {
     const entry = this.entry(pilot);

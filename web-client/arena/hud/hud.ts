@@ -13,6 +13,8 @@ export interface HudOptions {
   me: Me;
   pilot(): number;
   hueOf(pilot: number): number;
+  /** As it was before what happens now. */
+  lastNameOf(pilot: number): string | undefined;
   onSay(text: string): void;
   onTyping(isTyping: boolean): void;
   onFlyAgain(): void;
@@ -70,13 +72,21 @@ export class Hud {
       case 'notice':
         return this.chat.notice(happening.text);
       case 'joined':
-        return happening.pilot === this.options.pilot() ? undefined : this.chat.notice(`${happening.name || 'A pilot'} is in the air.`);
+        return this.joined(happening.pilot, happening.name || 'A pilot');
       case 'left':
         return this.chat.notice(`${happening.name || 'A pilot'} flew home.`);
       case 'kill':
         return this.kill(happening);
       default:
     }
+  }
+
+  /** The wire tells a change of call sign the same way. */
+  private joined(pilot: number, name: string): void {
+    if (pilot === this.options.pilot()) return;
+    const before = this.options.lastNameOf(pilot);
+    if (before === undefined) this.chat.notice(`${name} is in the air.`);
+    else if (before !== name) this.chat.notice(`${before} is called ${name} now.`);
   }
 
   private kill(kill: Extract<Happening, { type: 'kill' }>): void {
