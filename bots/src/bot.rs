@@ -25,6 +25,11 @@ const RETRY_PAUSE_MS: u64 = 1_000;
 /// Sockets in a row that never led into the room. Policy: stay out.
 const FAILURES_MAX_COUNT: u32 = 3;
 
+/// When a bot asks for its first ticket, from the start of the run.
+pub(crate) fn turn(number: u32) -> Duration {
+    Duration::from_millis(JOIN_INTERVAL_MS * u64::from(number))
+}
+
 /// Bot number `number` from the start to the end of the run.
 pub(crate) async fn live(
     number: u32,
@@ -37,6 +42,7 @@ pub(crate) async fn live(
         client: Client::new(),
         clock: Instant::now(),
         figures: Figures::default(),
+        got_in: false,
         door,
         phase,
         progress,
@@ -50,6 +56,8 @@ struct Bot {
     /// The client's milliseconds count from here.
     clock: Instant,
     figures: Figures,
+    /// Whether the newest socket led into the room.
+    got_in: bool,
     door: Arc<Door>,
     progress: Arc<Progress>,
     phase: watch::Receiver<Phase>,
@@ -57,30 +65,23 @@ struct Bot {
 
 impl Bot {
     async fn live(mut self) -> Figures {
-        let turn = Duration::from_millis(JOIN_INTERVAL_MS * u64::from(self.number));
-        let mut is_on = !self.over_within(turn).await;
         let mut failures = 0;
-        while is_on {
-            let was_in = self.figures.joined == 1;
-            let is_worthwhile = match self.go_once().await {
+        let mut pause = turn(self.number);
+        while !self.over_within(pause).await {
+            let (is_worthwhile, reason) = match self.go_once().await {
                 Ending::Over => break,
-                Ending::Lost(reason) => {
-                    self.figures.note(reason);
-                    true
-                }
-                Ending::Refused(reason) => {
-                    self.figures.note(reason);
-                    false
-                }
+                Ending::Lost(reason) => (true, reason),
+                Ending::Refused(reason) => (false, reason),
             };
-            let got_in = self.client.is_welcomed();
-            self.figures.disconnects += u64::from(got_in);
-            failures = if got_in { 0 } else { failures + 1 };
+            self.figures.note(reason);
+            self.figures.disconnects += u64::from(self.got_in);
+            failures = if self.got_in { 0 } else { failures + 1 };
             if !is_worthwhile || failures == FAILURES_MAX_COUNT {
-                self.progress.settled.fetch_add(u32::from(!was_in && !got_in), Relaxed);
+                // Whoever was in before has settled then.
+                self.progress.settled.fetch_add(u32::from(self.figures.joined == 0), Relaxed);
                 break;
             }
-            is_on = !self.over_within(Duration::from_millis(RETRY_PAUSE_MS)).await;
+            pause = Duration::from_millis(RETRY_PAUSE_MS);
         }
         self.figures.checksum_mismatches = self.client.stats().mismatches;
         self.figures
@@ -88,6 +89,7 @@ impl Bot {
 
     /// One ticket and one socket, to its end.
     async fn go_once(&mut self) -> Ending {
+        self.got_in = false;
         let mut phase = self.phase.clone();
         let opening = async {
             let seat = self.door.seat(&self.progress).await.map_err(Ending::Refused)?;
@@ -101,17 +103,13 @@ impl Bot {
         };
         let (seat, socket) = match opened {
             Ok(opened) => opened,
-            Err(ending) => {
-                // A hello would have begun anew; without one, the welcome of before must not count for this try.
-                self.client.hello("", 0, None, None);
-                return ending;
-            }
+            Err(ending) => return ending,
         };
-        let hello =
-            self.client.hello(&format!("Bot {}", self.number + 1), (self.number % 8) as u8, Some(seat.ticket), None);
+        let (name, hue) = (format!("Bot {}", self.number + 1), (self.number % 8) as u8);
+        let hello = self.client.hello(&name, hue, Some(seat.ticket), None);
         let mut flight = Flight::new(socket, &mut self.client, &mut self.figures, &self.progress, self.clock);
         let ending = flight.fly(hello, self.phase.clone()).await;
-        flight.end();
+        self.got_in = flight.end();
         ending
     }
 

@@ -130,17 +130,17 @@ impl<'a> Flight<'a> {
         }
     }
 
-    /// Closes the books.
-    pub(crate) fn end(self) {
-        if self.client.is_welcomed() {
-            self.progress.present.fetch_sub(1, Relaxed);
-        }
-        let Some(since) = self.counts_since else { return };
+    /// Closes the books; whether the socket had led into the room.
+    pub(crate) fn end(self) -> bool {
+        let got_in = self.client.is_welcomed();
+        self.progress.present.fetch_sub(u32::from(got_in), Relaxed);
+        let Some(since) = self.counts_since else { return got_in };
         self.figures.present += since.elapsed();
         let silence = self.last_frame.map_or(Duration::ZERO, |last| last.elapsed());
         if silence > Duration::from_millis(SILENCE_MIN_MS) {
             Figures::record(&mut self.figures.intervals_us, silence);
         }
+        got_in
     }
 
     /// Notices when the measuring begins.

@@ -21,8 +21,8 @@ use tokio::{
     time::{MissedTickBehavior, interval, sleep},
 };
 
-/// Longest wait for the last bots to get in or give up. Policy: measure those that are in.
-const JOINING_MAX_MS: u64 = 120_000;
+/// Longest wait, after the last bot's turn, for all to get in or give up. Policy: measure those that are in.
+const JOINING_MAX_MS: u64 = 90_000;
 /// Between the last arrival and the measuring: whole cells of the newcomers are on their way.
 const SETTLE_MS: u64 = 1_000;
 /// The progress line is drawn this often.
@@ -86,8 +86,8 @@ pub(crate) async fn fly(options: &Options, door: Arc<Door>) -> Flown {
 async fn measure(options: &Options, phase: &watch::Sender<Phase>, progress: &Progress, bar: &mut Bar) -> Duration {
     let mut show = interval(Duration::from_millis(SHOW_INTERVAL_MS));
     show.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let began = Instant::now();
-    while progress.settled.load(Relaxed) < options.players && began.elapsed() < Duration::from_millis(JOINING_MAX_MS) {
+    let patience = Instant::now() + bot::turn(options.players) + Duration::from_millis(JOINING_MAX_MS);
+    while progress.settled.load(Relaxed) < options.players && Instant::now() < patience {
         show.tick().await;
         bar.joining(progress, options.players);
     }

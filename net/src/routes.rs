@@ -109,10 +109,12 @@ async fn ping(
         Ok(upgrade) => upgrade,
         Err(rejection) => return rejection.into_response(),
     };
+    if let Some(refusal) = refuse_foreign_page(&app, &headers) {
+        return refusal;
+    }
     match open(&app, peer, &headers) {
-        Err(refusal) => refusal,
-        Ok(Err(_)) => (StatusCode::TOO_MANY_REQUESTS, "Too many connections.\n").into_response(),
-        Ok(Ok(place)) => upgrade
+        Err(_) => (StatusCode::TOO_MANY_REQUESTS, "Too many connections.\n").into_response(),
+        Ok(place) => upgrade
             .read_buffer_size(PING_MESSAGE_MAX_BYTES)
             .max_message_size(PING_MESSAGE_MAX_BYTES)
             .max_frame_size(PING_MESSAGE_MAX_BYTES)
@@ -135,26 +137,32 @@ async fn room(
         Err(rejection) if headers.contains_key(header::UPGRADE) => return rejection.into_response(),
         Err(_) => return assets::page(&headers).unwrap_or_else(pages::no_page_built),
     };
-    // Browsers hide the status of a refused upgrade, so whoever has no place learns it from a close code.
-    match open(&app, peer, &headers) {
-        Err(refusal) => refusal,
-        Ok(place) => upgrade
-            .read_buffer_size(READ_BUFFER_BYTES)
-            .write_buffer_size(WRITE_BUFFER_BYTES)
-            .max_write_buffer_size(WRITE_BUFFER_MAX_BYTES)
-            .max_message_size(limits::CLIENT_MESSAGE_MAX_BYTES)
-            .max_frame_size(limits::CLIENT_MESSAGE_MAX_BYTES)
-            .on_upgrade(|socket| socket::serve(socket, place, app)),
+    if let Some(refusal) = refuse_foreign_page(&app, &headers) {
+        return refusal;
     }
+    // Browsers hide the status of a refused upgrade, so whoever has no place learns it from a close code.
+    let place = open(&app, peer, &headers);
+    upgrade
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(WRITE_BUFFER_BYTES)
+        .max_write_buffer_size(WRITE_BUFFER_MAX_BYTES)
+        .max_message_size(limits::CLIENT_MESSAGE_MAX_BYTES)
+        .max_frame_size(limits::CLIENT_MESSAGE_MAX_BYTES)
+        .on_upgrade(|socket| socket::serve(socket, place, app))
 }
 
-/// A place for one more socket, if its page is one of ours.
-fn open(app: &App, peer: SocketAddr, headers: &HeaderMap) -> Result<Result<Place, CloseReason>, Response> {
-    if !is_origin_allowed(headers, &app.config.allowed_origins) {
-        app.metrics.refused_upgrade("origin");
-        return Err(pages::forbidden("Pages of other sites may not connect here.\n"));
+/// The answer to a page of another site.
+fn refuse_foreign_page(app: &App, headers: &HeaderMap) -> Option<Response> {
+    if is_origin_allowed(headers, &app.config.allowed_origins) {
+        return None;
     }
-    Ok(app.admission.open(client_address(headers, peer), Instant::now()))
+    app.metrics.refused_upgrade("origin");
+    Some(pages::forbidden("Pages of other sites may not connect here.\n"))
+}
+
+/// A place for one more socket.
+fn open(app: &App, peer: SocketAddr, headers: &HeaderMap) -> Result<Place, CloseReason> {
+    app.admission.open(client_address(headers, peer), Instant::now())
 }
 
 /// No origin (not a browser), the page's own host, or one that was allowed by name.

@@ -18,20 +18,20 @@ use tokio_tungstenite::{
     tungstenite::{Error, Message, client::IntoClientRequest},
 };
 
-pub const SECRET: &str = "a secret of enough length";
-pub const INSTANCE: &str = "148e21ea7d3889";
+pub(crate) const SECRET: &str = "a secret of enough length";
+pub(crate) const INSTANCE: &str = "148e21ea7d3889";
 /// No single wait of a test is longer.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A running gameserver and the lobby's key.
-pub struct Field {
-    pub server: Server,
-    pub key: Key,
+pub(crate) struct Field {
+    pub(crate) server: Server,
+    pub(crate) key: Key,
 }
 
 /// What a socket brought next.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Heard {
+pub(crate) enum Heard {
     Message(Vec<u8>),
     /// A close frame with its code.
     Closed(u16),
@@ -40,11 +40,11 @@ pub enum Heard {
 }
 
 impl Field {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_with(|_| {}).await
     }
 
-    pub async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::from_lookup(|name| match name {
             "AERODROME_SECRET" => Some(SECRET.to_owned()),
             "FLY_MACHINE_ID" => Some(INSTANCE.to_owned()),
@@ -59,27 +59,27 @@ impl Field {
         Self { server: Server::start(config).await.unwrap(), key }
     }
 
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.server.address()
     }
 
-    pub fn ticket(&self) -> String {
+    pub(crate) fn ticket(&self) -> String {
         let nonce = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
         self.key.sign_ticket(INSTANCE, "arena", nonce, now_s())
     }
 
     /// The header a replay by the lobby brings.
-    pub fn replay_source(&self, path: &str) -> String {
+    pub(crate) fn replay_source(&self, path: &str) -> String {
         format!("instance=lobby1;region=ewr;t=1;state={}", self.key.sign_replay(INSTANCE, path, now_s(), 0))
     }
 
     /// A socket to the arena that has not said anything.
-    pub async fn open(&self) -> Socket {
+    pub(crate) async fn open(&self) -> Socket {
         self.open_from(None).await
     }
 
     /// The same, with the smallest receive buffer the kernel gives.
-    pub async fn open_with_receive_buffer(&self, bytes: u32) -> Socket {
+    pub(crate) async fn open_with_receive_buffer(&self, bytes: u32) -> Socket {
         self.open_from(Some(bytes)).await
     }
 
@@ -88,7 +88,7 @@ impl Field {
     }
 
     /// An upgrade with any headers.
-    pub async fn upgrade(
+    pub(crate) async fn upgrade(
         &self,
         name: &str,
         headers: &[(&'static str, &str)],
@@ -111,7 +111,7 @@ impl Field {
     }
 
     /// A player who was let in.
-    pub async fn join(&self, name: &str) -> Player {
+    pub(crate) async fn join(&self, name: &str) -> Player {
         let mut player = Player::on(self.open().await, Client::new());
         player.say_hello(name, Some(self.ticket()), None).await;
         player.wait_for_welcome().await;
@@ -119,7 +119,7 @@ impl Field {
     }
 
     /// One HTTP request; status, head and body of the answer.
-    pub async fn get(&self, path: &str, headers: &str) -> (u16, String, String) {
+    pub(crate) async fn get(&self, path: &str, headers: &str) -> (u16, String, String) {
         let mut stream = TcpStream::connect(self.address()).await.unwrap();
         let request = format!("GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n{headers}\r\n", self.address());
         stream.write_all(request.as_bytes()).await.unwrap();
@@ -132,26 +132,26 @@ impl Field {
     }
 
     /// A request as the lobby replays it.
-    pub async fn get_replayed(&self, path: &str) -> (u16, String, String) {
+    pub(crate) async fn get_replayed(&self, path: &str) -> (u16, String, String) {
         self.get(path, &format!("fly-replay-src: {}\r\n", self.replay_source(path))).await
     }
 
     /// The value of a metric, 0 when it is not there.
-    pub async fn metric(&self, name: &str) -> f64 {
+    pub(crate) async fn metric(&self, name: &str) -> f64 {
         let (_, _, text) = self.get("/metrics", "").await;
         let line = text.lines().find_map(|line| line.strip_prefix(&format!("gameserver_{name} ")));
         line.map_or(0.0, |value| value.trim().parse().unwrap())
     }
 
     /// The room's clock, and the ticks it had to leave out because the machine was too busy.
-    pub async fn ticks(&self) -> (f64, f64) {
+    pub(crate) async fn ticks(&self) -> (f64, f64) {
         let (_, _, body) = self.get_replayed(&format!("/gameserver/{INSTANCE}/status")).await;
         let status: serde_json::Value = serde_json::from_str(&body).unwrap();
         (status["rooms"][0]["tick"].as_f64().unwrap(), self.metric("ticks_dropped_total").await)
     }
 
     /// Waits until a metric is at least this.
-    pub async fn wait_for_metric(&self, name: &str, at_least: f64) {
+    pub(crate) async fn wait_for_metric(&self, name: &str, at_least: f64) {
         let began = Instant::now();
         while self.metric(name).await < at_least {
             assert!(began.elapsed() < PATIENCE, "{name} stayed below {at_least}");
@@ -161,20 +161,20 @@ impl Field {
 }
 
 /// A raw WebSocket.
-pub struct Socket {
+pub(crate) struct Socket {
     stream: WebSocketStream<TcpStream>,
 }
 
 impl Socket {
-    pub async fn send(&mut self, bytes: Vec<u8>) {
+    pub(crate) async fn send(&mut self, bytes: Vec<u8>) {
         let _ = timeout(PATIENCE, self.stream.send(Message::Binary(bytes.into()))).await.unwrap();
     }
 
-    pub async fn send_text(&mut self, text: &str) {
+    pub(crate) async fn send_text(&mut self, text: &str) {
         let _ = timeout(PATIENCE, self.stream.send(Message::text(text))).await.unwrap();
     }
 
-    pub async fn hear(&mut self) -> Heard {
+    pub(crate) async fn hear(&mut self) -> Heard {
         loop {
             match timeout(PATIENCE, self.stream.next()).await.expect("something is heard in time") {
                 Some(Ok(Message::Binary(bytes))) => return Heard::Message(bytes.to_vec()),
@@ -187,7 +187,7 @@ impl Socket {
     }
 
     /// The code this socket is closed with, and the control messages that came before.
-    pub async fn hear_close(&mut self) -> (u16, Vec<ServerMessage>) {
+    pub(crate) async fn hear_close(&mut self) -> (u16, Vec<ServerMessage>) {
         let mut messages = Vec::new();
         loop {
             match self.hear().await {
@@ -200,24 +200,24 @@ impl Socket {
 }
 
 /// A page that behaves: it reads, acknowledges and steers.
-pub struct Player {
-    pub socket: Socket,
-    pub client: Client,
+pub(crate) struct Player {
+    pub(crate) socket: Socket,
+    pub(crate) client: Client,
     began: Instant,
-    pub frames: usize,
+    pub(crate) frames: usize,
 }
 
 impl Player {
-    pub fn on(socket: Socket, client: Client) -> Self {
+    pub(crate) fn on(socket: Socket, client: Client) -> Self {
         Self { socket, client, began: Instant::now(), frames: 0 }
     }
 
-    pub async fn say_hello(&mut self, name: &str, ticket: Option<String>, resume: Option<String>) {
+    pub(crate) async fn say_hello(&mut self, name: &str, ticket: Option<String>, resume: Option<String>) {
         let hello = self.client.hello(name, 3, ticket, resume);
         self.socket.send(hello).await;
     }
 
-    pub async fn wait_for_welcome(&mut self) {
+    pub(crate) async fn wait_for_welcome(&mut self) {
         while !self.client.is_welcomed() {
             let Heard::Message(bytes) = self.socket.hear().await else { panic!("the socket ended before the welcome") };
             self.take(&bytes).await;
@@ -225,7 +225,7 @@ impl Player {
     }
 
     /// Plays for this long; panics if the socket ends.
-    pub async fn play(&mut self, time: Duration) {
+    pub(crate) async fn play(&mut self, time: Duration) {
         let end = Instant::now() + time;
         while let Ok(heard) = tokio::time::timeout_at(end.into(), self.socket.hear()).await {
             let Heard::Message(bytes) = heard else { panic!("the player lost the socket: {heard:?}") };
@@ -243,6 +243,6 @@ impl Player {
     }
 }
 
-pub fn now_s() -> u64 {
+pub(crate) fn now_s() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }

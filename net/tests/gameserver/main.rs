@@ -1,5 +1,7 @@
 //! The gameserver through real sockets on port 0: what a player, a stranger and an operator can observe.
 
+#![allow(clippy::unwrap_used, reason = "clippy's own exception covers test functions, not what they call")]
+
 mod field;
 mod http;
 mod joining;

@@ -1,0 +1,262 @@
+//! A stand-in for lobby and gameserver around a real `sync::Room`, on a port of its own.
+//!
+//! Path: axum answers the board, joins and sockets; one task owns the room, ticks it at 60 Hz, and gives each socket
+//! its messages and frames through a small channel. Tickets and replay states are verified as the real ones do.
+
+use axum::{
+    Json, Router,
+    body::Bytes,
+    extract::{
+        State, WebSocketUpgrade,
+        ws::{CloseFrame, Message, WebSocket},
+    },
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use protocol::{
+    close::CloseReason,
+    message::{ClientMessage, ClientPacket, Hello, ServerMessage},
+    token::Key,
+};
+use serde_json::json;
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+use sync::{Output, Room, RoomConfig, SessionId};
+use tokio::{
+    net::TcpListener,
+    sync::mpsc,
+    time::{MissedTickBehavior, interval, sleep, timeout},
+};
+
+pub(crate) const SECRET: &str = "a secret of enough length";
+pub(crate) const INSTANCE: &str = "148e21ea7d3889";
+const PATH: &str = "/gameserver/148e21ea7d3889/arena";
+const TICK: Duration = Duration::from_nanos(1_000_000_000 / 60);
+/// Messages a socket may have waiting; frames only go into an empty channel.
+const WAITING_MAX_COUNT: usize = 32;
+/// Joins that a busy lobby sends away first.
+const SENT_AWAY_COUNT: u64 = 2;
+
+/// How the lobby answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mood {
+    Fine,
+    /// Asks the first ones to come back in a second.
+    Busy,
+    /// Knows no such region.
+    Unwilling,
+}
+
+/// What a socket's task tells the room's.
+enum Input {
+    Join(Hello, mpsc::Sender<Message>, tokio::sync::oneshot::Sender<SessionId>),
+    Packet(SessionId, ClientPacket),
+    Gone(SessionId),
+    CutOne,
+}
+
+struct Shared {
+    key: Key,
+    mood: Mood,
+    wishes: Mutex<Vec<String>>,
+    joins: AtomicU64,
+    players: AtomicU32,
+    inputs: mpsc::UnboundedSender<Input>,
+}
+
+/// The stand-in, until it is dropped with its runtime.
+pub(crate) struct Field {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+impl Field {
+    pub(crate) async fn start(mood: Mood) -> Self {
+        let (inputs, events) = mpsc::unbounded_channel();
+        let key = Key::new(SECRET).unwrap();
+        let shared = Arc::new(Shared {
+            key: key.clone(),
+            mood,
+            wishes: Mutex::default(),
+            joins: AtomicU64::new(0),
+            players: AtomicU32::new(0),
+            inputs,
+        });
+        let rules = game::rules::Rules::default();
+        let config = RoomConfig { name: "arena".into(), key, epoch: 1, seed: 7, rules, fillers: 20, max_players: 200 };
+        tokio::spawn(run_room(Room::new(config), events, Arc::clone(&shared)));
+        let router = Router::new()
+            .route("/healthz", get(|| async { "ok" }))
+            .route("/api/regions", get(regions))
+            .route("/api/join", post(join))
+            .route(PATH, get(arena))
+            .with_state(Arc::clone(&shared));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { address, shared }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Sessions with a socket, as of the last tick.
+    pub(crate) fn players(&self) -> u32 {
+        self.shared.players.load(Relaxed)
+    }
+
+    /// The bodies of all joins so far.
+    pub(crate) fn wishes(&self) -> Vec<String> {
+        self.shared.wishes.lock().unwrap().clone()
+    }
+
+    pub(crate) async fn wait_for_players(&self, count: u32) {
+        let wait = async {
+            while self.players() < count {
+                sleep(TICK).await;
+            }
+        };
+        timeout(Duration::from_secs(20), wait).await.expect("they come in");
+    }
+
+    /// One player's socket ends without a word.
+    pub(crate) fn cut_one(&self) {
+        self.shared.inputs.send(Input::CutOne).ok().unwrap();
+    }
+}
+
+async fn regions() -> Json<serde_json::Value> {
+    let server =
+        |region: &str, status: &str| json!({ "instance": INSTANCE, "region": region, "status": status, "players": 0 });
+    Json(json!({ "you": { "region": null }, "servers": [server("ewr", "full"), server("cdg", "ready")] }))
+}
+
+async fn join(State(shared): State<Arc<Shared>>, body: String) -> Response {
+    shared.wishes.lock().unwrap().push(body);
+    let nonce = shared.joins.fetch_add(1, Relaxed);
+    let refuse = |status: StatusCode, message: &str| {
+        let body = json!({ "error": { "code": "some_code", "message": message } });
+        (status, [("retry-after", "1")], Json(body)).into_response()
+    };
+    match shared.mood {
+        Mood::Busy if nonce < SENT_AWAY_COUNT => {
+            refuse(StatusCode::TOO_MANY_REQUESTS, "Too many joins came from your network just now.")
+        }
+        Mood::Unwilling => refuse(StatusCode::NOT_FOUND, "There is no region \"xyz\"."),
+        Mood::Fine | Mood::Busy => {
+            let ticket = shared.key.sign_ticket(INSTANCE, "arena", nonce, now_s());
+            Json(json!({ "path": PATH, "ticket": ticket, "instance": INSTANCE, "region": "cdg", "room": "arena" }))
+                .into_response()
+        }
+    }
+}
+
+/// What comes without a lobby in front must bring a signed state, as at a gameserver.
+async fn arena(State(shared): State<Arc<Shared>>, headers: HeaderMap, upgrade: WebSocketUpgrade) -> Response {
+    if let Some(source) = headers.get("fly-replay-src") {
+        let fields = source.to_str().unwrap();
+        let state = fields.split(';').find_map(|field| field.strip_prefix("state=")).unwrap();
+        if shared.key.verify_replay(state, INSTANCE, PATH, now_s()) != Ok(0) {
+            return StatusCode::FORBIDDEN.into_response();
+        }
+    } else if shared.joins.load(Relaxed) == 0 {
+        return StatusCode::FORBIDDEN.into_response();
+    }
+    upgrade.on_upgrade(|socket| async move { drop(serve(socket, shared).await) })
+}
+
+/// One player's socket.
+async fn serve(mut socket: WebSocket, shared: Arc<Shared>) -> Option<()> {
+    let Some(Ok(Message::Binary(first))) = socket.recv().await else { return None };
+    let Ok(ClientPacket::Message(ClientMessage::Hello(hello))) = ClientPacket::decode(&first) else { return None };
+    let ticket = hello.ticket.as_deref().unwrap_or_default();
+    if shared.key.verify_ticket(ticket, INSTANCE, "arena", now_s()).is_err() {
+        let refusal = ServerMessage::refused(CloseReason::BadTicket).encode();
+        return socket.send(Message::Binary(refusal.into())).await.ok();
+    }
+    let (sender, mut outbox) = mpsc::channel(WAITING_MAX_COUNT);
+    let (answer, session) = tokio::sync::oneshot::channel();
+    shared.inputs.send(Input::Join(hello, sender, answer)).ok()?;
+    let session = session.await.ok()?;
+    loop {
+        tokio::select! {
+            message = outbox.recv() => {
+                // An ended channel is a cut line: nothing more is said.
+                let Some(message) = message else { break };
+                if socket.send(message).await.is_err() {
+                    break;
+                }
+            }
+            item = socket.recv() => match item {
+                Some(Ok(Message::Binary(bytes))) => {
+                    let packet = ClientPacket::decode(&bytes).expect("bots send what servers read");
+                    shared.inputs.send(Input::Packet(session, packet)).ok()?;
+                }
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                _ => break,
+            },
+        }
+    }
+    shared.inputs.send(Input::Gone(session)).ok()
+}
+
+/// Owns the room: inputs, a tick, frames.
+async fn run_room(mut room: Room, mut inputs: mpsc::UnboundedReceiver<Input>, shared: Arc<Shared>) {
+    let mut sockets = BTreeMap::<SessionId, mpsc::Sender<Message>>::new();
+    let mut clock = interval(TICK);
+    clock.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    loop {
+        clock.tick().await;
+        while let Ok(input) = inputs.try_recv() {
+            match input {
+                Input::Join(hello, socket, answer) => {
+                    let session = room.join(&hello, true).expect("there is room");
+                    sockets.insert(session, socket);
+                    answer.send(session).expect("the socket's task waits for it");
+                }
+                Input::Packet(session, packet) => room.handle(session, packet),
+                Input::Gone(session) => {
+                    sockets.remove(&session);
+                    room.disconnect(session);
+                }
+                Input::CutOne => drop(sockets.pop_first()),
+            }
+        }
+        room.tick();
+        while let Some(output) = room.poll_output() {
+            let (session, message) = match output {
+                Output::Message(session, bytes) => (session, Message::Binary(bytes)),
+                Output::Close(session, reason) => (session, close(reason)),
+            };
+            if let Some(socket) = sockets.get(&session) {
+                socket.try_send(message).expect("control messages are few");
+            }
+        }
+        for (session, socket) in &sockets {
+            if socket.capacity() == WAITING_MAX_COUNT
+                && let Some(frame) = room.frame_for(*session)
+            {
+                // Its task may have ended a moment ago; that it is gone comes next.
+                let _ = socket.try_send(Message::Binary(Bytes::from(frame)));
+            }
+        }
+        shared.players.store(room.stats().players, Relaxed);
+    }
+}
+
+fn close(reason: CloseReason) -> Message {
+    Message::Close(Some(CloseFrame { code: reason.code(), reason: reason.sentence().into() }))
+}
+
+fn now_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}

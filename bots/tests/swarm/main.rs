@@ -1,0 +1,163 @@
+//! The program as a person starts it, against a real room behind a small stand-in for lobby and gameserver.
+
+mod field;
+
+use field::{Field, INSTANCE, Mood, SECRET};
+use serde_json::Value;
+use std::{
+    path::PathBuf,
+    process::{Output, Stdio},
+    time::Duration,
+};
+use tokio::{process::Command, time::timeout};
+
+/// No run of these tests is longer.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+fn bots(words: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bots"));
+    command.args(words.split_whitespace()).env_remove("AERODROME_SECRET").kill_on_drop(true);
+    command
+}
+
+async fn run(command: &mut Command) -> Output {
+    timeout(PATIENCE, command.output()).await.expect("the run ends in time").unwrap()
+}
+
+fn json_file(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.{}.json", std::process::id()))
+}
+
+fn read_and_remove(path: &PathBuf) -> Value {
+    let text = std::fs::read_to_string(path).unwrap();
+    std::fs::remove_file(path).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+/// Five bots flew faultlessly.
+fn assert_is_fine(report: &Value) {
+    let names: Vec<_> = report.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(
+        names.join(" "),
+        "bytes_per_player_per_s checksum_mismatches decode_errors disconnects frame_interval_ms frames \
+         input_to_state_ms joined players seconds"
+    );
+    for (name, value) in
+        [("players", 5), ("joined", 5), ("disconnects", 0), ("decode_errors", 0), ("checksum_mismatches", 0)]
+    {
+        assert_eq!(report[name], value, "{name} in {report}");
+    }
+    assert!(report["frames"].as_u64().unwrap() > 100, "{report}");
+    assert!(report["bytes_per_player_per_s"].as_f64().unwrap() > 100.0, "{report}");
+    for name in ["p50", "p99"] {
+        assert!(report["frame_interval_ms"][name].as_f64().unwrap() > 1.0, "{report}");
+        assert!(report["input_to_state_ms"][name].as_f64().unwrap() > 1.0, "{report}");
+    }
+    assert!(report["frame_interval_ms"]["max"].is_f64());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn five_bots_join_through_the_lobby_fly_and_leave() {
+    let field = Field::start(Mood::Fine).await;
+    let file = json_file("lobby");
+    let words = format!("--lobby {} --players 5 --seconds 3 --json {}", field.url(), file.display());
+    let output = run(&mut bots(&words)).await;
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(said(&output).contains("players in                   5 of 5"), "{}", said(&output));
+    assert_is_fine(&read_and_remove(&file));
+    assert_eq!(field.players(), 0, "they said goodbye");
+    assert_eq!(field.wishes(), vec![r#"{"region":"cdg"}"#; 5], "the first of the board that has room");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn straight_to_a_gameserver_they_sign_for_themselves() {
+    let field = Field::start(Mood::Fine).await;
+    let file = json_file("direct");
+    let url = field.url();
+    let words =
+        format!("--direct {url} --instance {INSTANCE} --players 5 --seconds 2 --quiet --json {}", file.display());
+    let output = run(bots(&words).env("AERODROME_SECRET", SECRET)).await;
+    assert!(output.status.success(), "{}", said(&output));
+    assert_is_fine(&read_and_remove(&file));
+    assert!(field.wishes().is_empty(), "no lobby was asked");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lobby_that_asks_for_patience_gets_it() {
+    let field = Field::start(Mood::Busy).await;
+    let output =
+        run(&mut bots(&format!("--lobby {} --instance {INSTANCE} --players 3 --seconds 1", field.url()))).await;
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(said(&output).contains("3 of 3"), "{}", said(&output));
+    assert_eq!(said(&output).matches("Too many joins came").count(), 1, "{}", said(&output));
+    assert!(field.wishes().iter().all(|wish| wish.contains(INSTANCE)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_nobody_gets_in_the_lobbys_reason_is_told() {
+    let field = Field::start(Mood::Unwilling).await;
+    let output = run(&mut bots(&format!("--lobby {} --region xyz --players 2 --seconds 1", field.url()))).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains("2 × There is no region"), "{}", said(&output));
+    assert!(said(&output).contains("Nobody could join."), "{}", said(&output));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_socket_is_counted_and_replaced() {
+    let field = Field::start(Mood::Fine).await;
+    let file = json_file("lost");
+    let words = format!("--lobby {} --players 5 --seconds 4 --json {}", field.url(), file.display());
+    let mut command = bots(&words);
+    let (output, ()) = tokio::join!(run(&mut command), async {
+        field.wait_for_players(5).await;
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        field.cut_one();
+    });
+    assert!(output.status.success(), "{}", said(&output));
+    let report = read_and_remove(&file);
+    assert_eq!((&report["joined"], &report["disconnects"]), (&5.into(), &1.into()), "{report}");
+    assert_eq!(report["checksum_mismatches"], 0);
+    assert_eq!(field.wishes().len(), 6);
+    assert_eq!(field.players(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ctrl_c_ends_early_and_still_reports() {
+    let field = Field::start(Mood::Fine).await;
+    let mut command = bots(&format!("--lobby {} --players 2 --seconds 600", field.url()));
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    field.wait_for_players(2).await;
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    let id = child.id().expect("it still runs").to_string();
+    assert!(Command::new("kill").args(["-INT", &id]).status().await.unwrap().success());
+    let output = timeout(PATIENCE, child.wait_with_output()).await.unwrap().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(said(&output).contains("2 of 2"), "{}", said(&output));
+    assert_eq!(field.players(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_there_is_said_plainly() {
+    // A port that was free a moment ago.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let output = run(&mut bots(&format!("--lobby http://127.0.0.1:{port} --players 1 --seconds 1"))).await;
+    assert_eq!(output.status.code(), Some(1));
+    let sentence = format!("Nothing answers at http://127.0.0.1:{port}; is `make run` running?\n");
+    assert_eq!(said(&output), sentence);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bad_arguments_exit_with_2() {
+    for words in [
+        "--players 5 --seconds 3",
+        "--lobby http://127.0.0.1:1 --players 0 --seconds 3",
+        "--direct http://127.0.0.1:1 --instance m1 --players 1 --seconds 1",
+    ] {
+        let output = run(&mut bots(words)).await;
+        assert_eq!(output.status.code(), Some(2), "{words}: {}", said(&output));
+    }
+}
