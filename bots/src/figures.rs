@@ -8,6 +8,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 /// Digits that a recorded time keeps.
 const HISTOGRAM_DIGITS: u8 = 3;
+/// Longest time recorded. Policy: what took longer counts as this.
+const RECORDED_MAX_US: u64 = 3_600_000_000;
 
 /// One bot's counts, or the sums of many.
 #[derive(Debug, Clone)]
@@ -55,7 +57,9 @@ impl Default for Figures {
 impl Figures {
     /// A time of the measured window.
     pub(crate) fn record(histogram: &mut Histogram<u32>, time: Duration) {
-        histogram.saturating_record(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
+        let us = time.as_micros().min(u128::from(RECORDED_MAX_US)) as u64;
+        // `saturating_record` would not grow the histogram but count everything as its first, tiny maximum.
+        histogram.record(us).expect("the histogram grows by itself, and times are bounded");
     }
 
     /// A reason that a person may want to know.

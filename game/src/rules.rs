@@ -5,7 +5,12 @@
 //! Invariants: no floats; every value lies in the range that `tuning.rs` states for it, so that no step can leave
 //! a field's declared range, divide by zero or carry anything farther than a cell in a tick.
 
-use crate::tuning::Tuning;
+use crate::{
+    bullet::{LIFE_MAX_TICKS, SPEED_MAX as BULLET_SPEED_MAX},
+    field::{FIELD_MAX_CELLS, TURN},
+    plane::SPEED_MAX,
+    tuning::Tuning,
+};
 use bevy_ecs::prelude::Resource;
 use serde::{Deserialize, Serialize};
 use std::{error, fmt};
@@ -84,6 +89,34 @@ impl Rules {
         tuning.to_rules()
     }
 
+    /// Whether no step can leave a field's range or divide by zero by these rules. [`Rules::parse`] only makes such;
+    /// rules that came over a wire must be asked.
+    pub fn are_sound(&self) -> bool {
+        let [slow, cruise, full] = self.throttle_speeds;
+        let speeds = [0, slow, cruise, full, self.boost_speed, SPEED_MAX];
+        let small = [
+            self.border,
+            self.thrust,
+            self.boost_thrust,
+            self.drag,
+            self.turn_slow,
+            self.turn_fast,
+            self.turn_cost,
+            self.boost_drain,
+            self.boost_refill,
+            self.bullet_speed,
+            self.bullet_inherits,
+        ];
+        (3..=FIELD_MAX_CELLS).contains(&self.field_cells)
+            && speeds.is_sorted()
+            && slow < self.boost_speed
+            && small.iter().all(|value| (0..=TURN).contains(value))
+            && [self.turn_cost, self.bullet_inherits].iter().all(|share| (0..=1000).contains(share))
+            && (0..=255).contains(&self.gun_pause)
+            && (1..=LIFE_MAX_TICKS).contains(&self.bullet_life)
+            && self.bullet_speed + SPEED_MAX * self.bullet_inherits / 16_000 <= BULLET_SPEED_MAX
+    }
+
     /// Side of the field in units; coordinates run from 0 to one less.
     pub fn field_side(&self) -> i32 {
         self.field_cells * crate::field::CELL_UNITS
@@ -116,6 +149,9 @@ mod tests {
     fn the_shipped_tuning_is_valid_and_feels_as_intended() {
         let rules = Rules::parse(DEFAULT_TUNING).unwrap();
         assert_eq!(rules, Rules::default());
+        assert!(rules.are_sound());
+        assert!(!Rules { field_cells: 0, ..rules.clone() }.are_sound());
+        assert!(!Rules { boost_speed: rules.throttle_speeds[0], ..rules.clone() }.are_sound());
         assert_eq!(rules.throttle_speeds[1], 3823, "cruise is 7 lengths a second");
         assert_eq!(rules.gun_pause, 9, "6 to 7 shots a second");
     }

@@ -395,6 +395,9 @@ impl Client {
 
     fn welcomed(&mut self, welcome: Welcome) -> Result<(), ApplyError> {
         let rules: Rules = codec::decode::<_, RULES_MAX_BYTES>(&welcome.rules)?;
+        if !rules.are_sound() {
+            return Err(DecodeError::OutOfRange("rules").into());
+        }
         let continues =
             self.replica.as_ref().is_some_and(|replica| replica.tick() == welcome.since && welcome.since != 0);
         self.pilot = PilotId(welcome.pilot);

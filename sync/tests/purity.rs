@@ -4,11 +4,21 @@ use std::{fs, path::Path, process::Command};
 
 const PURE: [&str; 3] = ["game", "protocol", "sync"];
 const FORBIDDEN_CRATES: [&str; 12] = [
-    "tokio", "axum", "hyper", "mio", "crossbeam-channel", "tungstenite", "reqwest", "socket2", "getrandom", "rand", "chrono", "rayon",
+    "tokio",
+    "axum",
+    "hyper",
+    "mio",
+    "crossbeam-channel",
+    "tungstenite",
+    "reqwest",
+    "socket2",
+    "getrandom",
+    "rand",
+    "chrono",
+    "rayon",
 ];
-const FORBIDDEN_WORDS: [&str; 9] = [
-    "std::time", "std::fs", "std::net", "std::thread", "std::process", "std::env", "Instant", "SystemTime", "HashMap",
-];
+const FORBIDDEN_WORDS: [&str; 9] =
+    ["std::time", "std::fs", "std::net", "std::thread", "std::process", "std::env", "Instant", "SystemTime", "HashMap"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the workspace")

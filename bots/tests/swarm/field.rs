@@ -171,7 +171,9 @@ async fn arena(State(shared): State<Arc<Shared>>, headers: HeaderMap, upgrade: W
     } else if shared.joins.load(Relaxed) == 0 {
         return StatusCode::FORBIDDEN.into_response();
     }
-    upgrade.on_upgrade(|socket| async move { drop(serve(socket, shared).await) })
+    upgrade.on_upgrade(|socket| async move {
+        let _ = serve(socket, shared).await;
+    })
 }
 
 /// One player's socket.

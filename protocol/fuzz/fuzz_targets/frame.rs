@@ -1,0 +1,98 @@
+//! Any bytes as a frame to a replica that holds a real room: it may refuse, and must not panic.
+//!
+//! The first byte chooses: a frame as it is, or the room's own next frame with the rest laid over it, which gets deeper
+//! into the rows than noise does.
+
+#![no_main]
+
+use game::{PilotId, rules::Rules};
+use libfuzzer_sys::fuzz_target;
+use protocol::{
+    PROTOCOL_VERSION,
+    message::{ClientMessage, ClientPacket, Hello, InputPacket, ServerMessage},
+    token::Key,
+};
+use std::sync::LazyLock;
+use sync::{Output, Replica, Room, RoomConfig, SessionId};
+
+/// Ticks before the replica's first frame, so that there is something to see, and frames that can be damaged.
+const WARM_UP_TICKS: u32 = 120;
+const FRAMES_COUNT: usize = 8;
+
+static SCENE: LazyLock<(Replica, Vec<Vec<u8>>)> = LazyLock::new(scene);
+
+fuzz_target!(|bytes: &[u8]| {
+    let Some((choice, bytes)) = bytes.split_first() else { return };
+    let (replica, frames) = &*SCENE;
+    let mut replica = replica.clone();
+    // Frames come one after the other: those before the damaged one are as the room sent them.
+    let nth = usize::from(*choice) % (FRAMES_COUNT + 1);
+    for frame in frames.iter().take(nth.saturating_sub(1)) {
+        replica.apply(frame, |_, _| {}).expect("the room's own frames are fine");
+    }
+    let frame = if nth == 0 { bytes.to_vec() } else { overlaid(&frames[nth - 1], bytes) };
+    // What was understood, however wrong, is stepped on.
+    if replica.apply(&frame, |_, rows| assert!(rows.len() < 1 << 20)).is_ok() {
+        let _ = replica.apply(bytes, |_, _| {});
+    }
+});
+
+/// `frame` with changes from `damage`: pairs of an offset (two bytes) and what is xored to the byte there.
+fn overlaid(frame: &[u8], damage: &[u8]) -> Vec<u8> {
+    let mut frame = frame.to_vec();
+    for change in damage.chunks_exact(3) {
+        let at = usize::from(u16::from_le_bytes([change[0], change[1]])) % frame.len();
+        frame[at] ^= change[2];
+    }
+    frame
+}
+
+/// A replica that holds a room's first frame, and the frames that follow.
+fn scene() -> (Replica, Vec<Vec<u8>>) {
+    let key = Key::new("a secret of enough length").expect("it is long enough");
+    let rules = Rules::default();
+    let config =
+        RoomConfig { name: "arena".into(), key, epoch: 1, seed: 7, rules: rules.clone(), fillers: 20, max_players: 10 };
+    let mut room = Room::new(config);
+    let hello = Hello {
+        version: PROTOCOL_VERSION,
+        ticket: None,
+        resume: None,
+        have_tick: 0,
+        have_event: 0,
+        name: "Ada".into(),
+        hue: 0,
+    };
+    let session = room.join(&hello, true).expect("the room is empty");
+    let welcome = welcome(&mut room);
+    (0..WARM_UP_TICKS).for_each(|_| room.tick());
+    let mut replica = Replica::starting_at(rules, PilotId(welcome.pilot), welcome.tick);
+    let mut frames = frames(&mut room, session);
+    replica.apply(&frames.remove(0), |_, _| {}).expect("the room's own frames are fine");
+    (replica, frames)
+}
+
+fn welcome(room: &mut Room) -> protocol::message::Welcome {
+    let Some(Output::Message(_, bytes)) = room.poll_output() else { panic!("the welcome is the first output") };
+    match ServerMessage::decode(&bytes) {
+        Ok(ServerMessage::Welcome(welcome)) => *welcome,
+        other => panic!("the welcome is the first output, not {other:?}"),
+    }
+}
+
+/// The first frame and those after it: of one tick, of several, with sums, with events.
+fn frames(room: &mut Room, session: SessionId) -> Vec<Vec<u8>> {
+    let mut frames = Vec::new();
+    for number in 0..=FRAMES_COUNT {
+        let packet = InputPacket { number: number as u8 + 1, ack: room.stats().tick, at: room.stats().tick, inputs: vec![] };
+        room.handle(session, ClientPacket::Inputs(packet));
+        match number % 3 {
+            1 => room.handle(session, ClientPacket::Message(ClientMessage::Verify)),
+            2 => room.handle(session, ClientPacket::Message(ClientMessage::Chat("hello".into()))),
+            _ => (0..6).for_each(|_| room.tick()),
+        }
+        room.tick();
+        frames.push(room.frame_for(session).expect("its window has room").to_vec());
+    }
+    frames
+}
