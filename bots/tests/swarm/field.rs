@@ -69,6 +69,7 @@ struct Shared {
     wishes: Mutex<Vec<String>>,
     joins: AtomicU64,
     players: AtomicU32,
+    goodbyes: AtomicU32,
     inputs: mpsc::UnboundedSender<Input>,
 }
 
@@ -88,6 +89,7 @@ impl Field {
             wishes: Mutex::default(),
             joins: AtomicU64::new(0),
             players: AtomicU32::new(0),
+            goodbyes: AtomicU32::new(0),
             inputs,
         });
         let rules = game::rules::Rules::default();
@@ -109,9 +111,10 @@ impl Field {
         format!("http://{}", self.address)
     }
 
-    /// Sessions with a socket, as of the last tick.
-    pub(crate) fn players(&self) -> u32 {
-        self.shared.players.load(Relaxed)
+    /// Players who left for good, once nobody has a socket any more.
+    pub(crate) async fn goodbyes(&self) -> u32 {
+        self.wait_until(|players| players == 0).await;
+        self.shared.goodbyes.load(Relaxed)
     }
 
     /// The bodies of all joins so far.
@@ -120,12 +123,17 @@ impl Field {
     }
 
     pub(crate) async fn wait_for_players(&self, count: u32) {
+        self.wait_until(|players| players >= count).await;
+    }
+
+    /// `is_so` of the sessions with a socket, as of the last tick.
+    async fn wait_until(&self, is_so: impl Fn(u32) -> bool) {
         let wait = async {
-            while self.players() < count {
+            while !is_so(self.shared.players.load(Relaxed)) {
                 sleep(TICK).await;
             }
         };
-        timeout(Duration::from_secs(20), wait).await.expect("they come in");
+        timeout(Duration::from_secs(20), wait).await.expect("they come and go");
     }
 
     /// One player's socket ends without a word.
@@ -225,7 +233,11 @@ async fn run_room(mut room: Room, mut inputs: mpsc::UnboundedReceiver<Input>, sh
                     sockets.insert(session, socket);
                     answer.send(session).expect("the socket's task waits for it");
                 }
-                Input::Packet(session, packet) => room.handle(session, packet),
+                Input::Packet(session, packet) => {
+                    let is_goodbye = packet == ClientPacket::Message(ClientMessage::Leave);
+                    shared.goodbyes.fetch_add(u32::from(is_goodbye), Relaxed);
+                    room.handle(session, packet);
+                }
                 Input::Gone(session) => {
                     sockets.remove(&session);
                     room.disconnect(session);

@@ -9,7 +9,7 @@ const PAD_PX = 12;
 
 export class Minimap {
   private readonly canvas = byId<HTMLCanvasElement>('minimap');
-  private readonly brush = this.canvas.getContext('2d');
+  private readonly brush = this.canvas.getContext('2d', { willReadFrequently: true });
   private drawnAt = 0;
 
   /** `densities`: 0..3 a cell, row by row. */

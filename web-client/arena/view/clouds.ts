@@ -54,7 +54,10 @@ export class Clouds implements System {
 
   update(frame: Frame, stage: Stage): void {
     const seconds = frame.now / 1000;
+    const isShown = stage.hasClouds;
     for (const cloud of this.clouds) {
+      cloud.paper.visible = cloud.shadow.visible = isShown;
+      if (!isShown) continue;
       const x = around(cloud.x + seconds * WIND_X - stage.cameraX * PARALLAX);
       const y = around(cloud.y + seconds * WIND_Y - stage.cameraY * PARALLAX);
       cloud.paper.position.set(stage.cameraX + x, stage.cameraY + y);

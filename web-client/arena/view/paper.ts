@@ -19,8 +19,9 @@ export function textureOf(canvas: HTMLCanvasElement, autoGenerateMipmaps = true)
   return new Texture({ source: new CanvasSource({ resource: canvas, autoGenerateMipmaps, scaleMode: 'linear' }) });
 }
 
+/** Painted on the processor: pictures are uploaded once, and a machine without a graphics card would paint them slowly. */
 export function brushOf(canvas: HTMLCanvasElement): Brush {
-  const brush = canvas.getContext('2d');
+  const brush = canvas.getContext('2d', { willReadFrequently: true });
   if (brush === null) throw new Error('This browser gives no 2D canvas.');
   return brush;
 }

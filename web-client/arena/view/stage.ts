@@ -4,6 +4,7 @@
 // is ever on screen, wherever the camera leans.
 import { Container, WebGLRenderer } from 'pixi.js';
 import type { Frame } from '../frame';
+import { Detail } from './detail';
 
 const VIEW_WIDTH_LENGTHS = 32;
 const VIEW_HEIGHT_LENGTHS = 26;
@@ -13,11 +14,7 @@ const LEAN_MAX_LENGTHS = 2.6;
 const LEAN_MS = 700;
 const RESOLUTION_MAX = 2;
 const BATCH_TEXTURES = 4;
-/** A machine that draws slower than this over a whole window gets a coarser picture instead of a stuttering one. */
-const SLOW_FRAME_MS = 36;
-const SLOW_WINDOW_FRAMES = 45;
-const COARSEST = 0.5;
-const COARSER = 0.75;
+const HIDDEN_PAUSE_MS = 3_000;
 const BACKGROUND = '#12202b';
 
 /** What draws: reads the frame, changes only its own layer. */
@@ -50,9 +47,8 @@ export class Stage {
   shakeX = 0;
   shakeY = 0;
   private readonly calm = matchMedia('(prefers-reduced-motion: reduce)');
-  private detail = 1;
-  private windowMs = 0;
-  private windowFrames = 0;
+  private readonly detail = new Detail();
+  private aimedAt = 0;
   private leanX = 0;
   private leanY = 0;
   private readonly renderer = new WebGLRenderer();
@@ -85,13 +81,17 @@ export class Stage {
     return this.calm.matches;
   }
 
+  get hasClouds(): boolean {
+    return this.detail.level.clouds;
+  }
+
   get canvas(): HTMLCanvasElement {
     return this.renderer.canvas as HTMLCanvasElement;
   }
 
   /** Moves the camera to this frame. Systems that follow see the new place. */
   aim(frame: Frame): void {
-    this.watchPace(frame.deltaMs);
+    this.keepPace(frame.now);
     const own = frame.own;
     const ease = 1 - Math.exp(-frame.deltaMs / LEAN_MS);
     this.leanX += ((own ? this.lean(Math.cos(own.heading), this.width) : 0) - this.leanX) * ease;
@@ -112,15 +112,11 @@ export class Stage {
     this.renderer.render(world);
   }
 
-  private watchPace(deltaMs: number): void {
-    this.windowMs += deltaMs;
-    this.windowFrames += 1;
-    if (this.windowFrames < SLOW_WINDOW_FRAMES) return;
-    const isSlow = this.windowMs / this.windowFrames > SLOW_FRAME_MS;
-    this.windowMs = this.windowFrames = 0;
-    if (!isSlow || this.detail <= COARSEST) return;
-    this.detail = Math.max(COARSEST, this.detail * COARSER);
-    this.fit();
+  private keepPace(now: number): void {
+    const pause = now - this.aimedAt;
+    this.aimedAt = now;
+    // A longer pause is a hidden page, no slow one.
+    if (pause < HIDDEN_PAUSE_MS && this.detail.tick(pause)) this.fit();
   }
 
   private fit(): void {
@@ -132,7 +128,7 @@ export class Stage {
   }
 
   private pickResolution(): number {
-    return Math.min(RESOLUTION_MAX, Math.max(1, devicePixelRatio || 1)) * this.detail;
+    return Math.min(RESOLUTION_MAX, Math.max(1, devicePixelRatio || 1)) * this.detail.level.resolution;
   }
 
   private lean(direction: number, sidePx: number): number {
