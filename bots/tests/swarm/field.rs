@@ -5,7 +5,6 @@
 
 use axum::{
     Json, Router,
-    body::Bytes,
     extract::{
         State, WebSocketUpgrade,
         ws::{CloseFrame, Message, WebSocket},
@@ -260,7 +259,7 @@ async fn run_room(mut room: Room, mut inputs: mpsc::UnboundedReceiver<Input>, sh
                 && let Some(frame) = room.frame_for(*session)
             {
                 // Its task may have ended a moment ago; that it is gone comes next.
-                let _ = socket.try_send(Message::Binary(Bytes::from(frame)));
+                let _ = socket.try_send(Message::Binary(frame));
             }
         }
         shared.players.store(room.stats().players, Relaxed);
