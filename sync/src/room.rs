@@ -448,7 +448,8 @@ impl Room {
 
     fn dismiss(&mut self, pilot: PilotId) {
         self.game.leave(pilot);
-        if let Some(profile) = self.profiles.remove(&pilot) {
+        // That a filler made room for a player is no news.
+        if let Some(profile) = self.profiles.remove(&pilot).filter(|profile| !profile.is_bot) {
             self.events.push(Event::Left { pilot: pilot.0, name: profile.name });
         }
     }

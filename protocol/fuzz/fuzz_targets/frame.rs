@@ -84,7 +84,8 @@ fn welcome(room: &mut Room) -> protocol::message::Welcome {
 fn frames(room: &mut Room, session: SessionId) -> Vec<Vec<u8>> {
     let mut frames = Vec::new();
     for number in 0..=FRAMES_COUNT {
-        let packet = InputPacket { number: number as u8 + 1, ack: room.stats().tick, at: room.stats().tick, inputs: vec![] };
+        let packet =
+            InputPacket { number: number as u8 + 1, ack: room.stats().tick, at: room.stats().tick, inputs: vec![] };
         room.handle(session, ClientPacket::Inputs(packet));
         match number % 3 {
             1 => room.handle(session, ClientPacket::Message(ClientMessage::Verify)),
