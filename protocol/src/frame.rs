@@ -4,7 +4,7 @@
 //! `sync::Replica` reads the header here and the parts with its own coder. Layout: `SPEC.md` §4.
 //! Invariants: the header is all that is per session; every part behind it is shared.
 
-use crate::{DecodeError, Tick, bits::BitReader, message::HOT_BIT};
+use crate::{DecodeError, Tick, bits::BitReader, limits::TICK_MAX, message::HOT_BIT};
 
 /// Flag bits of a frame's first byte, below [`HOT_BIT`].
 mod flag {
@@ -121,7 +121,7 @@ impl Header {
             return Err(DecodeError::Malformed);
         }
         let has = |bit: u8| first & bit != 0;
-        let tick = nearest_tick(reader.get(16)? as u16, near);
+        let tick = nearest_tick(reader.get(16)? as u16, near).ok_or(DecodeError::OutOfRange("tick"))?;
         let checksum = reader.get(16)? as u16;
         let (input_ack, input_lead) = (reader.get(8)? as u8, reader.get(8)? as u8 as i8);
         let span = if has(flag::SPAN) { reader.get(8)? as u8 } else { 1 };
@@ -148,9 +148,10 @@ impl Header {
     }
 }
 
-/// The tick with these low 16 bits that lies nearest to `near`.
-fn nearest_tick(low: u16, near: Tick) -> Tick {
-    near.wrapping_add_signed(i32::from(low.wrapping_sub(near as u16) as i16))
+/// The tick with these low 16 bits that lies nearest to `near`; `None` beyond what a room lives to see.
+fn nearest_tick(low: u16, near: Tick) -> Option<Tick> {
+    let tick = near.checked_add_signed(i32::from(low.wrapping_sub(near as u16) as i16))?;
+    (tick <= TICK_MAX).then_some(tick)
 }
 
 #[cfg(test)]

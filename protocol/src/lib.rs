@@ -19,7 +19,7 @@ pub const PROTOCOL_VERSION: u32 = 1;
 /// Simulation ticks a second. Ticks are the only unit of time on the wire.
 pub const TICK_HZ: u32 = 60;
 
-/// A room's clock: ticks since the room began. At 60 Hz it lasts 828 days.
+/// A room's clock: ticks since the room began, at most [`limits::TICK_MAX`].
 pub type Tick = u32;
 
 /// Why some bytes were not understood. The peer's fault: it becomes [`close::CloseReason::BadMessage`].

@@ -24,6 +24,8 @@ pub const EVENT_MAX_BYTES: usize = 512;
 pub const HELD_CELLS_MAX_COUNT: usize = 64;
 /// Ticks one frame may cover before whole cells are sent instead. Policy: whole cells.
 pub const FRAME_SPAN_MAX_TICKS: u32 = 64;
+/// Last tick of a room's clock, 414 days in. Policy: frames beyond it are refused; rooms are begun anew long before.
+pub const TICK_MAX: u32 = u32::MAX / 2;
 /// Rows in one cell's part. Policy: refuse the frame.
 pub const CELL_ROWS_MAX_COUNT: usize = 8192;
 /// Longest ticket or token in its text form. Policy: refuse.

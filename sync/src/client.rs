@@ -21,7 +21,7 @@ use protocol::{
     close::CloseReason,
     codec,
     frame::Own,
-    limits::{ACK_INTERVAL_MAX_MS, ROSTER_MAX_ENTRIES, RULES_MAX_BYTES},
+    limits::{ACK_INTERVAL_MAX_MS, ROSTER_MAX_ENTRIES, RULES_MAX_BYTES, TICK_MAX},
     message::{ClientMessage, Event, HOT_BIT, Hello, InputPacket, Profile, ServerMessage, Welcome},
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -103,6 +103,7 @@ pub struct ClientStats {
 /// A plane as the last tick showed it, to notice what changed.
 #[derive(Debug, Clone, Copy)]
 struct Seen {
+    pilot: u16,
     health: i32,
     shots: i32,
     spot: Spot,
@@ -124,7 +125,8 @@ pub struct Client {
     queue: VecDeque<ClientMessage>,
     history: History,
     happenings: VecDeque<Happening>,
-    seen: BTreeMap<u16, Seen>,
+    /// Sorted by pilot.
+    seen: Vec<Seen>,
     roster: BTreeMap<u16, Profile>,
     asked: BTreeSet<u16>,
     own: Own,
@@ -160,7 +162,7 @@ impl Client {
             queue: VecDeque::new(),
             history: History::default(),
             happenings: VecDeque::new(),
-            seen: BTreeMap::new(),
+            seen: Vec::new(),
             roster: BTreeMap::new(),
             asked: BTreeSet::new(),
             own: Own::default(),
@@ -238,6 +240,9 @@ impl Client {
         let message = self.queue.pop_front().or_else(|| self.ask_names());
         if let Some(message) = message {
             return Some(self.count_out(message.encode()));
+        }
+        if !self.pace.is_set() {
+            return None;
         }
         let tick = self.pace.own_at(now_ms).floor() as Tick;
         self.inputs.stamp(self.wanted, tick);
@@ -398,6 +403,9 @@ impl Client {
         if !rules.are_sound() {
             return Err(DecodeError::OutOfRange("rules").into());
         }
+        if welcome.tick > TICK_MAX {
+            return Err(DecodeError::OutOfRange("tick").into());
+        }
         let continues =
             self.replica.as_ref().is_some_and(|replica| replica.tick() == welcome.since && welcome.since != 0);
         self.pilot = PilotId(welcome.pilot);
@@ -474,9 +482,8 @@ impl Client {
                 self.roster.insert(*pilot, profile.clone());
             }
             Event::Kill { killer, victim, .. } => {
-                if let Some(seen) = self.seen.get(victim) {
-                    let explosion = Happening::Explosion(seen.spot);
-                    self.happen(explosion);
+                if let Ok(at) = self.seen.binary_search_by_key(victim, |seen| seen.pilot) {
+                    self.happen(Happening::Explosion(self.seen[at].spot));
                 }
                 let names = [*killer, *victim];
                 names.into_iter().for_each(|pilot| self.want_name(pilot));
@@ -522,20 +529,21 @@ impl Client {
 }
 
 /// Compares the planes of a tick with those of the tick before: shots and hits.
-fn notice_changes(seen: &mut BTreeMap<u16, Seen>, rows: &[Row], happenings: &mut VecDeque<Happening>) {
+fn notice_changes(seen: &mut Vec<Seen>, rows: &[Row], happenings: &mut VecDeque<Happening>) {
     let earlier = std::mem::take(seen);
     for row in rows.iter().filter(|row| row.kind == game::PLANE) {
         let plane = Plane::from_fields(&row.fields);
         let pilot = row.id as u16;
         let spot = Spot { pilot, x: lengths(plane.x), y: lengths(plane.y) };
-        if let Some(before) = earlier.get(&pilot) {
-            if plane.health < before.health {
+        if let Ok(at) = earlier.binary_search_by_key(&pilot, |seen| seen.pilot) {
+            if plane.health < earlier[at].health {
                 happenings.push_back(Happening::Hit(spot));
             }
-            if plane.shots != before.shots {
+            if plane.shots != earlier[at].shots {
                 happenings.push_back(Happening::Shot(spot));
             }
         }
-        seen.insert(pilot, Seen { health: plane.health, shots: plane.shots, spot });
+        seen.push(Seen { pilot, health: plane.health, shots: plane.shots, spot });
     }
+    seen.sort_unstable_by_key(|seen| seen.pilot);
 }

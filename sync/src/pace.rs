@@ -83,6 +83,11 @@ impl Pace {
         }
     }
 
+    /// Whether a frame came on this socket; before, neither clock means anything.
+    pub(crate) fn is_set(&self) -> bool {
+        self.base_ms.is_some()
+    }
+
     /// Packet `number` goes out now.
     pub(crate) fn sending(&mut self, number: u8, now_ms: f64) {
         self.sent[usize::from(number)] = (self.ahead, now_ms);

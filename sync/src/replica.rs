@@ -233,3 +233,16 @@ fn decode_events(reader: &mut BitReader<'_>) -> Result<Vec<(u32, Event)>, Decode
     }
     Ok(events)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Found by the fuzzer: the low bits of a tick near 0 pointed below it.
+    #[test]
+    fn a_frame_from_before_the_beginning_is_refused() {
+        let mut replica = Replica::new(Rules::default(), PilotId(1));
+        let bytes = [0x80, 0xff, 0xff, 0, 0, 0, 0];
+        assert_eq!(replica.apply(&bytes, |_, _| {}), Err(DecodeError::OutOfRange("tick").into()));
+    }
+}

@@ -57,7 +57,7 @@ fn own_plane_is_predicted_without_corrections_while_alone() {
         let line = Line { one_way_ms, ..CALM };
         let mut world = World::new(seed(), 0);
         let player = world.join(line);
-        world.run(240);
+        world.run(60);
         let before = world.players[player].client.stats().corrections;
         world.players[player].is_flown = false;
         for turn in 0..20 {
