@@ -19,7 +19,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 use sync::{Output, Room, RoomConfig};
 
@@ -288,7 +288,7 @@ impl TickThread {
     }
 }
 
-/// Tells one life of a room from the next: unix seconds.
+/// Tells one life of a room from the next: the low bits of unix milliseconds, which come around after 49 days.
 pub(crate) fn epoch_now() -> u32 {
-    crate::admission::unix_now_s() as u32
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u32
 }

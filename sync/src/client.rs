@@ -6,11 +6,13 @@
 //! Never: a socket, a clock (milliseconds of any one origin are an argument).
 
 use crate::{
-    ApplyError, Replica,
+    ApplyError, Happening, Replica,
+    happening::Watch,
+    names::Names,
     pace::Pace,
     predict::{self, Inputs},
     replica::Applied,
-    view::{History, PlaneView, Scene, lengths},
+    view::{History, Scene, lengths},
 };
 use game::{
     Controls, PilotId, field::heading_of, plane::Plane, row::Row, rules::Rules, sector::Sector, standing::Line,
@@ -21,10 +23,10 @@ use protocol::{
     close::CloseReason,
     codec,
     frame::Own,
-    limits::{ACK_INTERVAL_MAX_MS, ROSTER_MAX_ENTRIES, RULES_MAX_BYTES, TICK_MAX},
+    limits::{ACK_INTERVAL_MAX_MS, RULES_MAX_BYTES, TICK_MAX},
     message::{ClientMessage, Event, HOT_BIT, Hello, InputPacket, Profile, ServerMessage, Welcome},
 };
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 /// Something is said at least this often; a little less than the limit, so that a late timer keeps it.
 const SEND_INTERVAL_MS: f64 = ACK_INTERVAL_MAX_MS as f64 * 0.8;
@@ -36,48 +38,6 @@ const EASED_MAX_LENGTHS: f32 = 4.0;
 const EASED_LEFT_PER_S: f32 = 1e-4;
 /// Furthest the own plane is predicted beyond the newest frame. Policy: it waits there.
 const PREDICTION_MAX_TICKS: u32 = 60;
-
-/// Something a person may want to see or hear.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Happening {
-    /// The room let us in.
-    Welcomed {
-        /// Plane and score are those of before.
-        resumed: bool,
-        /// The profile as accepted.
-        profile: Profile,
-        /// Chat before now, oldest first.
-        history: Vec<Event>,
-    },
-    /// An entry of the room's event log.
-    Event(Event),
-    /// A word from the room to us alone.
-    Notice(String),
-    /// The room will not have us, or says goodbye; the socket ends.
-    Ended {
-        /// Why; `None` for a code this version does not know.
-        reason: Option<CloseReason>,
-        /// The code itself.
-        code: u16,
-    },
-    /// A plane lost health.
-    Hit(Spot),
-    /// A plane ended.
-    Explosion(Spot),
-    /// A gun fired.
-    Shot(Spot),
-}
-
-/// Whose plane, and where (plane lengths).
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Spot {
-    /// The pilot.
-    pub pilot: u16,
-    /// Place.
-    pub x: f32,
-    /// Place.
-    pub y: f32,
-}
 
 /// Figures for the network read-out and the swarm.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -100,15 +60,6 @@ pub struct ClientStats {
     pub delay_ticks: f64,
 }
 
-/// A plane as the last tick showed it, to notice what changed.
-#[derive(Debug, Clone, Copy)]
-struct Seen {
-    pilot: u16,
-    health: i32,
-    shots: i32,
-    spot: Spot,
-}
-
 /// See the module.
 #[derive(Debug, Clone)]
 pub struct Client {
@@ -125,10 +76,8 @@ pub struct Client {
     queue: VecDeque<ClientMessage>,
     history: History,
     happenings: VecDeque<Happening>,
-    /// Sorted by pilot.
-    seen: Vec<Seen>,
-    roster: BTreeMap<u16, Profile>,
-    asked: BTreeSet<u16>,
+    watch: Watch,
+    names: Names,
     own: Own,
     last_event: u32,
     is_verifying: bool,
@@ -162,9 +111,8 @@ impl Client {
             queue: VecDeque::new(),
             history: History::default(),
             happenings: VecDeque::new(),
-            seen: Vec::new(),
-            roster: BTreeMap::new(),
-            asked: BTreeSet::new(),
+            watch: Watch::default(),
+            names: Names::default(),
             own: Own::default(),
             last_event: 0,
             is_verifying: false,
@@ -180,7 +128,7 @@ impl Client {
         self.is_welcomed = false;
         self.packet = 0;
         self.is_verifying = false;
-        self.asked.clear();
+        self.names.new_socket();
         self.pace.new_socket();
         self.inputs.new_socket();
         let hello = Hello {
@@ -237,7 +185,7 @@ impl Client {
         if !self.is_welcomed {
             return None;
         }
-        let message = self.queue.pop_front().or_else(|| self.ask_names());
+        let message = self.queue.pop_front().or_else(|| self.names.ask());
         if let Some(message) = message {
             return Some(self.count_out(message.encode()));
         }
@@ -283,9 +231,7 @@ impl Client {
             self.camera = (own.x, own.y);
         }
         self.history.at(shown_at, self.pilot, rules, scene);
-        let strangers = scene.planes.iter().map(|plane: &PlaneView| plane.id);
-        let unknown: Vec<u16> = strangers.filter(|id| !self.roster.contains_key(id)).collect();
-        unknown.into_iter().for_each(|id| self.want_name(id));
+        scene.planes.iter().for_each(|plane| self.names.want(plane.id));
     }
 
     /// The own plane as predicted for now.
@@ -337,13 +283,13 @@ impl Client {
 
     /// A pilot's profile, if it is known; an unknown one is asked for.
     pub fn profile(&mut self, pilot: u16) -> Option<&Profile> {
-        self.want_name(pilot);
-        self.roster.get(&pilot)
+        self.names.want(pilot);
+        self.names.get(pilot)
     }
 
     /// A pilot's colour, 0..=7; one that follows from the id while the profile is unknown.
     pub fn hue(&self, pilot: u16) -> u8 {
-        self.roster.get(&pilot).map_or((pilot % 8) as u8, |profile| profile.hue)
+        self.names.get(pilot).map_or((pilot % 8) as u8, |profile| profile.hue)
     }
 
     /// The top list: rank (from 1), pilot, score.
@@ -389,7 +335,7 @@ impl Client {
     fn receive_message(&mut self, message: ServerMessage) -> Result<(), ApplyError> {
         match message {
             ServerMessage::Welcome(welcome) => self.welcomed(*welcome)?,
-            ServerMessage::Roster(entries) => self.roster.extend(entries),
+            ServerMessage::Roster(entries) => self.names.learn(entries),
             ServerMessage::Notice(text) => self.happen(Happening::Notice(text)),
             ServerMessage::Refused { code, .. } | ServerMessage::Bye { code } => {
                 self.happen(Happening::Ended { reason: CloseReason::from_code(code), code });
@@ -412,12 +358,12 @@ impl Client {
         if !continues {
             self.replica = Some(Replica::starting_at(rules, self.pilot, welcome.tick));
             self.history.clear();
-            self.seen.clear();
+            self.watch.clear();
         }
         self.last_event = welcome.last_event;
         self.resume = Some(welcome.resume);
         self.is_welcomed = true;
-        self.roster.insert(welcome.pilot, welcome.profile.clone());
+        self.names.learn([(welcome.pilot, welcome.profile.clone())]);
         let (resumed, profile, history) = (welcome.resumed, welcome.profile, welcome.history);
         self.happen(Happening::Welcomed { resumed, profile, history });
         Ok(())
@@ -429,7 +375,7 @@ impl Client {
         let before = self.predicted_place(&replica, own_tick);
         let applied = replica.apply(bytes, |tick, rows| {
             self.history.record(tick, rows, self.pilot);
-            notice_changes(&mut self.seen, rows, &mut self.happenings);
+            self.watch.look(rows, |happening| self.happenings.push_back(happening));
         })?;
         let header = &applied.header;
         self.pace.frame(header.tick, header.input_ack, header.input_lead, now_ms);
@@ -479,14 +425,13 @@ impl Client {
     fn note_event(&mut self, event: Event) {
         match &event {
             Event::Joined { pilot, profile } => {
-                self.roster.insert(*pilot, profile.clone());
+                self.names.learn([(*pilot, profile.clone())]);
             }
             Event::Kill { killer, victim, .. } => {
-                if let Ok(at) = self.seen.binary_search_by_key(victim, |seen| seen.pilot) {
-                    self.happen(Happening::Explosion(self.seen[at].spot));
+                if let Some(spot) = self.watch.spot_of(*victim) {
+                    self.happen(Happening::Explosion(spot));
                 }
-                let names = [*killer, *victim];
-                names.into_iter().for_each(|pilot| self.want_name(pilot));
+                [*killer, *victim].into_iter().for_each(|pilot| self.names.want(pilot));
             }
             Event::Chat { .. } | Event::Left { .. } => {}
         }
@@ -495,20 +440,6 @@ impl Client {
 
     fn happen(&mut self, happening: Happening) {
         self.happenings.push_back(happening);
-    }
-
-    fn want_name(&mut self, pilot: u16) {
-        if !self.roster.contains_key(&pilot) {
-            self.asked.insert(pilot);
-        }
-    }
-
-    /// Asks for the names that are wanted and not known; each once a socket, since who is not answered has left.
-    fn ask_names(&mut self) -> Option<ClientMessage> {
-        let unknown: Vec<u16> = self.asked.iter().copied().filter(|id| !self.roster.contains_key(id)).collect();
-        self.asked.clear();
-        let unknown = &unknown[..unknown.len().min(ROSTER_MAX_ENTRIES)];
-        (!unknown.is_empty()).then(|| ClientMessage::Whois(unknown.to_vec()))
     }
 
     /// The own rows at the whole ticks around the (fractional) tick `at`.
@@ -526,24 +457,4 @@ impl Client {
         let (rows, _) = self.predicted(replica, f64::from(tick));
         rows.iter().find(|row| row.kind == game::PLANE).map(|row| Plane::from_fields(&row.fields).position())
     }
-}
-
-/// Compares the planes of a tick with those of the tick before: shots and hits.
-fn notice_changes(seen: &mut Vec<Seen>, rows: &[Row], happenings: &mut VecDeque<Happening>) {
-    let earlier = std::mem::take(seen);
-    for row in rows.iter().filter(|row| row.kind == game::PLANE) {
-        let plane = Plane::from_fields(&row.fields);
-        let pilot = row.id as u16;
-        let spot = Spot { pilot, x: lengths(plane.x), y: lengths(plane.y) };
-        if let Ok(at) = earlier.binary_search_by_key(&pilot, |seen| seen.pilot) {
-            if plane.health < earlier[at].health {
-                happenings.push_back(Happening::Hit(spot));
-            }
-            if plane.shots != earlier[at].shots {
-                happenings.push_back(Happening::Shot(spot));
-            }
-        }
-        seen.push(Seen { pilot, health: plane.health, shots: plane.shots, spot });
-    }
-    seen.sort_unstable_by_key(|seen| seen.pilot);
 }

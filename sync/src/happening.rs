@@ -1,0 +1,102 @@
+//! Things a person may want to see or hear, apart from where everything is.
+//!
+//! Path: messages and events become [`Happening`]s in `Client`; [`Watch`] finds shots and hits by comparing the planes
+//! of one tick with those of the tick before, since both are consequences of the rules and never sent.
+
+use crate::view::lengths;
+use game::{plane::Plane, row::Row};
+use protocol::{
+    close::CloseReason,
+    message::{Event, Profile},
+};
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Happening {
+    /// The room let us in.
+    Welcomed {
+        /// Plane and score are those of before.
+        resumed: bool,
+        /// The profile as accepted.
+        profile: Profile,
+        /// Chat before now, oldest first.
+        history: Vec<Event>,
+    },
+    /// An entry of the room's event log.
+    Event(Event),
+    /// A word from the room to us alone.
+    Notice(String),
+    /// The room will not have us, or says goodbye; the socket ends.
+    Ended {
+        /// Why; `None` for a code this version does not know.
+        reason: Option<CloseReason>,
+        /// The code itself.
+        code: u16,
+    },
+    /// A plane lost health.
+    Hit(Spot),
+    /// A plane ended.
+    Explosion(Spot),
+    /// A gun fired.
+    Shot(Spot),
+}
+
+/// Whose plane, and where (plane lengths).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Spot {
+    /// The pilot.
+    pub pilot: u16,
+    /// Place.
+    pub x: f32,
+    /// Place.
+    pub y: f32,
+}
+
+/// A plane as the last tick showed it.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    health: i32,
+    shots: i32,
+    spot: Spot,
+}
+
+/// The planes of the last tick, sorted by pilot.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Watch {
+    seen: Vec<Seen>,
+}
+
+impl Watch {
+    pub(crate) fn clear(&mut self) {
+        self.seen.clear();
+    }
+
+    /// Where a pilot's plane was seen last.
+    pub(crate) fn spot_of(&self, pilot: u16) -> Option<Spot> {
+        self.find(pilot).map(|seen| seen.spot)
+    }
+
+    /// Looks at the rows of the next tick and tells what changed.
+    pub(crate) fn look(&mut self, rows: &[Row], mut tell: impl FnMut(Happening)) {
+        let mut next = Vec::with_capacity(self.seen.len() + 4);
+        for row in rows.iter().filter(|row| row.kind == game::PLANE) {
+            let plane = Plane::from_fields(&row.fields);
+            let spot = Spot { pilot: row.id as u16, x: lengths(plane.x), y: lengths(plane.y) };
+            if let Some(before) = self.find(spot.pilot) {
+                if plane.health < before.health {
+                    tell(Happening::Hit(spot));
+                }
+                if plane.shots != before.shots {
+                    tell(Happening::Shot(spot));
+                }
+            }
+            next.push(Seen { health: plane.health, shots: plane.shots, spot });
+        }
+        next.sort_unstable_by_key(|seen| seen.spot.pilot);
+        self.seen = next;
+    }
+
+    fn find(&self, pilot: u16) -> Option<&Seen> {
+        self.seen.binary_search_by_key(&pilot, |seen| seen.spot.pilot).ok().map(|at| &self.seen[at])
+    }
+}
