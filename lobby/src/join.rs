@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
-const ROOM_DEFAULT: &str = "arena";
+const ROOM_PUBLIC: &str = "arena";
 /// Longest a join may wait for machines to wake, all that are tried together: a wake's own deadline, and a moment so
 /// that its own reason is heard. Policy: a sentence that says so; the wake itself goes on.
 const JOIN_DEADLINE_MS: u64 = WAKE_DEADLINE_MS + 1_000;
@@ -65,7 +65,12 @@ impl Wish {
             (None, Some(region)) => Target::Region(region),
             (None, None) => return Err(Refusal::BadRequest("Name a \"region\" or an \"instance\".".into())),
         };
-        Ok(Self { target, room: field(&fields, "room")?.unwrap_or_else(|| ROOM_DEFAULT.to_owned()) })
+        match field(&fields, "room")? {
+            Some(room) if room != ROOM_PUBLIC => Err(Refusal::BadRequest(format!(
+                "There is no room \"{room}\"; the \"room\" of every field is \"{ROOM_PUBLIC}\"."
+            ))),
+            _ => Ok(Self { target, room: ROOM_PUBLIC.to_owned() }),
+        }
     }
 }
 

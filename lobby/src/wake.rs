@@ -63,6 +63,7 @@ impl Wakes {
     }
 
     async fn fly(&self, id: &str) -> Result<(), WakeError> {
+        let _landing = Landing { wakes: self, id };
         let began = Instant::now();
         self.fleet.wake_began(id);
         let landed = self.machines.wake(id, began + Duration::from_millis(WAKE_DEADLINE_MS)).await;
@@ -71,11 +72,21 @@ impl Wakes {
         tracing::info!(instance = id, outcome, took_ms = took.as_millis() as u64, "a wake ended");
         self.metrics.count_wake(&outcome, took);
         self.fleet.wake_ended(id, landed.is_ok());
-        self.flights().remove(id);
         landed
     }
 
     fn flights(&self) -> MutexGuard<'_, HashMap<String, Flight>> {
         self.flights.lock().expect("nobody panics while holding the flights")
+    }
+}
+/// Takes the flight off the list when it ends, by whatever way: a bug in it must not keep the machine asleep for ever.
+struct Landing<'a> {
+    wakes: &'a Wakes,
+    id: &'a str,
+}
+
+impl Drop for Landing<'_> {
+    fn drop(&mut self) {
+        self.wakes.flights().remove(self.id);
     }
 }

@@ -6,7 +6,12 @@
 //! A whole school shares one address, so the limits per address are generous.
 
 use crate::bucket::Bucket;
-use protocol::{close::CloseReason, message::Hello, token::Key};
+use protocol::{
+    close::CloseReason,
+    limits::TICKET_TTL_S,
+    message::Hello,
+    token::{CLOCK_SKEW_MAX_S, Key},
+};
 use std::{
     collections::HashMap,
     net::{IpAddr, Ipv6Addr},
@@ -33,6 +38,8 @@ const USED_TICKETS_MAX_COUNT: usize = 64 * 1024;
 pub(crate) struct Admission {
     key: Key,
     instance: String,
+    /// When this process started, unix seconds.
+    started_s: u64,
     /// Expiry (unix seconds) of every ticket used, by nonce.
     used: Mutex<HashMap<u64, u64>>,
     addresses: Mutex<Addresses>,
@@ -58,9 +65,9 @@ pub(crate) struct Place {
 }
 
 impl Admission {
-    /// Nobody is in, no ticket was used.
-    pub(crate) fn new(key: Key, instance: String) -> Self {
-        Self { key, instance, used: Mutex::default(), addresses: Mutex::default() }
+    /// Nobody is in, no ticket was used since `started_s` (unix seconds).
+    pub(crate) fn new(key: Key, instance: String, started_s: u64) -> Self {
+        Self { key, instance, started_s, used: Mutex::default(), addresses: Mutex::default() }
     }
 
     /// A place for one more socket from an address.
@@ -105,6 +112,10 @@ impl Admission {
 
     fn use_ticket(&self, text: &str, room: &str, now_s: u64) -> bool {
         let Ok(ticket) = self.key.verify_ticket(text, &self.instance, room, now_s) else { return false };
+        // The life of this process before could have seen it; who holds such a ticket gets another for the asking.
+        if ticket.expires_s + CLOCK_SKEW_MAX_S < self.started_s + TICKET_TTL_S {
+            return false;
+        }
         let mut used = lock(&self.used);
         if used.len() >= USED_TICKETS_MAX_COUNT {
             // Expired tickets are refused by their age from now on.
@@ -158,7 +169,7 @@ mod tests {
     const NOW_S: u64 = 1_000_000;
 
     fn admission() -> Arc<Admission> {
-        Arc::new(Admission::new(Key::new("a secret of enough length").unwrap(), "m1".to_owned()))
+        Arc::new(Admission::new(Key::new("a secret of enough length").unwrap(), "m1".to_owned(), NOW_S))
     }
 
     fn hello(ticket: Option<String>, resume: Option<&str>) -> Hello {
@@ -184,6 +195,14 @@ mod tests {
         let old = admission.key.sign_ticket("m1", "arena", 7, NOW_S);
         assert_eq!(admission.admit(&hello(Some(old), None), "arena", NOW_S + 61), Err(CloseReason::BadTicket));
         assert_eq!(admission.admit(&hello(None, None), "arena", NOW_S), Err(CloseReason::BadTicket));
+    }
+
+    #[test]
+    fn a_ticket_from_before_the_start_is_refused() {
+        let admission = admission();
+        let early = |before_s| admission.key.sign_ticket("m1", "arena", before_s, NOW_S - before_s);
+        assert_eq!(admission.admit(&hello(Some(early(10)), None), "arena", NOW_S), Err(CloseReason::BadTicket));
+        assert_eq!(admission.admit(&hello(Some(early(3)), None), "arena", NOW_S), Ok(true), "clocks differ");
     }
 
     #[test]

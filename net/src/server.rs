@@ -103,7 +103,7 @@ impl Server {
             .context("no thread for the room")?;
 
         let (stop, stopping) = watch::channel(false);
-        let admission = Arc::new(Admission::new(config.key.clone(), config.instance.clone()));
+        let admission = Arc::new(Admission::new(config.key.clone(), config.instance.clone(), unix_now_s()));
         let next_socket = AtomicU64::new(1);
         let app = Arc::new(App { config, admission, arena, writers, metrics, stopping, next_socket });
         let accepting = tokio::spawn(accept(listener, Arc::clone(&app)));

@@ -88,12 +88,13 @@ async fn greet(socket: &mut WebSocket, app: &App) -> Result<(Hello, bool), Endin
             message.map_err(|_| Ending::Fault(CloseReason::HelloTimeout))??,
         _ = stopping.wait_for(|stopping| *stopping) => return Err(Ending::Fault(CloseReason::ServerStopping)),
     };
+    // Before anything else of it is read: another version's hello may look different behind its version.
+    if Hello::version_of(&message).is_some_and(|version| version != PROTOCOL_VERSION) {
+        return Err(Ending::Fault(CloseReason::VersionMismatch));
+    }
     let Ok(ClientPacket::Message(ClientMessage::Hello(hello))) = ClientPacket::decode(&message) else {
         return Err(Ending::Fault(CloseReason::BadMessage));
     };
-    if hello.version != PROTOCOL_VERSION {
-        return Err(Ending::Fault(CloseReason::VersionMismatch));
-    }
     let admitted = app.admission.admit(&hello, app.arena.name, unix_now_s()).map_err(Ending::Fault)?;
     Ok((hello, admitted))
 }

@@ -17,7 +17,7 @@ pub enum CloseReason {
     BadTicket,
     /// More messages than the limit allows.
     TooFast,
-    /// Nothing acknowledged for too long.
+    /// Nothing heard for too long.
     Silent,
     /// A newer socket of the same session took over.
     Replaced,
@@ -84,7 +84,7 @@ impl CloseReason {
         }
     }
 
-    /// Whether a client should come back by itself with its resume token.
+    /// Whether a client should come back by itself, with its resume token or (after `BadTicket`) with a new ticket.
     pub fn is_worth_retrying(self) -> bool {
         matches!(
             self,

@@ -10,6 +10,15 @@ pub fn encode(value: &impl Serialize) -> Vec<u8> {
     bincode::serde::encode_to_vec(value, bincode::config::standard()).expect("plain data always encodes")
 }
 
+/// Decodes a value from the start of these bytes, whatever follows.
+///
+/// # Errors
+/// [`DecodeError::Malformed`].
+pub fn decode_start<T: DeserializeOwned, const MAX: usize>(bytes: &[u8]) -> Result<T, DecodeError> {
+    let config = bincode::config::standard().with_limit::<MAX>();
+    bincode::serde::decode_from_slice(bytes, config).map(|(value, _)| value).map_err(|_| DecodeError::Malformed)
+}
+
 /// Decodes exactly these bytes, at most `MAX` of them.
 ///
 /// # Errors

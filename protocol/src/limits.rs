@@ -24,7 +24,7 @@ pub const EVENT_MAX_BYTES: usize = 512;
 pub const HELD_CELLS_MAX_COUNT: usize = 64;
 /// Ticks one frame may cover before whole cells are sent instead. Policy: whole cells.
 pub const FRAME_SPAN_MAX_TICKS: u32 = 64;
-/// Last tick of a room's clock, 414 days in. Policy: frames beyond it are refused; rooms are begun anew long before.
+/// Last tick of a room's clock, 414 days in. Policy: frames beyond it are refused by clients.
 pub const TICK_MAX: u32 = u32::MAX / 2;
 /// Rows in one cell's part. Policy: refuse the frame.
 pub const CELL_ROWS_MAX_COUNT: usize = 8192;
@@ -37,7 +37,7 @@ pub const PATH_NAME_MAX_BYTES: usize = 64;
 
 /// Time a socket has for its hello. Policy: close with `HelloTimeout`.
 pub const HELLO_TIMEOUT_MS: u64 = 5_000;
-/// Longest time a client may leave everything unacknowledged. Policy: close with `Silent`.
+/// Longest time a client may say nothing. Policy: close with `Silent`.
 pub const SILENCE_MAX_MS: u64 = 10_000;
 /// Clients acknowledge at least this often. Policy: frames pause when the window fills.
 pub const ACK_INTERVAL_MAX_MS: u64 = 100;

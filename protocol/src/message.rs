@@ -26,7 +26,7 @@ pub struct Profile {
 /// The first message on a socket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
-    /// [`crate::PROTOCOL_VERSION`]; first, so that any version can read it.
+    /// [`crate::PROTOCOL_VERSION`]; first, so that any version can read it (see [`Hello::version_of`]).
     pub version: u32,
     /// Join ticket from the lobby, in its text form.
     pub ticket: Option<String>,
@@ -124,7 +124,7 @@ pub struct Welcome {
     pub rules: Vec<u8>,
     /// The own profile as accepted.
     pub profile: Profile,
-    /// Chat before now, oldest first, at most `CHAT_HISTORY_MAX_LINES`; empty on a resume.
+    /// Chat before now, oldest first, at most `CHAT_HISTORY_MAX_LINES`; empty when frames continue.
     pub history: Vec<Event>,
     /// Number of the last event the history covers.
     pub last_event: u32,
@@ -235,6 +235,18 @@ impl ClientPacket {
             Some(tag) if tag & HOT_BIT != 0 => InputPacket::decode(bytes).map(Self::Inputs),
             Some(_) => ClientMessage::decode(bytes).map(Self::Message),
         }
+    }
+}
+
+impl Hello {
+    /// The version of a hello of any version, even one that is otherwise not understood; `None` if it is no hello.
+    ///
+    /// It rests on what no version may change: the tag, the hello being the first variant, the version its first field.
+    pub fn version_of(bytes: &[u8]) -> Option<u32> {
+        let body = bytes.strip_prefix(&[CONTROL_TAG])?;
+        let (variant, version): (u32, u32) =
+            codec::decode_start::<_, { limits::CLIENT_MESSAGE_MAX_BYTES }>(body).ok()?;
+        (variant == 0).then_some(version)
     }
 }
 
@@ -380,6 +392,16 @@ mod tests {
         assert_eq!(ClientPacket::decode(&bytes), Ok(ClientPacket::Inputs(packet)));
         assert_eq!(ClientPacket::decode(&bytes[..bytes.len() - 1]), Err(DecodeError::Truncated));
         assert_eq!(ClientPacket::decode(&[&bytes[..], &[0]].concat()), Err(DecodeError::TrailingBytes));
+    }
+
+    #[test]
+    fn the_version_of_any_hello_is_read() {
+        let bytes = hello().encode();
+        assert_eq!(Hello::version_of(&bytes), Some(crate::PROTOCOL_VERSION));
+        assert_eq!(Hello::version_of(&[&bytes[..], &[1, 2, 3]].concat()), Some(crate::PROTOCOL_VERSION));
+        assert_eq!(Hello::version_of(&[0, 0, 99]), Some(99));
+        assert_eq!(Hello::version_of(&ClientMessage::Leave.encode()), None);
+        assert_eq!(Hello::version_of(&[]), None);
     }
 
     #[test]

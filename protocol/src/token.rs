@@ -12,7 +12,7 @@ use sha2::Sha256;
 /// Shortest secret accepted. Policy: refuse to start.
 pub const SECRET_MIN_BYTES: usize = 16;
 /// Clocks of two machines may differ by this much. Policy: a token from further in the future is refused.
-const CLOCK_SKEW_MAX_S: u64 = 5;
+pub const CLOCK_SKEW_MAX_S: u64 = 5;
 /// Bytes of the HMAC that are kept: 128 bits are beyond guessing for things that live a minute.
 const MAC_BYTES: usize = 16;
 

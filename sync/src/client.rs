@@ -72,6 +72,8 @@ pub struct Client {
     /// Number of the last packet sent on this socket.
     packet: u8,
     sent_ms: f64,
+    /// The tick of that packet.
+    packet_tick: Tick,
     is_welcomed: bool,
     queue: VecDeque<ClientMessage>,
     history: History,
@@ -107,6 +109,7 @@ impl Client {
             wanted: Controls::default(),
             packet: 0,
             sent_ms: f64::NEG_INFINITY,
+            packet_tick: 0,
             is_welcomed: false,
             queue: VecDeque::new(),
             history: History::default(),
@@ -193,12 +196,16 @@ impl Client {
             return None;
         }
         let tick = self.pace.own_at(now_ms).floor() as Tick;
+        if tick == self.packet_tick {
+            // A screen may ask several times a tick; the newest wish of the next tick is as good.
+            return None;
+        }
         self.inputs.stamp(self.wanted, tick);
         if !self.inputs.has_unsent() && now_ms - self.sent_ms < SEND_INTERVAL_MS {
             return None;
         }
         self.packet = self.packet % 255 + 1;
-        self.sent_ms = now_ms;
+        (self.sent_ms, self.packet_tick) = (now_ms, tick);
         self.pace.sending(self.packet, now_ms);
         let ack = self.replica.as_ref().map_or(0, Replica::tick);
         let packet = InputPacket { number: self.packet, ack, at: tick, inputs: self.inputs.take_unsent(self.packet) };
@@ -365,7 +372,7 @@ impl Client {
         self.is_welcomed = true;
         self.names.learn([(welcome.pilot, welcome.profile.clone())]);
         let (resumed, profile, history) = (welcome.resumed, welcome.profile, welcome.history);
-        self.happen(Happening::Welcomed { resumed, profile, history });
+        self.happen(Happening::Welcomed { resumed, continues, profile, history });
         Ok(())
     }
 

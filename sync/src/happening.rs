@@ -17,6 +17,8 @@ pub enum Happening {
     Welcomed {
         /// Plane and score are those of before.
         resumed: bool,
+        /// What was shown before still holds: frames and events go on from there, and the history is empty.
+        continues: bool,
         /// The profile as accepted.
         profile: Profile,
         /// Chat before now, oldest first.

@@ -72,7 +72,7 @@ impl Inputs {
         }
     }
 
-    /// A new socket: what was not acknowledged goes again, and the newest controls are told anew.
+    /// A new socket: the room has let go of the stick, so the newest controls are told anew; older ones are stale.
     pub(crate) fn new_socket(&mut self) {
         self.stamped = None;
         self.pending.clear();

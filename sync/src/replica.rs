@@ -14,9 +14,12 @@ use protocol::{
     DecodeError, Tick,
     bits::BitReader,
     frame::Header,
-    limits::{FRAME_EVENTS_MAX_COUNT, FRAME_MAX_BYTES},
+    limits::{CELL_ROWS_MAX_COUNT, FRAME_EVENTS_MAX_COUNT, FRAME_MAX_BYTES},
     message::Event,
 };
+
+/// Rows in all held cells. Policy: the frame is refused; no room shows so many.
+const ROWS_MAX_COUNT: usize = 4 * CELL_ROWS_MAX_COUNT;
 
 /// Why a frame could not be applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -182,8 +185,11 @@ impl Replica {
         rows::step(&self.rows, &self.rules, &mut stepped);
         let has_part = continued.iter().map(|_| reader.get_bit()).collect::<Result<Vec<_>, _>>()?;
         reader.align();
-        let mut stepped = stepped.into_iter().map(|stepped| stepped.row).peekable();
+        if stepped.len() > ROWS_MAX_COUNT {
+            return Err(DecodeError::OutOfRange("rows"));
+        }
         self.rows.clear();
+        let mut stepped = stepped.into_iter().map(|stepped| stepped.row).peekable();
         for (cell, has_part) in continued.iter().zip(has_part) {
             while stepped.next_if(|row| row.cell < *cell).is_some() {}
             let start = self.rows.len();

@@ -152,8 +152,8 @@ impl Room {
         room
     }
 
-    /// A socket says hello; `is_admitted` tells that its ticket was good. On success the welcome is the session's next
-    /// output; a session that had a socket before has a new one now, and the older is to be closed as replaced.
+    /// A socket says hello; `is_admitted` tells that its ticket was good. On success the welcome is among the
+    /// session's outputs; a session that had a socket before has a new one now, and the older is to be closed as replaced.
     ///
     /// # Errors
     /// [`CloseReason::VersionMismatch`], [`CloseReason::BadTicket`] or [`CloseReason::RoomFull`].
@@ -305,13 +305,16 @@ impl Room {
     fn resumable(&self, token: &str) -> Option<SessionId> {
         let resume = self.config.key.verify_resume(token, &self.config.name, self.config.epoch).ok()?;
         let id = SessionId(resume.session);
-        // Only the newest token is good: a copy of an older one opens nothing.
-        self.sessions.get(&id).filter(|session| session.generation == resume.generation).map(|_| id)
+        // Each use rotates the token: a copy of an older one opens nothing.
+        self.sessions.get(&id).filter(|session| session.accepts(resume.generation)).map(|_| id)
     }
 
     fn admit(&mut self, hello: &Hello) -> Result<SessionId, CloseReason> {
         if self.sessions.len() >= usize::from(self.config.max_players) {
-            return Err(CloseReason::RoomFull);
+            // Who has been gone longest makes room, so that a place on the board is a place in the room.
+            let gone = self.sessions.iter().filter_map(|(id, session)| Some((session.lost_since()?, *id))).min();
+            let (_, id) = gone.ok_or(CloseReason::RoomFull)?;
+            self.end_session(id);
         }
         let pilot = self.game.join(false).ok_or(CloseReason::RoomFull)?;
         let profile = Profile { name: sanitise_name(&hello.name), hue: hello.hue % 8, is_bot: false };
@@ -374,8 +377,11 @@ impl Room {
             }
             ClientMessage::Verify => session.wants_sums = true,
             ClientMessage::Repair(cells) => {
-                session.lost = cells.into_iter().map(CellId).collect();
-                self.repairs += session.lost.len() as u64;
+                let (eye, rules) = (session.derived_eye(), &self.config.rules);
+                if session.may_repair(now) {
+                    session.lost = cells.into_iter().map(CellId).filter(|cell| eye.holds(*cell, rules)).collect();
+                    self.repairs += session.lost.len() as u64;
+                }
             }
             ClientMessage::Leave => self.end_session(id),
         }

@@ -22,6 +22,9 @@ const RESUME_GRACE_TICKS: u32 = ticks(RESUME_GRACE_MS);
 const CHAT_BURST_MAX_LINES: u32 = 5;
 const CHAT_REFILL_TICKS: u32 = protocol::TICK_HZ;
 
+/// Policy: requests that come sooner are ignored; the client finds the difference again and asks again.
+const REPAIR_INTERVAL_TICKS: u32 = protocol::TICK_HZ;
+
 const fn ticks(ms: u64) -> u32 {
     (ms * protocol::TICK_HZ as u64 / 1000) as u32
 }
@@ -45,11 +48,15 @@ pub(crate) struct Session {
     pub(crate) pilot: PilotId,
     /// Counts the resume tokens given out.
     pub(crate) generation: u32,
+    /// The newest token that the client is known to have: it has spoken since it was given out.
+    confirmed: u32,
     pub(crate) is_connected: bool,
     /// The newest frame handed over, `None` before the first.
     pub(crate) last: Option<Sent>,
-    /// Earlier frames that are not acknowledged, oldest first, for a resume.
+    /// Frames that are not acknowledged, oldest first, for the window and for a resume.
     unacknowledged: VecDeque<Sent>,
+    /// The newest acknowledged frame, for a resume from just there.
+    acknowledged: Option<Sent>,
     /// Held cells that must come whole.
     pub(crate) lost: Vec<CellId>,
     pub(crate) wants_sums: bool,
@@ -62,6 +69,7 @@ pub(crate) struct Session {
     inputs: BTreeMap<Tick, u16>,
     heard: Tick,
     chat_spent: u32,
+    repaired: Option<Tick>,
 }
 
 impl Session {
@@ -69,9 +77,11 @@ impl Session {
         Self {
             pilot,
             generation: 0,
+            confirmed: 0,
             is_connected: false,
             last: None,
             unacknowledged: VecDeque::new(),
+            acknowledged: None,
             lost: Vec::new(),
             wants_sums: false,
             event: 0,
@@ -81,15 +91,18 @@ impl Session {
             inputs: BTreeMap::new(),
             heard: now,
             chat_spent: 0,
+            repaired: None,
         }
     }
 
     /// A socket (the first or another) begins. The client says which tick it still has; returns from which tick frames
     /// continue, 0 when it must begin anew.
     pub(crate) fn connect(&mut self, have_tick: Tick, now: Tick) -> Tick {
-        let held = self.last.iter().chain(&self.unacknowledged).find(|sent| sent.tick == have_tick).copied();
+        let held = self.acknowledged.iter().chain(&self.unacknowledged).find(|sent| sent.tick == have_tick).copied();
         self.last = held.filter(|_| have_tick != 0);
+        self.acknowledged = self.last;
         self.unacknowledged.clear();
+        self.inputs.clear();
         self.lost.clear();
         self.generation += 1;
         self.is_connected = true;
@@ -109,16 +122,22 @@ impl Session {
         self.last.map_or(CellId::EVERYONE, |last| last.next_eye)
     }
 
+    /// Whether a resume token of this generation is good: the newest, or the one before as long as nothing shows that
+    /// the newest arrived.
+    pub(crate) fn accepts(&self, generation: u32) -> bool {
+        generation == self.generation || generation == self.confirmed
+    }
+
     /// Notes inputs and acknowledgement; returns how many inputs came too late for their tick.
     ///
     /// Policy: late inputs take effect at the next tick; those from too far ahead at the limit.
     pub(crate) fn hear(&mut self, packet: &InputPacket, now: Tick) -> u32 {
-        self.heard = now;
+        self.hear_message(now);
         self.packet = packet.number;
         self.lead = i64::from(packet.at).saturating_sub(i64::from(now)).clamp(-128, 127) as i8;
         let newest = self.last.map_or(0, |sent| sent.tick);
         while self.unacknowledged.front().is_some_and(|sent| sent.tick <= packet.ack.min(newest)) {
-            self.unacknowledged.pop_front();
+            self.acknowledged = self.unacknowledged.pop_front();
         }
         let late = packet.inputs.iter().filter(|input| input.tick <= now).count();
         for input in &packet.inputs {
@@ -127,9 +146,9 @@ impl Session {
         late as u32
     }
 
-    /// Something other than inputs came.
+    /// Something came.
     pub(crate) fn hear_message(&mut self, now: Tick) {
-        self.heard = now;
+        (self.heard, self.confirmed) = (now, self.generation);
     }
 
     /// The controls that take effect at `tick`, if they change.
@@ -154,6 +173,20 @@ impl Session {
     /// Whether a connected client has said nothing for too long.
     pub(crate) fn is_silent(&self, now: Tick) -> bool {
         self.is_connected && now > self.heard + SILENCE_MAX_TICKS
+    }
+
+    /// Since when the socket is lost; `None` while there is one.
+    pub(crate) fn lost_since(&self) -> Option<Tick> {
+        (!self.is_connected).then_some(self.heard)
+    }
+
+    /// Whether cells may be repaired now: once a second. A repair is sent to this session alone, so it must be rare.
+    pub(crate) fn may_repair(&mut self, now: Tick) -> bool {
+        let may = self.repaired.is_none_or(|repaired| now >= repaired + REPAIR_INTERVAL_TICKS);
+        if may {
+            self.repaired = Some(now);
+        }
+        may
     }
 
     /// Whether the grace of a lost socket is over.

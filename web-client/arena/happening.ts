@@ -15,7 +15,7 @@ export interface Standing {
 }
 
 export type Happening =
-  | { type: 'welcome'; pilot: number; resumed: boolean; name: string; hue: number; history: ChatLine[] }
+  | { type: 'welcome'; pilot: number; resumed: boolean; continues: boolean; name: string; hue: number; history: ChatLine[] }
   | ({ type: 'chat' } & ChatLine)
   | { type: 'kill'; killer: number; victim: number; killer_name: string; victim_name: string; rammed: boolean }
   | { type: 'joined'; pilot: number; name: string }

@@ -66,6 +66,9 @@ async fn another_version_is_told_ours() {
     let (code, told) = close_code_of(&field, ClientMessage::Hello(hello).encode()).await;
     assert_eq!(code, CloseReason::VersionMismatch.code());
     assert_eq!(told, [ServerMessage::Refused { code, version: PROTOCOL_VERSION }]);
+    // A hello of tomorrow: the version first, the rest unknown to us.
+    let (code, _) = close_code_of(&field, vec![0, 0, PROTOCOL_VERSION as u8 + 1, 7, 7, 7]).await;
+    assert_eq!(code, CloseReason::VersionMismatch.code());
     field.server.stop().await;
 }
 

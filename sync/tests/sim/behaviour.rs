@@ -79,17 +79,73 @@ fn a_dropped_socket_resumes_with_the_suffix() {
     let pilot = world.players[player].client.pilot();
     world.cut(player);
     world.run(40);
-    let received = world.players[player].client.stats().bytes_in;
+    world.players[player].happenings.clear();
     world.connect(player, None);
     world.run(120);
-    let client = &world.players[player].client;
-    assert_eq!(client.pilot(), pilot);
-    assert_eq!(client.stats().mismatches, 0);
-    assert!(client.stats().bytes_in > received);
-    assert!(matches!(
-        world.players[player].happenings.last(),
-        Some(Happening::Welcomed { resumed: true, .. }) | Some(_)
-    ));
+    let player = &world.players[player];
+    assert_eq!(player.client.pilot(), pilot);
+    assert_eq!(player.client.stats().mismatches, 0);
+    let welcomed =
+        |happening: &Happening| matches!(happening, Happening::Welcomed { continues: true, resumed: true, .. });
+    assert!(player.happenings.iter().any(welcomed), "{:?}", player.happenings);
+}
+
+#[test]
+fn a_line_that_breaks_again_before_the_welcome_keeps_the_session() {
+    let mut world = World::new(seed(), 5);
+    let player = world.join(FAR);
+    world.run(120);
+    let pilot = world.players[player].client.pilot();
+    for _ in 0..3 {
+        world.cut(player);
+        world.connect(player, None);
+    }
+    world.run(120);
+    assert_eq!(world.players[player].client.pilot(), pilot);
+    assert_eq!(world.players[player].client.stats().mismatches, 0);
+}
+
+#[test]
+fn whoever_is_gone_longest_makes_room_in_a_full_room() {
+    let mut world = World::with(seed(), |config| config.max_players = 2);
+    let (gone, stays) = (world.join(CALM), world.join(CALM));
+    world.run(60);
+    let late = world.join(CALM);
+    assert_eq!(world.players[late].closed, Some(CloseReason::RoomFull));
+    world.cut(gone);
+    world.players[gone].is_frozen = true;
+    let newcomer = world.join(CALM);
+    world.run(60);
+    assert_eq!(world.players[newcomer].closed, None);
+    assert_eq!(world.room.stats().players, 2);
+    assert!(world.players[stays].client.stats().frames > 110);
+}
+
+#[test]
+fn repairs_are_rare_whatever_a_client_asks() {
+    let mut world = World::new(seed(), 5);
+    let player = world.join(CALM);
+    world.run(60);
+    for _ in 0..60 {
+        world.players[player].client.say(ClientMessage::Repair((0..60).collect()));
+        world.tick();
+    }
+    assert!(world.room.stats().repairs <= 2 * 26, "{:?}", world.room.stats());
+    assert_eq!(world.players[player].client.stats().mismatches, 0);
+}
+
+#[test]
+fn a_fast_screen_sends_one_packet_a_tick() {
+    let mut world = World::new(seed(), 0);
+    let player = world.join(CALM);
+    world.run(60);
+    let client = &mut world.players[player].client;
+    let packets = (0..240).filter(|frame| {
+        client.control(game::Controls { steer: frame % 15 - 7, ..game::Controls::default() });
+        client.poll_send(world.now_ms + f64::from(*frame) * 1000.0 / 240.0).is_some()
+    });
+    let packets = packets.count();
+    assert!((50..=62).contains(&packets), "{packets} packets in a second");
 }
 
 #[test]
@@ -105,7 +161,7 @@ fn a_reloaded_page_is_the_same_pilot_and_starts_from_whole_cells() {
     world.run(100);
     assert_eq!(world.players[player].client.pilot(), pilot);
     assert_eq!(world.players[player].client.stats().mismatches, 0);
-    // The token was rotated: a copy of the old one opens a new session at most.
+    // The token was rotated, and the page has spoken since: a copy of the old one opens a new session at most.
     let thief = world.join(CALM);
     world.players[thief].client = sync::Client::new();
     world.connect(thief, Some(token));

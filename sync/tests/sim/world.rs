@@ -67,16 +67,22 @@ pub(crate) fn seed() -> u64 {
     std::env::var("SIM_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(7)
 }
 
-pub(crate) fn config(seed: u64, fillers: u16) -> RoomConfig {
+fn config(seed: u64) -> RoomConfig {
     let rules = Rules::default();
     let key = Key::new("only for this simulation").expect("it is long enough");
-    RoomConfig { name: "arena".into(), key, epoch: 1, seed, rules, fillers, max_players: 500 }
+    RoomConfig { name: "arena".into(), key, epoch: 1, seed, rules, fillers: 0, max_players: 500 }
 }
 
 impl World {
     pub(crate) fn new(seed: u64, fillers: u16) -> Self {
+        Self::with(seed, |config| config.fillers = fillers)
+    }
+
+    /// A room that differs from the usual one.
+    pub(crate) fn with(seed: u64, change: impl FnOnce(&mut RoomConfig)) -> Self {
         eprintln!("SIM_SEED={seed}");
-        let config = config(seed, fillers);
+        let mut config = config(seed);
+        change(&mut config);
         Self { rules: config.rules.clone(), room: Room::new(config), players: vec![], now_ms: 0.0, seed, draws: 0 }
     }
 

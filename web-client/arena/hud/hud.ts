@@ -63,7 +63,8 @@ export class Hud {
   happen(happening: Happening): void {
     switch (happening.type) {
       case 'welcome':
-        this.chat.history(happening.history);
+        // After a short loss of the line, what is shown still holds.
+        if (!happening.continues) this.chat.history(happening.history);
         this.dialog.draw();
         showHelpForAWhile();
         return;

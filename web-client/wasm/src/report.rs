@@ -7,10 +7,13 @@ use sync::{Client, ClientStats, Happening, Spot};
 /// One happening.
 pub(crate) fn happening(happening: &Happening, client: &mut Client) -> String {
     match happening {
-        Happening::Welcomed { resumed, profile, history } => {
+        Happening::Welcomed { resumed, continues, profile, history } => {
             let lines: Vec<Value> = history.iter().filter_map(chat_line).collect();
             let (pilot, name, hue) = (client.pilot(), &profile.name, profile.hue);
-            json!({"type": "welcome", "pilot": pilot, "resumed": resumed, "name": name, "hue": hue, "history": lines})
+            json!({
+                "type": "welcome", "pilot": pilot, "resumed": resumed, "continues": continues,
+                "name": name, "hue": hue, "history": lines,
+            })
         }
         Happening::Event(event) => self::event(event, client),
         Happening::Notice(text) => json!({"type": "notice", "text": text}),
