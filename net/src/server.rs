@@ -6,7 +6,7 @@
 //! kernel is old when it arrives); stopping takes at most [`STOP_MAX_MS`], whatever sockets do.
 
 use crate::{
-    admission::Admission,
+    admission::{Admission, unix_now_s},
     config::Config,
     metrics::Metrics,
     room_handle::{Event, RoomHandle, SocketId},
