@@ -48,81 +48,128 @@ async function arrive(): Promise<void> {
   const roster = new Roster(client, () => performance.now());
   const scene = await Scene.open(byId('stage'), { nameOf: (pilot) => roster.nameOf(pilot) }).catch(() => undefined);
   if (scene === undefined) return fail('This browser cannot draw the sky, because WebGL is off. Turn on graphics acceleration and reload.');
-  fly(client, roster, scene);
+  new Flight(client, roster, scene).start();
 }
 
-function fly(client: Client, roster: Roster, scene: Scene): void {
-  const unlock = (): void => sound.unlock();
-  const input = new Input(scene.stage.canvas, new TouchPad(scene.stage.canvas, unlock), unlock);
-  let isTyping = false;
-  let isTokenRefused = false;
-  let comesFromLobby = arrival.ticket !== undefined;
-  let rtt = 0;
-  let slowAt = 0;
+/** One stay on the field: the pilot's stick, the line, the picture and the words around it. */
+class Flight {
+  private readonly input: Input;
+  private readonly link: Link;
+  private readonly hud: Hud;
+  private isTyping = false;
+  private isTokenRefused = false;
+  private comesFromLobby = arrival.ticket !== undefined;
+  private rtt = 0;
+  private slowAt = 0;
 
-  const resumeToken = (): string | undefined => (isTokenRefused ? undefined : (client.resume_token() ?? tab.get(resumeKey)));
-
-  const link = new Link(
-    {
-      url: Object.assign(new URL(path, location.href), { protocol: location.protocol === 'https:' ? 'wss:' : 'ws:', hash: '' }).href,
-      wire: client,
-      hello: (ticket) => client.hello(me.name, me.hue, ticket, resumeToken()),
-      hasResume: () => resumeToken() !== undefined,
-      askTicket: () => {
-        // A refused ticket and a refused token look alike: come as somebody new.
-        isTokenRefused = true;
-        return askTicket();
-      },
-      onState: (state) => tell(state),
-      reload: reloadOnce,
-      hasReloaded,
-      now: () => performance.now(),
-    },
-    arrival.ticket,
-  );
-
-  const hud = new Hud({
-    me,
-    pilot: () => client.pilot(),
-    hueOf: (pilot) => roster.hueOf(pilot),
-    lastNameOf: (pilot) => roster.lastNameOf(pilot),
-    onSay: (text) => client.chat(text),
-    onTyping: (typing) => {
-      isTyping = typing;
-      if (typing) input.release();
-    },
-    onFlyAgain: () => client.fly_again(),
-    onRename: () => {
-      saveMe(store, me);
-      client.rename(me.name, me.hue);
-    },
-    onComeBack: () => link.start(),
-    onLeave: () => {
-      client.leave();
-      link.leave();
-      tab.remove(resumeKey);
-    },
-  });
-
-  function tell(state: LinkState): void {
-    hud.link.show(state.sentence, state.kind === 'stopped');
-    if (state.sentence !== '') hud.curtain.say(state.sentence);
+  constructor(
+    private readonly client: Client,
+    private readonly roster: Roster,
+    private readonly scene: Scene,
+  ) {
+    const unlock = (): void => sound.unlock();
+    this.input = new Input(scene.stage.canvas, new TouchPad(scene.stage.canvas, unlock), unlock);
+    this.link = this.openLink();
+    this.hud = this.openHud();
   }
 
-  function welcome(happening: Extract<Happening, { type: 'welcome' }>): void {
+  start(): void {
+    const { client, scene } = this;
+    const densities = (): Uint8Array => client.minimap();
+    const { frame, pace } = run({
+      look: (now, frame) => look(client, now, frame),
+      steer: (frame) => this.steer(frame),
+      happen: (frame) => this.drain(frame),
+      draw: (frame) => scene.draw(frame),
+      tend: (frame) => {
+        this.hud.update(frame, densities, client.field_cells());
+        sound.hum(frame);
+        this.tendSlowly(frame, pace.fps);
+      },
+      flush: () => this.link.flush(),
+    });
+    // A hidden page draws nothing, yet what happens must not pile up.
+    setInterval(() => {
+      if (document.hidden) this.drain(frame);
+    }, HIDDEN_DRAIN_MS);
+    expose(frame, pace, { pilot: () => client.pilot(), name: () => me.name, rtt: () => this.rtt });
+    this.link.start();
+  }
+
+  private openLink(): Link {
+    const { client } = this;
+    const protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
+    return new Link(
+      {
+        url: Object.assign(new URL(path, location.href), { protocol, hash: '' }).href,
+        wire: client,
+        hello: (ticket) => client.hello(me.name, me.hue, ticket, this.resumeToken()),
+        hasResume: () => this.resumeToken() !== undefined,
+        askTicket: () => {
+          // A refused ticket and a refused token look alike: come as somebody new.
+          this.isTokenRefused = true;
+          return askTicket();
+        },
+        onState: (state) => this.tell(state),
+        reload: reloadOnce,
+        hasReloaded,
+        now: () => performance.now(),
+      },
+      arrival.ticket,
+    );
+  }
+
+  private openHud(): Hud {
+    const { client, roster } = this;
+    return new Hud({
+      me,
+      pilot: () => client.pilot(),
+      hueOf: (pilot) => roster.hueOf(pilot),
+      lastNameOf: (pilot) => roster.lastNameOf(pilot),
+      onSay: (text) => client.chat(text),
+      onTyping: (typing) => {
+        this.isTyping = typing;
+        if (typing) this.input.release();
+      },
+      onFlyAgain: () => client.fly_again(),
+      onRename: () => {
+        saveMe(store, me);
+        client.rename(me.name, me.hue);
+      },
+      onComeBack: () => this.link.start(),
+      onLeave: () => {
+        client.leave();
+        this.link.leave();
+        tab.remove(resumeKey);
+      },
+    });
+  }
+
+  private resumeToken(): string | undefined {
+    return this.isTokenRefused ? undefined : (this.client.resume_token() ?? tab.get(resumeKey));
+  }
+
+  private tell(state: LinkState): void {
+    this.hud.link.show(state.sentence, state.kind === 'stopped');
+    if (state.sentence !== '') this.hud.curtain.say(state.sentence);
+  }
+
+  private welcome(happening: Extract<Happening, { type: 'welcome' }>): void {
+    const { client } = this;
     // Resumed after a turn in the lobby: what was chosen there counts, not what the session still knows.
-    if (happening.resumed && comesFromLobby && happening.name !== me.name) client.rename(me.name, me.hue);
+    if (happening.resumed && this.comesFromLobby && happening.name !== me.name) client.rename(me.name, me.hue);
     else Object.assign(me, { name: happening.name, hue: happening.hue });
-    comesFromLobby = false;
+    this.comesFromLobby = false;
     saveMe(store, me);
     const token = client.resume_token();
     if (token !== undefined) tab.set(resumeKey, token);
-    isTokenRefused = false;
-    link.welcomed();
+    this.isTokenRefused = false;
+    this.link.welcomed();
   }
 
-  function happen(happening: Happening, frame: Frame): void {
-    if (happening.type === 'welcome') welcome(happening);
+  private happen(happening: Happening, frame: Frame): void {
+    const { client, roster, scene } = this;
+    if (happening.type === 'welcome') this.welcome(happening);
     else if (happening.type === 'chat') {
       roster.learn(happening.pilot, happening.name);
       sound.radio();
@@ -134,45 +181,32 @@ function fly(client: Client, roster: Roster, scene: Scene): void {
       scene.explode(happening.x, happening.y, roster.hueOf(happening.pilot));
       sound.explosion(frame, happening.x, happening.y);
     }
-    hud.happen(happening);
+    this.hud.happen(happening);
     if (happening.type === 'joined') roster.learn(happening.pilot, happening.name);
   }
 
-  function drain(frame: Frame): void {
-    for (let next = nextHappening(client); next !== undefined; next = nextHappening(client)) happen(next, frame);
+  private drain(frame: Frame): void {
+    const { client } = this;
+    for (let next = nextHappening(client); next !== undefined; next = nextHappening(client)) this.happen(next, frame);
   }
 
-  function steer(frame: Frame): void {
+  private steer(frame: Frame): void {
+    const { client, input, scene } = this;
     const { wanted } = input;
     input.update(frame.now, scene.stage.ownX, scene.stage.ownY);
-    if (isTyping) client.control(0, 1, false, false);
+    if (this.isTyping) client.control(0, 1, false, false);
     else if (wanted.mode === 'towards') client.control_towards(wanted.angle, wanted.throttle, wanted.boost, wanted.fire);
     else client.control(wanted.steer, wanted.throttle, wanted.boost, wanted.fire);
   }
 
-  const densities = (): Uint8Array => client.minimap();
-  const { frame, pace } = run({
-    look: (now, frame) => look(client, now, frame),
-    steer,
-    happen: drain,
-    draw: (frame) => scene.draw(frame),
-    tend: (frame) => {
-      hud.update(frame, densities, client.field_cells());
-      sound.hum(frame);
-      if (frame.now - slowAt < SLOW_UPDATE_MS) return;
-      slowAt = frame.now;
-      const quality = stats(client);
-      rtt = quality.rtt_ms;
-      hud.slowUpdate(standings(client), quality, pace.fps);
-    },
-    flush: () => link.flush(),
-  });
-  // A hidden page draws nothing, yet what happens must not pile up.
-  setInterval(() => {
-    if (document.hidden) drain(frame);
-  }, HIDDEN_DRAIN_MS);
-  expose(frame, pace, { pilot: () => client.pilot(), name: () => me.name, rtt: () => rtt });
-  link.start();
+  /** What needs no frame rate: lists and figures. */
+  private tendSlowly(frame: Frame, fps: number): void {
+    if (frame.now - this.slowAt < SLOW_UPDATE_MS) return;
+    this.slowAt = frame.now;
+    const quality = stats(this.client);
+    this.rtt = quality.rtt_ms;
+    this.hud.slowUpdate(standings(this.client), quality, fps);
+  }
 }
 
 async function askTicket(): Promise<string> {
