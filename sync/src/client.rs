@@ -224,7 +224,9 @@ impl Client {
         let shown_at = self.pace.shown_at(now_ms);
         let Some(replica) = &self.replica else { return };
         let rules = replica.rules();
-        let (before, after) = self.predicted(replica, own_at);
+        let (before, tick) = self.predicted(replica, own_at.floor() as Tick);
+        let mut after = before.clone();
+        predict::predict(&mut after, &self.inputs, tick, tick + 1, rules);
         let part = (own_at - own_at.floor()) as f32;
         for row in &after {
             let earlier = before.iter().find(|other| other.key() == row.key()).unwrap_or(row);
@@ -243,9 +245,8 @@ impl Client {
 
     /// The own plane as predicted for now.
     pub fn own_plane(&mut self, now_ms: f64) -> Option<Plane> {
-        let own_at = self.pace.own_at(now_ms);
-        let (rows, _) = self.predicted(self.replica.as_ref()?, own_at);
-        rows.iter().find(|row| row.kind == game::PLANE).map(|row| Plane::from_fields(&row.fields))
+        let tick = self.pace.own_at(now_ms).floor() as Tick;
+        self.predicted_plane(self.replica.as_ref()?, tick)
     }
 
     /// The replica, after the welcome.
@@ -379,7 +380,7 @@ impl Client {
     fn receive_frame(&mut self, bytes: &[u8], now_ms: f64) -> Result<(), ApplyError> {
         let mut replica = self.replica.take().ok_or(DecodeError::Malformed)?;
         let own_tick = self.pace.own_at(now_ms).floor() as Tick;
-        let before = self.predicted_place(&replica, own_tick);
+        let before = self.predicted_plane(&replica, own_tick);
         let applied = replica.apply(bytes, |tick, rows| {
             self.history.record(tick, rows, self.pilot);
             self.watch.look(rows, |happening| self.happenings.push_back(happening));
@@ -389,9 +390,9 @@ impl Client {
         self.inputs.acknowledge(header.input_ack, header.tick);
         self.own = header.own.unwrap_or(self.own);
         self.stats.frames += 1;
-        let after = self.predicted_place(&replica, own_tick);
+        let after = self.predicted_plane(&replica, own_tick);
         if let (Some(before), Some(after)) = (before, after) {
-            self.correct(before - after);
+            self.correct(before.position() - after.position());
         }
         self.replica = Some(replica);
         self.check(&applied);
@@ -449,19 +450,17 @@ impl Client {
         self.happenings.push_back(happening);
     }
 
-    /// The own rows at the whole ticks around the (fractional) tick `at`.
-    fn predicted(&self, replica: &Replica, at: f64) -> (Vec<Row>, Vec<Row>) {
-        let mut before: Vec<Row> = predict::own_rows(replica.rows(), self.pilot).copied().collect();
+    /// The own rows at this tick, or as near to it as prediction goes; and which tick that is.
+    fn predicted(&self, replica: &Replica, tick: Tick) -> (Vec<Row>, Tick) {
+        let mut rows: Vec<Row> = predict::own_rows(replica.rows(), self.pilot).copied().collect();
         let from = replica.tick();
-        let to = (at.floor() as Tick).clamp(from, from + PREDICTION_MAX_TICKS);
-        predict::predict(&mut before, &self.inputs, from, to, replica.rules());
-        let mut after = before.clone();
-        predict::predict(&mut after, &self.inputs, to, to + 1, replica.rules());
-        (before, after)
+        let to = tick.clamp(from, from + PREDICTION_MAX_TICKS);
+        predict::predict(&mut rows, &self.inputs, from, to, replica.rules());
+        (rows, to)
     }
 
-    fn predicted_place(&self, replica: &Replica, tick: Tick) -> Option<IVec2> {
-        let (rows, _) = self.predicted(replica, f64::from(tick));
-        rows.iter().find(|row| row.kind == game::PLANE).map(|row| Plane::from_fields(&row.fields).position())
+    fn predicted_plane(&self, replica: &Replica, tick: Tick) -> Option<Plane> {
+        let (rows, _) = self.predicted(replica, tick);
+        rows.iter().find(|row| row.kind == game::PLANE).map(|row| Plane::from_fields(&row.fields))
     }
 }

@@ -29,6 +29,9 @@ pub use replica::{ApplyError, Replica};
 pub use room::{Output, Room, RoomConfig, RoomStats};
 pub use session::SessionId;
 
+// The game and the wire are leaves that do not know each other; here they meet.
+const _: () = assert!(game::rules::TICKS_PER_S as u32 == protocol::TICK_HZ);
+
 /// Controls from a page's numbers, each brought into its range.
 pub fn controls(steer: i32, throttle: i32, boost: bool, fire: bool) -> game::Controls {
     game::Controls::from_bits(game::Controls { steer, throttle, boost, fire }.to_bits())
