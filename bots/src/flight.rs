@@ -8,9 +8,7 @@ use crate::{door::Socket, figures::Figures, latency::InputWatch, progress::Progr
 use futures_util::{SinkExt, StreamExt};
 use game::{Controls, pilot, plane::Plane};
 use protocol::{
-    bits::BitReader,
     close::CloseReason,
-    frame::Header,
     message::{ClientMessage, ClientPacket, HOT_BIT},
 };
 use std::{
@@ -164,7 +162,7 @@ impl<'a> Flight<'a> {
             self.settle();
         }
         if bytes.first().is_some_and(|tag| tag & HOT_BIT != 0) {
-            self.note_frame(bytes, now);
+            self.note_frame(now);
             self.decide(now);
         }
         self.hear();
@@ -179,12 +177,11 @@ impl<'a> Flight<'a> {
     }
 
     /// Counts a frame that was applied.
-    fn note_frame(&mut self, bytes: &[u8], arrived: Instant) {
+    fn note_frame(&mut self, arrived: Instant) {
         self.progress.frames.fetch_add(1, Relaxed);
         let last = self.last_frame.replace(arrived);
         let (tick, shown) = self.own_controls();
-        let header = Header::decode(&mut BitReader::new(bytes), tick).expect("the client has just read it");
-        let delay = self.inputs.shown(tick, header.input_ack, shown, arrived);
+        let delay = self.inputs.shown(tick, self.client.heard().packet, shown, arrived);
         if self.counts_since.is_none() {
             return;
         }

@@ -4,8 +4,8 @@
 
 use crate::{
     BULLET,
-    field::{CellId, POSITION_MAX, toward},
-    row::{Fields, Kind, Row},
+    field::{POSITION_MAX, toward},
+    row::{Kind, Row},
     row_kind,
     rules::Rules,
 };
@@ -35,7 +35,7 @@ row_kind! {
 }
 
 /// The declaration of bullets; see [`id`].
-pub const KIND: Kind = Kind { name: "bullet", id_bits: 24, fields: Bullet::FIELDS, cell, step: step_row };
+pub const KIND: Kind = Kind { name: "bullet", id_bits: 24, fields: Bullet::FIELDS, is_placed: true, step: step_row };
 
 /// The id of the row of a plane's shot: canonical order is by owner, then age (as far as `shots` has not wrapped).
 pub fn id(plane: u32, shots: i32) -> u32 {
@@ -45,10 +45,6 @@ pub fn id(plane: u32, shots: i32) -> u32 {
 /// The plane that fired the bullet with this id.
 pub fn owner(id: u32) -> u16 {
     (id >> 8) as u16
-}
-
-fn cell(fields: &Fields, rules: &Rules) -> CellId {
-    CellId::at(IVec2::new(fields[0], fields[1]), rules)
 }
 
 fn step_row(row: &Row, rules: &Rules, next: &mut Vec<Row>) {

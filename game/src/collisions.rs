@@ -43,7 +43,7 @@ fn ram(
 fn touching(grid: &Grid, rules: &Rules) -> Vec<[Entity; 2]> {
     let reach = IVec2::new(2 * rules.ram_reach, 0);
     let mut pairs = Vec::new();
-    for a in &grid.planes {
+    for a in grid.planes() {
         let place = a.plane.position();
         for b in grid.near(place - reach.x, place + reach.x) {
             if a.id < b.id && squared(b.plane.position() - place) < squared(reach) {

@@ -13,7 +13,7 @@ pub const CELL_UNITS: i32 = 16_384;
 /// Width of what a pilot may see, in cells; the camera shows no more than this around the own plane.
 pub const VIEW_CELLS: i32 = 4;
 /// Most cells a field may have a side. Policy: rules beyond it are refused.
-pub const FIELD_MAX_CELLS: i32 = 64;
+pub const FIELD_MAX_CELLS: i32 = 128;
 /// Largest coordinate of any field.
 pub const POSITION_MAX: i32 = FIELD_MAX_CELLS * CELL_UNITS - 1;
 /// A full turn of a heading: 16 bits, 0 = east, a quarter turn = south (y grows downwards, as on a screen).

@@ -1,6 +1,6 @@
 //! Who is where: a uniform grid of buckets over the planes, built anew each tick after they moved.
 //!
-//! Invariants: planes are in the order of their ids, in the list and within each bucket; what is here is how they were
+//! Invariants: planes are in the order of their buckets, row by row, then of their ids; what is here is how they were
 //! right after the motion step (pushes and hits of the same tick are in the components).
 
 use crate::{
@@ -13,8 +13,9 @@ use crate::{
 use bevy_ecs::prelude::*;
 use glam::IVec2;
 
-/// Side of a bucket: two plane lengths, so that a bullet's path touches few of them.
-const BUCKET_UNITS: i32 = CELL_UNITS / 4;
+/// Side of a bucket: four plane lengths. A bullet's path touches few of them, and even the largest field, however empty,
+/// has few enough to begin anew every tick.
+const BUCKET_UNITS: i32 = CELL_UNITS / 2;
 
 /// A plane in the air.
 #[derive(Debug, Clone, Copy)]
@@ -24,26 +25,30 @@ pub(crate) struct Aloft {
     pub(crate) plane: Plane,
 }
 
-/// The planes, by id and by place.
+/// The planes, by place.
 #[derive(Debug, Default, Resource)]
 pub(crate) struct Grid {
-    /// By id.
-    pub(crate) planes: Vec<Aloft>,
     /// By bucket, then id.
-    bucketed: Vec<Aloft>,
-    /// Where each bucket starts in `bucketed`, row by row; one more for the end.
-    starts: Vec<usize>,
+    planes: Vec<Aloft>,
+    /// Where each bucket starts in `planes`, row by row; one more for the end.
+    starts: Vec<u32>,
     /// Buckets a side.
     side: i32,
 }
 
 impl Grid {
+    /// All planes, by bucket, then id.
+    pub(crate) fn planes(&self) -> &[Aloft] {
+        &self.planes
+    }
+
     /// All planes in the buckets that this box touches: more than those inside of it, never fewer.
     pub(crate) fn near(&self, low: IVec2, high: IVec2) -> impl Iterator<Item = &Aloft> {
         let (low, high) = (self.bucket(low), self.bucket(high));
         (low.y..=high.y).flat_map(move |y| {
             let row = y * self.side;
-            &self.bucketed[self.starts[(row + low.x) as usize]..self.starts[(row + high.x) as usize + 1]]
+            let (from, to) = (self.starts[(row + low.x) as usize], self.starts[(row + high.x) as usize + 1]);
+            &self.planes[from as usize..to as usize]
         })
     }
 
@@ -66,13 +71,13 @@ impl Grid {
         (bucket.y * self.side + bucket.x) as usize
     }
 
-    /// A counting sort of `planes` into buckets.
-    fn fill(&mut self, rules: &Rules) {
+    /// A counting sort of all planes into buckets; `planes` gives the same ones each time, in any order.
+    fn fill<I: Iterator<Item = Aloft>>(&mut self, planes: impl Fn() -> I, rules: &Rules) {
         self.side = rules.field_side() / BUCKET_UNITS;
         self.starts.clear();
         self.starts.resize((self.side * self.side) as usize + 1, 0);
-        for at in 0..self.planes.len() {
-            let bucket = self.index(&self.planes[at].plane);
+        for aloft in planes() {
+            let bucket = self.index(&aloft.plane);
             self.starts[bucket] += 1;
         }
         let mut end = 0;
@@ -80,13 +85,16 @@ impl Grid {
             end += *start;
             *start = end;
         }
-        self.bucketed.clear();
-        self.bucketed.extend_from_slice(&self.planes);
-        // From behind, so that each bucket's end becomes its start and the order by id stays.
-        for at in (0..self.planes.len()).rev() {
-            let bucket = self.index(&self.planes[at].plane);
+        // Whatever is here is overwritten below: there are `end` planes.
+        self.planes.resize(end as usize, Aloft { id: 0, entity: Entity::PLACEHOLDER, plane: Plane::default() });
+        for aloft in planes() {
+            // Each bucket is filled from behind, so that its end becomes its start.
+            let bucket = self.index(&aloft.plane);
             self.starts[bucket] -= 1;
-            self.bucketed[self.starts[bucket]] = self.planes[at];
+            self.planes[self.starts[bucket] as usize] = aloft;
+        }
+        for bucket in self.starts.windows(2).filter(|bucket| bucket[1] - bucket[0] > 1) {
+            self.planes[bucket[0] as usize..bucket[1] as usize].sort_unstable_by_key(|aloft| aloft.id);
         }
     }
 }
@@ -98,8 +106,6 @@ pub(crate) fn plugin(setup: &mut Setup) {
 }
 
 fn build(rules: Res<Rules>, mut grid: ResMut<Grid>, planes: Query<(Entity, &Pilot, &Plane)>) {
-    grid.planes.clear();
-    grid.planes.extend(planes.iter().map(|(entity, pilot, plane)| Aloft { id: pilot.id.0, entity, plane: *plane }));
-    grid.planes.sort_unstable_by_key(|aloft| aloft.id);
-    grid.fill(&rules);
+    let aloft = |(entity, pilot, plane): (Entity, &Pilot, &Plane)| Aloft { id: pilot.id.0, entity, plane: *plane };
+    grid.fill(|| planes.iter().map(aloft), &rules);
 }

@@ -15,6 +15,7 @@ pub mod field;
 mod fillers;
 mod grid;
 mod hits;
+mod listing;
 mod motion;
 #[cfg(test)]
 mod order_tests;
@@ -133,24 +134,7 @@ impl Game {
 
     /// Replaces `rows` by all that can be seen, in canonical order.
     pub fn rows(&self, rows: &mut Vec<Row>) {
-        rows.clear();
-        let rules = self.rules();
-        let mut add = |kind, id, fields| rows.push(Row::new(kind, id, fields, rules));
-        for (place, line) in (0..).zip(&self.world.resource::<standing::Board>().top) {
-            add(STANDING, place, line.to_fields());
-        }
-        for (index, sector) in (0..).zip(&self.world.resource::<sector::Minimap>().0) {
-            add(SECTOR, index, sector.to_fields());
-        }
-        let mut planes = self.world.try_query::<(&roster::Pilot, &plane::Plane)>().expect("registered by the plugins");
-        for (pilot, plane) in planes.iter(&self.world) {
-            add(PLANE, pilot.id.0.into(), plane.to_fields());
-        }
-        let mut bullets = self.world.try_query::<(&motion::BulletId, &bullet::Bullet)>().expect("as above");
-        for (motion::BulletId(id), bullet) in bullets.iter(&self.world) {
-            add(BULLET, *id, bullet.to_fields());
-        }
-        rows.sort_unstable_by_key(Row::order);
+        listing::list(&self.world, rows);
     }
 
     /// The kills since the last call, in the order they happened.
@@ -167,8 +151,8 @@ impl Game {
             }
             _ => None,
         };
-        let ranked = self.world.resource::<standing::Board>().ranked;
-        Some(Standing { score: pilot.score, rank: pilot.rank, ranked, respawn })
+        let board = self.world.resource::<standing::Board>();
+        Some(Standing { score: pilot.score, rank: board.rank(pilot), ranked: board.ranked(), respawn })
     }
 }
 

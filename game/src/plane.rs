@@ -8,8 +8,8 @@
 use crate::{
     BULLET, PLANE,
     bullet::{self, Bullet},
-    field::{CellId, PLANE_LENGTH_UNITS, POSITION_MAX, TURN, heading_of, toward, turn_between},
-    row::{Fields, Kind, Row},
+    field::{PLANE_LENGTH_UNITS, POSITION_MAX, TURN, heading_of, toward, turn_between},
+    row::{Kind, Row},
     row_kind,
     rules::Rules,
 };
@@ -63,11 +63,7 @@ row_kind! {
 }
 
 /// The declaration of planes; the id is the pilot's.
-pub const KIND: Kind = Kind { name: "plane", id_bits: 16, fields: Plane::FIELDS, cell, step: step_row };
-
-fn cell(fields: &Fields, rules: &Rules) -> CellId {
-    CellId::at(IVec2::new(fields[0], fields[1]), rules)
-}
+pub const KIND: Kind = Kind { name: "plane", id_bits: 16, fields: Plane::FIELDS, is_placed: true, step: step_row };
 
 fn step_row(row: &Row, rules: &Rules, next: &mut Vec<Row>) {
     let mut plane = Plane::from_fields(&row.fields);

@@ -5,10 +5,9 @@
 
 use crate::{controls::Controls, plane::Plane, setup::Setup, spawn::Status, standing::Board};
 use bevy_ecs::prelude::*;
-use std::collections::BTreeMap;
 
 /// Most pilots of a room. Policy: the next one is refused.
-pub const PILOTS_MAX_COUNT: usize = 4096;
+pub const PILOTS_MAX_COUNT: usize = 16_384;
 /// Kills kept until somebody drains them. Policy: what comes after is not recorded.
 const KILLS_MAX_COUNT: usize = 4096;
 /// Highest score. Policy: it stays there.
@@ -39,8 +38,6 @@ pub(crate) struct Pilot {
     pub(crate) wanted: Controls,
     pub(crate) status: Status,
     pub(crate) score: i32,
-    /// 1 is best; 0 until the first ranking.
-    pub(crate) rank: u32,
     /// The next plane counts its shots from here.
     pub(crate) shots: i32,
     /// Ramming does not hurt before this tick.
@@ -72,27 +69,40 @@ impl Pilot {
 #[derive(Debug, Default, Resource)]
 pub(crate) struct Roster {
     last_id: u16,
-    entities: BTreeMap<u16, Entity>,
+    /// As long as the highest id ever given; looked up for every input of every pilot.
+    entities: Vec<Option<Entity>>,
+    count: usize,
 }
 
 impl Roster {
     pub(crate) fn entity(&self, id: PilotId) -> Option<Entity> {
-        self.entities.get(&id.0).copied()
+        self.entities.get(usize::from(id.0)).copied().flatten()
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.entities.len()
+        self.count
     }
 
-    pub(crate) fn remove(&mut self, id: PilotId) -> Option<Entity> {
-        self.entities.remove(&id.0)
+    fn insert(&mut self, id: PilotId, entity: Entity) {
+        let index = usize::from(id.0);
+        if index >= self.entities.len() {
+            self.entities.resize(index + 1, None);
+        }
+        self.entities[index] = Some(entity);
+        (self.last_id, self.count) = (id.0, self.count + 1);
+    }
+
+    fn remove(&mut self, id: PilotId) -> Option<Entity> {
+        let entity = self.entities.get_mut(usize::from(id.0))?.take()?;
+        self.count -= 1;
+        Some(entity)
     }
 
     /// The id after the last one given that nobody has; `None` if the room is full.
     fn free_id(&self) -> Option<PilotId> {
         let after = (1..=u16::MAX).map(|step| self.last_id.wrapping_add(step));
-        let mut free = after.filter(|id| *id != 0 && !self.entities.contains_key(id));
-        free.next().filter(|_| self.len() < PILOTS_MAX_COUNT).map(PilotId)
+        let mut free = after.map(PilotId).filter(|id| id.0 != 0 && self.entity(*id).is_none());
+        free.next().filter(|_| self.len() < PILOTS_MAX_COUNT)
     }
 }
 
@@ -105,15 +115,12 @@ pub(crate) fn join(world: &mut World, is_bot: bool) -> Option<PilotId> {
         wanted: Controls::default(),
         status: Status::New,
         score: 0,
-        rank: 0,
         shots: 0,
         rammed_until: 0,
         is_leaving: false,
     };
     let entity = world.spawn(pilot).id();
-    let mut roster = world.resource_mut::<Roster>();
-    roster.last_id = id.0;
-    roster.entities.insert(id.0, entity);
+    world.resource_mut::<Roster>().insert(id, entity);
     world.resource_mut::<Board>().is_stale = true;
     Some(id)
 }

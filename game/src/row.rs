@@ -7,6 +7,7 @@
 //! Never: the wire, the ECS.
 
 use crate::{field::CellId, rules::Rules};
+use glam::IVec2;
 use std::ops::RangeInclusive;
 
 /// Fields a row can have; unused ones are 0.
@@ -31,13 +32,14 @@ pub struct Row {
 impl Row {
     /// A row in the cell that its kind derives from its fields.
     pub fn new(kind: u8, id: u32, fields: Fields, rules: &Rules) -> Self {
-        let cell = (crate::KINDS[usize::from(kind)].cell)(&fields, rules);
+        let is_placed = crate::KINDS[usize::from(kind)].is_placed;
+        let cell = if is_placed { CellId::at(IVec2::new(fields[0], fields[1]), rules) } else { CellId::EVERYONE };
         Self { cell, kind, id, fields }
     }
 
     /// Canonical order: by cell, then kind, then id.
-    pub fn order(&self) -> (CellId, u8, u32) {
-        (self.cell, self.kind, self.id)
+    pub fn order(&self) -> u64 {
+        u64::from(self.cell.0) << 40 | u64::from(self.kind) << 32 | u64::from(self.id)
     }
 
     /// Identity: kind and id.
@@ -88,8 +90,9 @@ pub struct Kind {
     pub id_bits: u32,
     /// The fields, in order.
     pub fields: &'static [Field],
-    /// The cell a row with these fields is in; [`CellId::EVERYONE`] for what all may see.
-    pub cell: fn(&Fields, &Rules) -> CellId,
+    /// Whether the first two fields are a position, in units, which decides the row's cell; a row of a kind without one
+    /// is in [`CellId::EVERYONE`], for all to see.
+    pub is_placed: bool,
     /// The motion step: see [`Row::step`].
     pub step: fn(&Row, &Rules, &mut Vec<Row>),
 }

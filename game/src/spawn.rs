@@ -108,8 +108,8 @@ fn place(id: u16, clock: &Clock, grid: &Grid, rules: &Rules) -> (IVec2, i32) {
 /// Distance to the nearest plane, no more than `rules.spawn_clearance`.
 fn clearance(place: IVec2, grid: &Grid, rules: &Rules) -> i64 {
     let reach = rules.spawn_clearance;
-    let distances = grid.near(place - reach, place + reach).map(|near| squared(near.plane.position() - place).isqrt());
-    distances.min().unwrap_or(i64::MAX).min(reach.into())
+    let squares = grid.near(place - reach, place + reach).map(|near| squared(near.plane.position() - place));
+    squares.min().map_or(i64::MAX, i64::isqrt).min(reach.into())
 }
 
 #[cfg(test)]

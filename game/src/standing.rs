@@ -4,15 +4,13 @@
 //! Invariants: more points first, then the lower id; the rows change only when the top changes.
 
 use crate::{
-    field::CellId,
-    roster::{Pilot, PilotId, SCORE_MAX},
-    row::{Fields, Kind, Row},
+    roster::{Pilot, SCORE_MAX},
+    row::{Kind, Row},
     row_kind,
     rules::Rules,
     setup::{Phase, Setup},
 };
 use bevy_ecs::prelude::*;
-use std::cmp::Reverse;
 
 /// Lines of the top list.
 pub const TOP_COUNT: usize = 10;
@@ -28,11 +26,7 @@ row_kind! {
 }
 
 /// The declaration of the top list's lines: everybody sees them.
-pub const KIND: Kind = Kind { name: "standing", id_bits: 4, fields: Line::FIELDS, cell: everyone, step: stay };
-
-fn everyone(_: &Fields, _: &Rules) -> CellId {
-    CellId::EVERYONE
-}
+pub const KIND: Kind = Kind { name: "standing", id_bits: 4, fields: Line::FIELDS, is_placed: false, step: stay };
 
 fn stay(row: &Row, _: &Rules, next: &mut Vec<Row>) {
     next.push(*row);
@@ -71,8 +65,25 @@ pub(crate) struct Board {
     pub(crate) top: Vec<Line>,
     /// A score changed, or somebody came or left.
     pub(crate) is_stale: bool,
+    /// Every pilot's [`key`], best first.
+    order: Vec<u64>,
+}
+
+impl Board {
+    /// A pilot's place among all, 1 is best; 0 until the first ranking.
+    pub(crate) fn rank(&self, pilot: &Pilot) -> u32 {
+        self.order.binary_search(&key(pilot)).map_or(0, |index| index as u32 + 1)
+    }
+
     /// How many pilots are ranked.
-    pub(crate) ranked: u32,
+    pub(crate) fn ranked(&self) -> u32 {
+        self.order.len() as u32
+    }
+}
+
+/// Lower is better: the points that are missing to the most, then the id.
+fn key(pilot: &Pilot) -> u64 {
+    ((SCORE_MAX - pilot.score) as u64) << 16 | u64::from(pilot.id.0)
 }
 
 /// Ranks the pilots.
@@ -81,17 +92,16 @@ pub(crate) fn plugin(setup: &mut Setup) {
     setup.schedule.add_systems(rank.run_if(|board: Res<Board>| board.is_stale).in_set(Phase::Boards));
 }
 
-fn rank(mut board: ResMut<Board>, mut pilots: Query<(Entity, &mut Pilot)>) {
-    let mut order: Vec<(Reverse<i32>, PilotId, Entity)> =
-        pilots.iter().map(|(entity, pilot)| (Reverse(pilot.score), pilot.id, entity)).collect();
+/// Plain numbers, sorted anew: with a thousand pilots somebody hits somebody in most ticks.
+fn rank(mut board: ResMut<Board>, pilots: Query<&Pilot>) {
+    let Board { top, is_stale, order } = &mut *board;
+    order.clear();
+    order.extend(pilots.iter().map(key));
     order.sort_unstable();
-    for (rank, (_, _, entity)) in (1..).zip(&order) {
-        pilots.get_mut(*entity).expect("it was listed above").1.rank = rank;
-    }
-    let lines = order.iter().take(TOP_COUNT);
-    board.top = lines.map(|(score, id, _)| Line { pilot: id.0.into(), score: score.0 }).collect();
-    board.ranked = order.len() as u32;
-    board.is_stale = false;
+    let line = |key: &u64| Line { pilot: (key & 0xffff) as i32, score: SCORE_MAX - (key >> 16) as i32 };
+    top.clear();
+    top.extend(order.iter().take(TOP_COUNT).map(line));
+    *is_stale = false;
 }
 
 #[cfg(test)]

@@ -179,3 +179,20 @@ fn per_tick(field: &str, seconds: f64) -> Result<i32, RulesError> {
 /// The fastest bullet that the ranges above allow stays within its declared range, and below a cell a tick.
 const _: () = assert!(150 * PLANE_LENGTH_UNITS / TICKS_PER_S + SPEED_MAX / 16 <= BULLET_SPEED_MAX);
 const _: () = assert!(BULLET_SPEED_MAX < CELL_UNITS && SPEED_MAX / 16 < CELL_UNITS);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_field_has_3_to_128_cells_a_side() {
+        let parse = |cells: &str| Rules::parse(&include_str!("../../assets/tuning.ron").replace("cells: 10", cells));
+        for cells in [3, FIELD_MAX_CELLS] {
+            assert_eq!(parse(&format!("cells: {cells}")).unwrap().field_cells, cells);
+        }
+        for cells in ["cells: 2", "cells: 129"] {
+            let sentence = parse(cells).unwrap_err().to_string();
+            assert!(sentence.ends_with("must be between 3 and 128 cells"), "{sentence}");
+        }
+    }
+}

@@ -1,6 +1,9 @@
 //! What holds over thousands of ticks of computer pilots, whatever they do.
 
-use game::{BULLET, Controls, Game, KINDS, PLANE, PilotId, STANDING, plane::Plane, row::Row, rules::Rules};
+use game::{
+    BULLET, Controls, Game, KINDS, PILOTS_MAX_COUNT, PLANE, PilotId, STANDING, field::FIELD_MAX_CELLS, plane::Plane,
+    row::Row, rules::Rules,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A room with this many computer pilots.
@@ -42,9 +45,32 @@ fn rows_are_in_canonical_order_and_inside_the_declared_ranges() {
             for (field, value) in kind.fields.iter().zip(row.fields) {
                 assert!(field.range.contains(&value), "{} {} at tick {}: {value}", kind.name, field.name, game.tick());
             }
-            assert_eq!(row.cell, (kind.cell)(&row.fields, game.rules()));
+            assert_eq!(*row, Row::new(row.kind, row.id, row.fields, game.rules()), "the cell follows from the fields");
         }
     }
+}
+
+#[test]
+fn the_largest_field_and_the_fullest_room_stay_within_what_is_declared() {
+    let text = include_str!("../../assets/tuning.ron").replace("cells: 10", &format!("cells: {FIELD_MAX_CELLS}"));
+    let mut game = Game::new(7, Rules::parse(&text).unwrap());
+    assert!((0..PILOTS_MAX_COUNT).all(|index| game.join(index % 4 == 0).is_some()));
+    assert_eq!(game.join(true), None);
+    let last = (FIELD_MAX_CELLS * FIELD_MAX_CELLS) as u16; // 0 is everyone's
+    let mut furthest = 0;
+    for _ in 0..300 {
+        game.step();
+        let rows = rows(&game);
+        assert!(rows.is_sorted_by(|a, b| a.order() < b.order()), "order at tick {}", game.tick());
+        for row in &rows {
+            let kind = &KINDS[usize::from(row.kind)];
+            assert!(row.id >> kind.id_bits == 0 && row.cell.0 <= last);
+            assert!(kind.fields.iter().zip(row.fields).all(|(field, value)| field.range.contains(&value)), "{row:?}");
+        }
+        furthest = rows.iter().map(|row| row.cell.0).max().unwrap_or(0).max(furthest);
+        assert!(rows.iter().filter(|row| row.kind == PLANE).count() > PILOTS_MAX_COUNT * 9 / 10);
+    }
+    assert!(furthest > last - 3 * FIELD_MAX_CELLS as u16, "somebody flies in the last rows of cells: {furthest}");
 }
 
 #[test]
@@ -93,7 +119,7 @@ fn stepping_rows_predicts_the_game() {
             assert!(is_spawn || row.kind == STANDING, "nothing else appears by surprise: {row:?}");
         }
     }
-    assert!(compared > 500_000 && surprises * 20 < compared, "{surprises} surprises of {compared} rows");
+    assert!(compared > 300_000 && surprises * 10 < compared, "{surprises} surprises of {compared} rows");
 }
 
 /// Whether everything in which a real row differs from the predicted one is what surprises may change: controls and

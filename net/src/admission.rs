@@ -1,11 +1,11 @@
 //! Who may open a socket and who may join: places per address and in total, and tickets that work once.
 //!
-//! Path: an upgrade asks for a [`Place`] and keeps it as long as the socket; a hello's ticket goes through
-//! [`Admission::admit`].
+//! Path: an upgrade asks for a [`Place`] and keeps it as long as the socket, even if only to be told why it may not stay;
+//! a hello's ticket goes through [`Admission::admit`].
 //! Invariants: a place gives itself back when dropped; both maps are bounded, whatever strangers do.
 //! A whole school shares one address, so the limits per address are generous.
 
-use crate::bucket::Bucket;
+use crate::{bucket::Bucket, config::Config};
 use protocol::{
     close::CloseReason,
     limits::TICKET_TTL_S,
@@ -19,8 +19,9 @@ use std::{
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
-/// Sockets of this process. Policy: close with `RoomFull`.
-pub(crate) const SOCKETS_MAX_COUNT: usize = 2048;
+/// Sockets that are only being told why they may not stay. Policy: refuse the upgrade with an HTTP status, which
+/// browsers hide.
+const REFUSALS_MAX_COUNT: usize = 256;
 /// Sockets of one address. Policy: close with `TooManyFromAddress`.
 pub(crate) const SOCKETS_PER_ADDRESS_MAX_COUNT: usize = 256;
 /// New sockets of one address: this many at once, then [`OPENS_PER_ADDRESS_PER_S`]. Policy: close with
@@ -38,6 +39,8 @@ const USED_TICKETS_MAX_COUNT: usize = 64 * 1024;
 pub(crate) struct Admission {
     key: Key,
     instance: String,
+    /// Policy: close with `RoomFull`.
+    max_sockets: usize,
     /// When this process started, unix seconds.
     started_s: u64,
     /// Expiry (unix seconds) of every ticket used, by nonce.
@@ -48,6 +51,7 @@ pub(crate) struct Admission {
 #[derive(Debug, Default)]
 struct Addresses {
     sockets: usize,
+    refusals: usize,
     by_address: HashMap<IpAddr, Address>,
 }
 
@@ -62,37 +66,30 @@ struct Address {
 pub(crate) struct Place {
     admission: Arc<Admission>,
     address: IpAddr,
+    /// Why the socket may only stay until it was told so.
+    pub(crate) refusal: Option<CloseReason>,
 }
 
 impl Admission {
     /// Nobody is in, no ticket was used since `started_s` (unix seconds).
-    pub(crate) fn new(key: Key, instance: String, started_s: u64) -> Self {
-        Self { key, instance, started_s, used: Mutex::default(), addresses: Mutex::default() }
+    pub(crate) fn new(config: &Config, started_s: u64) -> Self {
+        let (key, instance, max_sockets) = (config.key.clone(), config.instance.clone(), config.max_sockets);
+        Self { key, instance, max_sockets, started_s, used: Mutex::default(), addresses: Mutex::default() }
     }
 
-    /// A place for one more socket from an address.
-    ///
-    /// # Errors
-    /// `RoomFull` or `TooManyFromAddress`.
-    pub(crate) fn open(self: &Arc<Self>, address: IpAddr, now: Instant) -> Result<Place, CloseReason> {
+    /// A place for one more socket from an address: to stay, or to be refused with `RoomFull` or `TooManyFromAddress`.
+    /// `None` when too many are being refused already.
+    pub(crate) fn open(self: &Arc<Self>, address: IpAddr, now: Instant) -> Option<Place> {
         let address = network_of(address);
         let mut addresses = lock(&self.addresses);
-        if addresses.sockets >= SOCKETS_MAX_COUNT {
-            return Err(CloseReason::RoomFull);
+        let refusal = addresses.enter(address, self.max_sockets, now).err();
+        if refusal.is_some() {
+            if addresses.refusals >= REFUSALS_MAX_COUNT {
+                return None;
+            }
+            addresses.refusals += 1;
         }
-        addresses.make_room(now);
-        if addresses.by_address.len() >= ADDRESSES_MAX_COUNT && !addresses.by_address.contains_key(&address) {
-            return Err(CloseReason::TooManyFromAddress);
-        }
-        let fresh =
-            || Address { sockets: 0, opens: Bucket::new(OPENS_PER_ADDRESS_PER_S, OPENS_PER_ADDRESS_BURST_COUNT, now) };
-        let entry = addresses.by_address.entry(address).or_insert_with(fresh);
-        if entry.sockets >= SOCKETS_PER_ADDRESS_MAX_COUNT || !entry.opens.take(now) {
-            return Err(CloseReason::TooManyFromAddress);
-        }
-        entry.sockets += 1;
-        addresses.sockets += 1;
-        Ok(Place { admission: Arc::clone(self), address })
+        Some(Place { admission: Arc::clone(self), address, refusal })
     }
 
     /// Whether the hello's ticket is good; a good one is used up. With a resume token a bad ticket does no harm: the
@@ -105,9 +102,10 @@ impl Admission {
         if is_good || hello.resume.is_some() { Ok(is_good) } else { Err(CloseReason::BadTicket) }
     }
 
-    /// Sockets open now, pings included.
+    /// Sockets open now, pings and those being refused included.
     pub(crate) fn sockets(&self) -> usize {
-        lock(&self.addresses).sockets
+        let addresses = lock(&self.addresses);
+        addresses.sockets + addresses.refusals
     }
 
     fn use_ticket(&self, text: &str, room: &str, now_s: u64) -> bool {
@@ -126,6 +124,26 @@ impl Admission {
 }
 
 impl Addresses {
+    /// Counts one more socket from an address, if it may stay.
+    fn enter(&mut self, address: IpAddr, max_sockets: usize, now: Instant) -> Result<(), CloseReason> {
+        if self.sockets >= max_sockets {
+            return Err(CloseReason::RoomFull);
+        }
+        self.make_room(now);
+        if self.by_address.len() >= ADDRESSES_MAX_COUNT && !self.by_address.contains_key(&address) {
+            return Err(CloseReason::TooManyFromAddress);
+        }
+        let fresh =
+            || Address { sockets: 0, opens: Bucket::new(OPENS_PER_ADDRESS_PER_S, OPENS_PER_ADDRESS_BURST_COUNT, now) };
+        let entry = self.by_address.entry(address).or_insert_with(fresh);
+        if entry.sockets >= SOCKETS_PER_ADDRESS_MAX_COUNT || !entry.opens.take(now) {
+            return Err(CloseReason::TooManyFromAddress);
+        }
+        entry.sockets += 1;
+        self.sockets += 1;
+        Ok(())
+    }
+
     /// Forgets addresses of which nothing needs to be known, when there are many.
     fn make_room(&mut self, now: Instant) {
         if self.by_address.len() >= ADDRESSES_MAX_COUNT {
@@ -137,6 +155,10 @@ impl Addresses {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut addresses = lock(&self.admission.addresses);
+        if self.refusal.is_some() {
+            addresses.refusals -= 1;
+            return;
+        }
         addresses.sockets -= 1;
         if let Some(entry) = addresses.by_address.get_mut(&self.address) {
             entry.sockets -= 1;
@@ -169,7 +191,18 @@ mod tests {
     const NOW_S: u64 = 1_000_000;
 
     fn admission() -> Arc<Admission> {
-        Arc::new(Admission::new(Key::new("a secret of enough length").unwrap(), "m1".to_owned(), NOW_S))
+        let config = Config::from_lookup(|name| match name {
+            "AERODROME_SECRET" => Some("a secret of enough length".to_owned()),
+            "FLY_MACHINE_ID" => Some("m1".to_owned()),
+            _ => None,
+        });
+        Arc::new(Admission::new(&config.unwrap(), NOW_S))
+    }
+
+    /// Asks for a place to stay.
+    fn open(admission: &Arc<Admission>, address: IpAddr, now: Instant) -> Result<Place, CloseReason> {
+        let place = admission.open(address, now).unwrap();
+        place.refusal.map_or(Ok(place), Err)
     }
 
     fn hello(ticket: Option<String>, resume: Option<&str>) -> Hello {
@@ -216,11 +249,12 @@ mod tests {
         let admission = admission();
         let now = Instant::now();
         let school: IpAddr = "203.0.113.9".parse().unwrap();
-        let places: Vec<_> = (0..SOCKETS_PER_ADDRESS_MAX_COUNT).map(|_| admission.open(school, now).unwrap()).collect();
-        assert_eq!(admission.open(school, now).unwrap_err(), CloseReason::TooManyFromAddress);
-        assert!(admission.open("203.0.113.10".parse().unwrap(), now).is_ok());
+        let places: Vec<_> =
+            (0..SOCKETS_PER_ADDRESS_MAX_COUNT).map(|_| open(&admission, school, now).unwrap()).collect();
+        assert_eq!(open(&admission, school, now).unwrap_err(), CloseReason::TooManyFromAddress);
+        assert!(open(&admission, "203.0.113.10".parse().unwrap(), now).is_ok());
         drop(places);
-        assert!(admission.open(school, now).is_ok());
+        assert!(open(&admission, school, now).is_ok());
         assert_eq!(admission.sockets(), 0);
     }
 
@@ -230,9 +264,9 @@ mod tests {
         let now = Instant::now();
         let address: IpAddr = "2001:db8::1".parse().unwrap();
         let neighbour: IpAddr = "2001:db8::2".parse().unwrap();
-        let opened = (0..600).filter(|_| admission.open(address, now).is_ok()).count();
+        let opened = (0..600).filter(|_| open(&admission, address, now).is_ok()).count();
         assert_eq!(opened, OPENS_PER_ADDRESS_BURST_COUNT as usize);
-        assert!(admission.open(neighbour, now).is_err(), "the same /64");
+        assert!(open(&admission, neighbour, now).is_err(), "the same /64");
     }
 
     #[test]
@@ -240,8 +274,24 @@ mod tests {
         let admission = admission();
         let now = Instant::now();
         let address = |i: usize| IpAddr::V4(std::net::Ipv4Addr::from_bits(0x0a00_0000 + i as u32));
-        let places: Vec<_> = (0..SOCKETS_MAX_COUNT).map(|i| admission.open(address(i), now).unwrap()).collect();
-        assert_eq!(admission.open(address(9_999), now).unwrap_err(), CloseReason::RoomFull);
+        let places: Vec<_> = (0..admission.max_sockets).map(|i| open(&admission, address(i), now).unwrap()).collect();
+        assert_eq!(open(&admission, address(9_999), now).unwrap_err(), CloseReason::RoomFull);
         drop(places);
+    }
+
+    #[test]
+    fn those_who_are_refused_count_too() {
+        let admission = admission();
+        let now = Instant::now();
+        let school: IpAddr = "203.0.113.9".parse().unwrap();
+        let places: Vec<_> = (0..SOCKETS_PER_ADDRESS_MAX_COUNT).map(|_| admission.open(school, now)).collect();
+        let refused: Vec<_> = (0..REFUSALS_MAX_COUNT).map(|_| admission.open(school, now).unwrap()).collect();
+        assert!(refused.iter().all(|place| place.refusal == Some(CloseReason::TooManyFromAddress)));
+        assert!(admission.open(school, now).is_none());
+        assert_eq!(admission.sockets(), SOCKETS_PER_ADDRESS_MAX_COUNT + REFUSALS_MAX_COUNT);
+        drop(refused);
+        assert!(admission.open(school, now).is_some());
+        drop(places);
+        assert_eq!(admission.sockets(), 0);
     }
 }

@@ -4,10 +4,17 @@
 
 use anyhow::{Context, bail};
 use protocol::{limits, token};
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
 
 /// The rules' numbers as shipped; the environment's `TUNING` (RON text) replaces them.
 const TUNING_RON: &str = include_str!("../../assets/tuning.ron");
+
+/// Players of the room unless `MAX_PLAYERS` says otherwise, and what it may say. Policy: refuse to start.
+const PLAYERS_DEFAULT_COUNT: u16 = 200;
+const PLAYERS_COUNTS: RangeInclusive<u16> = 1..=4000;
+/// Sockets of the process, per player and at least: pings and newcomers who are told that the room is full need some.
+const SOCKETS_PER_PLAYER_COUNT: usize = 2;
+const SOCKETS_MIN_COUNT: usize = 2048;
 
 /// Everything the gameserver needs to know before it starts.
 #[derive(Debug, Clone)]
@@ -28,6 +35,10 @@ pub struct Config {
     pub tuning_ron: String,
     /// Time a socket has for its hello.
     pub hello_timeout: Duration,
+    /// Most players in the room. Policy: close with `RoomFull`.
+    pub max_players: u16,
+    /// Most sockets of this process. Policy: close with `RoomFull`.
+    pub max_sockets: usize,
 }
 
 impl Config {
@@ -61,6 +72,10 @@ impl Config {
         if instance.len() > limits::PATH_NAME_MAX_BYTES || !instance.bytes().all(|b| b.is_ascii_alphanumeric()) {
             bail!("FLY_MACHINE_ID is \"{instance}\", which is no machine id.");
         }
+        let max_players = match get("MAX_PLAYERS") {
+            None => PLAYERS_DEFAULT_COUNT,
+            Some(text) => parse_players(&text)?,
+        };
         let origins = get("ALLOWED_ORIGINS").unwrap_or_default();
         Ok(Self {
             bind,
@@ -71,8 +86,17 @@ impl Config {
             allowed_origins: origins.split(',').map(|o| o.trim().to_owned()).filter(|o| !o.is_empty()).collect(),
             tuning_ron: get("TUNING").unwrap_or_else(|| TUNING_RON.to_owned()),
             hello_timeout: Duration::from_millis(limits::HELLO_TIMEOUT_MS),
+            max_players,
+            max_sockets: SOCKETS_MIN_COUNT.max(usize::from(max_players) * SOCKETS_PER_PLAYER_COUNT),
         })
     }
+}
+
+fn parse_players(text: &str) -> anyhow::Result<u16> {
+    text.parse().ok().filter(|players| PLAYERS_COUNTS.contains(players)).with_context(|| {
+        let (least, most) = (PLAYERS_COUNTS.start(), PLAYERS_COUNTS.end());
+        format!("MAX_PLAYERS is \"{text}\". It takes a whole number from {least} to {most}.")
+    })
 }
 
 #[cfg(test)]
@@ -89,6 +113,18 @@ mod tests {
         let config = config.unwrap();
         assert_eq!(config.bind, "0.0.0.0:8080".parse().unwrap());
         assert!(config.allowed_origins.is_empty());
+        assert_eq!((config.max_players, config.max_sockets), (200, 2048));
+    }
+
+    #[test]
+    fn a_larger_room_has_more_sockets() {
+        let config = read(&[
+            ("AERODROME_SECRET", "a secret of enough length"),
+            ("FLY_MACHINE_ID", "m1"),
+            ("MAX_PLAYERS", "4000"),
+        ]);
+        let config = config.unwrap();
+        assert_eq!((config.max_players, config.max_sockets), (4000, 8000));
     }
 
     #[test]
@@ -102,6 +138,9 @@ mod tests {
             (vec![good, ("FLY_MACHINE_ID", "a;b")], "no machine id"),
             (vec![good, machine, ("PORT", "eighty")], "no port number"),
             (vec![good, machine, ("BIND", "here")], "no IP address"),
+            (vec![good, machine, ("MAX_PLAYERS", "many")], "whole number from 1 to 4000"),
+            (vec![good, machine, ("MAX_PLAYERS", "0")], "whole number from 1 to 4000"),
+            (vec![good, machine, ("MAX_PLAYERS", "4001")], "whole number from 1 to 4000"),
         ] {
             let sentence = read(&pairs).unwrap_err().to_string();
             assert!(sentence.contains(words), "{sentence}");

@@ -72,6 +72,7 @@ pub(crate) struct Gate {
 pub(crate) struct RoomFacts {
     pub(crate) players: AtomicU32,
     pub(crate) pilots: AtomicU32,
+    pub(crate) capacity: AtomicU32,
     pub(crate) tick: AtomicU32,
 }
 
@@ -79,16 +80,15 @@ pub(crate) struct RoomFacts {
 #[derive(Debug)]
 pub(crate) struct RoomHandle {
     pub(crate) name: &'static str,
-    pub(crate) capacity: u16,
     pub(crate) facts: Arc<RoomFacts>,
     pub(crate) events: Sender<Event>,
 }
 
 impl RoomHandle {
     /// A handle, and what the tick thread needs of it.
-    pub(crate) fn new(name: &'static str, capacity: u16) -> (Self, Receiver<Event>) {
+    pub(crate) fn new(name: &'static str) -> (Self, Receiver<Event>) {
         let (sender, receiver) = bounded(EVENTS_MAX_COUNT);
-        (Self { name, capacity, facts: Arc::default(), events: sender }, receiver)
+        (Self { name, facts: Arc::default(), events: sender }, receiver)
     }
 
     /// Queues an event; waits (asynchronously) while the queue is full.
@@ -113,9 +113,10 @@ impl RoomHandle {
 
 impl RoomFacts {
     /// Written by the tick thread.
-    pub(crate) fn publish(&self, stats: &sync::RoomStats) {
+    pub(crate) fn publish(&self, stats: &sync::RoomStats, capacity: u32) {
         self.players.store(stats.players, Ordering::Relaxed);
         self.pilots.store(stats.pilots, Ordering::Relaxed);
+        self.capacity.store(capacity, Ordering::Relaxed);
         self.tick.store(stats.tick, Ordering::Relaxed);
     }
 }

@@ -22,7 +22,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use protocol::{close::CloseReason, limits};
+use protocol::limits;
 use serde_json::json;
 use std::{
     net::{IpAddr, SocketAddr},
@@ -89,12 +89,11 @@ async fn asset(Path((_, name)): Path<(String, String)>, headers: HeaderMap) -> R
 async fn status(State(app): State<Arc<App>>) -> Response {
     let (arena, facts) = (&app.arena, &app.arena.facts);
     let (players, pilots) = (facts.players.load(Ordering::Relaxed), facts.pilots.load(Ordering::Relaxed));
-    let tick = facts.tick.load(Ordering::Relaxed);
-    let room =
-        json!({ "room": arena.name, "players": players, "pilots": pilots, "capacity": arena.capacity, "tick": tick });
+    let (capacity, tick) = (facts.capacity.load(Ordering::Relaxed), facts.tick.load(Ordering::Relaxed));
+    let room = json!({ "room": arena.name, "players": players, "pilots": pilots, "capacity": capacity, "tick": tick });
     let body = json!({
         "instance": app.config.instance, "region": app.config.region,
-        "players": players, "pilots": pilots, "capacity": arena.capacity, "rooms": [room],
+        "players": players, "pilots": pilots, "capacity": capacity, "rooms": [room],
     });
     ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }
@@ -112,9 +111,9 @@ async fn ping(
     if let Some(refusal) = refuse_foreign_page(&app, &headers) {
         return refusal;
     }
-    match open(&app, peer, &headers) {
-        Err(_) => (StatusCode::TOO_MANY_REQUESTS, "Too many connections.\n").into_response(),
-        Ok(place) => upgrade
+    match open(&app, peer, &headers).filter(|place| place.refusal.is_none()) {
+        None => too_many_connections(&app),
+        Some(place) => upgrade
             .read_buffer_size(PING_MESSAGE_MAX_BYTES)
             .max_message_size(PING_MESSAGE_MAX_BYTES)
             .max_frame_size(PING_MESSAGE_MAX_BYTES)
@@ -141,7 +140,7 @@ async fn room(
         return refusal;
     }
     // Browsers hide the status of a refused upgrade, so whoever has no place learns it from a close code.
-    let place = open(&app, peer, &headers);
+    let Some(place) = open(&app, peer, &headers) else { return too_many_connections(&app) };
     upgrade
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(WRITE_BUFFER_BYTES)
@@ -160,9 +159,14 @@ fn refuse_foreign_page(app: &App, headers: &HeaderMap) -> Option<Response> {
     Some(pages::forbidden("Pages of other sites may not connect here.\n"))
 }
 
-/// A place for one more socket.
-fn open(app: &App, peer: SocketAddr, headers: &HeaderMap) -> Result<Place, CloseReason> {
+/// A place for one more socket, if only to be refused.
+fn open(app: &App, peer: SocketAddr, headers: &HeaderMap) -> Option<Place> {
     app.admission.open(client_address(headers, peer), Instant::now())
+}
+
+fn too_many_connections(app: &App) -> Response {
+    app.metrics.refused_upgrade("too_many");
+    (StatusCode::TOO_MANY_REQUESTS, "Too many connections.\n").into_response()
 }
 
 /// No origin (not a browser), the page's own host, or one that was allowed by name.

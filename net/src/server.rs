@@ -1,17 +1,18 @@
 //! The whole gameserver as one value: started, and stopped so that everybody is told.
 //!
-//! Path: [`Server::start`] begins the writer workers, the room's thread and the accept loop; [`Server::stop`] ends them
-//! in the opposite order.
+//! Path: [`Server::start`] (or [`Server::start_with`] another engine) begins the writer workers, the room's thread and
+//! the accept loop; [`Server::stop`] ends them in the opposite order.
 //! Invariants: accepted sockets have `TCP_NODELAY` (merged ticks are useless) and a small send buffer (what lies in the
 //! kernel is old when it arrives); stopping takes at most [`STOP_MAX_MS`], whatever sockets do.
 
 use crate::{
     admission::{Admission, unix_now_s},
     config::Config,
+    engine::Engine,
     metrics::Metrics,
     room_handle::{Event, RoomHandle, SocketId},
     routes,
-    tick::{TickThread, epoch_now},
+    tick::TickThread,
     writer::Writers,
 };
 use anyhow::Context;
@@ -25,7 +26,7 @@ use std::{
     thread,
     time::Duration,
 };
-use sync::RoomConfig;
+use sync::{Room, RoomConfig};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{oneshot, watch},
@@ -73,16 +74,28 @@ pub struct Server {
 }
 
 impl Server {
-    /// Begins the room, then listens.
+    /// Begins the arena, then listens.
     ///
     /// # Errors
     /// A sentence when the tuning is wrong or the address cannot be had.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
-        let epoch = epoch_now();
         // The name goes into resume tokens: one machine's open nothing on another.
         let name = format!("{ARENA}@{}", config.instance);
-        let room = RoomConfig::new(&name, config.key.clone(), epoch, u64::from(epoch), &config.tuning_ron)
+        let mut room = RoomConfig::new(&name, config.key.clone(), 0, 0, &config.tuning_ron)
             .map_err(|sentence| anyhow::anyhow!("The tuning cannot be used: {sentence}"))?;
+        room.max_players = config.max_players;
+        let begin = move |epoch| Room::new(RoomConfig { epoch, seed: u64::from(epoch), ..room.clone() });
+        Self::start_with(config, begin).await
+    }
+
+    /// Begins a room of another kind in the arena's place, then listens. `begin` is given each life's epoch.
+    ///
+    /// # Errors
+    /// A sentence when the address cannot be had.
+    pub async fn start_with<E: Engine>(
+        config: Config,
+        begin: impl FnMut(u32) -> E + Send + 'static,
+    ) -> anyhow::Result<Self> {
         let listener = TcpListener::bind(config.bind).await.with_context(|| {
             format!("{} cannot be listened on. Is another server there? PORT= changes it.", config.bind)
         })?;
@@ -90,8 +103,9 @@ impl Server {
 
         let metrics = Arc::new(Metrics::new());
         let writers = Writers::start(&metrics);
-        let (arena, events) = RoomHandle::new(ARENA, room.max_players);
-        let ticking = TickThread::new(room, events, writers.clone(), Arc::clone(&arena.facts), Arc::clone(&metrics));
+        let (arena, events) = RoomHandle::new(ARENA);
+        let (begin, facts) = (Box::new(begin), Arc::clone(&arena.facts));
+        let ticking = TickThread::new(ARENA, begin, events, writers.clone(), facts, Arc::clone(&metrics));
         let (ended, room_ended) = oneshot::channel();
         thread::Builder::new()
             .name(format!("tick-{ARENA}"))
@@ -103,11 +117,11 @@ impl Server {
             .context("no thread for the room")?;
 
         let (stop, stopping) = watch::channel(false);
-        let admission = Arc::new(Admission::new(config.key.clone(), config.instance.clone(), unix_now_s()));
+        let admission = Arc::new(Admission::new(&config, unix_now_s()));
         let next_socket = AtomicU64::new(1);
         let app = Arc::new(App { config, admission, arena, writers, metrics, stopping, next_socket });
         let accepting = tokio::spawn(accept(listener, Arc::clone(&app)));
-        tracing::info!(%address, instance = app.config.instance, region = app.config.region, epoch, "the gameserver is up");
+        tracing::info!(%address, instance = app.config.instance, region = app.config.region, "the gameserver is up");
         Ok(Self { address, app, stop, accepting, room_ended })
     }
 

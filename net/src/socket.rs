@@ -49,10 +49,10 @@ enum Ending {
 }
 
 /// Serves a player's socket to its end. `place` is kept until then.
-pub(crate) async fn serve(mut socket: WebSocket, place: Result<Place, CloseReason>, app: Arc<App>) {
-    let greeting = match &place {
-        Ok(_) => greet(&mut socket, &app).await,
-        Err(reason) => Err(Ending::Fault(*reason)),
+pub(crate) async fn serve(mut socket: WebSocket, place: Place, app: Arc<App>) {
+    let greeting = match place.refusal {
+        None => greet(&mut socket, &app).await,
+        Some(reason) => Err(Ending::Fault(reason)),
     };
     match greeting {
         Ok((hello, admitted)) => {

@@ -1,12 +1,13 @@
 //! The tick thread: one per room, 60 times a second, the only one that touches the room.
 //!
-//! Path: [`TickThread::tick`]: wait for the deadline → drain events → `Room::tick` → a frame for every session that can
+//! Path: [`TickThread::tick`]: wait for the deadline → drain events → `Engine::tick` → a frame for every session that can
 //! take one → one hand-over per worker.
 //! Invariants: nothing here waits for a socket or a worker; a frame that is assembled is handed over; a panic ends this
 //! life of the room (its sockets are told) and never the process.
 
 use crate::{
     clock::Clock,
+    engine::Engine,
     metrics::Metrics,
     room_handle::{Event, Join, RoomFacts, SocketId},
     seats::{Seat, Seats},
@@ -21,7 +22,7 @@ use std::{
     thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
-use sync::{Output, Room, RoomConfig};
+use sync::Output;
 
 /// Events handled before one tick. Policy: the rest wait for the next tick, in order.
 const EVENTS_PER_TICK_MAX_COUNT: usize = 4096;
@@ -34,11 +35,15 @@ const RESTART_PAUSE_MS: u64 = 500;
 /// Time the last hand-over may wait for a worker that is behind. Policy: its sockets close without a word.
 const LAST_HAND_OVER_MAX_MS: u64 = 500;
 
+/// Begins a room's life with this epoch.
+pub(crate) type Factory<E> = Box<dyn FnMut(u32) -> E + Send>;
+
 /// A room and everything its thread owns.
-#[derive(Debug)]
-pub(crate) struct TickThread {
-    config: RoomConfig,
-    room: Room,
+pub(crate) struct TickThread<E> {
+    name: &'static str,
+    begin: Factory<E>,
+    epoch: u32,
+    room: E,
     clock: Clock,
     events: Receiver<Event>,
     seats: Seats,
@@ -53,20 +58,24 @@ pub(crate) struct TickThread {
     is_stopping: bool,
 }
 
-impl TickThread {
+impl<E: Engine> TickThread<E> {
     /// Begins the room; [`TickThread::run`] is for a thread of its own.
     pub(crate) fn new(
-        config: RoomConfig,
+        name: &'static str,
+        mut begin: Factory<E>,
         events: Receiver<Event>,
         writers: Writers,
         facts: Arc<RoomFacts>,
         metrics: Arc<Metrics>,
     ) -> Self {
         let batches = writers.inboxes().iter().map(|_| Batch::default()).collect();
-        let room = Room::new(config.clone());
-        facts.publish(&room.stats());
+        let epoch = epoch_now();
+        let room = begin(epoch);
+        facts.publish(&room.stats(), room.max_players());
         Self {
-            config,
+            name,
+            begin,
+            epoch,
             room,
             clock: Clock::new(Instant::now()),
             events,
@@ -235,7 +244,7 @@ impl TickThread {
 
     fn publish(&self, work: Duration) {
         let stats = self.room.stats();
-        self.facts.publish(&stats);
+        self.facts.publish(&stats, self.room.max_players());
         self.metrics.players.set(i64::from(stats.players));
         self.metrics.pilots.set(i64::from(stats.pilots));
         self.metrics.tick_seconds.observe(work.as_secs_f64());
@@ -244,14 +253,13 @@ impl TickThread {
     /// After a bug of ours: everybody is told, and a fresh room with a new epoch takes the old one's place.
     fn begin_anew(&mut self) {
         self.metrics.room_failures.inc();
-        self.config.epoch = epoch_now().max(self.config.epoch.wrapping_add(1));
-        self.config.seed = u64::from(self.config.epoch);
-        tracing::error!(room = self.config.name, epoch = self.config.epoch, "the room failed and is begun anew");
+        self.epoch = epoch_now().max(self.epoch.wrapping_add(1));
+        tracing::error!(room = self.name, epoch = self.epoch, "the room failed and is begun anew");
         let at_hand = self.at_hand.take();
         for socket in self.seats.clear().into_iter().chain(at_hand) {
             self.close(socket, CloseReason::RoomFailed);
         }
-        self.room = Room::new(self.config.clone());
+        self.room = (self.begin)(self.epoch);
         self.hand_over_last();
         thread::sleep(Duration::from_millis(RESTART_PAUSE_MS));
         self.clock = Clock::new(Instant::now());
@@ -268,7 +276,7 @@ impl TickThread {
             self.close(socket, CloseReason::ServerStopping);
         }
         self.hand_over_last();
-        tracing::info!(room = self.config.name, "the room has stopped");
+        tracing::info!(room = self.name, "the room has stopped");
     }
 
     /// A hand-over that may wait a little, since no tick depends on it.

@@ -1,14 +1,17 @@
 //! Bits to bytes and back: least significant bit first, padded with zeros to a whole byte at the end.
 //!
-//! Invariants: a reader never reads past its slice; what a writer wrote, a reader reads back.
+//! Invariants: a reader never reads past its slice; what a writer wrote, a reader reads back. Both move a machine word
+//! at a time, since every row of every frame passes through here.
 
 use crate::DecodeError;
 
-/// Appends values of 0 to 32 bits to a byte vector.
-#[derive(Debug, Clone, Default)]
+/// Appends values of 0 to 32 bits.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BitWriter {
     bytes: Vec<u8>,
-    bit_len: usize,
+    /// Bits that do not fill a word yet, fewer than 32.
+    pending: u64,
+    pending_bits: u32,
 }
 
 impl BitWriter {
@@ -17,21 +20,20 @@ impl BitWriter {
         Self::default()
     }
 
+    /// A writer that appends behind these bytes.
+    pub fn after(bytes: Vec<u8>) -> Self {
+        Self { bytes, ..Self::default() }
+    }
+
     /// Appends the low `bits` bits of `value`, 0 ≤ `bits` ≤ 32. Asserts that `value` fits.
     pub fn put(&mut self, value: u32, bits: u32) {
         assert!(bits <= 32 && u64::from(value) < 1 << bits, "{value} does not fit {bits} bits");
-        let (mut value, mut bits) = (value, bits);
-        while bits > 0 {
-            let used = (self.bit_len % 8) as u32;
-            if used == 0 {
-                self.bytes.push(0);
-            }
-            let taken = (8 - used).min(bits);
-            let last = self.bytes.last_mut().expect("a byte was pushed when the last one was full");
-            *last |= ((value & ((1u32 << taken) - 1)) << used) as u8;
-            value = if taken == 32 { 0 } else { value >> taken };
-            bits -= taken;
-            self.bit_len += taken as usize;
+        self.pending |= u64::from(value) << self.pending_bits;
+        self.pending_bits += bits;
+        if self.pending_bits >= 32 {
+            self.bytes.extend_from_slice(&(self.pending as u32).to_le_bytes());
+            self.pending >>= 32;
+            self.pending_bits -= 32;
         }
     }
 
@@ -50,22 +52,53 @@ impl BitWriter {
         self.put(coded & !(1 << extra), extra);
     }
 
-    /// Appends all bits of another writer, without its padding.
-    pub fn append(&mut self, other: &BitWriter) {
-        for (i, byte) in other.bytes.iter().enumerate() {
-            let bits = (other.bit_len - i * 8).min(8) as u32;
+    /// Appends a finished string of bits.
+    pub fn append(&mut self, other: &Bits) {
+        let mut left = other.len;
+        let words = other.bytes.chunks_exact(4);
+        let rest = words.remainder();
+        for word in words {
+            let bits = left.min(32);
+            self.put(u32::from_le_bytes(word.try_into().expect("chunks of 4")), bits);
+            left -= bits;
+        }
+        for byte in rest {
+            let bits = left.min(8);
             self.put(u32::from(*byte), bits);
+            left -= bits;
         }
     }
 
     /// Bits written so far.
     pub fn bit_len(&self) -> usize {
-        self.bit_len
+        self.bytes.len() * 8 + self.pending_bits as usize
+    }
+
+    /// What was written, which ends on its last bit.
+    pub fn finish(self) -> Bits {
+        let len = self.bit_len() as u32;
+        Bits { bytes: self.into_bytes(), len }
     }
 
     /// The bytes, the last one padded with zero bits.
-    pub fn into_bytes(self) -> Vec<u8> {
+    pub fn into_bytes(mut self) -> Vec<u8> {
+        let pending = self.pending.to_le_bytes();
+        self.bytes.extend_from_slice(&pending[..self.pending_bits.div_ceil(8) as usize]);
         self.bytes
+    }
+}
+
+/// A string of bits that does not change any more; it may be joined to others without padding.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Bits {
+    bytes: Vec<u8>,
+    len: u32,
+}
+
+impl Bits {
+    /// How many.
+    pub fn bit_len(&self) -> usize {
+        self.len as usize
     }
 }
 
@@ -82,24 +115,42 @@ impl<'a> BitReader<'a> {
         Self { bytes, position: 0 }
     }
 
+    /// The next 32 bits without taking them; beyond the end there are zeros.
+    pub fn peek(&self) -> u32 {
+        let at = self.position / 8;
+        let word = match self.bytes.get(at..at + 8) {
+            Some(word) => u64::from_le_bytes(word.try_into().expect("8 bytes")),
+            None => {
+                let mut word = [0; 8];
+                let left = self.bytes.get(at..).unwrap_or_default();
+                word[..left.len()].copy_from_slice(left);
+                u64::from_le_bytes(word)
+            }
+        };
+        (word >> (self.position % 8)) as u32
+    }
+
+    /// Takes `bits` bits.
+    ///
+    /// # Errors
+    /// [`DecodeError::Truncated`] when fewer are left; the position then stays.
+    pub fn skip(&mut self, bits: u32) -> Result<(), DecodeError> {
+        let next = self.position + bits as usize;
+        if next > self.bytes.len() * 8 {
+            return Err(DecodeError::Truncated);
+        }
+        self.position = next;
+        Ok(())
+    }
+
     /// The next `bits` bits, 0 ≤ `bits` ≤ 32.
     ///
     /// # Errors
     /// [`DecodeError::Truncated`] when fewer are left; the position then stays.
     pub fn get(&mut self, bits: u32) -> Result<u32, DecodeError> {
-        if self.position + bits as usize > self.bytes.len() * 8 {
-            return Err(DecodeError::Truncated);
-        }
-        let (mut value, mut done) = (0u32, 0u32);
-        while done < bits {
-            let used = (self.position % 8) as u32;
-            let taken = (8 - used).min(bits - done);
-            let byte = u32::from(self.bytes[self.position / 8]) >> used;
-            value |= (byte & ((1u32 << taken) - 1)) << done;
-            done += taken;
-            self.position += taken as usize;
-        }
-        Ok(value)
+        let value = self.peek();
+        self.skip(bits)?;
+        Ok((u64::from(value) & ((1 << bits) - 1)) as u32)
     }
 
     /// The next bit.
@@ -115,13 +166,12 @@ impl<'a> BitReader<'a> {
     /// # Errors
     /// [`DecodeError::Truncated`], or [`DecodeError::OutOfRange`] above `max`.
     pub fn get_count(&mut self, max: u32, field: &'static str) -> Result<u32, DecodeError> {
-        let mut extra = 0;
-        while !self.get_bit()? {
-            extra += 1;
-            if extra > 30 {
-                return Err(DecodeError::OutOfRange(field));
-            }
+        let extra = self.peek().trailing_zeros();
+        if extra > 30 {
+            self.skip(31)?;
+            return Err(DecodeError::OutOfRange(field));
         }
+        self.skip(extra + 1)?;
         let value = (self.get(extra)? | 1 << extra) - 1;
         if value > max { Err(DecodeError::OutOfRange(field)) } else { Ok(value) }
     }
@@ -152,6 +202,7 @@ mod tests {
             let mut appended = BitWriter::new();
             appended.put(1, 3);
             for (v, bits) in &values { w.put(*v, *bits); w.put_count(*v >> 2); }
+            let w = w.finish();
             appended.append(&w);
             prop_assert_eq!(appended.bit_len(), w.bit_len() + 3);
             let bytes = appended.into_bytes();

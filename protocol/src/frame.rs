@@ -4,7 +4,12 @@
 //! `sync::Replica` reads the header here and the parts with its own coder. Layout: `SPEC.md` §4.
 //! Invariants: the header is all that is per session; every part behind it is shared.
 
-use crate::{DecodeError, Tick, bits::BitReader, limits::TICK_MAX, message::HOT_BIT};
+use crate::{
+    DecodeError, Tick,
+    bits::BitReader,
+    limits::{FRAME_SPAN_MAX_TICKS, TICK_MAX},
+    message::HOT_BIT,
+};
 
 /// Flag bits of a frame's first byte, below [`HOT_BIT`].
 mod flag {
@@ -18,10 +23,10 @@ mod flag {
     pub(super) const SUMS: u8 = 8;
     /// Events follow at the end.
     pub(super) const EVENTS: u8 = 16;
-    /// The frame covers more than one tick: the count follows (u8).
+    /// The frame does not continue the tick before: how many ticks it covers follows (u8), or 0 and the tick (u32).
     pub(super) const SPAN: u8 = 32;
-    /// All that are defined.
-    pub(super) const ALL: u8 = 63;
+    /// An input packet was received since the last frame: its number (u8) and lead (i8) follow.
+    pub(super) const HEARD: u8 = 64;
 }
 
 /// What only the own pilot sees.
@@ -50,19 +55,26 @@ pub struct Respawn {
     pub heading: u16,
 }
 
+/// What the room says about an input packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Heard {
+    /// Its number, 1..=255.
+    pub packet: u8,
+    /// Ticks by which its clock was ahead of the room's when it was read; negative: it came late.
+    pub lead: i8,
+}
+
 /// The per-session head of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Header {
     /// The tick whose end this frame describes.
     pub tick: Tick,
-    /// Ticks covered, 1..=64: the cells' parts tell ticks `tick - span + 1 ..= tick`.
+    /// Ticks covered, 1..=64: the cells' parts tell ticks `tick - span + 1 ..= tick`. 0: nothing held is continued.
     pub span: u8,
     /// Sum of the held cells' checksums, folded to 16 bits.
     pub checksum: u16,
-    /// Number of the last input packet received on this socket, 0 before the first.
-    pub input_ack: u8,
-    /// Ticks by which that packet's clock was ahead of the room's when it was read; negative: it came late.
-    pub input_lead: i8,
+    /// The last input packet received on this socket, if one came since the last frame.
+    pub heard: Option<Heard>,
     /// Where the session looks from, when it cannot be derived.
     pub eye: Option<u16>,
     /// Own standing, when it changed.
@@ -78,21 +90,26 @@ pub struct Header {
 impl Header {
     /// Appends the header's bytes.
     pub fn encode(&self, bytes: &mut Vec<u8>) {
-        assert!((1..=64).contains(&self.span), "a frame covers 1 to 64 ticks");
+        assert!(u32::from(self.span) <= FRAME_SPAN_MAX_TICKS, "a frame covers at most 64 ticks");
         let flags = [
             (self.eye.is_some(), flag::EYE),
             (self.own.is_some(), flag::OWN),
             (self.has_whole, flag::WHOLE),
             (self.has_sums, flag::SUMS),
             (self.has_events, flag::EVENTS),
-            (self.span > 1, flag::SPAN),
+            (self.span != 1, flag::SPAN),
+            (self.heard.is_some(), flag::HEARD),
         ];
         bytes.push(flags.iter().filter(|(set, _)| *set).fold(HOT_BIT, |all, (_, bit)| all | bit));
-        bytes.extend_from_slice(&(self.tick as u16).to_le_bytes());
         bytes.extend_from_slice(&self.checksum.to_le_bytes());
-        bytes.extend_from_slice(&[self.input_ack, self.input_lead as u8]);
-        if self.span > 1 {
+        if self.span != 1 {
             bytes.push(self.span);
+        }
+        if self.span == 0 {
+            bytes.extend_from_slice(&self.tick.to_le_bytes());
+        }
+        if let Some(Heard { packet, lead }) = self.heard {
+            bytes.extend_from_slice(&[packet, lead as u8]);
         }
         if let Some(eye) = self.eye {
             bytes.extend_from_slice(&eye.to_le_bytes());
@@ -111,27 +128,34 @@ impl Header {
         }
     }
 
-    /// Reads a header. `near` is the reader's own tick: only the low 16 bits travel, and the nearest tick is meant.
+    /// Reads a header. `have` is the tick of the frame before: a frame that continues it tells only how far it goes.
     ///
     /// # Errors
     /// [`DecodeError`] when it is no frame or is cut short.
-    pub fn decode(reader: &mut BitReader<'_>, near: Tick) -> Result<Self, DecodeError> {
+    pub fn decode(reader: &mut BitReader<'_>, have: Tick) -> Result<Self, DecodeError> {
         let first = reader.get(8)? as u8;
-        if first & HOT_BIT == 0 || first & !(HOT_BIT | flag::ALL) != 0 {
+        if first & HOT_BIT == 0 {
             return Err(DecodeError::Malformed);
         }
         let has = |bit: u8| first & bit != 0;
-        let tick = nearest_tick(reader.get(16)? as u16, near).ok_or(DecodeError::OutOfRange("tick"))?;
         let checksum = reader.get(16)? as u16;
-        let (input_ack, input_lead) = (reader.get(8)? as u8, reader.get(8)? as u8 as i8);
         let span = if has(flag::SPAN) { reader.get(8)? as u8 } else { 1 };
-        if !(1..=64).contains(&span) {
+        if u32::from(span) > FRAME_SPAN_MAX_TICKS {
             return Err(DecodeError::OutOfRange("span"));
         }
+        let tick = if span == 0 { reader.get(32)? } else { have.saturating_add(u32::from(span)) };
+        if tick > TICK_MAX {
+            return Err(DecodeError::OutOfRange("tick"));
+        }
+        let heard = if has(flag::HEARD) {
+            Some(Heard { packet: reader.get(8)? as u8, lead: reader.get(8)? as u8 as i8 })
+        } else {
+            None
+        };
         let eye = if has(flag::EYE) { Some(reader.get(16)? as u16) } else { None };
         let own = if has(flag::OWN) { Some(Self::decode_own(reader)?) } else { None };
         let (has_whole, has_sums, has_events) = (has(flag::WHOLE), has(flag::SUMS), has(flag::EVENTS));
-        Ok(Self { tick, span, checksum, input_ack, input_lead, eye, own, has_whole, has_sums, has_events })
+        Ok(Self { tick, span, checksum, heard, eye, own, has_whole, has_sums, has_events })
     }
 
     fn decode_own(reader: &mut BitReader<'_>) -> Result<Own, DecodeError> {
@@ -148,12 +172,6 @@ impl Header {
     }
 }
 
-/// The tick with these low 16 bits that lies nearest to `near`; `None` beyond what a room lives to see.
-fn nearest_tick(low: u16, near: Tick) -> Option<Tick> {
-    let tick = near.checked_add_signed(i32::from(low.wrapping_sub(near as u16) as i16))?;
-    (tick <= TICK_MAX).then_some(tick)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,16 +179,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn headers_come_back(tick in 40_000u32..4_000_000, ahead in -30_000i32..30_000, span in 1u8..=64, eye in any::<Option<u16>>(),
+        fn headers_come_back(have in 0u32..4_000_000, span in 0u8..=64, eye in any::<Option<u16>>(), heard in any::<Option<(u8, i8)>>(),
                              rank in any::<u16>(), respawn in any::<Option<(u32, u32, u32, u16)>>(), flags in any::<[bool; 4]>()) {
             let respawn = respawn.map(|(tick, x, y, heading)| Respawn { tick, x, y, heading });
             let own = flags[0].then_some(Own { score: 70_000, rank, ranked: 9, respawn });
-            let header = Header { tick, span, checksum: 7, input_ack: 200, input_lead: -3, eye, own,
+            let tick = if span == 0 { 77 } else { have + u32::from(span) };
+            let heard = heard.map(|(packet, lead)| Heard { packet, lead });
+            let header = Header { tick, span, checksum: 7, heard, eye, own,
                                   has_whole: flags[1], has_sums: flags[2], has_events: flags[3] };
             let mut bytes = Vec::new();
             header.encode(&mut bytes);
-            let near = tick.wrapping_add_signed(ahead);
-            prop_assert_eq!(Header::decode(&mut BitReader::new(&bytes), near), Ok(header));
+            prop_assert_eq!(Header::decode(&mut BitReader::new(&bytes), have), Ok(header));
         }
 
         #[test]

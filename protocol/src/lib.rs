@@ -11,10 +11,29 @@ pub mod codec;
 pub mod frame;
 pub mod limits;
 pub mod message;
+pub mod prefix;
 pub mod token;
 
-/// Version of everything in this crate and of the row coding in `sync`; a mismatch is refused in the hello.
-pub const PROTOCOL_VERSION: u32 = 1;
+/// The code tables of the row coding in `sync`: data that both ends must share, trained from recorded play. The file
+/// begins with its origin.
+pub const ROW_TABLES: &str = include_str!("../tables/rows.txt");
+
+/// Counts changes of the layout of messages and rows.
+const LAYOUT_VERSION: u8 = 2;
+
+/// Version of the wire: the layout in the low 8 bits, above them a hash of [`ROW_TABLES`], since other tables would read
+/// other rows. A mismatch is refused in the hello.
+pub const PROTOCOL_VERSION: u32 = fnv_1a(ROW_TABLES.as_bytes()) & !0xff | LAYOUT_VERSION as u32;
+
+/// The 32-bit FNV-1a hash.
+const fn fnv_1a(bytes: &[u8]) -> u32 {
+    let (mut hash, mut at) = (0x811c_9dc5_u32, 0);
+    while at < bytes.len() {
+        hash = (hash ^ bytes[at] as u32).wrapping_mul(0x0100_0193);
+        at += 1;
+    }
+    hash
+}
 
 /// Simulation ticks a second. Ticks are the only unit of time on the wire.
 pub const TICK_HZ: u32 = 60;

@@ -3,21 +3,33 @@
 //! Path: `Room::frame_for` names what the session has (`from`) and what it looks at (`eye`); sessions with the same two
 //! share one body, so that a frame costs a header and a copy.
 //! Invariants: a cell is continued tick by tick when the client held it at `from`, else it comes whole; a continued
-//! cell's part includes in full every row that entered from a cell that is not continued. Layout: `SPEC.md` §4.
+//! cell's part includes in full every row that entered from a cell that is not continued. Parts are joined bit by bit,
+//! without padding. Layout: `SPEC.md` §4.
 
 use crate::{
-    log::{Directions, Logs},
+    chunk::put_choice,
+    interest::{Interests, unknown_around},
+    log::{Directions, Logs, Part},
+    model::Choice,
     rows,
 };
-use bytes::Bytes;
 use game::{field::CellId, row::Row, rules::Rules};
 use protocol::{Tick, bits::BitWriter};
-use std::collections::BTreeMap;
+
+/// Bits of [`Choice::Density`] as a value.
+pub(crate) const DENSITY_BITS: u32 = 2;
+/// Bits of a gap between cells, counted from [`NO_MORE`].
+pub(crate) const CELL_GAP_BITS: u32 = 7;
+/// Instead of a gap: no other cell has a part.
+pub(crate) const NO_MORE: i32 = -1;
+
+/// Tick and eye of the last frame that a client can be continued from.
+type From = Option<(Tick, CellId)>;
 
 /// The shared part of a frame.
 #[derive(Debug, Clone)]
 pub(crate) struct Body {
-    pub(crate) bytes: Bytes,
+    pub(crate) bytes: Vec<u8>,
     /// Over all held cells, folded.
     pub(crate) checksum: u16,
     /// Whether a bitmap of whole cells leads the bytes.
@@ -38,68 +50,162 @@ pub(crate) struct Now<'a> {
 /// What a client has and what it shall see.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wanted<'a> {
-    /// Tick and eye of the last frame the client can be continued from.
-    pub(crate) from: Option<(Tick, CellId)>,
-    /// The client holds something that cannot be continued, and must be told so.
-    pub(crate) is_anew: bool,
+    pub(crate) from: From,
     pub(crate) eye: CellId,
     /// Held cells that must come whole all the same.
     pub(crate) lost: &'a [CellId],
 }
 
-/// Remembers the bodies of the current tick.
-#[derive(Debug, Default)]
+/// Remembers the bodies of the current tick, and where everybody can look from for good.
+#[derive(Debug)]
 pub(crate) struct Assembly {
-    bodies: BTreeMap<Key, Body>,
+    interests: Interests,
+    /// By eye; few share one, so the lists are short.
+    bodies: Vec<Vec<(From, Body)>>,
+    /// Eyes that have bodies.
+    used: Vec<CellId>,
 }
-
-/// What decides a body: `from`, `is_anew` and `eye` of [`Wanted`].
-type Key = (Option<(Tick, CellId)>, bool, CellId);
 
 impl Assembly {
-    /// Forgets the last tick's bodies.
-    pub(crate) fn begin_tick(&mut self) {
-        self.bodies.clear();
+    /// For a room with cells 0 .. `count`.
+    pub(crate) fn new(count: usize) -> Self {
+        let bodies = std::iter::repeat_with(Vec::new).take(count).collect();
+        Self { interests: Interests::new(count), bodies, used: Vec::new() }
     }
 
-    /// The body for a session, assembled at most once a tick for all that want the same.
-    pub(crate) fn body(&mut self, logs: &mut Logs, now: Now<'_>, wanted: Wanted<'_>) -> Body {
-        if !wanted.lost.is_empty() {
-            return assemble(logs, now, wanted);
+    /// Forgets the last tick's bodies.
+    pub(crate) fn begin_tick(&mut self) {
+        for eye in self.used.drain(..) {
+            self.bodies[usize::from(eye.0)].clear();
         }
-        let key = (wanted.from, wanted.is_anew, wanted.eye);
-        self.bodies.entry(key).or_insert_with(|| assemble(logs, now, wanted)).clone()
+    }
+
+    /// Lends the body for a session, assembled at most once a tick for all that want the same.
+    pub(crate) fn body<T>(
+        &mut self,
+        logs: &mut Logs,
+        now: Now<'_>,
+        wanted: Wanted<'_>,
+        take: impl FnOnce(&Body) -> T,
+    ) -> T {
+        let index = usize::from(wanted.eye.0);
+        if wanted.lost.is_empty()
+            && let Some((_, body)) = self.bodies[index].iter().find(|(from, _)| *from == wanted.from)
+        {
+            return take(body);
+        }
+        let body = assemble(&mut self.interests, logs, now, wanted);
+        let taken = take(&body);
+        if wanted.lost.is_empty() {
+            if self.bodies[index].is_empty() {
+                self.used.push(wanted.eye);
+            }
+            self.bodies[index].push((wanted.from, body));
+        }
+        taken
     }
 }
 
-fn assemble(logs: &mut Logs, now: Now<'_>, wanted: Wanted<'_>) -> Body {
-    let held = wanted.eye.interest(now.rules);
-    let (since, had) = wanted.from.map_or((now.tick, Vec::new()), |(since, eye)| (since, eye.interest(now.rules)));
-    let is_continued = |cell: &CellId| had.binary_search(cell).is_ok() && !wanted.lost.contains(cell);
-    let mut continued: Vec<CellId> = held.iter().copied().filter(is_continued).collect();
-    let possible = continued.len();
-    if now.tick > since + 1 {
-        drop_dearer_than_whole(logs, now, since, &mut continued);
-    }
-    let is_whole = |cell: &CellId| continued.binary_search(cell).is_err();
-    let has_whole = wanted.is_anew || !wanted.lost.is_empty() || continued.len() < possible;
+/// Which of the held cells are continued, and what those do not know around them.
+struct Continued {
+    cells: Vec<CellId>,
+    unknown: Vec<Directions>,
+    has_whole: bool,
+}
 
-    let mut bytes = Vec::new();
-    if has_whole {
-        put_bitmap(&mut bytes, held.iter().map(is_whole));
+fn assemble(interests: &mut Interests, logs: &mut Logs, now: Now<'_>, wanted: Wanted<'_>) -> Body {
+    let mut bits = BitWriter::new();
+    let is_steady = wanted.lost.is_empty() && wanted.from == Some((now.tick - 1, wanted.eye));
+    let has_whole = if is_steady {
+        let interest = interests.of(wanted.eye, now.rules);
+        put_tick(&mut bits, logs, now.tick, &interest.cells, &interest.unknown, now.rules);
+        false
+    } else {
+        put_continued(&mut bits, interests, logs, now, wanted)
+    };
+    let held = &interests.of(wanted.eye, now.rules).cells;
+    let sum = held.iter().fold(0u64, |sum, cell| sum.wrapping_add(now.sums[usize::from(cell.0)]));
+    Body { bytes: bits.into_bytes(), checksum: rows::fold(sum), has_whole }
+}
+
+/// The general case: several ticks, cells that come whole. Returns whether the bitmap of whole cells leads.
+fn put_continued(
+    bits: &mut BitWriter,
+    interests: &mut Interests,
+    logs: &mut Logs,
+    now: Now<'_>,
+    wanted: Wanted<'_>,
+) -> bool {
+    let continued = continued(interests, logs, now, wanted);
+    let held = &interests.of(wanted.eye, now.rules).cells;
+    let is_whole = |cell: &CellId| continued.cells.binary_search(cell).is_err();
+    if continued.has_whole {
+        held.iter().for_each(|cell| bits.put_bit(is_whole(cell)));
     }
-    let unknown: Vec<Directions> = continued.iter().map(|cell| unknown_around(*cell, &continued, now.rules)).collect();
+    let since = wanted.from.map_or(now.tick, |(since, _)| since);
     for tick in since + 1..=now.tick {
-        let cells = continued.iter().zip(&unknown);
-        let parts: Vec<Option<Bytes>> = cells.map(|(cell, unknown)| logs.part(*cell, tick, *unknown)).collect();
-        put_bitmap(&mut bytes, parts.iter().map(Option::is_some));
-        parts.iter().flatten().for_each(|part| bytes.extend_from_slice(part));
+        put_tick(bits, logs, tick, &continued.cells, &continued.unknown, now.rules);
     }
     for cell in held.iter().filter(|cell| is_whole(cell)) {
-        bytes.extend_from_slice(&logs.whole(*cell, now.tick, &now.rows[rows::range_of(now.rows, *cell)]));
+        let rows = &now.rows[rows::range_of(now.rows, *cell)];
+        bits.append(logs.whole(*cell, now.tick, rows, now.rules));
     }
-    let sum = held.iter().fold(0u64, |sum, cell| sum.wrapping_add(now.sums[usize::from(cell.0)]));
-    Body { bytes: Bytes::from(bytes), checksum: rows::fold(sum), has_whole }
+    continued.has_whole
+}
+
+fn continued(interests: &mut Interests, logs: &mut Logs, now: Now<'_>, wanted: Wanted<'_>) -> Continued {
+    let Some((since, eye)) = wanted.from else {
+        return Continued { cells: Vec::new(), unknown: Vec::new(), has_whole: false };
+    };
+    let held = interests.of(wanted.eye, now.rules).cells.clone();
+    let had = &interests.of(eye, now.rules).cells;
+    let is_known = |cell: &CellId| had.binary_search(cell).is_ok();
+    let possible = held.iter().filter(|cell| is_known(cell)).count();
+    let mut cells: Vec<_> = held.into_iter().filter(|cell| is_known(cell) && !wanted.lost.contains(cell)).collect();
+    if now.tick > since + 1 {
+        drop_dearer_than_whole(logs, now, since, &mut cells);
+    }
+    let unknown = cells.iter().map(|cell| unknown_around(*cell, &cells, now.rules)).collect();
+    let has_whole = cells.len() < possible;
+    Continued { cells, unknown, has_whole }
+}
+
+/// Appends the parts of one tick: how many cells have one, then each with its distance from the one before.
+fn put_tick(
+    bits: &mut BitWriter,
+    logs: &mut Logs,
+    tick: Tick,
+    cells: &[CellId],
+    unknown: &[Directions],
+    rules: &Rules,
+) {
+    let mut parts: Vec<(usize, Part)> = Vec::with_capacity(cells.len());
+    let each = cells.iter().zip(unknown).enumerate();
+    parts.extend(each.filter_map(|(at, (cell, unknown))| Some((at, logs.part(*cell, tick, *unknown, rules)?))));
+    let density = density(parts.len(), cells.len());
+    put_choice(bits, Choice::Density, density, 0, DENSITY_BITS);
+    if density == 0 {
+        return;
+    }
+    let gap = Choice::CellGap(density as u8 - 1);
+    let mut next = 0;
+    for (at, part) in parts {
+        put_choice(bits, gap, (at - next) as i32, NO_MORE, CELL_GAP_BITS);
+        bits.append(logs.bits(part));
+        next = at + 1;
+    }
+    if next < cells.len() {
+        put_choice(bits, gap, NO_MORE, NO_MORE, CELL_GAP_BITS);
+    }
+}
+
+/// 0: no part; 1: fewer than a quarter of the cells have one; 2: more.
+fn density(parts: usize, cells: usize) -> i32 {
+    match parts {
+        0 => 0,
+        few if few * 4 < cells => 1,
+        _ => 2,
+    }
 }
 
 /// After a longer gap a cell's suffix can be longer than the cell itself: then the cell comes whole.
@@ -107,24 +213,12 @@ fn drop_dearer_than_whole(logs: &mut Logs, now: Now<'_>, since: Tick, continued:
     let all = continued.clone();
     continued.retain(|cell| {
         let unknown = unknown_around(*cell, &all, now.rules);
-        let suffix: usize =
-            (since + 1..=now.tick).filter_map(|tick| logs.part(*cell, tick, unknown)).map(|p| p.len()).sum();
-        suffix <= logs.whole(*cell, now.tick, &now.rows[rows::range_of(now.rows, *cell)]).len()
+        let mut suffix = 0;
+        for tick in since + 1..=now.tick {
+            let part = logs.part(*cell, tick, unknown, now.rules);
+            suffix += part.map_or(1, |part| logs.bits(part).bit_len() + 1);
+        }
+        let rows = &now.rows[rows::range_of(now.rows, *cell)];
+        suffix <= logs.whole(*cell, now.tick, rows, now.rules).bit_len()
     });
-}
-
-/// The neighbours of `cell` that are not among `known`.
-fn unknown_around(cell: CellId, known: &[CellId], rules: &Rules) -> Directions {
-    (0..8)
-        .filter(|direction| {
-            cell.neighbour(*direction, rules).is_some_and(|neighbour| known.binary_search(&neighbour).is_err())
-        })
-        .fold(0, |set, direction| set | 1 << direction)
-}
-
-/// One bit a flag, padded to a byte.
-fn put_bitmap(bytes: &mut Vec<u8>, flags: impl Iterator<Item = bool>) {
-    let mut bits = BitWriter::new();
-    flags.for_each(|flag| bits.put_bit(flag));
-    bytes.extend(bits.into_bytes());
 }

@@ -6,7 +6,7 @@
 //! Never: a socket, a clock (milliseconds of any one origin are an argument).
 
 use crate::{
-    ApplyError, Happening, Replica,
+    Happening, Replica,
     happening::Watch,
     names::Names,
     pace::Pace,
@@ -14,15 +14,13 @@ use crate::{
     replica::Applied,
     view::{History, Scene, lengths},
 };
-use game::{
-    Controls, PilotId, field::heading_of, plane::Plane, row::Row, rules::Rules, sector::Sector, standing::Line,
-};
+use game::{Controls, PilotId, field::heading_of, plane::Plane, row::Row, rules::Rules, sector, standing::Line};
 use glam::IVec2;
 use protocol::{
     DecodeError, PROTOCOL_VERSION, Tick,
     close::CloseReason,
     codec,
-    frame::Own,
+    frame::{Heard, Own},
     limits::{ACK_INTERVAL_MAX_MS, RULES_MAX_BYTES, TICK_MAX},
     message::{ClientMessage, Event, HOT_BIT, Hello, InputPacket, Profile, ServerMessage, Welcome},
 };
@@ -81,6 +79,8 @@ pub struct Client {
     watch: Watch,
     names: Names,
     own: Own,
+    /// The last packet of this socket that the room is known to have.
+    heard: Heard,
     last_event: u32,
     is_verifying: bool,
     /// What remains of a correction, to be added to the own plane's place.
@@ -117,6 +117,7 @@ impl Client {
             watch: Watch::default(),
             names: Names::default(),
             own: Own::default(),
+            heard: Heard::default(),
             last_event: 0,
             is_verifying: false,
             eased: (0.0, 0.0),
@@ -129,7 +130,7 @@ impl Client {
     /// The first message of a new socket. A resume token from elsewhere (another life of the page) may be given.
     pub fn hello(&mut self, name: &str, hue: u8, ticket: Option<String>, resume: Option<String>) -> Vec<u8> {
         self.is_welcomed = false;
-        self.packet = 0;
+        (self.packet, self.heard) = (0, Heard::default());
         self.is_verifying = false;
         self.names.new_socket();
         self.pace.new_socket();
@@ -149,14 +150,12 @@ impl Client {
     /// A message arrived.
     ///
     /// # Errors
-    /// [`ApplyError`]: close the socket and say hello on a new one; the client then begins from whole cells.
-    pub fn receive(&mut self, bytes: &[u8], now_ms: f64) -> Result<(), ApplyError> {
+    /// [`DecodeError`]: close the socket and say hello on a new one; the client then begins from whole cells.
+    pub fn receive(&mut self, bytes: &[u8], now_ms: f64) -> Result<(), DecodeError> {
         self.stats.bytes_in += bytes.len() as u64;
         let result = match bytes.first() {
             Some(tag) if tag & HOT_BIT != 0 => self.receive_frame(bytes, now_ms),
-            _ => {
-                ServerMessage::decode(bytes).map_err(ApplyError::from).and_then(|message| self.receive_message(message))
-            }
+            _ => ServerMessage::decode(bytes).and_then(|message| self.receive_message(message)),
         };
         if result.is_err() {
             self.replica = None;
@@ -264,6 +263,11 @@ impl Client {
         self.own
     }
 
+    /// The last packet of this socket that the room is known to have; number 0 before the first.
+    pub fn heard(&self) -> Heard {
+        self.heard
+    }
+
     /// Ticks until the announced respawn is seen; `None` when none is announced.
     pub fn respawn_in(&self) -> Option<u32> {
         let now = self.replica.as_ref().map_or(0, Replica::tick);
@@ -306,9 +310,11 @@ impl Client {
         lines.map(|(rank, line)| (rank, line.pilot as u16, line.score)).collect()
     }
 
-    /// Densities 0..=3 of the field's cells, row by row.
+    /// Densities 0..=3 of the minimap's sectors, line by line: as many lines as sectors in a line; empty before they are
+    /// known.
     pub fn minimap(&self) -> Vec<u8> {
-        self.rows_of(game::SECTOR).map(|row| Sector::from_fields(&row.fields).density as u8).collect()
+        let side = self.replica.as_ref().map_or(0, |replica| sector::side(replica.rules()) as usize);
+        self.rows_of(game::SECTOR).flat_map(|line| &line.fields[..side]).map(|density| *density as u8).collect()
     }
 
     /// Side of the field, plane lengths; 0 before the welcome.
@@ -340,7 +346,7 @@ impl Client {
         bytes
     }
 
-    fn receive_message(&mut self, message: ServerMessage) -> Result<(), ApplyError> {
+    fn receive_message(&mut self, message: ServerMessage) -> Result<(), DecodeError> {
         match message {
             ServerMessage::Welcome(welcome) => self.welcomed(*welcome)?,
             ServerMessage::Roster(entries) => self.names.learn(entries),
@@ -352,13 +358,13 @@ impl Client {
         Ok(())
     }
 
-    fn welcomed(&mut self, welcome: Welcome) -> Result<(), ApplyError> {
+    fn welcomed(&mut self, welcome: Welcome) -> Result<(), DecodeError> {
         let rules: Rules = codec::decode::<_, RULES_MAX_BYTES>(&welcome.rules)?;
         if !rules.are_sound() {
-            return Err(DecodeError::OutOfRange("rules").into());
+            return Err(DecodeError::OutOfRange("rules"));
         }
         if welcome.tick > TICK_MAX {
-            return Err(DecodeError::OutOfRange("tick").into());
+            return Err(DecodeError::OutOfRange("tick"));
         }
         let continues =
             self.replica.as_ref().is_some_and(|replica| replica.tick() == welcome.since && welcome.since != 0);
@@ -377,7 +383,7 @@ impl Client {
         Ok(())
     }
 
-    fn receive_frame(&mut self, bytes: &[u8], now_ms: f64) -> Result<(), ApplyError> {
+    fn receive_frame(&mut self, bytes: &[u8], now_ms: f64) -> Result<(), DecodeError> {
         let mut replica = self.replica.take().ok_or(DecodeError::Malformed)?;
         let own_tick = self.pace.own_at(now_ms).floor() as Tick;
         let before = self.predicted_plane(&replica, own_tick);
@@ -386,8 +392,9 @@ impl Client {
             self.watch.look(rows, |happening| self.happenings.push_back(happening));
         })?;
         let header = &applied.header;
-        self.pace.frame(header.tick, header.input_ack, header.input_lead, now_ms);
-        self.inputs.acknowledge(header.input_ack, header.tick);
+        self.heard = header.heard.unwrap_or(self.heard);
+        self.pace.frame(header.tick, header.heard, now_ms);
+        self.inputs.acknowledge(self.heard.packet, header.tick);
         self.own = header.own.unwrap_or(self.own);
         self.stats.frames += 1;
         let after = self.predicted_plane(&replica, own_tick);

@@ -13,7 +13,9 @@ pub mod client;
 mod events;
 mod fillers;
 mod happening;
+mod interest;
 mod log;
+mod model;
 mod names;
 mod pace;
 mod predict;
@@ -21,13 +23,16 @@ mod replica;
 mod room;
 mod rows;
 mod session;
+mod tally;
 pub mod view;
 
 pub use client::{Client, ClientStats};
 pub use happening::{Happening, Spot};
-pub use replica::{ApplyError, Replica};
+pub use model::Choice;
+pub use replica::Replica;
 pub use room::{Output, Room, RoomConfig, RoomStats};
 pub use session::SessionId;
+pub use tally::{Counts, Tally};
 
 // The game and the wire are leaves that do not know each other; here they meet.
 const _: () = assert!(game::rules::TICKS_PER_S as u32 == protocol::TICK_HZ);

@@ -5,7 +5,7 @@
 //! client's packets come, and the client's clock speeds up or slows down by a few percent until they come just in time.
 //! Invariants: both clocks only run forward but for a named jump; time is an argument, in milliseconds of any origin.
 
-use protocol::{TICK_HZ, Tick};
+use protocol::{TICK_HZ, Tick, frame::Heard};
 
 /// Length of a tick.
 pub(crate) const TICK_MS: f64 = 1000.0 / TICK_HZ as f64;
@@ -57,7 +57,7 @@ impl Pace {
     }
 
     /// A frame of `tick` arrived.
-    pub(crate) fn frame(&mut self, tick: Tick, ack: u8, lead: i8, now_ms: f64) {
+    pub(crate) fn frame(&mut self, tick: Tick, heard: Option<Heard>, now_ms: f64) {
         let observed = now_ms - f64::from(tick) * TICK_MS;
         self.newest = tick;
         let base = *self.base_ms.get_or_insert(observed);
@@ -68,7 +68,7 @@ impl Pace {
             self.base_ms = Some(base + deviation * SMOOTHING);
             self.jitter_ms += (deviation.abs() - self.jitter_ms) * SMOOTHING;
         }
-        if ack != self.acked {
+        if let Some(Heard { packet: ack, lead }) = heard {
             let (ahead, sent_ms) = self.sent[usize::from(ack)];
             let rtt = now_ms - sent_ms;
             let wanted = ahead + LEAD_WANTED_TICKS + self.jitter_ms / TICK_MS - f64::from(lead);
@@ -143,15 +143,16 @@ mod tests {
         let mut pace = Pace::new();
         let mut leads = vec![];
         let mut on_the_way: Vec<(f64, u8, f64)> = vec![];
-        let (mut ack, mut lead, mut number) = (0, 0, 0u8);
+        let (mut heard, mut number) = (None, 0u8);
         for tick in 100..100 + ticks {
             let server_ms = f64::from(tick) * TICK_MS;
             for (_, packet, at) in on_the_way.extract_if(.., |(arrival, ..)| *arrival <= server_ms) {
-                (ack, lead) = (packet, (at.floor() - f64::from(tick)) as i8);
+                let lead = (at.floor() - f64::from(tick)) as i8;
+                heard = Some(Heard { packet, lead });
                 leads.push(lead);
             }
             let now_ms = server_ms + one_way_ms;
-            pace.frame(tick, ack, lead, now_ms);
+            pace.frame(tick, heard.take(), now_ms);
             number = number % 255 + 1;
             let at = pace.own_at(now_ms);
             pace.sending(number, now_ms);
@@ -172,7 +173,7 @@ mod tests {
     fn others_are_shown_a_little_behind_on_a_calm_line() {
         let mut pace = Pace::new();
         for tick in 0..300 {
-            pace.frame(tick, 0, 0, f64::from(tick) * TICK_MS + 40.0);
+            pace.frame(tick, None, f64::from(tick) * TICK_MS + 40.0);
         }
         let behind = 299.0 - pace.shown_at(299.0 * TICK_MS + 40.0);
         assert!((1.0..1.5).contains(&behind), "{behind}");

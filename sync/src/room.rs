@@ -8,7 +8,7 @@
 use crate::{
     SessionId,
     assemble::{Assembly, Now, Wanted},
-    chunk,
+    chunk::Surprises,
     events::Events,
     fillers,
     log::Logs,
@@ -105,7 +105,7 @@ pub struct Room {
     next_session: u32,
     /// The rows as every replica knows them after this tick, in canonical order.
     mirror: Vec<Row>,
-    predicted: Vec<Stepped>,
+    predicted: Stepped,
     /// Checksum per cell.
     sums: Vec<u64>,
     /// Where each plane is, by id.
@@ -136,11 +136,11 @@ impl Room {
             fillers: Vec::new(),
             next_session: 1,
             mirror: Vec::new(),
-            predicted: Vec::new(),
+            predicted: Stepped::default(),
             sums: vec![0; cells],
             planes: Vec::new(),
             logs: Logs::new(cells),
-            assembly: Assembly::default(),
+            assembly: Assembly::new(cells),
             events: Events::default(),
             output: VecDeque::new(),
             frames: 0,
@@ -203,7 +203,7 @@ impl Room {
                 self.game.control(session.pilot, Controls::from_bits(controls));
             }
         }
-        rows::step(&self.mirror, &self.config.rules, &mut self.predicted);
+        self.predicted.step(&self.mirror, &self.config.rules);
         self.game.step();
         self.game.rows(&mut self.mirror);
         self.log_surprises(tick);
@@ -227,32 +227,32 @@ impl Room {
         let standing = self.game.standing(session.pilot);
         let derived = session.derived_eye();
         let eye = self.eye_of(session, standing.as_ref());
-        let last = session.last.filter(|last| last.tick + FRAME_SPAN_MAX_TICKS > tick);
+        let last = session.last.filter(|last| last.tick + FRAME_SPAN_MAX_TICKS >= tick);
         let from = last.map(|last| (last.tick, last.eye));
-        let is_anew = session.last.is_some() && last.is_none();
         let now = Now { tick, rules: &self.config.rules, rows: &self.mirror, sums: &self.sums };
-        let body = self.assembly.body(&mut self.logs, now, Wanted { from, is_anew, eye, lost: &session.lost });
-
         let own = standing.map(|standing| own(standing, tick));
-        let header = Header {
-            tick,
-            span: last.map_or(1, |last| (tick - last.tick) as u8),
-            checksum: body.checksum,
-            input_ack: session.packet,
-            input_lead: session.lead,
-            eye: (eye != derived).then_some(eye.0),
-            own: own.filter(|_| own != session.own),
-            has_whole: body.has_whole,
-            has_sums: session.wants_sums,
-            has_events: session.event < self.events.last(),
-        };
-        let mut bytes = Vec::with_capacity(HEADER_USUAL_BYTES + body.bytes.len());
-        header.encode(&mut bytes);
-        bytes.extend_from_slice(&body.bytes);
-        if header.has_sums {
+        let has_events = session.event < self.events.last();
+        let mut bytes = self.assembly.body(&mut self.logs, now, Wanted { from, eye, lost: &session.lost }, |body| {
+            let header = Header {
+                tick,
+                span: last.map_or(0, |last| (tick - last.tick) as u8),
+                checksum: body.checksum,
+                heard: session.unanswered,
+                eye: (eye != derived).then_some(eye.0),
+                own: own.filter(|_| own != session.own),
+                has_whole: body.has_whole,
+                has_sums: session.wants_sums,
+                has_events,
+            };
+            let mut bytes = Vec::with_capacity(HEADER_USUAL_BYTES + body.bytes.len());
+            header.encode(&mut bytes);
+            bytes.extend_from_slice(&body.bytes);
+            bytes
+        });
+        if session.wants_sums {
             encode_sums(now, eye, &mut bytes);
         }
-        let event = if header.has_events { self.events.encode_after(session.event, &mut bytes) } else { session.event };
+        let event = if has_events { self.events.encode_after(session.event, &mut bytes) } else { session.event };
         let next_eye = self.plane_cell(session.pilot).filter(|cell| eye.holds(*cell, now.rules)).unwrap_or(eye);
         let session = self.sessions.get_mut(&id).expect("it was found above");
         (session.own, session.event) = (own, event);
@@ -409,21 +409,39 @@ impl Room {
         self.output.push_back(Output::Message(id, Bytes::from(message.encode())));
     }
 
+    /// Compares, sums and codes the last tick once more, and forgets it: for measuring what that costs.
+    pub fn encode_again(&mut self) -> u64 {
+        let rules = &self.config.rules;
+        let (mut at_predicted, mut at_actual, mut total) = (0, 0, 0u64);
+        for cell in (0..self.sums.len()).map(|index| CellId(index as u16)) {
+            let before = take_cell(&self.predicted.rows, &mut at_predicted, cell);
+            let after = take_cell(&self.mirror, &mut at_actual, cell);
+            total = total.wrapping_add(rows::sum(after));
+            total = total.wrapping_add(u64::from(Surprises::between(before, after, rules).is_some()));
+        }
+        total
+    }
+
     /// Compares what every replica predicts with what is, cell by cell, and logs the difference once.
     fn log_surprises(&mut self, tick: Tick) {
-        let predicted: Vec<Row> = self.predicted.iter().map(|stepped| stepped.row).collect();
+        let rules = &self.config.rules;
+        let predicted = &self.predicted.rows;
+        self.predicted.moved.sort_unstable_by_key(|(_, row)| row.order());
+        let mut moved = self.predicted.moved.iter().peekable();
         let (mut at_predicted, mut at_actual) = (0, 0);
-        for index in 0..self.sums.len() {
+        for (index, sum) in self.sums.iter_mut().enumerate() {
             let cell = CellId(index as u16);
-            let before = take_cell(&predicted, &mut at_predicted, cell);
+            let before = take_cell(predicted, &mut at_predicted, cell);
             let after = take_cell(&self.mirror, &mut at_actual, cell);
-            self.sums[index] = rows::sum(&self.mirror[after.clone()]);
-            let entering = self.predicted[before.clone()]
-                .iter()
-                .filter_map(|stepped| Some((cell.direction_to(stepped.from, &self.config.rules)?, stepped.row)))
-                .collect();
-            let surprises = chunk::encode_surprises(&predicted[before], &self.mirror[after]);
-            self.logs.append(cell, tick, entering, surprises);
+            *sum = rows::sum(after);
+            let mut entering = Vec::new();
+            while let Some((from, row)) = moved.next_if(|(_, row)| row.cell == cell) {
+                entering.extend(cell.direction_to(*from, rules).map(|direction| (direction, *row)));
+            }
+            let surprises = Surprises::between(before, after, rules);
+            if !entering.is_empty() || surprises.is_some() {
+                self.logs.append(cell, tick, entering, surprises);
+            }
         }
     }
 
@@ -494,11 +512,11 @@ fn encode_sums(now: Now<'_>, eye: CellId, bytes: &mut Vec<u8>) {
     }
 }
 
-/// The range of `cell`'s rows, walking through canonically ordered rows cell by cell.
-fn take_cell(rows: &[Row], at: &mut usize, cell: CellId) -> std::ops::Range<usize> {
+/// `cell`'s rows, walking through canonically ordered rows cell by cell.
+fn take_cell<'a>(rows: &'a [Row], at: &mut usize, cell: CellId) -> &'a [Row] {
     let start = *at;
     while rows.get(*at).is_some_and(|row| row.cell == cell) {
         *at += 1;
     }
-    start..*at
+    &rows[start..*at]
 }

@@ -6,24 +6,48 @@
 use game::{field::CellId, row::Row, rules::Rules};
 use std::ops::Range;
 
-/// A row after the step, and the cell its cause was in before it.
-#[derive(Debug, Clone, Copy)]
+/// All rows after a step.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Stepped {
-    pub(crate) row: Row,
-    pub(crate) from: CellId,
+    /// In canonical order.
+    pub(crate) rows: Vec<Row>,
+    /// Those among them that are in another cell than what they came from, with the cell they came from.
+    pub(crate) moved: Vec<(CellId, Row)>,
 }
 
-/// Steps every row; the result is in canonical order.
-pub(crate) fn step(rows: &[Row], rules: &Rules, stepped: &mut Vec<Stepped>) {
-    stepped.clear();
-    let mut next = Vec::with_capacity(4);
-    for row in rows {
-        row.step(rules, &mut next);
-        let from = row.cell;
-        let near = |row: &Row| row.cell == from || from.direction_to(row.cell, rules).is_some();
-        stepped.extend(next.drain(..).filter(near).map(|row| Stepped { row, from }));
+impl Stepped {
+    /// Becomes what `rows` are one tick later.
+    pub(crate) fn step(&mut self, rows: &[Row], rules: &Rules) {
+        self.rows.clear();
+        self.moved.clear();
+        for row in rows {
+            let first = self.rows.len();
+            row.step(rules, &mut self.rows);
+            let mut at = first;
+            while let Some(next) = self.rows.get(at) {
+                if next.cell == row.cell {
+                    at += 1;
+                } else if row.cell.direction_to(next.cell, rules).is_some() {
+                    self.moved.push((row.cell, *next));
+                    at += 1;
+                } else {
+                    self.rows.remove(at);
+                }
+            }
+        }
+        sort(&mut self.rows);
     }
-    stepped.sort_by_key(|stepped| stepped.row.order());
+}
+
+/// Sorts rows of which nearly all are in order already: each of the others is brought to its place.
+fn sort(rows: &mut [Row]) {
+    for at in 1..rows.len() {
+        let order = rows[at].order();
+        if order < rows[at - 1].order() {
+            let place = rows[..at].partition_point(|row| row.order() < order);
+            rows[place..=at].rotate_right(1);
+        }
+    }
 }
 
 /// Where `cell`'s rows are in a canonically ordered slice.

@@ -6,7 +6,7 @@
 use game::{PilotId, field::CellId};
 use protocol::{
     Tick,
-    frame::Own,
+    frame::{Heard, Own},
     limits::{ACK_INTERVAL_MAX_MS, INPUT_LEAD_MAX_TICKS, RESUME_GRACE_MS, SILENCE_MAX_MS, WINDOW_MAX_TICKS},
     message::InputPacket,
 };
@@ -64,8 +64,8 @@ pub(crate) struct Session {
     pub(crate) event: u32,
     /// The own standing as last handed over.
     pub(crate) own: Option<Own>,
-    pub(crate) packet: u8,
-    pub(crate) lead: i8,
+    /// The last input packet, until a frame has told that it came.
+    pub(crate) unanswered: Option<Heard>,
     inputs: BTreeMap<Tick, u16>,
     heard: Tick,
     chat_spent: u32,
@@ -86,8 +86,7 @@ impl Session {
             wants_sums: false,
             event: 0,
             own: None,
-            packet: 0,
-            lead: 0,
+            unanswered: None,
             inputs: BTreeMap::new(),
             heard: now,
             chat_spent: 0,
@@ -107,7 +106,7 @@ impl Session {
         self.generation += 1;
         self.is_connected = true;
         self.own = None;
-        (self.packet, self.lead, self.heard) = (0, 0, now);
+        (self.unanswered, self.heard) = (None, now);
         self.last.map_or(0, |sent| sent.tick)
     }
 
@@ -133,8 +132,8 @@ impl Session {
     /// Policy: late inputs take effect at the next tick; those from too far ahead at the limit.
     pub(crate) fn hear(&mut self, packet: &InputPacket, now: Tick) -> u32 {
         self.hear_message(now);
-        self.packet = packet.number;
-        self.lead = i64::from(packet.at).saturating_sub(i64::from(now)).clamp(-128, 127) as i8;
+        let lead = i64::from(packet.at).saturating_sub(i64::from(now)).clamp(-128, 127) as i8;
+        self.unanswered = Some(Heard { packet: packet.number, lead });
         let newest = self.last.map_or(0, |sent| sent.tick);
         while self.unacknowledged.front().is_some_and(|sent| sent.tick <= packet.ack.min(newest)) {
             self.acknowledged = self.unacknowledged.pop_front();
@@ -167,7 +166,7 @@ impl Session {
         self.unacknowledged.push_back(sent);
         self.last = Some(sent);
         self.lost.clear();
-        self.wants_sums = false;
+        (self.wants_sums, self.unanswered) = (false, None);
     }
 
     /// Whether a connected client has said nothing for too long.

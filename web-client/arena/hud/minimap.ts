@@ -7,12 +7,38 @@ const REDRAW_MS = 100;
 const DENSITY_ALPHA = [0, 0.16, 0.3, 0.48] as const;
 const PAD_PX = 12;
 
+/** A part of the field with planes in it, in cells. */
+export interface Crowd {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+  /** 1..3 */
+  readonly density: number;
+}
+
+/** `densities`: of all sectors, line by line; `cells`: a side of the field. A sector is as few whole cells wide as cover
+ * the field with so many of them, so the last of a line may reach beyond it. */
+export function crowds(densities: ArrayLike<number>, cells: number): Crowd[] {
+  const side = Math.round(Math.sqrt(densities.length));
+  const wide = Math.ceil(cells / side);
+  const found: Crowd[] = [];
+  for (let index = 0; index < densities.length; index += 1) {
+    const density = Math.min(3, densities[index] ?? 0);
+    if (density === 0) continue;
+    const x = (index % side) * wide;
+    const y = Math.floor(index / side) * wide;
+    found.push({ x, y, width: Math.min(wide, cells - x), height: Math.min(wide, cells - y), density });
+  }
+  return found;
+}
+
 export class Minimap {
   private readonly canvas = byId<HTMLCanvasElement>('minimap');
   private readonly brush = this.canvas.getContext('2d', { willReadFrequently: true });
   private drawnAt = 0;
 
-  /** `densities`: 0..3 a cell, row by row. */
+  /** `densities`: 0..3 a sector, line by line; `cells`: a side of the field. */
   update(frame: Frame, densities: () => Uint8Array, cells: number): void {
     if (this.brush === null || frame.now - this.drawnAt < REDRAW_MS || frame.fieldSide <= 0) return;
     this.drawnAt = frame.now;
@@ -20,20 +46,18 @@ export class Minimap {
     this.brush.setTransform(1, 0, 0, 1, 0, 0);
     this.brush.clearRect(0, 0, this.canvas.width, this.canvas.height);
     this.brush.translate(PAD_PX, PAD_PX);
-    this.crowds(this.brush, densities(), cells, side / cells);
+    this.crowds(this.brush, crowds(densities(), cells), side / cells);
     this.brush.strokeStyle = NIGHT.quiet;
     this.brush.lineWidth = 2;
     this.brush.strokeRect(0, 0, side, side);
     this.planes(this.brush, frame, side / frame.fieldSide);
   }
 
-  private crowds(brush: CanvasRenderingContext2D, densities: Uint8Array, cells: number, size: number): void {
+  private crowds(brush: CanvasRenderingContext2D, found: readonly Crowd[], perCell: number): void {
     brush.fillStyle = NIGHT.ink;
-    for (let index = 0; index < cells * cells; index += 1) {
-      const density = densities[index] ?? 0;
-      if (density === 0) continue;
-      brush.globalAlpha = DENSITY_ALPHA[Math.min(3, density)] ?? 0;
-      brush.fillRect((index % cells) * size + 1, Math.floor(index / cells) * size + 1, size - 2, size - 2);
+    for (const { x, y, width, height, density } of found) {
+      brush.globalAlpha = DENSITY_ALPHA[density] ?? 0;
+      brush.fillRect(x * perCell + 1, y * perCell + 1, width * perCell - 2, height * perCell - 2);
     }
     brush.globalAlpha = 1;
   }

@@ -136,7 +136,7 @@ impl Client {
         report::standings(&mut self.client)
     }
 
-    /// Densities 0..=3 of the field's cells, row by row.
+    /// Densities 0..=3 of the minimap's sectors, line by line, as many lines as sectors in a line.
     pub fn minimap(&self) -> Vec<u8> {
         self.client.minimap()
     }

@@ -1,0 +1,297 @@
+//! What a message to a client costs: the real server's send and receive path over the floor of [`crate::raw`].
+//!
+//! Path: [`run`] → in turn, a [`Turn`] of each [`Side`]: a fresh server in a process of its own, all clients connect,
+//! warm-up, then its CPU time over the messages that arrived.
+//! Invariants: the real `net::Server` with all its tasks, queues and limits, around an engine that does nothing
+//! ([`Fixed`]): every client gets the same bytes at 60 Hz. The load is the same program for both sides, and both read the
+//! same inputs: the count they read comes back in the frames.
+
+use crate::{
+    load::{Opening, Out, Peer, Swarm},
+    report::{Aim, Figures, Progress},
+    serve::{self, Child, Usage},
+};
+use anyhow::ensure;
+use bytes::Bytes;
+use net::{Engine, Server};
+use protocol::{
+    PROTOCOL_VERSION, TICK_HZ,
+    close::CloseReason,
+    message::{ClientMessage, ClientPacket, HOT_BIT, Hello, Input, InputPacket, Profile, ServerMessage, Welcome},
+};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    time::{Duration, Instant},
+};
+use sync::{Output, RoomStats, SessionId};
+
+const CLIENTS_COUNT: usize = 1000;
+const FRAME_BYTES: usize = 200;
+/// Every client sends an input every so many ticks: 20 a second.
+const INPUT_INTERVAL_TICKS: u32 = 3;
+/// Of an input on the wire: WebSocket's head and mask, the packet's head, one change of the controls.
+pub(crate) const INPUT_WIRE_BYTES: u64 = 6 + 10 + 6;
+/// Turns of each side.
+const ROUNDS: usize = 4;
+const WARM_UP: Duration = Duration::from_millis(1500);
+const MEASURED: Duration = Duration::from_secs(5);
+const JOIN_MAX: Duration = Duration::from_secs(20);
+/// About what the arena's rules take in a welcome.
+const RULES_BYTES: usize = 160;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Ours,
+    Raw,
+}
+
+/// What one turn measured, per message that arrived.
+#[derive(Debug, Clone, Copy)]
+struct Turn {
+    us: f64,
+    user_us: f64,
+    messages_per_s: f64,
+    inputs_per_s: f64,
+}
+
+/// Measures.
+pub(crate) fn run(progress: &Progress) -> anyhow::Result<Figures> {
+    let (mut ours, mut raw) = (Vec::new(), Vec::new());
+    for round in 1..=ROUNDS {
+        progress.say(&format!("fanout: round {round} of {ROUNDS}, ours"));
+        ours.push(turn(Side::Ours)?);
+        progress.say(&format!("fanout: round {round} of {ROUNDS}, the floor"));
+        raw.push(turn(Side::Raw)?);
+    }
+    let all = |turns: &[Turn], of: fn(&Turn) -> f64| turns.iter().map(of).collect::<Vec<_>>();
+    let ratios = ours.iter().zip(&raw).map(|(ours, raw)| ours.us / raw.us).collect();
+    let mut figures = Figures::default();
+    figures.add_median("cpu_ratio_to_raw", ratios, Aim::AtMost(1.15));
+    figures.add_median("user_us_per_message", all(&ours, |turn| turn.user_us), Aim::AtMost(1.5));
+    figures.add_median("us_per_message", all(&ours, |turn| turn.us), Aim::None);
+    figures.add_median("raw_us_per_message", all(&raw, |turn| turn.us), Aim::None);
+    figures.add_median("raw_user_us_per_message", all(&raw, |turn| turn.user_us), Aim::None);
+    figures.add_median("messages_per_s", all(&ours, |turn| turn.messages_per_s), Aim::None);
+    figures.add_median("raw_messages_per_s", all(&raw, |turn| turn.messages_per_s), Aim::None);
+    figures.add_median("inputs_per_s", all(&ours, |turn| turn.inputs_per_s), Aim::None);
+    figures.add_median("raw_inputs_per_s", all(&raw, |turn| turn.inputs_per_s), Aim::None);
+    figures.note(format!(
+        "{CLIENTS_COUNT} clients, {FRAME_BYTES} B a message, {TICK_HZ} Hz; each client sends {} inputs of {INPUT_WIRE_BYTES} B \
+         a second, spread evenly. CPU of the server's process, kernel included.",
+        TICK_HZ / INPUT_INTERVAL_TICKS
+    ));
+    Ok(figures)
+}
+
+fn turn(side: Side) -> anyhow::Result<Turn> {
+    let length = FRAME_BYTES.to_string();
+    let kind = if side == Side::Ours { "serve-fixed" } else { "serve-raw" };
+    let child = Child::start(&[kind, &length], &[])?;
+    let opening = |_| if side == Side::Ours { serve::upgrade() } else { Opening::Bare };
+    let mut swarm = Swarm::connect(child.address(), CLIENTS_COUNT, opening, |number| Client::new(number, side))?;
+    swarm.run_until(JOIN_MAX, |client| client.frames > 0)?;
+    swarm.run_for(WARM_UP)?;
+
+    let (before, began, usage) = (sums(&swarm), Instant::now(), child.usage()?);
+    swarm.run_for(MEASURED)?;
+    let (after, seconds, usage) = (sums(&swarm), began.elapsed().as_secs_f64(), child.usage()? - usage);
+    ensure!(swarm.ended().count() == 0, "A client lost its connection. {:?}", swarm.ended().next());
+    let inputs = swarm.peers().map(|client| client.inputs_read).max().unwrap_or_default() - before.inputs_read;
+    let sent = after.sent - before.sent;
+    ensure!(
+        inputs.abs_diff(sent) < sent / 10,
+        "The server read {inputs} inputs of {sent}: it does not keep up, so there is nothing to compare."
+    );
+    let Usage { user_us, .. } = usage;
+    let messages = (after.frames - before.frames) as f64;
+    Ok(Turn {
+        us: usage.us() / messages,
+        user_us: user_us / messages,
+        messages_per_s: messages / seconds,
+        inputs_per_s: inputs as f64 / seconds,
+    })
+}
+
+/// Of all clients together.
+struct Sums {
+    frames: u64,
+    sent: u64,
+    inputs_read: u64,
+}
+
+fn sums(swarm: &Swarm<Client>) -> Sums {
+    let frames = swarm.peers().map(|client| client.frames).sum();
+    let sent = swarm.peers().map(|client| client.sent).sum();
+    let inputs_read = swarm.peers().map(|client| client.inputs_read).max().unwrap_or_default();
+    Sums { frames, sent, inputs_read }
+}
+
+/// A client that counts frames and sends inputs.
+#[derive(Debug)]
+pub(crate) struct Client {
+    number: usize,
+    /// Whether the server speaks the game's protocol.
+    has_protocol: bool,
+    pub(crate) is_welcomed: bool,
+    frames: u64,
+    sent: u64,
+    inputs_read: u64,
+    /// The newest frame's tick.
+    tick: u32,
+    /// Own ticks, from a different number on each client, so that they do not send all at once.
+    ticks: u32,
+}
+
+impl Client {
+    fn new(number: usize, side: Side) -> Self {
+        let (has_protocol, ticks) = (side == Side::Ours, number as u32);
+        Self { number, has_protocol, is_welcomed: false, frames: 0, sent: 0, inputs_read: 0, tick: 0, ticks }
+    }
+
+    /// One that joins the real server and then only listens, if no frame ever comes.
+    pub(crate) fn idle(number: usize) -> Self {
+        Self::new(number, Side::Ours)
+    }
+}
+
+impl Peer for Client {
+    fn opened(&mut self, out: &mut Out) {
+        if self.has_protocol {
+            out.send(&hello(self.number));
+        }
+    }
+
+    fn message(&mut self, bytes: &[u8], _at: Instant, _out: &mut Out) {
+        match read_frame(bytes) {
+            Some((tick, inputs)) => (self.tick, self.inputs_read, self.frames) = (tick, inputs, self.frames + 1),
+            None => self.is_welcomed = true,
+        }
+    }
+
+    fn tick(&mut self, _at: Instant, out: &mut Out) {
+        self.ticks += 1;
+        if self.frames == 0 || !self.ticks.is_multiple_of(INPUT_INTERVAL_TICKS) {
+            return;
+        }
+        self.sent += 1;
+        let (ack, at) = (self.tick, self.tick + 2);
+        let inputs = vec![Input { tick: at, controls: self.sent as u16 }];
+        out.send(&InputPacket { number: (self.sent % 255 + 1) as u8, ack, at, inputs }.encode());
+    }
+}
+
+/// The hello of client `number`.
+pub(crate) fn hello(number: usize) -> Vec<u8> {
+    let (ticket, name, hue) = (Some(serve::ticket(number)), format!("Pilot {number}"), (number % 8) as u8);
+    let (version, resume, have_tick, have_event) = (PROTOCOL_VERSION, None, 0, 0);
+    ClientMessage::Hello(Hello { version, ticket, resume, have_tick, have_event, name, hue }).encode()
+}
+
+/// A frame that only tells its tick and how many inputs were read so far.
+pub(crate) fn frame(length: usize, tick: u32, inputs: u64) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(length);
+    bytes.push(HOT_BIT);
+    bytes.extend_from_slice(&tick.to_le_bytes());
+    bytes.extend_from_slice(&inputs.to_le_bytes());
+    bytes.resize(length, 0);
+    bytes
+}
+
+/// Tick and inputs of such a frame; `None` of any other message.
+fn read_frame(bytes: &[u8]) -> Option<(u32, u64)> {
+    let (tick, rest) = bytes.strip_prefix(&[HOT_BIT])?.split_first_chunk()?;
+    let (inputs, _) = rest.split_first_chunk()?;
+    Some((u32::from_le_bytes(*tick), u64::from_le_bytes(*inputs)))
+}
+
+/// The real server around a [`Fixed`] engine, for the child process.
+///
+/// # Errors
+/// When there is no port.
+pub(crate) async fn start(frame_bytes: usize) -> anyhow::Result<Server> {
+    let mut config = serve::config()?;
+    config.max_sockets = usize::from(u16::MAX);
+    Server::start_with(config, move |_| Fixed::new(frame_bytes)).await
+}
+
+/// An engine that gives everybody the same frame each tick and counts what it hears.
+#[derive(Debug)]
+struct Fixed {
+    /// 0: no frames.
+    frame_bytes: usize,
+    frame: Bytes,
+    tick: u32,
+    inputs: u64,
+    sessions: BTreeSet<SessionId>,
+    next_session: u32,
+    output: VecDeque<Output>,
+}
+
+impl Fixed {
+    fn new(frame_bytes: usize) -> Self {
+        let (sessions, output) = (BTreeSet::new(), VecDeque::new());
+        Self { frame_bytes, frame: Bytes::new(), tick: 0, inputs: 0, sessions, next_session: 1, output }
+    }
+}
+
+impl Engine for Fixed {
+    fn join(&mut self, hello: &Hello, is_admitted: bool) -> Result<SessionId, CloseReason> {
+        if !is_admitted {
+            return Err(CloseReason::BadTicket);
+        }
+        let session = SessionId(self.next_session);
+        self.next_session += 1;
+        self.sessions.insert(session);
+        self.output.push_back(Output::Message(session, welcome(hello)));
+        Ok(session)
+    }
+
+    fn handle(&mut self, _session: SessionId, packet: ClientPacket) {
+        self.inputs += u64::from(matches!(packet, ClientPacket::Inputs(_)));
+    }
+
+    fn disconnect(&mut self, session: SessionId) {
+        self.sessions.remove(&session);
+    }
+
+    fn tick(&mut self) {
+        self.tick += 1;
+        if self.frame_bytes > 0 {
+            self.frame = frame(self.frame_bytes, self.tick, self.inputs).into();
+        }
+    }
+
+    fn frame_for(&mut self, _session: SessionId) -> Option<Bytes> {
+        (!self.frame.is_empty()).then(|| self.frame.clone())
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        self.output.pop_front()
+    }
+
+    fn stats(&self) -> RoomStats {
+        RoomStats { tick: self.tick, players: self.sessions.len() as u32, ..RoomStats::default() }
+    }
+
+    fn max_players(&self) -> u32 {
+        u32::from(u16::MAX)
+    }
+}
+
+/// A welcome as long as a real one.
+fn welcome(hello: &Hello) -> Bytes {
+    let profile = Profile { name: hello.name.clone(), hue: hello.hue, is_bot: false };
+    let welcome = Welcome {
+        pilot: 1,
+        epoch: 1,
+        resumed: false,
+        since: 0,
+        tick: 1,
+        resume: "1234.1.0123456789abcdef0123456789abcdef".to_owned(),
+        rules: vec![1; RULES_BYTES],
+        profile,
+        history: Vec::new(),
+        last_event: 0,
+    };
+    ServerMessage::Welcome(Box::new(welcome)).encode().into()
+}

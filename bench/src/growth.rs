@@ -1,0 +1,72 @@
+//! How a room's cost grows with its players: the slope of log cost over log players, 1 = in proportion.
+//!
+//! Path: rooms of 400 to 3200 players at constant density in one process; in every round each room runs some ticks with
+//! all its frames; the exponent is the least-squares slope through the medians.
+
+use crate::{
+    report::{Aim, Figures, Progress},
+    world::World,
+};
+use std::time::{Duration, Instant};
+
+const SIZES: [usize; 4] = [400, 800, 1600, 3200];
+const WARM_UP_TICKS: u32 = 120;
+const ROUNDS: usize = 7;
+const TICKS_PER_ROUND: u32 = 30;
+
+/// The measurement.
+pub(crate) fn run(progress: &Progress) -> anyhow::Result<Figures> {
+    let mut worlds = Vec::new();
+    for players in SIZES {
+        progress.say(&format!("growth: {players} players take off"));
+        let mut world = World::new(players, 7)?;
+        world.warm_up(WARM_UP_TICKS);
+        worlds.push((players, world, Vec::new()));
+    }
+    for round in 0..ROUNDS {
+        progress.say(&format!("growth: round {} of {ROUNDS}", round + 1));
+        for (_, world, costs) in &mut worlds {
+            costs.push(cost_us(world));
+        }
+    }
+    let mut figures = Figures::default();
+    let mut points = Vec::new();
+    for (players, _, costs) in worlds {
+        let cost = figures.add_median(format!("us_per_tick_{players}"), costs, Aim::None);
+        points.push(((players as f64).ln(), cost.ln()));
+    }
+    figures.add("exponent", slope(&points), Aim::AtMost(1.05));
+    figures.note("Room::tick, all inputs and all frames, without sockets");
+    Ok(figures)
+}
+
+/// Mean cost of a tick with its inputs and frames, µs; the hands do not count.
+fn cost_us(world: &mut World) -> f64 {
+    let mut spent = Duration::ZERO;
+    for _ in 0..TICKS_PER_ROUND {
+        world.inputs();
+        let began = Instant::now();
+        world.tick();
+        world.frames(|_, _| {});
+        spent += began.elapsed();
+    }
+    spent.as_secs_f64() * 1e6 / f64::from(TICKS_PER_ROUND)
+}
+
+/// The least-squares slope through points (x, y).
+fn slope(points: &[(f64, f64)]) -> f64 {
+    let n = points.len() as f64;
+    let mean = points.iter().fold((0.0, 0.0), |(x, y), point| (x + point.0 / n, y + point.1 / n));
+    let products = points.iter().map(|point| (point.0 - mean.0) * (point.1 - mean.1)).sum::<f64>();
+    products / points.iter().map(|point| (point.0 - mean.0).powi(2)).sum::<f64>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_straight_line_has_its_slope() {
+        assert!((slope(&[(0.0, 1.0), (1.0, 3.0), (2.0, 5.0)]) - 2.0).abs() < 1e-12);
+    }
+}

@@ -1,0 +1,94 @@
+//! Every claim about speed and size is a name here: `bench NAME` measures it, `bench` alone measures all.
+//!
+//! Path: [`BENCHES`] names what there is → each gives [`report::Figures`] → a table, and JSON for programs.
+//! Invariants: a ratio comes from one run in which both sides take turns, as a median with its spread; every figure
+//! says what it should reach. Figures are for comparing on one machine: machines differ, and drift.
+
+mod hand;
+mod load;
+mod raw;
+mod report;
+mod serve;
+mod world;
+
+mod delta;
+mod fanout;
+mod frames;
+mod growth;
+mod idle;
+mod peers;
+mod tick;
+mod train;
+
+use anyhow::{Context, bail};
+use clap::Parser;
+use report::{Figures, Progress, Report};
+use std::path::PathBuf;
+
+/// Measures what the README claims.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+struct Options {
+    /// What to measure; nothing = all of it. `list` names them.
+    names: Vec<String>,
+    /// Write the figures to this file as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+/// A measurement.
+struct Bench {
+    name: &'static str,
+    about: &'static str,
+    run: fn(&Progress) -> anyhow::Result<Figures>,
+}
+
+/// All measurements, in the order in which they run.
+const BENCHES: &[Bench] = &[
+    Bench {
+        name: "fanout",
+        about: "a message to a client, over the smallest program that sends one",
+        run: fanout::run,
+    },
+    Bench { name: "frames", about: "assembling, encoding and decoding frames", run: frames::run },
+    Bench { name: "delta", about: "bytes on the wire", run: delta::run },
+    Bench { name: "tick", about: "the game's step", run: tick::run },
+    Bench { name: "idle", about: "memory per connection", run: idle::run },
+    Bench { name: "growth", about: "how a room's cost grows with its players", run: growth::run },
+    Bench { name: "peers", about: "the same arena on Colyseus and on our gameserver", run: peers::run },
+];
+
+fn main() -> anyhow::Result<()> {
+    let options = Options::parse();
+    // A server under test is this program again.
+    if options.names.first().is_some_and(|name| name == peers::colyseus::SERVE) {
+        return peers::colyseus::serve();
+    }
+    if let Some((kind, arguments)) = options.names.split_first().filter(|(kind, _)| kind.starts_with("serve-")) {
+        return serve::run(kind, arguments);
+    }
+    let progress = Progress::new();
+    match options.names.first().map(String::as_str) {
+        Some("list") => {
+            BENCHES.iter().for_each(|bench| progress.print(&format!("{:10} {}", bench.name, bench.about)));
+            return Ok(());
+        }
+        Some("train") => return train::run(&progress),
+        _ => {}
+    }
+    if let Some(unknown) = options.names.iter().find(|name| BENCHES.iter().all(|bench| bench.name != **name)) {
+        let names: Vec<_> = BENCHES.iter().map(|bench| bench.name).collect();
+        bail!("There is no measurement \"{unknown}\". There are: {}, and train.", names.join(", "));
+    }
+    let is_wanted = |bench: &&Bench| options.names.is_empty() || options.names.iter().any(|name| name == bench.name);
+    let mut report = Report::default();
+    for bench in BENCHES.iter().filter(is_wanted) {
+        progress.say(&format!("{}: {}", bench.name, bench.about));
+        let figures = (bench.run)(&progress).with_context(|| format!("{} could not be measured", bench.name))?;
+        progress.print(&report.add(bench.name, figures));
+    }
+    if let Some(path) = &options.json {
+        std::fs::write(path, report.to_json()).with_context(|| format!("{} cannot be written", path.display()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,140 @@
+//! A room full of players in this process: no socket, no clock, every input from one seed.
+//!
+//! Path: [`World::new`] fills a field at constant density → [`World::inputs`] and [`World::tick`] in turn; the caller
+//! times what it wants. Invariants: same seed, same run; every player sends an input packet when its controls change and
+//! acknowledges at least every 100 ms, as a page does.
+
+use crate::hand::Hand;
+use bytes::Bytes;
+use game::rules::Rules;
+use protocol::{
+    PROTOCOL_VERSION, Tick,
+    limits::ACK_INTERVAL_MAX_MS,
+    message::{ClientMessage, ClientPacket, Hello, Input, InputPacket, ServerMessage, Welcome},
+    token::Key,
+};
+use sync::{Output, Room, RoomConfig, SessionId};
+
+/// Planes per cell in every measurement: 33 planes in a view of 4×4 cells.
+pub(crate) const PLANES_PER_CELL: f64 = 2.0;
+/// The tuning that ships; only the size of the field is changed.
+const TUNING: &str = include_str!("../../assets/tuning.ron");
+/// Longest time without an acknowledgement, ticks.
+const ACK_INTERVAL_TICKS: u32 = (ACK_INTERVAL_MAX_MS * protocol::TICK_HZ as u64 / 1000) as u32;
+
+/// One who plays.
+#[derive(Debug)]
+pub(crate) struct Player {
+    pub(crate) session: SessionId,
+    pub(crate) welcome: Welcome,
+    pub(crate) hand: Hand,
+    packet: u8,
+    sent: Tick,
+    controls: u16,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) room: Room,
+    pub(crate) rules: Rules,
+    pub(crate) players: Vec<Player>,
+}
+
+/// The tuning's text for this number of planes at constant density.
+pub(crate) fn tuning_for(planes: usize) -> String {
+    let side = (planes as f64 / PLANES_PER_CELL).sqrt().ceil().max(3.0);
+    let text = TUNING.replacen("cells: 10,", &format!("cells: {side},"), 1);
+    assert!(side == 10.0 || text != TUNING, "the tuning names the field's size");
+    text
+}
+
+impl World {
+    /// A field with this number of players, all in.
+    pub(crate) fn new(players: usize, seed: u64) -> anyhow::Result<Self> {
+        let key = Key::new("only for measurements").expect("it is long enough");
+        let config = RoomConfig::new("bench", key, 1, seed, &tuning_for(players)).map_err(anyhow::Error::msg)?;
+        let rules = config.rules.clone();
+        let mut room = Room::new(RoomConfig { fillers: 0, max_players: players as u16, ..config });
+        let mut all = Vec::with_capacity(players);
+        for number in 0..players {
+            let session = room.join(&hello(number), true).map_err(|reason| anyhow::anyhow!("{}", reason.sentence()))?;
+            let welcome = welcome(&mut room);
+            let hand = Hand::new(seed, welcome.pilot);
+            all.push(Player { session, welcome, hand, packet: 0, sent: 0, controls: 0 });
+        }
+        Ok(Self { room, rules, players: all })
+    }
+
+    /// Everybody's controls for the next tick, by a hand that does not look; who was shot down asks to fly again.
+    pub(crate) fn inputs(&mut self) {
+        let tick = self.room.stats().tick;
+        for index in 0..self.players.len() {
+            let controls = self.players[index].hand.blind(tick);
+            self.input(index, controls.to_bits(), tick.is_multiple_of(60));
+        }
+    }
+
+    /// One player's controls for the next tick.
+    pub(crate) fn input(&mut self, index: usize, controls: u16, flies_again: bool) {
+        let tick = self.room.stats().tick;
+        let player = &mut self.players[index];
+        if flies_again {
+            self.room.handle(player.session, ClientPacket::Message(ClientMessage::FlyAgain));
+        }
+        let has_changed = controls != player.controls;
+        if !has_changed && tick < player.sent + ACK_INTERVAL_TICKS {
+            return;
+        }
+        (player.packet, player.sent, player.controls) = (player.packet % 255 + 1, tick, controls);
+        let inputs = if has_changed { vec![Input { tick: tick + 1, controls }] } else { Vec::new() };
+        let packet = InputPacket { number: player.packet, ack: tick, at: tick + 1, inputs };
+        self.room.handle(player.session, ClientPacket::Inputs(packet));
+    }
+
+    /// One tick of the room.
+    pub(crate) fn tick(&mut self) {
+        self.room.tick();
+        while self.room.poll_output().is_some() {}
+    }
+
+    /// Every player's frame, as many as there are.
+    pub(crate) fn frames(&mut self, mut take: impl FnMut(usize, Bytes)) {
+        for (index, player) in self.players.iter().enumerate() {
+            if let Some(frame) = self.room.frame_for(player.session) {
+                take(index, frame);
+            }
+        }
+    }
+
+    /// Ticks with inputs and frames that nobody looks at.
+    pub(crate) fn warm_up(&mut self, ticks: u32) {
+        for _ in 0..ticks {
+            self.inputs();
+            self.tick();
+            self.frames(|_, _| {});
+        }
+    }
+}
+
+/// A newcomer's hello.
+pub(crate) fn hello(number: usize) -> Hello {
+    Hello {
+        version: PROTOCOL_VERSION,
+        ticket: None,
+        resume: None,
+        have_tick: 0,
+        have_event: 0,
+        name: format!("Pilot {number}"),
+        hue: (number % 8) as u8,
+    }
+}
+
+fn welcome(room: &mut Room) -> Welcome {
+    loop {
+        let Some(Output::Message(_, bytes)) = room.poll_output() else { unreachable!("a join is answered") };
+        if let Ok(ServerMessage::Welcome(welcome)) = ServerMessage::decode(&bytes) {
+            return *welcome;
+        }
+    }
+}

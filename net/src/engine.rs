@@ -1,0 +1,71 @@
+//! What a room's thread ticks.
+//!
+//! Path: the tick thread drains events into [`Engine::join`], [`Engine::handle`] and [`Engine::disconnect`], calls
+//! [`Engine::tick`], asks [`Engine::frame_for`] for every session that can take one, then drains
+//! [`Engine::poll_output`].
+//! Invariant: an engine is a plain value, called from one thread; a frame it gave is sent. When it panics, it is dropped
+//! and another is begun with a later epoch.
+
+use bytes::Bytes;
+use protocol::{
+    close::CloseReason,
+    message::{ClientPacket, Hello},
+};
+use sync::{Output, Room, RoomStats, SessionId};
+
+/// The server end of a room, of whatever kind.
+pub trait Engine: Send + 'static {
+    /// A socket says hello; `is_admitted` tells that its ticket was good. An older socket of the session is replaced.
+    ///
+    /// # Errors
+    /// Why it is not let in; the socket is told and closed.
+    fn join(&mut self, hello: &Hello, is_admitted: bool) -> Result<SessionId, CloseReason>;
+    /// What a session's socket brought.
+    fn handle(&mut self, session: SessionId, packet: ClientPacket);
+    /// The session's socket is gone.
+    fn disconnect(&mut self, session: SessionId);
+    /// One tick: 1/60 s of the room's life.
+    fn tick(&mut self);
+    /// What a session is shown after this tick, if anything.
+    fn frame_for(&mut self, session: SessionId) -> Option<Bytes>;
+    /// The next thing to do for a session, besides frames.
+    fn poll_output(&mut self) -> Option<Output>;
+    /// Figures for people and metrics.
+    fn stats(&self) -> RoomStats;
+    /// Most sessions at once.
+    fn max_players(&self) -> u32;
+}
+
+impl Engine for Room {
+    fn join(&mut self, hello: &Hello, is_admitted: bool) -> Result<SessionId, CloseReason> {
+        self.join(hello, is_admitted)
+    }
+
+    fn handle(&mut self, session: SessionId, packet: ClientPacket) {
+        self.handle(session, packet);
+    }
+
+    fn disconnect(&mut self, session: SessionId) {
+        self.disconnect(session);
+    }
+
+    fn tick(&mut self) {
+        self.tick();
+    }
+
+    fn frame_for(&mut self, session: SessionId) -> Option<Bytes> {
+        self.frame_for(session)
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        self.poll_output()
+    }
+
+    fn stats(&self) -> RoomStats {
+        self.stats()
+    }
+
+    fn max_players(&self) -> u32 {
+        self.max_players()
+    }
+}
