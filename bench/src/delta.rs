@@ -16,7 +16,7 @@ use game::{
     row::Row,
 };
 use protocol::Tick;
-use sync::{Replica, Tally};
+use sync::{CADENCE_TICKS, Replica, Tally};
 
 const PLAYERS: usize = 200;
 const WARM_UP_TICKS: u32 = 300;
@@ -56,8 +56,9 @@ impl Traffic {
 
 /// The measurement.
 pub(crate) fn run(progress: &Progress) -> anyhow::Result<Figures> {
-    let mouse = play(progress, Style::Mouse, SEED, 1)?;
-    let restless = play(progress, Style::Restless, SEED, 1)?;
+    let mouse = play(progress, Style::Mouse, SEED, 1, 1)?;
+    let restless = play(progress, Style::Restless, SEED, 1, 1)?;
+    let usual = play(progress, Style::Mouse, SEED, 1, CADENCE_TICKS)?;
     let mut figures = Figures::default();
     let player_ticks = f64::from(MEASURED_TICKS) * PLAYERS as f64;
     figures.add("bytes_per_visible_plane_update", mouse.per_plane(), Aim::AtMost(0.95));
@@ -66,6 +67,8 @@ pub(crate) fn run(progress: &Progress) -> anyhow::Result<Figures> {
     figures.add("bullets_held", mouse.bullets as f64 / player_ticks, Aim::None);
     figures.add("frames_per_player_and_second", mouse.frames as f64 / player_ticks * 60.0, Aim::None);
     figures.add("bytes_per_player_and_second", mouse.bytes as f64 / player_ticks * 60.0, Aim::None);
+    figures.add("bytes_per_visible_plane_update_usual_cadence", usual.per_plane(), Aim::AtMost(0.95));
+    figures.add("frames_per_player_and_second_usual_cadence", usual.frames as f64 / player_ticks * 60.0, Aim::None);
     figures.add("bytes_per_visible_plane_update_all_change", restless.per_plane(), Aim::None);
     figures.add("share_of_ticks_with_changed_controls_all_change", restless.changes, Aim::None);
     figures.add("join_bytes", mouse.join_bytes.0, Aim::AtMost(700.0));
@@ -75,8 +78,8 @@ pub(crate) fn run(progress: &Progress) -> anyhow::Result<Figures> {
 }
 
 /// Plays and counts; `replicas_every` leaves out all but every nth replica's bytes.
-pub(crate) fn play(progress: &Progress, style: Style, seed: u64, replicas_every: usize) -> anyhow::Result<Traffic> {
-    let mut world = World::new(PLAYERS, seed)?;
+pub(crate) fn play(progress: &Progress, style: Style, seed: u64, replicas_every: usize, cadence_ticks: u32) -> anyhow::Result<Traffic> {
+    let mut world = World::new(PLAYERS, seed, cadence_ticks)?;
     let mut replicas: Vec<Replica> = world
         .players
         .iter()
@@ -131,7 +134,7 @@ fn steer(world: &mut World, replicas: &[Replica], style: Style, tick: Tick) {
             }
             _ => hand.shake(tick),
         };
-        world.input(index, controls.to_bits(), me.is_none() && tick.is_multiple_of(30));
+        world.input(index, tick, controls.to_bits(), me.is_none() && tick.is_multiple_of(30));
     }
 }
 

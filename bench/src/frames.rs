@@ -19,7 +19,7 @@ const TICKS_PER_ROUND: u32 = 60;
 
 /// The measurement.
 pub(crate) fn run(progress: &Progress) -> anyhow::Result<Figures> {
-    let mut world = World::new(PLAYERS, 7)?;
+    let mut world = World::new(PLAYERS, 7, 1)?;
     world.warm_up(WARM_UP_TICKS);
     let mut replicas = replicas(&mut world);
     let (mut assemble, mut encode, mut decode, mut ticks) = (vec![], vec![], vec![], vec![]);

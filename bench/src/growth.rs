@@ -19,7 +19,7 @@ pub(crate) fn run(progress: &Progress) -> anyhow::Result<Figures> {
     let mut worlds = Vec::new();
     for players in SIZES {
         progress.say(&format!("growth: {players} players take off"));
-        let mut world = World::new(players, 7)?;
+        let mut world = World::new(players, 7, 1)?;
         world.warm_up(WARM_UP_TICKS);
         worlds.push((players, world, Vec::new()));
     }

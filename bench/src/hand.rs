@@ -20,7 +20,7 @@ const TREMOR: i32 = 1000;
 /// One degree.
 const DEGREE: i32 = TURN / 360;
 /// Whoever is nearer is avoided.
-const CROWDED_UNITS: i32 = 3 * PLANE_LENGTH_UNITS;
+const CROWDED_UNITS: i32 = 5 * PLANE_LENGTH_UNITS;
 /// How far a bullet goes that is worth firing.
 const RANGE_UNITS: i32 = 12 * PLANE_LENGTH_UNITS;
 

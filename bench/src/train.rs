@@ -33,7 +33,7 @@ pub(crate) fn run(progress: &Progress) -> anyhow::Result<()> {
     let mut raw_bits = 0;
     for seed in SEEDS {
         progress.say(&format!("playing with seed {seed}"));
-        let tally: Tally = play(progress, Style::Mouse, seed, REPLICAS_EVERY)?.tally;
+        let tally: Tally = play(progress, Style::Mouse, seed, REPLICAS_EVERY, 1)?.tally;
         raw_bits += tally.raw_bits;
         for (choice, counts) in tally.choices() {
             let all = choices.entry(*choice).or_default();

@@ -51,11 +51,11 @@ pub(crate) fn tuning_for(planes: usize) -> String {
 
 impl World {
     /// A field with this number of players, all in.
-    pub(crate) fn new(players: usize, seed: u64) -> anyhow::Result<Self> {
+    pub(crate) fn new(players: usize, seed: u64, cadence_ticks: u32) -> anyhow::Result<Self> {
         let key = Key::new("only for measurements").expect("it is long enough");
         let config = RoomConfig::new("bench", key, 1, seed, &tuning_for(players)).map_err(anyhow::Error::msg)?;
         let rules = config.rules.clone();
-        let mut room = Room::new(RoomConfig { fillers: 0, max_players: players as u16, ..config });
+        let mut room = Room::new(RoomConfig { fillers: 0, max_players: players as u16, cadence_ticks, ..config });
         let mut all = Vec::with_capacity(players);
         for number in 0..players {
             let session = room.join(&hello(number), true).map_err(|reason| anyhow::anyhow!("{}", reason.sentence()))?;
@@ -71,13 +71,12 @@ impl World {
         let tick = self.room.stats().tick;
         for index in 0..self.players.len() {
             let controls = self.players[index].hand.blind(tick);
-            self.input(index, controls.to_bits(), tick.is_multiple_of(60));
+            self.input(index, tick, controls.to_bits(), tick.is_multiple_of(60));
         }
     }
 
-    /// One player's controls for the next tick.
-    pub(crate) fn input(&mut self, index: usize, controls: u16, flies_again: bool) {
-        let tick = self.room.stats().tick;
+    /// One player's controls for the tick after `tick`, the room's.
+    pub(crate) fn input(&mut self, index: usize, tick: Tick, controls: u16, flies_again: bool) {
         let player = &mut self.players[index];
         if flies_again {
             self.room.handle(player.session, ClientPacket::Message(ClientMessage::FlyAgain));

@@ -5,7 +5,7 @@
 use crate::{
     BULLET,
     field::{POSITION_MAX, toward},
-    row::{Kind, Row},
+    row::{Kind, Row, nothing_follows},
     row_kind,
     rules::Rules,
 };
@@ -35,7 +35,15 @@ row_kind! {
 }
 
 /// The declaration of bullets; see [`id`].
-pub const KIND: Kind = Kind { name: "bullet", id_bits: 24, fields: Bullet::FIELDS, is_placed: true, step: step_row };
+pub const KIND: Kind = Kind {
+    name: "bullet",
+    id_bits: 24,
+    fields: Bullet::FIELDS,
+    is_placed: true,
+    step: step_row,
+    followers: 0,
+    follow: nothing_follows,
+};
 
 /// The id of the row of a plane's shot: canonical order is by owner, then age (as far as `shots` has not wrapped).
 pub fn id(plane: u32, shots: i32) -> u32 {
@@ -45,6 +53,12 @@ pub fn id(plane: u32, shots: i32) -> u32 {
 /// The plane that fired the bullet with this id.
 pub fn owner(id: u32) -> u16 {
     (id >> 8) as u16
+}
+
+/// How far the fastest shot gets, units: what is farther from a plane can neither hit it nor be hit by it.
+pub fn reach(rules: &Rules) -> i32 {
+    let fastest = rules.bullet_speed + rules.boost_speed * rules.bullet_inherits / 16_000;
+    fastest.min(SPEED_MAX) * rules.bullet_life + rules.bullet_reach
 }
 
 fn step_row(row: &Row, rules: &Rules, next: &mut Vec<Row>) {

@@ -5,8 +5,9 @@
 //! Invariant: whatever bits arrive, the controls are in range.
 
 use crate::{
+    Clock,
     field::turn_between,
-    plane::{Plane, STEER_MAX, THROTTLE_MAX},
+    plane::{Plane, STEER_MAX, STICK_REST_TICKS, STICK_TICKS, THROTTLE_MAX},
     roster::Pilot,
     rules::Rules,
     setup::{Phase, Setup},
@@ -70,10 +71,14 @@ impl Controls {
 }
 
 impl Plane {
-    /// From its next step on the plane flies by these controls.
-    pub fn take_over(&mut self, controls: Controls) {
+    /// From its next step on the plane flies by these controls, wanted at the end of `tick`; but a stick in motion is read
+    /// only every [`STICK_TICKS`].
+    pub fn take_over(&mut self, controls: Controls, tick: u32) {
         let Controls { steer, throttle, boost, fire } = controls.in_range();
-        (self.steer, self.throttle, self.boost, self.fire) = (steer, throttle, boost.into(), fire.into());
+        (self.throttle, self.boost, self.fire) = (throttle, boost.into(), fire.into());
+        if steer != self.steer && (self.unrest == 0 || tick.is_multiple_of(STICK_TICKS)) {
+            (self.steer, self.unrest) = (steer, STICK_REST_TICKS);
+        }
     }
 }
 
@@ -82,9 +87,9 @@ pub(crate) fn plugin(setup: &mut Setup) {
     setup.schedule.add_systems(take_over.in_set(Phase::Controls));
 }
 
-fn take_over(mut planes: Query<(&Pilot, &mut Plane)>) {
+fn take_over(clock: Res<Clock>, mut planes: Query<(&Pilot, &mut Plane)>) {
     for (pilot, mut plane) in &mut planes {
-        plane.take_over(pilot.wanted);
+        plane.take_over(pilot.wanted, clock.tick);
     }
 }
 

@@ -62,21 +62,22 @@ impl CellId {
         is_inside.then(|| Self::of(place, rules))
     }
 
-    /// Whether a session with its eye in `self` holds `cell`; agrees with [`Self::interest`].
-    pub fn holds(self, cell: CellId, rules: &Rules) -> bool {
+    /// Whether a session with its eye in `self` that reaches this many cells in every direction holds `cell`; agrees with
+    /// [`Self::interest`].
+    pub fn holds(self, cell: CellId, reach_cells: i32, rules: &Rules) -> bool {
         match (self.place(rules), cell.place(rules)) {
-            (Some(eye), Some(place)) => (place - eye).abs().max_element() <= VIEW_CELLS / 2,
+            (Some(eye), Some(place)) => (place - eye).abs().max_element() <= reach_cells,
             _ => cell == Self::EVERYONE,
         }
     }
 
-    /// The cells a session with its eye in `self` holds, ascending: everyone's, and all within half a view around.
-    pub fn interest(self, rules: &Rules) -> Vec<CellId> {
+    /// The cells such a session holds, ascending: everyone's, and all within reach.
+    pub fn interest(self, reach_cells: i32, rules: &Rules) -> Vec<CellId> {
         let mut cells = vec![Self::EVERYONE];
         if let Some(centre) = self.place(rules) {
             let last = IVec2::splat(rules.field_cells - 1);
-            let from = (centre - VIEW_CELLS / 2).max(IVec2::ZERO);
-            let to = (centre + VIEW_CELLS / 2).min(last);
+            let from = (centre - reach_cells).max(IVec2::ZERO);
+            let to = (centre + reach_cells).min(last);
             for y in from.y..=to.y {
                 cells.extend((from.x..=to.x).map(|x| Self::of(IVec2::new(x, y), rules)));
             }
@@ -193,11 +194,13 @@ mod tests {
     #[test]
     fn interest_is_clipped_at_the_border() {
         let rules = Rules::default();
-        assert_eq!(CellId::at(IVec2::ZERO, &rules).interest(&rules).len(), 1 + 9);
-        assert_eq!(CellId::at(IVec2::splat(4 * CELL_UNITS), &rules).interest(&rules).len(), 1 + 25);
-        assert_eq!(CellId(65_535).interest(&rules), vec![CellId::EVERYONE]);
+        assert_eq!(CellId::at(IVec2::ZERO, &rules).interest(2, &rules).len(), 1 + 9);
+        assert_eq!(CellId::at(IVec2::splat(4 * CELL_UNITS), &rules).interest(2, &rules).len(), 1 + 25);
+        assert_eq!(CellId(65_535).interest(2, &rules), vec![CellId::EVERYONE]);
         for (eye, cell) in (0..101).flat_map(|eye| (0..101).map(move |cell| (CellId(eye), CellId(cell)))) {
-            assert_eq!(eye.holds(cell, &rules), eye.interest(&rules).contains(&cell));
+            (1..=2).for_each(|reach| {
+                assert_eq!(eye.holds(cell, reach, &rules), eye.interest(reach, &rules).contains(&cell))
+            });
         }
     }
 }

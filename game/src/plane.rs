@@ -9,7 +9,7 @@ use crate::{
     BULLET, PLANE,
     bullet::{self, Bullet},
     field::{PLANE_LENGTH_UNITS, POSITION_MAX, TURN, heading_of, toward, turn_between},
-    row::{Kind, Row},
+    row::{Fields, Kind, Row},
     row_kind,
     rules::Rules,
 };
@@ -26,6 +26,11 @@ pub const HEALTH_FULL: i32 = 100;
 pub const ENERGY_FULL: i32 = 10_000;
 /// Fastest plane of any rules, 1/16 unit per tick: just under 60 plane lengths a second.
 pub const SPEED_MAX: i32 = 32_767;
+/// A stick that moves is read on every tick that is a multiple of this: 20 Hz. What turns is a heading, the sum of all
+/// steers, so that nobody sees the difference, and two thirds of the ticks bring no news of sticks.
+pub const STICK_TICKS: u32 = 3;
+/// A stick that did not move for so long is read at once: the first answer to a key never waits.
+pub const STICK_REST_TICKS: i32 = 12;
 /// Longest protection of any rules.
 pub const SHIELD_MAX_TICKS: i32 = 1023;
 
@@ -59,11 +64,32 @@ row_kind! {
         shield: 0..=SHIELD_MAX_TICKS,
         /// Shots fired; wraps. Part of the next bullet's id.
         shots: 0..=255,
+        /// Ticks until the stick has rested; see [`Plane::take_over`].
+        unrest: 0..=STICK_REST_TICKS,
     }
 }
 
 /// The declaration of planes; the id is the pilot's.
-pub const KIND: Kind = Kind { name: "plane", id_bits: 16, fields: Plane::FIELDS, is_placed: true, step: step_row };
+pub const KIND: Kind = Kind {
+    name: "plane",
+    id_bits: 16,
+    fields: Plane::FIELDS,
+    is_placed: true,
+    step: step_row,
+    followers: 1 << UNREST,
+    follow,
+};
+
+/// Places of fields in the declaration.
+const STEER: usize = 4;
+const UNREST: usize = 13;
+
+/// A stick that moved has not rested.
+fn follow(before: &Fields, after: &mut Fields) {
+    if after[STEER] != before[STEER] {
+        after[UNREST] = STICK_REST_TICKS;
+    }
+}
 
 fn step_row(row: &Row, rules: &Rules, next: &mut Vec<Row>) {
     let mut plane = Plane::from_fields(&row.fields);
@@ -126,6 +152,7 @@ impl Plane {
     pub fn step(&mut self, id: u32, rules: &Rules) -> Option<(u32, Bullet)> {
         self.cooldown = (self.cooldown - 1).max(0);
         self.shield = (self.shield - 1).max(0);
+        self.unrest = (self.unrest - 1).max(0);
         let steer = match self.autopilot(rules) {
             Some(steer) => {
                 // It may turn as sharply as a slow plane, whatever the speed: the strip at the edge is narrow.
@@ -201,6 +228,28 @@ impl Plane {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fields_are_where_their_names_say() {
+        assert_eq!((Plane::FIELDS[STEER].name, Plane::FIELDS[UNREST].name), ("steer", "unrest"));
+    }
+
+    #[test]
+    fn a_rested_stick_answers_at_once_and_a_moving_one_every_third_tick() {
+        let steer = |steer| crate::Controls { steer, ..crate::Controls::default() };
+        let mut plane = plane_at(0, 0, 0);
+        let rules = Rules::default();
+        let mut seen = Vec::new();
+        for tick in 100..112 {
+            plane.step(1, &rules);
+            plane.take_over(steer((tick - 99).min(7) as i32), tick);
+            seen.push(plane.steer);
+        }
+        assert_eq!(seen, [1, 1, 3, 3, 3, 6, 6, 6, 7, 7, 7, 7]);
+        fly(&mut plane, STICK_REST_TICKS as u32, &rules);
+        plane.take_over(steer(-7), 121);
+        assert_eq!(plane.steer, -7);
+    }
     use crate::trial::{MIDDLE, plane_at};
     use proptest::prelude::*;
 

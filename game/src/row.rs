@@ -58,9 +58,10 @@ impl Row {
         const MULTIPLIER: u64 = 0xf135_7aea_2e62_a9c5;
         let seed = (u64::from(self.kind) << 32 | u64::from(self.id)).wrapping_mul(MULTIPLIER);
         let used = crate::KINDS[usize::from(self.kind)].fields.len();
-        self.fields[..used]
-            .iter()
-            .fold(seed, |hash, field| (hash.rotate_left(23) ^ u64::from(*field as u32)).wrapping_mul(MULTIPLIER))
+        // Two fields at a time: a chain of multiplies is all that this costs.
+        let pairs = self.fields.chunks_exact(2).take(used.div_ceil(2));
+        let words = pairs.map(|pair| u64::from(pair[0] as u32) | u64::from(pair[1] as u32) << 32);
+        words.fold(seed, |hash, word| (hash.rotate_left(23) ^ word).wrapping_mul(MULTIPLIER))
     }
 }
 
@@ -95,7 +96,15 @@ pub struct Kind {
     pub is_placed: bool,
     /// The motion step: see [`Row::step`].
     pub step: fn(&Row, &Rules, &mut Vec<Row>),
+    /// Fields that follow from others when a row changes by surprise, one bit each: as long as `follow` is right about
+    /// them, nobody needs to be told.
+    pub followers: u16,
+    /// Sets the followers of a row that was `before` and whose other fields are as in `after`.
+    pub follow: fn(before: &Fields, after: &mut Fields),
 }
+
+/// For kinds without followers.
+pub fn nothing_follows(_: &Fields, _: &mut Fields) {}
 
 /// Declares a kind's fields once: a struct of named `i32`s, their ranges, and the way to and from [`Fields`].
 ///

@@ -9,7 +9,7 @@ use crate::{
     Clock,
     field::CellId,
     grid::Grid,
-    row::{FIELDS_MAX_COUNT, Fields, Kind, Row},
+    row::{FIELDS_MAX_COUNT, Fields, Kind, Row, nothing_follows},
     row_kind,
     rules::Rules,
     setup::{Phase, Setup},
@@ -46,7 +46,15 @@ row_kind! {
 }
 
 /// The declaration of the minimap's lines: everybody sees them.
-pub const KIND: Kind = Kind { name: "sector", id_bits: 4, fields: SectorLine::FIELDS, is_placed: false, step: stay };
+pub const KIND: Kind = Kind {
+    name: "sector",
+    id_bits: 4,
+    fields: SectorLine::FIELDS,
+    is_placed: false,
+    step: stay,
+    followers: 0,
+    follow: nothing_follows,
+};
 
 fn stay(row: &Row, _: &Rules, next: &mut Vec<Row>) {
     next.push(*row);

@@ -5,7 +5,7 @@
 
 use crate::{
     roster::{Pilot, SCORE_MAX},
-    row::{Kind, Row},
+    row::{Kind, Row, nothing_follows},
     row_kind,
     rules::Rules,
     setup::{Phase, Setup},
@@ -26,7 +26,15 @@ row_kind! {
 }
 
 /// The declaration of the top list's lines: everybody sees them.
-pub const KIND: Kind = Kind { name: "standing", id_bits: 4, fields: Line::FIELDS, is_placed: false, step: stay };
+pub const KIND: Kind = Kind {
+    name: "standing",
+    id_bits: 4,
+    fields: Line::FIELDS,
+    is_placed: false,
+    step: stay,
+    followers: 0,
+    follow: nothing_follows,
+};
 
 fn stay(row: &Row, _: &Rules, next: &mut Vec<Row>) {
     next.push(*row);

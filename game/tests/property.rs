@@ -135,6 +135,7 @@ fn is_explained(predicted: &Row, real: &Row, all: &[Row], rules: &Rules) -> bool
         boost: real.boost,
         fire: real.fire,
         health: real.health,
+        unrest: real.unrest,
         ..expected
     };
     let is_near = |row: &&Row| {

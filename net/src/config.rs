@@ -5,6 +5,7 @@
 use anyhow::{Context, bail};
 use protocol::{limits, token};
 use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
+use sync::governor::{Budget, TICK_US};
 
 /// The rules' numbers as shipped; the environment's `TUNING` (RON text) replaces them.
 const TUNING_RON: &str = include_str!("../../assets/tuning.ron");
@@ -12,9 +13,14 @@ const TUNING_RON: &str = include_str!("../../assets/tuning.ron");
 /// Players of the room unless `MAX_PLAYERS` says otherwise, and what it may say. Policy: refuse to start.
 const PLAYERS_DEFAULT_COUNT: u16 = 200;
 const PLAYERS_COUNTS: RangeInclusive<u16> = 1..=4000;
+/// Time for the head of an HTTP request: slow lines need a second or two, and browsers keep quiet connections for later.
+const HEAD_TIMEOUT_MS: u64 = 10_000;
 /// Sockets of the process, per player and at least: pings and newcomers who are told that the room is full need some.
 const SOCKETS_PER_PLAYER_COUNT: usize = 2;
 const SOCKETS_MIN_COUNT: usize = 2048;
+
+/// What `TICK_BUDGET_US` may say; a room needs some time, and no tick has more than its length. Policy: refuse to start.
+const TICK_BUDGETS_US: RangeInclusive<u32> = 100..=TICK_US;
 
 /// Everything the gameserver needs to know before it starts.
 #[derive(Debug, Clone)]
@@ -33,12 +39,16 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     /// RON text of the rules.
     pub tuning_ron: String,
+    /// Time a connection has for the head of its next HTTP request. Policy: close it.
+    pub head_timeout: Duration,
     /// Time a socket has for its hello.
     pub hello_timeout: Duration,
     /// Most players in the room. Policy: close with `RoomFull`.
     pub max_players: u16,
     /// Most sockets of this process. Policy: close with `RoomFull`.
     pub max_sockets: usize,
+    /// What a tick may cost. Policy: shed load; `None`: carry on whatever it costs.
+    pub tick_budget: Option<Budget>,
 }
 
 impl Config {
@@ -85,9 +95,11 @@ impl Config {
             region: get("FLY_REGION").unwrap_or_else(|| "local".to_owned()),
             allowed_origins: origins.split(',').map(|o| o.trim().to_owned()).filter(|o| !o.is_empty()).collect(),
             tuning_ron: get("TUNING").unwrap_or_else(|| TUNING_RON.to_owned()),
+            head_timeout: Duration::from_millis(HEAD_TIMEOUT_MS),
             hello_timeout: Duration::from_millis(limits::HELLO_TIMEOUT_MS),
             max_players,
             max_sockets: SOCKETS_MIN_COUNT.max(usize::from(max_players) * SOCKETS_PER_PLAYER_COUNT),
+            tick_budget: parse_budget(get("GOVERNOR"), get("TICK_BUDGET_US"))?,
         })
     }
 }
@@ -97,6 +109,24 @@ fn parse_players(text: &str) -> anyhow::Result<u16> {
         let (least, most) = (PLAYERS_COUNTS.start(), PLAYERS_COUNTS.end());
         format!("MAX_PLAYERS is \"{text}\". It takes a whole number from {least} to {most}.")
     })
+}
+
+fn parse_budget(governor: Option<String>, budget_us: Option<String>) -> anyhow::Result<Option<Budget>> {
+    let budget = match budget_us {
+        None => Budget::default(),
+        Some(text) => {
+            let budget_us = text.parse().ok().filter(|budget_us| TICK_BUDGETS_US.contains(budget_us));
+            Budget::of_tick(budget_us.with_context(|| {
+                let (least, most) = (TICK_BUDGETS_US.start(), TICK_BUDGETS_US.end());
+                format!("TICK_BUDGET_US is \"{text}\". It takes a whole number of microseconds from {least} to {most}.")
+            })?)
+        }
+    };
+    match governor.as_deref() {
+        None | Some("on") => Ok(Some(budget)),
+        Some("off") => Ok(None),
+        Some(other) => bail!("GOVERNOR is \"{other}\". It takes \"on\" or \"off\"."),
+    }
 }
 
 #[cfg(test)]
@@ -128,6 +158,18 @@ mod tests {
     }
 
     #[test]
+    fn the_governor_can_be_given_a_budget_or_be_turned_off() {
+        let read = |name: &'static str, value: &'static str| {
+            let good = ("AERODROME_SECRET", "a secret of enough length");
+            read(&[good, ("FLY_MACHINE_ID", "m1"), (name, value)]).unwrap().tick_budget
+        };
+        assert_eq!(read("PORT", "8080"), Some(Budget::default()));
+        assert_eq!(read("GOVERNOR", "on"), Some(Budget::default()));
+        assert_eq!(read("GOVERNOR", "off"), None);
+        assert_eq!(read("TICK_BUDGET_US", "4000").unwrap().tick_us, 4_000);
+    }
+
+    #[test]
     fn what_cannot_be_used_is_said_in_a_sentence() {
         let good = ("AERODROME_SECRET", "a secret of enough length");
         let machine = ("FLY_MACHINE_ID", "m1");
@@ -141,6 +183,10 @@ mod tests {
             (vec![good, machine, ("MAX_PLAYERS", "many")], "whole number from 1 to 4000"),
             (vec![good, machine, ("MAX_PLAYERS", "0")], "whole number from 1 to 4000"),
             (vec![good, machine, ("MAX_PLAYERS", "4001")], "whole number from 1 to 4000"),
+            (vec![good, machine, ("TICK_BUDGET_US", "8 ms")], "whole number of microseconds from 100 to 16666"),
+            (vec![good, machine, ("TICK_BUDGET_US", "99")], "whole number of microseconds from 100 to 16666"),
+            (vec![good, machine, ("TICK_BUDGET_US", "16667")], "whole number of microseconds from 100 to 16666"),
+            (vec![good, machine, ("GOVERNOR", "maybe")], "\"on\" or \"off\""),
         ] {
             let sentence = read(&pairs).unwrap_err().to_string();
             assert!(sentence.contains(words), "{sentence}");

@@ -2,7 +2,7 @@
 //!
 //! Path: the tick thread drains events into [`Engine::join`], [`Engine::handle`] and [`Engine::disconnect`], calls
 //! [`Engine::tick`], asks [`Engine::frame_for`] for every session that can take one, then drains
-//! [`Engine::poll_output`].
+//! [`Engine::poll_output`]. When that costs too much, it calls [`Engine::relieve`].
 //! Invariant: an engine is a plain value, called from one thread; a frame it gave is sent. When it panics, it is dropped
 //! and another is begun with a later epoch.
 
@@ -11,7 +11,7 @@ use protocol::{
     close::CloseReason,
     message::{ClientPacket, Hello},
 };
-use sync::{Output, Room, RoomStats, SessionId};
+use sync::{Level, Output, Room, RoomStats, SessionId};
 
 /// The server end of a room, of whatever kind.
 pub trait Engine: Send + 'static {
@@ -28,6 +28,8 @@ pub trait Engine: Send + 'static {
     fn tick(&mut self);
     /// What a session is shown after this tick, if anything.
     fn frame_for(&mut self, session: SessionId) -> Option<Bytes>;
+    /// Leaves out as much service as the level says; an engine that has none to leave out carries on.
+    fn relieve(&mut self, _level: Level) {}
     /// The next thing to do for a session, besides frames.
     fn poll_output(&mut self) -> Option<Output>;
     /// Figures for people and metrics.
@@ -55,6 +57,10 @@ impl Engine for Room {
 
     fn frame_for(&mut self, session: SessionId) -> Option<Bytes> {
         self.frame_for(session)
+    }
+
+    fn relieve(&mut self, level: Level) {
+        self.relieve(level);
     }
 
     fn poll_output(&mut self) -> Option<Output> {

@@ -1,15 +1,11 @@
 //! What other threads hold of a room: its queue of events, and the few facts the lobby asks for.
 //!
-//! Path: a reading task [`RoomHandle::send`]s an event, the tick thread drains it before its next tick.
+//! Path: an I/O worker `try_send`s an event, the tick thread drains it before its next tick.
 //! Invariants: sending never blocks a thread; a full queue delays the socket that sends (TCP slows its peer) and nobody
 //! else; what happened on one socket arrives in order.
 
-use crate::metrics::Metrics;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
-use protocol::{
-    close::CloseReason,
-    message::{ClientPacket, Hello},
-};
+use protocol::message::{ClientPacket, Hello};
 use std::{
     sync::{
         Arc,
@@ -18,27 +14,30 @@ use std::{
     time::Duration,
 };
 
-/// Events waiting for a tick. Policy: a reading task that finds the queue full stops reading its socket and tries again.
-pub(crate) const EVENTS_MAX_COUNT: usize = 8192;
-/// Pause between two tries. Policy: delay.
-const QUEUE_RETRY_MS: u64 = 4;
-/// Longest time a reading task keeps trying. Policy: close with `RoomFailed`, the room is not ticking.
-const QUEUE_WAIT_MAX_MS: u64 = 2_000;
-/// The same for a socket's last event, without which its session would never end.
-const QUEUE_WAIT_LAST_MAX_MS: u64 = 30_000;
+/// Events waiting for a tick. Policy: a worker that finds the queue full stops reading that socket and tries again.
+const EVENTS_MAX_COUNT: usize = 8192;
+/// Pause between two tries to stop the room. Policy: delay.
+const STOP_RETRY: Duration = Duration::from_millis(4);
 
-/// One socket of this process; never used twice.
-pub(crate) type SocketId = u64;
+/// One socket of this process: where it is, and a number that its place will not have again for 2^32 sockets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct SocketId {
+    /// Of the worker that owns it.
+    pub(crate) worker: u8,
+    /// Its place there.
+    pub(crate) slot: u32,
+    pub(crate) number: u32,
+}
 
-/// What reading tasks (and the server, once) tell a room.
+/// What the I/O workers (and the server, once) tell a room.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// A socket said hello; its sink is with a writer worker already.
+    /// A socket said hello.
     Join(Box<Join>),
     /// A socket that joined said something.
     Packet(SocketId, ClientPacket),
-    /// A socket ended: its peer is gone (`None`), or it did something that closes it.
-    Gone(SocketId, Option<CloseReason>),
+    /// A socket ended, or is being closed by its worker.
+    Gone(SocketId),
     /// The process is stopping: close everybody and end the thread.
     Stop,
     /// Stands for a bug of ours in tests.
@@ -56,15 +55,13 @@ pub(crate) struct Join {
     pub(crate) admitted: bool,
 }
 
-/// What tick thread, writer worker and reading task share of one socket.
+/// What tick thread and worker share of one socket.
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
     /// Frames that went all the way into the kernel; written by the worker. The tick thread assembles the next frame
     /// only when this equals what it handed over, so at most one frame of a socket is ever on its way: `since` ages
     /// instead of memory growing.
     pub(crate) frames_flushed: AtomicU32,
-    /// Told once when the worker has dropped its half; the reading task then drops the other.
-    pub(crate) ended: tokio::sync::Notify,
 }
 
 /// Occupancy as of the last tick.
@@ -77,7 +74,7 @@ pub(crate) struct RoomFacts {
 }
 
 /// A running room as everybody else sees it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct RoomHandle {
     pub(crate) name: &'static str,
     pub(crate) facts: Arc<RoomFacts>,
@@ -91,23 +88,11 @@ impl RoomHandle {
         (Self { name, facts: Arc::default(), events: sender }, receiver)
     }
 
-    /// Queues an event; waits (asynchronously) while the queue is full.
-    ///
-    /// # Errors
-    /// `RoomFailed` when the queue stays full, `ServerStopping` when the room's thread has ended.
-    pub(crate) async fn send(&self, event: Event, metrics: &Metrics) -> Result<(), CloseReason> {
-        let wait_max_ms = if matches!(event, Event::Gone(..)) { QUEUE_WAIT_LAST_MAX_MS } else { QUEUE_WAIT_MAX_MS };
-        let mut event = event;
-        for _ in 0..wait_max_ms / QUEUE_RETRY_MS {
-            event = match self.events.try_send(event) {
-                Ok(()) => return Ok(()),
-                Err(TrySendError::Disconnected(_)) => return Err(CloseReason::ServerStopping),
-                Err(TrySendError::Full(event)) => event,
-            };
-            metrics.queue_full.inc();
-            tokio::time::sleep(Duration::from_millis(QUEUE_RETRY_MS)).await;
+    /// Tells the room to end, as soon as its queue has a place.
+    pub(crate) async fn stop(&self) {
+        while let Err(TrySendError::Full(_)) = self.events.try_send(Event::Stop) {
+            tokio::time::sleep(STOP_RETRY).await;
         }
-        Err(CloseReason::RoomFailed)
     }
 }
 

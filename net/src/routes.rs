@@ -2,14 +2,14 @@
 //!
 //! Path: [`guard`] judges the replay state, then page, asset, status, ping or the player's socket.
 //! Invariants: `/healthz` and `/metrics` need no state; an upgrade also needs an `Origin` of ours or none (a browser
-//! always sends one); WebSocket buffers are sized for small messages.
+//! always sends one).
 
 use crate::{
     admission::{Place, unix_now_s},
-    assets, pages,
+    assets, pages, ping,
     replay::{self, Verdict},
     server::App,
-    socket,
+    upgrade::Upgrade,
 };
 use axum::{
     Json, Router,
@@ -22,25 +22,12 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use protocol::limits;
 use serde_json::json;
 use std::{
     net::{IpAddr, SocketAddr},
     sync::{Arc, atomic::Ordering},
     time::Instant,
 };
-
-/// WebSocket buffers per connection: most messages are a few hundred bytes. (axum's default is 128 KiB each.)
-const READ_BUFFER_BYTES: usize = 4096;
-/// A control message and a frame of the same tick fit, so that they leave in one write.
-const WRITE_BUFFER_BYTES: usize = 4096;
-/// The most a socket's write buffer may hold: the largest frame and the largest control message. Policy: drop the socket.
-const WRITE_BUFFER_MAX_BYTES: usize = limits::FRAME_MAX_BYTES + limits::SERVER_MESSAGE_MAX_BYTES + WRITE_BUFFER_BYTES;
-/// Longest ping. Policy: disconnect.
-const PING_MESSAGE_MAX_BYTES: usize = 64;
-
-/// Either a socket is wanted or it is not; the error says why it is not one.
-type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
 
 /// All routes.
 pub(crate) fn router(app: Arc<App>) -> Router {
@@ -49,7 +36,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/metrics", get(metrics))
         .route("/gameserver/{instance}/assets/{*name}", get(asset))
         .route("/gameserver/{instance}/status", get(status))
-        .route("/gameserver/{instance}/ping", get(ping))
+        .route("/gameserver/{instance}/ping", get(latency))
         .route("/gameserver/{instance}/{room}", get(room))
         .fallback(|| async { pages::no_such_field() })
         .layer(middleware::from_fn_with_state(Arc::clone(&app), guard))
@@ -98,11 +85,11 @@ async fn status(State(app): State<Arc<App>>) -> Response {
     ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }
 
-async fn ping(
+async fn latency(
     State(app): State<Arc<App>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
-    upgrade: Upgrade,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
     let upgrade = match upgrade {
         Ok(upgrade) => upgrade,
@@ -113,11 +100,7 @@ async fn ping(
     }
     match open(&app, peer, &headers).filter(|place| place.refusal.is_none()) {
         None => too_many_connections(&app),
-        Some(place) => upgrade
-            .read_buffer_size(PING_MESSAGE_MAX_BYTES)
-            .max_message_size(PING_MESSAGE_MAX_BYTES)
-            .max_frame_size(PING_MESSAGE_MAX_BYTES)
-            .on_upgrade(|socket| socket::echo(socket, place)),
+        Some(place) => ping::answer(upgrade, place),
     }
 }
 
@@ -125,29 +108,24 @@ async fn room(
     State(app): State<Arc<App>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Path((_, room)): Path<(String, String)>,
-    headers: HeaderMap,
-    upgrade: Upgrade,
+    mut request: Request,
 ) -> Response {
     if room != app.arena.name {
         return pages::no_such_field();
     }
-    let upgrade = match upgrade {
+    if !Upgrade::is_wanted(request.headers()) {
+        return assets::page(request.headers()).unwrap_or_else(pages::no_page_built);
+    }
+    let upgrade = match Upgrade::of(&mut request) {
         Ok(upgrade) => upgrade,
-        Err(rejection) if headers.contains_key(header::UPGRADE) => return rejection.into_response(),
-        Err(_) => return assets::page(&headers).unwrap_or_else(pages::no_page_built),
+        Err(wrong) => return wrong.into_response(),
     };
-    if let Some(refusal) = refuse_foreign_page(&app, &headers) {
+    if let Some(refusal) = refuse_foreign_page(&app, request.headers()) {
         return refusal;
     }
     // Browsers hide the status of a refused upgrade, so whoever has no place learns it from a close code.
-    let Some(place) = open(&app, peer, &headers) else { return too_many_connections(&app) };
-    upgrade
-        .read_buffer_size(READ_BUFFER_BYTES)
-        .write_buffer_size(WRITE_BUFFER_BYTES)
-        .max_write_buffer_size(WRITE_BUFFER_MAX_BYTES)
-        .max_message_size(limits::CLIENT_MESSAGE_MAX_BYTES)
-        .max_frame_size(limits::CLIENT_MESSAGE_MAX_BYTES)
-        .on_upgrade(|socket| socket::serve(socket, place, app))
+    let Some(place) = open(&app, peer, request.headers()) else { return too_many_connections(&app) };
+    upgrade.answer(move |stream, first| async move { app.adopt(stream, first, place).await })
 }
 
 /// The answer to a page of another site.

@@ -4,7 +4,7 @@
 
 use crate::room_handle::{Gate, SocketId};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     sync::{Arc, atomic::Ordering},
 };
 use sync::SessionId;
@@ -38,21 +38,23 @@ impl Seat {
 #[derive(Debug, Default)]
 pub(crate) struct Seats {
     by_session: BTreeMap<SessionId, Seat>,
-    by_socket: HashMap<SocketId, SessionId>,
+    /// By worker and slot, for every input asks here.
+    by_socket: Vec<Vec<Option<(SocketId, SessionId)>>>,
 }
 
 impl Seats {
     /// Gives a session its socket; returns the older socket it had.
     pub(crate) fn seat(&mut self, session: SessionId, seat: Seat) -> Option<SocketId> {
-        self.by_socket.insert(seat.socket, session);
+        *self.entry(seat.socket) = Some((seat.socket, session));
         let older = self.by_session.insert(session, seat)?.socket;
-        self.by_socket.remove(&older);
+        *self.entry(older) = None;
         Some(older)
     }
 
     /// The session that sits at a socket.
     pub(crate) fn session_at(&self, socket: SocketId) -> Option<SessionId> {
-        self.by_socket.get(&socket).copied()
+        let (seated, session) = (*self.by_socket.get(usize::from(socket.worker))?.get(socket.slot as usize)?)?;
+        (seated == socket).then_some(session)
     }
 
     /// The socket of a session.
@@ -63,7 +65,7 @@ impl Seats {
     /// Takes a session's socket away from it.
     pub(crate) fn remove(&mut self, session: SessionId) {
         if let Some(seat) = self.by_session.remove(&session) {
-            self.by_socket.remove(&seat.socket);
+            *self.entry(seat.socket) = None;
         }
     }
 
@@ -78,6 +80,14 @@ impl Seats {
         std::mem::take(&mut self.by_session).into_values().map(|seat| seat.socket).collect()
     }
 
+    fn entry(&mut self, socket: SocketId) -> &mut Option<(SocketId, SessionId)> {
+        let (worker, slot) = (usize::from(socket.worker), socket.slot as usize);
+        self.by_socket.resize_with(self.by_socket.len().max(worker + 1), Vec::new);
+        let slots = &mut self.by_socket[worker];
+        slots.resize(slots.len().max(slot + 1), None);
+        &mut slots[slot]
+    }
+
     /// Whether nobody has a socket.
     pub(crate) fn is_empty(&self) -> bool {
         self.by_session.is_empty()
@@ -88,20 +98,24 @@ impl Seats {
 mod tests {
     use super::*;
 
+    fn socket(slot: u32) -> SocketId {
+        SocketId { worker: 0, slot, number: 7 }
+    }
+
     #[test]
     fn the_newest_socket_of_a_session_wins() {
         let mut seats = Seats::default();
-        assert_eq!(seats.seat(SessionId(5), Seat::new(1, Arc::default())), None);
-        assert_eq!(seats.seat(SessionId(5), Seat::new(2, Arc::default())), Some(1));
-        assert_eq!((seats.session_at(1), seats.session_at(2)), (None, Some(SessionId(5))));
+        assert_eq!(seats.seat(SessionId(5), Seat::new(socket(1), Arc::default())), None);
+        assert_eq!(seats.seat(SessionId(5), Seat::new(socket(2), Arc::default())), Some(socket(1)));
+        assert_eq!((seats.session_at(socket(1)), seats.session_at(socket(2))), (None, Some(SessionId(5))));
         seats.remove(SessionId(5));
-        assert!(seats.is_empty() && seats.session_at(2).is_none());
+        assert!(seats.is_empty() && seats.session_at(socket(2)).is_none());
     }
 
     #[test]
     fn a_second_frame_waits_for_the_first() {
         let gate = Arc::new(Gate::default());
-        let mut seat = Seat::new(1, Arc::clone(&gate));
+        let mut seat = Seat::new(socket(1), Arc::clone(&gate));
         assert!(seat.can_take_frame());
         seat.hand_frame();
         assert!(!seat.can_take_frame());

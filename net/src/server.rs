@@ -1,43 +1,43 @@
 //! The whole gameserver as one value: started, and stopped so that everybody is told.
 //!
-//! Path: [`Server::start`] (or [`Server::start_with`] another engine) begins the writer workers, the room's thread and
-//! the accept loop; [`Server::stop`] ends them in the opposite order.
-//! Invariants: accepted sockets have `TCP_NODELAY` (merged ticks are useless) and a small send buffer (what lies in the
-//! kernel is old when it arrives); stopping takes at most [`STOP_MAX_MS`], whatever sockets do.
+//! Path: [`Server::start`] (or [`Server::start_with`] another engine) begins the I/O workers, the room's thread and the
+//! accept loop; [`Server::stop`] ends them in the opposite order.
+//! Invariant: stopping takes at most [`STOP_MAX_MS`], whatever sockets do.
 
 use crate::{
-    admission::{Admission, unix_now_s},
+    admission::{Admission, Place, unix_now_s},
     config::Config,
+    door::Door,
     engine::Engine,
+    inbox::{Inbox, WorkerMessage},
+    listen,
+    load::Load,
     metrics::Metrics,
-    room_handle::{Event, RoomHandle, SocketId},
+    room_handle::RoomHandle,
     routes,
     tick::TickThread,
-    writer::Writers,
+    worker::{WORKERS_COUNT, Worker},
 };
 use anyhow::Context;
-use axum::serve::ListenerExt;
+use bytes::Bytes;
 use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     thread,
     time::Duration,
 };
 use sync::{Room, RoomConfig};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     sync::{oneshot, watch},
     task::JoinHandle,
 };
 
 /// The one public room.
 const ARENA: &str = "arena";
-/// Kernel send buffer of a socket (Linux doubles it for its own use). Policy: a slow reader fills it within seconds and
-/// is set aside; 64 KiB would hide a stall of 40 s.
-const SEND_BUFFER_BYTES: usize = 16 * 1024;
 /// Longest time stopping takes. Policy: whoever has not answered the close by then is cut off.
 const STOP_MAX_MS: u64 = 4_000;
 /// How often stopping looks whether all sockets are gone.
@@ -49,17 +49,18 @@ pub(crate) struct App {
     pub(crate) config: Config,
     pub(crate) admission: Arc<Admission>,
     pub(crate) arena: RoomHandle,
-    pub(crate) writers: Writers,
     pub(crate) metrics: Arc<Metrics>,
-    /// True once the server stops.
-    pub(crate) stopping: watch::Receiver<bool>,
-    next_socket: AtomicU64,
+    workers: Arc<[Inbox]>,
+    /// Sockets adopted so far.
+    adopted: AtomicUsize,
 }
 
 impl App {
-    /// An id no socket had before.
-    pub(crate) fn new_socket_id(&self) -> SocketId {
-        self.next_socket.fetch_add(1, Ordering::Relaxed)
+    /// Gives a socket to one of the workers, all in turn.
+    pub(crate) async fn adopt(&self, stream: std::net::TcpStream, first: Bytes, place: Place) {
+        let number = self.adopted.fetch_add(1, Ordering::Relaxed);
+        let stream = mio::net::TcpStream::from_std(stream);
+        self.workers[number % self.workers.len()].send(WorkerMessage::Adopt(stream, first, place)).await;
     }
 }
 
@@ -102,10 +103,14 @@ impl Server {
         let address = listener.local_addr().context("the listener has no address")?;
 
         let metrics = Arc::new(Metrics::new());
-        let writers = Writers::start(&metrics);
+        let admission = Arc::new(Admission::new(&config, unix_now_s()));
         let (arena, events) = RoomHandle::new(ARENA);
+        let door = Door::new(&config, arena.clone(), Arc::clone(&admission), Arc::clone(&metrics));
+        let workers = (0..WORKERS_COUNT).map(|index| Worker::start(index, door.clone()));
+        let workers = workers.collect::<anyhow::Result<Arc<[Inbox]>>>()?;
         let (begin, facts) = (Box::new(begin), Arc::clone(&arena.facts));
-        let ticking = TickThread::new(ARENA, begin, events, writers.clone(), facts, Arc::clone(&metrics));
+        let load = Load::new(ARENA, config.tick_budget, Arc::clone(&metrics));
+        let ticking = TickThread::new(ARENA, begin, events, Arc::clone(&workers), facts, Arc::clone(&metrics), load);
         let (ended, room_ended) = oneshot::channel();
         thread::Builder::new()
             .name(format!("tick-{ARENA}"))
@@ -117,10 +122,8 @@ impl Server {
             .context("no thread for the room")?;
 
         let (stop, stopping) = watch::channel(false);
-        let admission = Arc::new(Admission::new(&config, unix_now_s()));
-        let next_socket = AtomicU64::new(1);
-        let app = Arc::new(App { config, admission, arena, writers, metrics, stopping, next_socket });
-        let accepting = tokio::spawn(accept(listener, Arc::clone(&app)));
+        let app = Arc::new(App { config, admission, arena, metrics, workers, adopted: AtomicUsize::new(0) });
+        let accepting = tokio::spawn(accept(listener, Arc::clone(&app), stopping));
         tracing::info!(%address, instance = app.config.instance, region = app.config.region, "the gameserver is up");
         Ok(Self { address, app, stop, accepting, room_ended })
     }
@@ -135,9 +138,8 @@ impl Server {
         let Self { app, stop, accepting, room_ended, .. } = self;
         let goodbye = async {
             stop.send_replace(true);
-            if app.arena.send(Event::Stop, &app.metrics).await.is_ok() {
-                let _ = room_ended.await;
-            }
+            // An error means that it has ended by itself.
+            let _ = room_ended.await;
             while app.admission.sockets() > 0 {
                 tokio::time::sleep(Duration::from_millis(STOP_POLL_MS)).await;
             }
@@ -150,34 +152,23 @@ impl Server {
     }
 }
 
-/// The accept loop: ends, listener closed, when the server stops.
-async fn accept(listener: TcpListener, app: Arc<App>) {
-    let mut stopping = app.stopping.clone();
-    let service = routes::router(app).into_make_service_with_connect_info::<SocketAddr>();
-    let stopped = async move {
-        // An error means that the server was dropped, which stops it as well.
-        let _ = stopping.wait_for(|stopping| *stopping).await;
-    };
-    let serving = axum::serve(listener.tap_io(set_options), service).with_graceful_shutdown(stopped);
-    if let Err(error) = serving.await {
-        tracing::error!(%error, "the listener failed");
+/// Accepts until the server stops or is dropped; then tells those who tell everybody.
+async fn accept(listener: TcpListener, app: Arc<App>, stopping: watch::Receiver<bool>) {
+    let head_timeout = app.config.head_timeout;
+    listen::serve(listener, routes::router(Arc::clone(&app)), head_timeout, stopping).await;
+    for worker in app.workers.iter() {
+        worker.send(WorkerMessage::Stop).await;
     }
-}
-
-fn set_options(stream: &mut TcpStream) {
-    let set = stream
-        .set_nodelay(true)
-        .and_then(|()| socket2::SockRef::from(&*stream).set_send_buffer_size(SEND_BUFFER_BYTES));
-    if let Err(error) = set {
-        tracing::debug!(%error, "a connection ended before its options were set");
-    }
+    app.arena.stop().await;
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::room_handle::Event;
     use futures_util::{SinkExt, StreamExt};
     use protocol::{close::CloseReason, message::ServerMessage};
+    use tokio::net::TcpStream;
     use tokio_tungstenite::{
         WebSocketStream, client_async,
         tungstenite::{Message, client::IntoClientRequest},

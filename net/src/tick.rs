@@ -1,17 +1,18 @@
 //! The tick thread: one per room, 60 times a second, the only one that touches the room.
 //!
 //! Path: [`TickThread::tick`]: wait for the deadline → drain events → `Engine::tick` → a frame for every session that can
-//! take one → one hand-over per worker.
+//! take one → one hand-over per worker → what that cost decides how much service is left out.
 //! Invariants: nothing here waits for a socket or a worker; a frame that is assembled is handed over; a panic ends this
 //! life of the room (its sockets are told) and never the process.
 
 use crate::{
     clock::Clock,
     engine::Engine,
+    inbox::{Batch, Inbox, WorkerMessage, worker_of},
+    load::Load,
     metrics::Metrics,
     room_handle::{Event, Join, RoomFacts, SocketId},
     seats::{Seat, Seats},
-    writer::{Batch, Writers, worker_of},
 };
 use bytes::Bytes;
 use crossbeam_channel::Receiver;
@@ -49,11 +50,14 @@ pub(crate) struct TickThread<E> {
     seats: Seats,
     /// The socket whose event is being handled: it has no seat yet when its join brings the room down.
     at_hand: Option<SocketId>,
-    writers: Writers,
+    workers: Arc<[Inbox]>,
     /// What the next hand-over brings, per worker.
     batches: Vec<Batch>,
     facts: Arc<RoomFacts>,
     metrics: Arc<Metrics>,
+    load: Load,
+    /// Sockets whose session was let in during this tick.
+    newcomers: Vec<SocketId>,
     empty_ticks: u32,
     is_stopping: bool,
 }
@@ -64,11 +68,12 @@ impl<E: Engine> TickThread<E> {
         name: &'static str,
         mut begin: Factory<E>,
         events: Receiver<Event>,
-        writers: Writers,
+        workers: Arc<[Inbox]>,
         facts: Arc<RoomFacts>,
         metrics: Arc<Metrics>,
+        load: Load,
     ) -> Self {
-        let batches = writers.inboxes().iter().map(|_| Batch::default()).collect();
+        let batches = workers.iter().map(|_| Batch::default()).collect();
         let epoch = epoch_now();
         let room = begin(epoch);
         facts.publish(&room.stats(), room.max_players());
@@ -81,10 +86,12 @@ impl<E: Engine> TickThread<E> {
             events,
             seats: Seats::default(),
             at_hand: None,
-            writers,
+            workers,
             batches,
             facts,
             metrics,
+            load,
+            newcomers: Vec::new(),
             empty_ticks: 0,
             is_stopping: false,
         }
@@ -110,30 +117,64 @@ impl<E: Engine> TickThread<E> {
             self.handle(event);
         }
         self.room.tick();
+        let simulated = Instant::now();
 
-        let inboxes = self.writers.clone();
-        let places: Vec<_> = inboxes.inboxes().iter().map(|inbox| inbox.try_reserve().ok()).collect();
+        self.hand_over();
+        self.publish();
+        self.govern(simulated - began, simulated.elapsed());
+    }
+
+    /// Everybody's frames and whatever else is to be said, in one hand-over per worker.
+    fn hand_over(&mut self) {
+        let workers = Arc::clone(&self.workers);
+        let slots: Vec<_> = workers.iter().map(Inbox::slot).collect();
+        let (mut frames, mut bytes) = (0, 0);
         for (session, seat) in self.seats.iter_mut() {
             let worker = worker_of(seat.socket);
-            if places[worker].is_none() || !seat.can_take_frame() {
+            if slots[worker].is_none() || !seat.can_take_frame() {
                 continue;
             }
             if let Some(frame) = self.room.frame_for(session) {
                 seat.hand_frame();
-                self.metrics.frames.inc();
-                self.metrics.bytes_out.inc_by(frame.len() as u64);
+                (frames, bytes) = (frames + 1, bytes + frame.len() as u64);
                 self.batches[worker].frames.push((seat.socket, frame));
             }
         }
+        self.metrics.frames.inc_by(frames);
+        self.metrics.bytes_out.inc_by(bytes);
         self.collect_output();
-        for (place, batch) in places.into_iter().zip(&mut self.batches) {
-            match place {
-                Some(place) if !batch.is_empty() => place.send(std::mem::take(batch).into()),
+        self.tell_newcomers();
+        for (slot, batch) in slots.into_iter().zip(&mut self.batches) {
+            match slot {
+                Some(slot) if !batch.is_empty() => slot.send(WorkerMessage::Batch(batch.take())),
                 Some(_) => {}
                 None => _ = self.metrics.workers_behind.inc(),
             }
         }
-        self.publish(began.elapsed());
+    }
+
+    /// What the tick cost decides how much service there is from now on; everybody is told with the next hand-over.
+    fn govern(&mut self, simulate: Duration, frames: Duration) {
+        let change = self.load.note(simulate, frames);
+        if let Some(level) = change.level {
+            self.room.relieve(level);
+        }
+        if let Some(message) = change.message {
+            let sockets: Vec<_> = self.seats.iter_mut().map(|(_, seat)| seat.socket).collect();
+            for socket in sockets {
+                self.control(socket, message.clone());
+            }
+        }
+    }
+
+    /// After their welcome, when service is not what a welcome lets them expect.
+    fn tell_newcomers(&mut self) {
+        let message = self.load.message();
+        for socket in std::mem::take(&mut self.newcomers) {
+            if let Some(message) = message.as_ref().filter(|_| self.seats.session_at(socket).is_some()) {
+                self.control(socket, message.clone());
+            }
+        }
     }
 
     /// A room nobody is in does not tick; the next event wakes it.
@@ -167,14 +208,10 @@ impl<E: Engine> TickThread<E> {
                     self.room.handle(session, packet);
                 }
             }
-            Event::Gone(socket, reason) => {
+            Event::Gone(socket) => {
                 if let Some(session) = self.seats.session_at(socket) {
                     self.seats.remove(session);
                     self.room.disconnect(session);
-                }
-                match reason {
-                    Some(reason) => self.close(socket, reason),
-                    None => self.batches[worker_of(socket)].closes.push((socket, None)),
                 }
             }
             Event::Stop => self.is_stopping = true,
@@ -187,13 +224,14 @@ impl<E: Engine> TickThread<E> {
         self.at_hand = Some(join.socket);
         match self.room.join(&join.hello, join.admitted) {
             Ok(session) => {
+                self.newcomers.push(join.socket);
                 if let Some(older) = self.seats.seat(session, Seat::new(join.socket, join.gate)) {
                     self.close(older, CloseReason::Replaced);
                 }
             }
             Err(reason) => {
                 self.control(join.socket, ServerMessage::refused(reason).encode().into());
-                self.batches[worker_of(join.socket)].closes.push((join.socket, Some(reason)));
+                self.batches[worker_of(join.socket)].closes.push((join.socket, reason));
             }
         }
         self.at_hand = None;
@@ -226,7 +264,7 @@ impl<E: Engine> TickThread<E> {
             batch.controls.push((socket, message));
             return;
         }
-        batch.closes.push((socket, Some(CloseReason::TooFast)));
+        batch.closes.push((socket, CloseReason::TooFast));
         if let Some(session) = self.seats.session_at(socket) {
             self.seats.remove(session);
             self.room.disconnect(session);
@@ -239,15 +277,14 @@ impl<E: Engine> TickThread<E> {
         if batch.controls.len() < CARRIED_MAX_COUNT {
             batch.controls.push((socket, ServerMessage::Bye { code: reason.code() }.encode().into()));
         }
-        batch.closes.push((socket, Some(reason)));
+        batch.closes.push((socket, reason));
     }
 
-    fn publish(&self, work: Duration) {
+    fn publish(&self) {
         let stats = self.room.stats();
         self.facts.publish(&stats, self.room.max_players());
         self.metrics.players.set(i64::from(stats.players));
         self.metrics.pilots.set(i64::from(stats.pilots));
-        self.metrics.tick_seconds.observe(work.as_secs_f64());
     }
 
     /// After a bug of ours: everybody is told, and a fresh room with a new epoch takes the old one's place.
@@ -260,6 +297,8 @@ impl<E: Engine> TickThread<E> {
             self.close(socket, CloseReason::RoomFailed);
         }
         self.room = (self.begin)(self.epoch);
+        self.newcomers.clear();
+        self.load.begin_anew();
         self.hand_over_last();
         thread::sleep(Duration::from_millis(RESTART_PAUSE_MS));
         self.clock = Clock::new(Instant::now());
@@ -282,15 +321,15 @@ impl<E: Engine> TickThread<E> {
     /// A hand-over that may wait a little, since no tick depends on it.
     fn hand_over_last(&mut self) {
         let give_up = Instant::now() + Duration::from_millis(LAST_HAND_OVER_MAX_MS);
-        let inboxes = self.writers.clone();
-        for (inbox, batch) in inboxes.inboxes().iter().zip(&mut self.batches) {
-            let mut message = std::mem::take(batch).into();
-            while let Err(error) = inbox.try_send(message) {
-                if Instant::now() > give_up {
-                    break;
+        for (inbox, batch) in self.workers.iter().zip(&mut self.batches) {
+            loop {
+                if let Some(slot) = inbox.slot() {
+                    slot.send(WorkerMessage::Batch(batch.take()));
+                } else if Instant::now() < give_up {
+                    thread::sleep(Duration::from_millis(1));
+                    continue;
                 }
-                message = error.into_inner();
-                thread::sleep(Duration::from_millis(1));
+                break;
             }
         }
     }

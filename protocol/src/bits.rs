@@ -20,9 +20,9 @@ impl BitWriter {
         Self::default()
     }
 
-    /// A writer that appends behind these bytes.
-    pub fn after(bytes: Vec<u8>) -> Self {
-        Self { bytes, ..Self::default() }
+    /// An empty writer with room for this many bytes.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self { bytes: Vec::with_capacity(bytes), ..Self::default() }
     }
 
     /// Appends the low `bits` bits of `value`, 0 ≤ `bits` ≤ 32. Asserts that `value` fits.
@@ -35,6 +35,12 @@ impl BitWriter {
             self.pending >>= 32;
             self.pending_bits -= 32;
         }
+    }
+
+    /// Appends the low `bits` bits of `value`, 0 ≤ `bits` ≤ 64; those above must be 0.
+    pub fn put_word(&mut self, value: u64, bits: u32) {
+        self.put(value as u32, bits.min(32));
+        self.put((value >> 32) as u32, bits.saturating_sub(32));
     }
 
     /// Appends one bit.
@@ -99,6 +105,13 @@ impl Bits {
     /// How many.
     pub fn bit_len(&self) -> usize {
         self.len as usize
+    }
+
+    /// All of them and how many, if they fit a word.
+    pub fn as_word(&self) -> Option<(u64, u8)> {
+        let mut word = [0; 8];
+        word.get_mut(..self.bytes.len())?.copy_from_slice(&self.bytes);
+        Some((u64::from_le_bytes(word), self.len as u8))
     }
 }
 
@@ -204,6 +217,7 @@ mod tests {
             for (v, bits) in &values { w.put(*v, *bits); w.put_count(*v >> 2); }
             let w = w.finish();
             appended.append(&w);
+            prop_assert_eq!(w.as_word().is_some(), w.bit_len() <= 64);
             prop_assert_eq!(appended.bit_len(), w.bit_len() + 3);
             let bytes = appended.into_bytes();
             let mut r = BitReader::new(&bytes);

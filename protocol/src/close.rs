@@ -27,11 +27,15 @@ pub enum CloseReason {
     TooManyFromAddress,
     /// A bug of ours ended the room.
     RoomFailed,
+    /// The machine cannot carry more players at the moment; those who are in stay in.
+    Overloaded,
+    /// Frames that were not acknowledged for too long.
+    TooSlow,
 }
 
 impl CloseReason {
     /// Every reason, in the order of its code.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::ServerStopping,
         Self::VersionMismatch,
         Self::HelloTimeout,
@@ -43,6 +47,8 @@ impl CloseReason {
         Self::RoomFull,
         Self::TooManyFromAddress,
         Self::RoomFailed,
+        Self::Overloaded,
+        Self::TooSlow,
     ];
 
     /// The WebSocket close code.
@@ -59,6 +65,8 @@ impl CloseReason {
             Self::RoomFull => 4008,
             Self::TooManyFromAddress => 4009,
             Self::RoomFailed => 4010,
+            Self::Overloaded => 4011,
+            Self::TooSlow => 4012,
         }
     }
 
@@ -81,6 +89,8 @@ impl CloseReason {
             Self::RoomFull => "This field is full.",
             Self::TooManyFromAddress => "Too many pilots are flying from your address.",
             Self::RoomFailed => "Something broke on this field. It is our fault.",
+            Self::Overloaded => "This field is too busy for more pilots right now. Try again in a minute.",
+            Self::TooSlow => "Your line could not keep up with the field.",
         }
     }
 

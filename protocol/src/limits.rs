@@ -41,8 +41,15 @@ pub const HELLO_TIMEOUT_MS: u64 = 5_000;
 pub const SILENCE_MAX_MS: u64 = 10_000;
 /// Clients acknowledge at least this often. Policy: frames pause when the window fills.
 pub const ACK_INTERVAL_MAX_MS: u64 = 100;
+/// A session whose window has room gets a frame at least this often, news or not. Policy: a frame is sent.
+pub const FRAME_INTERVAL_MAX_MS: u64 = 100;
 /// Ticks that may be on their way without acknowledgement. Policy: the session's frames pause; their suffix grows.
 pub const WINDOW_MAX_TICKS: u32 = 60;
+/// From this age of the oldest unacknowledged frame on, frames get rarer. Policy: a tick more between two of them for
+/// every four ticks of age.
+pub const WINDOW_EASY_TICKS: u32 = 36;
+/// Longest time a frame may stay without acknowledgement. Policy: close with `TooSlow`.
+pub const UNACKNOWLEDGED_MAX_MS: u64 = 10_000;
 /// How far ahead of the room's clock an input may be stamped. Policy: it is applied at the limit.
 pub const INPUT_LEAD_MAX_TICKS: u32 = 60;
 /// How long a plane stays when its socket is lost. Policy: the session ends.

@@ -151,6 +151,13 @@ pub enum ServerMessage {
         /// [`CloseReason::code`].
         code: u16,
     },
+    /// How busy the room is; told when it changes, and after the welcome unless service is full.
+    Service {
+        /// How much is left out: 0 is full service, `sync::Level` names the others.
+        level: u8,
+        /// Simulation takes longer than a tick: time runs slower for everybody.
+        is_slow: bool,
+    },
 }
 
 /// One change of the controls.
@@ -381,6 +388,22 @@ mod tests {
             [hello(), ClientMessage::Chat("hi".into()), ClientMessage::Whois(vec![1, 2]), ClientMessage::Leave]
         {
             assert_eq!(ClientPacket::decode(&message.encode()), Ok(ClientPacket::Message(message)));
+        }
+    }
+
+    #[test]
+    fn what_a_server_says_comes_back_under_its_number() {
+        let service = ServerMessage::Service { level: 3, is_slow: true };
+        for (number, message) in [
+            (1, ServerMessage::refused(CloseReason::Overloaded)),
+            (2, ServerMessage::Roster(vec![])),
+            (3, ServerMessage::Notice("word".into())),
+            (4, ServerMessage::Bye { code: 4000 }),
+            (5, service),
+        ] {
+            let bytes = message.encode();
+            assert_eq!(bytes[..2], [CONTROL_TAG, number]);
+            assert_eq!(ServerMessage::decode(&bytes), Ok(message));
         }
     }
 

@@ -8,7 +8,7 @@
 
 use crate::{
     chunk::put_choice,
-    interest::{Interests, unknown_around},
+    eye::{Eye, Interest, Interests, unknown_around},
     log::{Directions, Logs, Part},
     model::Choice,
     rows,
@@ -23,8 +23,11 @@ pub(crate) const CELL_GAP_BITS: u32 = 7;
 /// Instead of a gap: no other cell has a part.
 pub(crate) const NO_MORE: i32 = -1;
 
+/// Room for a tick's parts.
+const BODY_USUAL_BYTES: usize = 64;
+
 /// Tick and eye of the last frame that a client can be continued from.
-type From = Option<(Tick, CellId)>;
+type From = Option<(Tick, Eye)>;
 
 /// The shared part of a frame.
 #[derive(Debug, Clone)]
@@ -51,7 +54,7 @@ pub(crate) struct Now<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wanted<'a> {
     pub(crate) from: From,
-    pub(crate) eye: CellId,
+    pub(crate) eye: Eye,
     /// Held cells that must come whole all the same.
     pub(crate) lost: &'a [CellId],
 }
@@ -60,9 +63,9 @@ pub(crate) struct Wanted<'a> {
 #[derive(Debug)]
 pub(crate) struct Assembly {
     interests: Interests,
-    /// By eye; few share one, so the lists are short.
-    bodies: Vec<Vec<(From, Body)>>,
-    /// Eyes that have bodies.
+    /// By the eye's cell; few share one, so the lists are short.
+    bodies: Vec<Vec<(From, Eye, Body)>>,
+    /// Cells of eyes that have bodies.
     used: Vec<CellId>,
 }
 
@@ -75,9 +78,14 @@ impl Assembly {
 
     /// Forgets the last tick's bodies.
     pub(crate) fn begin_tick(&mut self) {
-        for eye in self.used.drain(..) {
-            self.bodies[usize::from(eye.0)].clear();
+        for cell in self.used.drain(..) {
+            self.bodies[usize::from(cell.0)].clear();
         }
+    }
+
+    /// What is held from an eye.
+    pub(crate) fn interest(&mut self, eye: Eye, rules: &Rules) -> &Interest {
+        self.interests.of(eye, rules)
     }
 
     /// Lends the body for a session, assembled at most once a tick for all that want the same.
@@ -88,9 +96,10 @@ impl Assembly {
         wanted: Wanted<'_>,
         take: impl FnOnce(&Body) -> T,
     ) -> T {
-        let index = usize::from(wanted.eye.0);
+        let index = usize::from(wanted.eye.cell.0);
         if wanted.lost.is_empty()
-            && let Some((_, body)) = self.bodies[index].iter().find(|(from, _)| *from == wanted.from)
+            && let Some((.., body)) =
+                self.bodies[index].iter().find(|(from, eye, _)| (*from, *eye) == (wanted.from, wanted.eye))
         {
             return take(body);
         }
@@ -98,9 +107,9 @@ impl Assembly {
         let taken = take(&body);
         if wanted.lost.is_empty() {
             if self.bodies[index].is_empty() {
-                self.used.push(wanted.eye);
+                self.used.push(wanted.eye.cell);
             }
-            self.bodies[index].push((wanted.from, body));
+            self.bodies[index].push((wanted.from, wanted.eye, body));
         }
         taken
     }
@@ -114,7 +123,7 @@ struct Continued {
 }
 
 fn assemble(interests: &mut Interests, logs: &mut Logs, now: Now<'_>, wanted: Wanted<'_>) -> Body {
-    let mut bits = BitWriter::new();
+    let mut bits = BitWriter::with_capacity(BODY_USUAL_BYTES);
     let is_steady = wanted.lost.is_empty() && wanted.from == Some((now.tick - 1, wanted.eye));
     let has_whole = if is_steady {
         let interest = interests.of(wanted.eye, now.rules);
@@ -191,7 +200,7 @@ fn put_tick(
     let mut next = 0;
     for (at, part) in parts {
         put_choice(bits, gap, (at - next) as i32, NO_MORE, CELL_GAP_BITS);
-        bits.append(logs.bits(part));
+        logs.put(part, bits);
         next = at + 1;
     }
     if next < cells.len() {
@@ -216,7 +225,7 @@ fn drop_dearer_than_whole(logs: &mut Logs, now: Now<'_>, since: Tick, continued:
         let mut suffix = 0;
         for tick in since + 1..=now.tick {
             let part = logs.part(*cell, tick, unknown, now.rules);
-            suffix += part.map_or(1, |part| logs.bits(part).bit_len() + 1);
+            suffix += part.map_or(1, |part| logs.len(part) + 1);
         }
         let rows = &now.rows[rows::range_of(now.rows, *cell)];
         suffix <= logs.whole(*cell, now.tick, rows, now.rules).bit_len()

@@ -209,51 +209,77 @@ pub(crate) struct Surprises {
 
 impl Surprises {
     /// What turns `predicted` into `actual` (both one cell's, in canonical order); `None` when they are equal.
-    pub(crate) fn between(predicted: &[Row], actual: &[Row], rules: &Rules) -> Option<Self> {
+    pub(crate) fn between(predicted: &[Row], actual: &[Row], rules: &Rules, scratch: &mut Scratch) -> Option<Self> {
         if predicted == actual {
             return None;
         }
-        let mut touched = Vec::new();
-        let mut spawned = Vec::new();
-        let mut rest = actual;
-        for (index, row) in predicted.iter().enumerate() {
-            let earlier = rest.partition_point(|other| other.order() < row.order());
-            spawned.extend(&rest[..earlier]);
-            rest = &rest[earlier..];
-            match rest.first() {
-                Some(other) if other.order() == row.order() => {
-                    if other != row {
-                        touched.push((index, Some(other)));
-                    }
-                    rest = &rest[1..];
-                }
-                _ => touched.push((index, None)),
-            }
-        }
-        spawned.extend(rest);
-
-        let masks: Vec<i32> = touched.iter().map(|(index, to)| mask(&predicted[*index], *to)).collect();
-        let is_usual = !masks.is_empty()
-            && touched.iter().zip(&masks).all(|((at, _), mask)| usual_mask(predicted[*at].kind) == Some(*mask));
+        scratch.find(predicted, actual);
+        let Scratch { touched, spawned } = scratch;
+        let is_usual = !touched.is_empty()
+            && touched.iter().all(|touched| usual_mask(predicted[touched.index].kind) == Some(touched.mask));
         let mut bits = BitWriter::new();
         let mut next = 0;
-        for (before, ((index, to), mask)) in touched.iter().zip(masks).enumerate() {
-            put_row_gap(&mut bits, index - next, predicted.len() - next - (touched.len() - before));
-            next = index + 1;
-            let from = &predicted[*index];
+        for (before, touch) in touched.iter().enumerate() {
+            put_row_gap(&mut bits, touch.index - next, predicted.len() - next - (touched.len() - before));
+            next = touch.index + 1;
+            let from = &predicted[touch.index];
             if !is_usual {
                 let fields = KINDS[usize::from(from.kind)].fields;
-                put_choice(&mut bits, Choice::Mask(from.kind), mask, 0, fields.len() as u32);
+                put_choice(&mut bits, Choice::Mask(from.kind), touch.mask, 0, fields.len() as u32);
             }
-            if let Some(to) = to {
-                put_change(&mut bits, from, to, mask);
+            if touch.mask != 0 {
+                put_change(&mut bits, from, &actual[touch.became], touch.mask);
             }
         }
         if !spawned.is_empty() {
             bits.put_count(spawned.len() as u32 - 1);
-            spawned.iter().for_each(|row| put_row(&mut bits, row, rules));
+            spawned.iter().for_each(|index| put_row(&mut bits, &actual[*index], rules));
         }
         Some(Self { touched: touched.len() as u32, is_usual, spawned: spawned.len() as u32, bits: bits.finish() })
+    }
+}
+
+/// Lists that [`Surprises::between`] fills; kept for their memory.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    touched: Vec<Touched>,
+    /// Places among the actual rows.
+    spawned: Vec<usize>,
+}
+
+/// A predicted row that is gone or different.
+#[derive(Debug)]
+struct Touched {
+    /// Its place among the predicted rows.
+    index: usize,
+    /// Its place among the actual ones; nothing when it is gone.
+    became: usize,
+    /// The fields that changed, one bit each; 0: it is gone.
+    mask: i32,
+}
+
+impl Scratch {
+    /// Walks through both in step.
+    fn find(&mut self, predicted: &[Row], actual: &[Row]) {
+        self.touched.clear();
+        self.spawned.clear();
+        let mut next = 0;
+        for (index, row) in predicted.iter().enumerate() {
+            while actual.get(next).is_some_and(|other| other.order() < row.order()) {
+                self.spawned.push(next);
+                next += 1;
+            }
+            match actual.get(next) {
+                Some(other) if other.order() == row.order() => {
+                    if other.fields != row.fields {
+                        self.touched.push(Touched { index, became: next, mask: mask(row, other) });
+                    }
+                    next += 1;
+                }
+                _ => self.touched.push(Touched { index, became: 0, mask: 0 }),
+            }
+        }
+        self.spawned.extend(next..actual.len());
     }
 }
 
@@ -337,16 +363,38 @@ fn get_row_gap(source: &mut Source<'_, '_>, most: usize) -> Result<usize, Decode
     if gap > most { Err(DecodeError::OutOfRange("row index")) } else { Ok(gap) }
 }
 
+/// The new value of a row's field.
+fn get_value(source: &mut Source<'_, '_>, row: &Row, index: usize) -> Result<i32, DecodeError> {
+    let field = &KINDS[usize::from(row.kind)].fields[index];
+    let (old, least) = (row.fields[index], *field.range.start());
+    let value = if !is_small(field) {
+        source.choose_difference(Choice::Change(row.kind, index as u8, 0), field, old)?
+    } else if is_choice(field) {
+        source.choose(Choice::Change(row.kind, index as u8, (old - least) as u8), least, field.bits())?
+    } else {
+        least + *field.range.end() - old
+    };
+    checked(field, value)
+}
+
 /// What most surprises of this kind of row change; `None` while nobody knows.
 fn usual_mask(kind: u8) -> Option<i32> {
     model().table(Choice::Mask(kind)).first()
 }
 
-/// The fields of a predicted row that a surprise changes, one bit each; 0: the row is gone.
-fn mask(from: &Row, to: Option<&Row>) -> i32 {
-    let count = KINDS[usize::from(from.kind)].fields.len();
-    let Some(to) = to else { return 0 };
-    (0..count).filter(|at| from.fields[*at] != to.fields[*at]).fold(0, |mask, index| mask | 1 << index)
+/// The fields that must be told, one bit each: those that differ from what they were, and of the followers those that
+/// differ from what follows.
+fn mask(from: &Row, to: &Row) -> i32 {
+    let kind = &KINDS[usize::from(from.kind)];
+    let mut known = from.fields;
+    let mut mask = 0;
+    for index in (0..kind.fields.len()).filter(|index| kind.followers >> index & 1 == 0) {
+        mask |= i32::from(known[index] != to.fields[index]) << index;
+        known[index] = to.fields[index];
+    }
+    (kind.follow)(&from.fields, &mut known);
+    let followers = (0..kind.fields.len()).filter(|index| kind.followers >> index & 1 == 1);
+    followers.fold(mask, |mask, index| mask | i32::from(known[index] != to.fields[index]) << index)
 }
 
 /// Appends the new values of the fields of `mask`.
@@ -377,18 +425,15 @@ fn get_change(source: &mut Source<'_, '_>, row: &mut Row, is_usual: bool, rules:
     if mask == 0 {
         return Ok(false);
     }
+    let kind = &KINDS[usize::from(row.kind)];
     let mut changed = row.fields;
-    for (index, field) in fields.iter().enumerate().filter(|(index, _)| mask >> index & 1 == 1) {
-        let (old, least) = (row.fields[index], *field.range.start());
-        let value = if !is_small(field) {
-            source.choose_difference(Choice::Change(row.kind, index as u8, 0), field, old)?
-        } else if is_choice(field) {
-            source.choose(Choice::Change(row.kind, index as u8, (old - least) as u8), least, field.bits())?
-        } else {
-            least + *field.range.end() - old
-        };
-        changed[index] = checked(field, value)?;
+    for index in (0..fields.len()).filter(|index| mask >> index & 1 == 1) {
+        changed[index] = get_value(source, row, index)?;
     }
+    let mut followed = changed;
+    (kind.follow)(&row.fields, &mut followed);
+    let unlisted = kind.followers & !(mask as u16);
+    (0..fields.len()).filter(|index| unlisted >> index & 1 == 1).for_each(|index| changed[index] = followed[index]);
     if KINDS[usize::from(row.kind)].is_placed && Row::new(row.kind, row.id, changed, rules).cell != row.cell {
         return Err(DecodeError::OutOfRange("row's cell"));
     }

@@ -6,7 +6,7 @@
 //! Never: a socket, a clock (milliseconds of any one origin are an argument).
 
 use crate::{
-    Happening, Replica,
+    Happening, Level, Replica,
     happening::Watch,
     names::Names,
     pace::Pace,
@@ -351,6 +351,9 @@ impl Client {
             ServerMessage::Welcome(welcome) => self.welcomed(*welcome)?,
             ServerMessage::Roster(entries) => self.names.learn(entries),
             ServerMessage::Notice(text) => self.happen(Happening::Notice(text)),
+            ServerMessage::Service { level, is_slow } => {
+                self.happen(Happening::Service { level: Level::from_number(level), is_slow });
+            }
             ServerMessage::Refused { code, .. } | ServerMessage::Bye { code } => {
                 self.happen(Happening::Ended { reason: CloseReason::from_code(code), code });
             }

@@ -3,7 +3,7 @@
 //! Path: messages and events become [`Happening`]s in `Client`; [`Watch`] finds shots and hits by comparing the planes
 //! of one tick with those of the tick before, since both are consequences of the rules and never sent.
 
-use crate::view::lengths;
+use crate::{Level, view::lengths};
 use game::{plane::Plane, row::Row};
 use protocol::{
     close::CloseReason,
@@ -28,6 +28,13 @@ pub enum Happening {
     Event(Event),
     /// A word from the room to us alone.
     Notice(String),
+    /// How much service the room can give from now on. A welcome means full service until this says otherwise.
+    Service {
+        /// What is left out.
+        level: Level,
+        /// Time runs slower for everybody.
+        is_slow: bool,
+    },
     /// The room will not have us, or says goodbye; the socket ends.
     Ended {
         /// Why; `None` for a code this version does not know.

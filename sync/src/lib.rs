@@ -11,9 +11,10 @@ mod assemble;
 mod chunk;
 pub mod client;
 mod events;
+mod eye;
 mod fillers;
+pub mod governor;
 mod happening;
-mod interest;
 mod log;
 mod model;
 mod names;
@@ -27,10 +28,11 @@ mod tally;
 pub mod view;
 
 pub use client::{Client, ClientStats};
+pub use governor::Level;
 pub use happening::{Happening, Spot};
 pub use model::Choice;
 pub use replica::Replica;
-pub use room::{Output, Room, RoomConfig, RoomStats};
+pub use room::{CADENCE_TICKS, Output, Room, RoomConfig, RoomStats};
 pub use session::SessionId;
 pub use tally::{Counts, Tally};
 

@@ -38,16 +38,31 @@ struct CellLog {
 
 /// Where a part lies; good until the next tick.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Part {
-    cell: CellId,
-    entry: usize,
-    part: usize,
+pub(crate) enum Part {
+    /// The newest part of this cell for whoever knows its neighbours.
+    Newest(CellId),
+    /// Any other.
+    Entry { cell: CellId, entry: usize, part: usize },
+}
+
+/// The newest entry of a cell at a glance: most frames ask for nothing else, and ask for it in many cells.
+#[derive(Debug, Clone, Copy, Default)]
+struct Newest {
+    tick: Tick,
+    /// As in [`Entry`].
+    directions: Directions,
+    /// Bits of the part for whoever knows all neighbours; 0: nothing but entering rows.
+    len: u8,
+    /// Those bits.
+    bits: u64,
 }
 
 /// The logs of all cells.
 #[derive(Debug)]
 pub(crate) struct Logs {
     cells: Vec<CellLog>,
+    /// By cell.
+    newest: Vec<Newest>,
     /// Counts chunks and whole cells encoded: the work that must not grow with the number of sessions.
     pub(crate) encoded: u64,
 }
@@ -55,28 +70,53 @@ pub(crate) struct Logs {
 impl Logs {
     /// Empty logs for cells 0 .. `count`.
     pub(crate) fn new(count: usize) -> Self {
-        Self { cells: std::iter::repeat_with(CellLog::default).take(count).collect(), encoded: 0 }
+        let cells = std::iter::repeat_with(CellLog::default).take(count).collect();
+        Self { cells, newest: vec![Newest::default(); count], encoded: 0 }
     }
 
     /// Appends what happened in `cell` at `tick` (something did) and forgets what no frame can ask for any more.
-    pub(crate) fn append(&mut self, cell: CellId, tick: Tick, entering: Vec<(u8, Row)>, surprises: Option<Surprises>) {
+    pub(crate) fn append(
+        &mut self,
+        cell: CellId,
+        tick: Tick,
+        entering: Vec<(u8, Row)>,
+        surprises: Option<Surprises>,
+        rules: &Rules,
+    ) {
         let log = &mut self.cells[usize::from(cell.0)];
         while log.entries.front().is_some_and(|entry| entry.tick + FRAME_SPAN_MAX_TICKS <= tick) {
             log.entries.pop_front();
         }
         let directions = entering.iter().fold(0, |set, (from, _)| set | 1 << from);
-        log.entries.push_back(Entry { tick, entering, directions, surprises, parts: Vec::new() });
+        let mut entry = Entry { tick, entering, directions, surprises, parts: Vec::new() };
+        let mut newest = Newest { tick, directions, ..Newest::default() };
+        if entry.surprises.is_some() {
+            let bits = entry.encode(0, rules);
+            self.encoded += 1;
+            if let Some((word, len)) = bits.as_word() {
+                (newest.bits, newest.len) = (word, len);
+            }
+            entry.parts.push((0, bits));
+        }
+        self.newest[usize::from(cell.0)] = newest;
+        log.entries.push_back(entry);
     }
 
-    /// The last tick at which something happened in the cell.
-    pub(crate) fn newest(&self, cell: CellId) -> Option<Tick> {
-        Some(self.cells[usize::from(cell.0)].entries.back()?.tick)
+    /// The last tick at which something happened in the cell; 0 before.
+    pub(crate) fn newest(&self, cell: CellId) -> Tick {
+        self.newest[usize::from(cell.0)].tick
     }
 
     /// The cell's part of `tick` for someone who did not know the rows of the `unknown` neighbours; `None` if empty.
     pub(crate) fn part(&mut self, cell: CellId, tick: Tick, unknown: Directions, rules: &Rules) -> Option<Part> {
+        let newest = self.newest[usize::from(cell.0)];
+        if newest.tick < tick {
+            return None;
+        }
+        if newest.tick == tick && newest.len > 0 && newest.directions & unknown == 0 {
+            return Some(Part::Newest(cell));
+        }
         let log = &mut self.cells[usize::from(cell.0)];
-        // The newest entry is the one nearly everyone asks for.
         let at = log.entries.iter().rposition(|entry| entry.tick <= tick)?;
         let entry = &mut log.entries[at];
         let unknown = unknown & entry.directions;
@@ -92,12 +132,34 @@ impl Logs {
                 entry.parts.len() - 1
             }
         };
-        Some(Part { cell, entry: at, part })
+        Some(Part::Entry { cell, entry: at, part })
     }
 
-    /// The bits of a part.
-    pub(crate) fn bits(&self, part: Part) -> &Bits {
-        &self.cells[usize::from(part.cell.0)].entries[part.entry].parts[part.part].1
+    /// Appends a part.
+    pub(crate) fn put(&self, part: Part, bits: &mut BitWriter) {
+        match part {
+            Part::Newest(cell) => {
+                let newest = &self.newest[usize::from(cell.0)];
+                bits.put_word(newest.bits, u32::from(newest.len));
+            }
+            Part::Entry { .. } => bits.append(self.bits(part)),
+        }
+    }
+
+    /// Bits of a part.
+    pub(crate) fn len(&self, part: Part) -> usize {
+        match part {
+            Part::Newest(cell) => usize::from(self.newest[usize::from(cell.0)].len),
+            Part::Entry { .. } => self.bits(part).bit_len(),
+        }
+    }
+
+    fn bits(&self, part: Part) -> &Bits {
+        let (cell, entry, part) = match part {
+            Part::Newest(cell) => (cell, self.cells[usize::from(cell.0)].entries.len() - 1, 0),
+            Part::Entry { cell, entry, part } => (cell, entry, part),
+        };
+        &self.cells[usize::from(cell.0)].entries[entry].parts[part].1
     }
 
     /// The whole cell as it is at `tick`, the newest; `rows` are its rows.

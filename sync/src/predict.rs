@@ -23,6 +23,8 @@ struct Pending {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Inputs {
     pending: VecDeque<Pending>,
+    /// What the room held the pilot to want before the first pending input.
+    settled: Controls,
     /// What the room has or will have as the newest controls; `None` on a new socket.
     stamped: Option<Controls>,
 }
@@ -67,21 +69,22 @@ impl Inputs {
         if let Some(last) = self.pending.iter().rposition(|pending| pending.packet == Some(ack)) {
             self.pending.iter_mut().take(last + 1).for_each(|pending| pending.is_received = true);
         }
-        while self.pending.front().is_some_and(|first| first.is_received && first.input.tick <= tick) {
-            self.pending.pop_front();
+        while let Some(first) = self.pending.pop_front_if(|first| first.is_received && first.input.tick <= tick) {
+            self.settled = Controls::from_bits(first.input.controls);
         }
     }
 
     /// A new socket: the room has let go of the stick, so the newest controls are told anew; older ones are stale.
     pub(crate) fn new_socket(&mut self) {
         self.stamped = None;
+        self.settled = Controls::default();
         self.pending.clear();
     }
 
-    /// The controls that take effect at the end of `tick`, if they change; inputs that came late count for `first`.
-    fn at(&self, tick: Tick, first: Tick) -> Option<Controls> {
-        let due = |pending: &&Pending| pending.input.tick == tick || tick == first && pending.input.tick < first;
-        self.pending.iter().rev().find(due).map(|pending| Controls::from_bits(pending.input.controls))
+    /// The controls that the pilot wants at the end of `tick`, as far as the room will know by then.
+    fn wanted_at(&self, tick: Tick) -> Controls {
+        let known = self.pending.iter().rev().find(|pending| pending.input.tick <= tick);
+        known.map_or(self.settled, |pending| Controls::from_bits(pending.input.controls))
     }
 }
 
@@ -106,14 +109,13 @@ pub(crate) fn predict(rows: &mut Vec<Row>, inputs: &Inputs, from: Tick, to: Tick
         rows.iter().for_each(|row| row.step(rules, &mut next));
         std::mem::swap(rows, &mut next);
         next.clear();
-        if let Some(controls) = inputs.at(tick, from + 1) {
-            rows.iter_mut().filter(|row| row.kind == game::PLANE).for_each(|row| take_over(row, controls, rules));
-        }
+        let wanted = inputs.wanted_at(tick);
+        rows.iter_mut().filter(|row| row.kind == game::PLANE).for_each(|row| take_over(row, wanted, tick, rules));
     }
 }
 
-fn take_over(row: &mut Row, controls: Controls, rules: &Rules) {
+fn take_over(row: &mut Row, controls: Controls, tick: Tick, rules: &Rules) {
     let mut plane = Plane::from_fields(&row.fields);
-    plane.take_over(controls);
+    plane.take_over(controls, tick);
     *row = Row::new(row.kind, row.id, plane.to_fields(), rules);
 }

@@ -8,6 +8,7 @@
 use crate::{
     assemble::{CELL_GAP_BITS, DENSITY_BITS, NO_MORE},
     chunk::{self, Source},
+    eye::Eye,
     model::Choice,
     rows::{self, Stepped},
     tally::Tally,
@@ -44,9 +45,9 @@ pub struct Replica {
     pilot: PilotId,
     tick: Tick,
     /// The eye expected for the next frame.
-    eye: CellId,
+    eye: Eye,
     /// The eye of the last one, which `held` follows from.
-    last_eye: CellId,
+    last_eye: Eye,
     held: Vec<CellId>,
     rows: Vec<Row>,
     /// Kept for its memory.
@@ -60,8 +61,8 @@ impl Replica {
             rules,
             pilot,
             tick: 0,
-            eye: CellId::EVERYONE,
-            last_eye: CellId::EVERYONE,
+            eye: Eye::NOWHERE,
+            last_eye: Eye::NOWHERE,
             held: Vec::new(),
             rows: Vec::new(),
             stepped: Stepped::default(),
@@ -126,7 +127,7 @@ impl Replica {
         let mut reader = BitReader::new(bytes);
         let header = Header::decode(&mut reader, self.tick)?;
         let mut source = Source::new(reader, tally);
-        let eye = header.eye.map_or(self.eye, CellId);
+        let eye = header.eye.map_or(self.eye, Eye::from_bits);
         let is_steady = eye == self.last_eye && !header.has_whole && header.span != 0;
         let held = if is_steady { std::mem::take(&mut self.held) } else { eye.interest(&self.rules) };
         let fresh = if is_steady { None } else { Some(self.continued(&mut source.reader, &header, &held)?) };
@@ -144,7 +145,7 @@ impl Replica {
             self.rows.sort_by_key(Row::order);
         }
         (self.tick, self.held, self.last_eye) = (header.tick, held, eye);
-        self.eye = self.plane_cell().filter(|cell| eye.holds(*cell, &self.rules)).unwrap_or(eye);
+        self.eye = eye.next(self.plane_cell(), &self.rules);
         on_tick(self.tick, &self.rows);
 
         let mut reader = source.reader;

@@ -5,25 +5,28 @@
 //! shared parts → [`Room::poll_output`] gives the rest (welcomes, answers, closes).
 //! Invariants: `mirror` is what a replica holding every cell would hold; a frame, once assembled, is sent.
 
+mod frames;
+
 use crate::{
     SessionId,
-    assemble::{Assembly, Now, Wanted},
-    chunk::Surprises,
+    assemble::Assembly,
+    chunk::{Scratch, Surprises},
     events::Events,
     fillers,
+    governor::Level,
     log::Logs,
     rows::{self, Stepped},
-    session::{Sent, Session},
+    session::Session,
 };
 use bytes::Bytes;
-use game::{Controls, Game, PilotId, Standing, field::CellId, row::Row, rules::Rules};
+use frames::Whereabouts;
+use game::{Controls, Game, PilotId, Standing, bullet, field::CellId, row::Row, rules::Rules};
 use glam::IVec2;
 use protocol::{
     PROTOCOL_VERSION, Tick,
     close::CloseReason,
     codec,
-    frame::{Header, Own, Respawn},
-    limits::FRAME_SPAN_MAX_TICKS,
+    frame::{Own, Respawn},
     message::{
         ClientMessage, ClientPacket, Event, Hello, Profile, ServerMessage, Welcome, sanitise_chat, sanitise_name,
     },
@@ -49,7 +52,12 @@ pub struct RoomConfig {
     pub fillers: u16,
     /// Most sessions at once. Policy: refuse with `RoomFull`.
     pub max_players: u16,
+    /// How long news from beyond weapon range may wait, so that messages are saved; 1: a frame every tick.
+    pub cadence_ticks: u32,
 }
+
+/// The usual cadence: 20 Hz, in step with the sticks (`game::plane::STICK_TICKS`).
+pub const CADENCE_TICKS: u32 = 3;
 
 impl RoomConfig {
     /// The public room: 20 fillers, 200 players; `tuning` is the text of a tuning file.
@@ -58,7 +66,16 @@ impl RoomConfig {
     /// A sentence that names the field of the tuning file and what would be right.
     pub fn new(name: &str, key: Key, epoch: u32, seed: u64, tuning: &str) -> Result<Self, String> {
         let rules = Rules::parse(tuning).map_err(|error| error.to_string())?;
-        Ok(Self { name: name.to_owned(), key, epoch, seed, rules, fillers: 20, max_players: 200 })
+        Ok(Self {
+            name: name.to_owned(),
+            key,
+            epoch,
+            seed,
+            rules,
+            fillers: 20,
+            max_players: 200,
+            cadence_ticks: CADENCE_TICKS,
+        })
     }
 }
 
@@ -92,9 +109,6 @@ pub struct RoomStats {
     pub late_inputs: u64,
 }
 
-/// Room for a header and a few events.
-const HEADER_USUAL_BYTES: usize = 48;
-
 /// See the module.
 pub struct Room {
     config: RoomConfig,
@@ -108,8 +122,14 @@ pub struct Room {
     predicted: Stepped,
     /// Checksum per cell.
     sums: Vec<u64>,
-    /// Where each plane is, by id.
-    planes: Vec<(u32, CellId)>,
+    /// Where each pilot's plane is, by id.
+    planes: Vec<Option<Whereabouts>>,
+    /// Lists for the coder, kept for their memory.
+    scratch: Scratch,
+    /// What overload made the room shed.
+    level: Level,
+    /// How far a bullet can get, units.
+    reach: i32,
     logs: Logs,
     assembly: Assembly,
     events: Events,
@@ -139,6 +159,9 @@ impl Room {
             predicted: Stepped::default(),
             sums: vec![0; cells],
             planes: Vec::new(),
+            scratch: Scratch::default(),
+            level: Level::Full,
+            reach: bullet::reach(&config.rules),
             logs: Logs::new(cells),
             assembly: Assembly::new(cells),
             events: Events::default(),
@@ -207,75 +230,12 @@ impl Room {
         self.game.step();
         self.game.rows(&mut self.mirror);
         self.log_surprises(tick);
-        self.planes.clear();
-        self.planes.extend(self.mirror.iter().filter(|row| row.kind == game::PLANE).map(|row| (row.id, row.cell)));
-        self.planes.sort_unstable();
+        self.find_planes();
         self.assembly.begin_tick();
         for kill in self.game.drain_kills() {
             self.events.push(Event::Kill { killer: kill.killer.0, victim: kill.victim.0, rammed: kill.rammed });
         }
         self.end_sessions(tick);
-    }
-
-    /// What the session is shown next, if its window has room; to be sent, since the session counts it as handed over.
-    pub fn frame_for(&mut self, id: SessionId) -> Option<Bytes> {
-        let tick = self.game.tick();
-        let session = self.sessions.get(&id)?;
-        if !session.has_window(tick) || session.last.is_some_and(|last| last.tick == tick) {
-            return None;
-        }
-        let standing = self.game.standing(session.pilot);
-        let derived = session.derived_eye();
-        let eye = self.eye_of(session, standing.as_ref());
-        let last = session.last.filter(|last| last.tick + FRAME_SPAN_MAX_TICKS >= tick);
-        let from = last.map(|last| (last.tick, last.eye));
-        let now = Now { tick, rules: &self.config.rules, rows: &self.mirror, sums: &self.sums };
-        let own = standing.map(|standing| own(standing, tick));
-        let has_events = session.event < self.events.last();
-        let mut bytes = self.assembly.body(&mut self.logs, now, Wanted { from, eye, lost: &session.lost }, |body| {
-            let header = Header {
-                tick,
-                span: last.map_or(0, |last| (tick - last.tick) as u8),
-                checksum: body.checksum,
-                heard: session.unanswered,
-                eye: (eye != derived).then_some(eye.0),
-                own: own.filter(|_| own != session.own),
-                has_whole: body.has_whole,
-                has_sums: session.wants_sums,
-                has_events,
-            };
-            let mut bytes = Vec::with_capacity(HEADER_USUAL_BYTES + body.bytes.len());
-            header.encode(&mut bytes);
-            bytes.extend_from_slice(&body.bytes);
-            bytes
-        });
-        if session.wants_sums {
-            encode_sums(now, eye, &mut bytes);
-        }
-        let event = if has_events { self.events.encode_after(session.event, &mut bytes) } else { session.event };
-        let next_eye = self.plane_cell(session.pilot).filter(|cell| eye.holds(*cell, now.rules)).unwrap_or(eye);
-        let session = self.sessions.get_mut(&id).expect("it was found above");
-        (session.own, session.event) = (own, event);
-        session.handed(Sent { tick, eye, next_eye });
-        self.frames += 1;
-        Some(Bytes::from(bytes))
-    }
-
-    /// Where the session looks: where its plane will come back, else where the client itself expects to look, unless
-    /// the plane is not to be seen from there.
-    fn eye_of(&self, session: &Session, standing: Option<&Standing>) -> CellId {
-        let rules = &self.config.rules;
-        if let Some(respawn) = standing.and_then(|standing| standing.respawn) {
-            return CellId::at(IVec2::new(respawn.x, respawn.y), rules);
-        }
-        let derived = session.derived_eye();
-        self.plane_cell(session.pilot).filter(|cell| !derived.holds(*cell, rules)).unwrap_or(derived)
-    }
-
-    /// The cell of a pilot's plane, if it flies.
-    fn plane_cell(&self, pilot: PilotId) -> Option<CellId> {
-        let at = self.planes.binary_search_by_key(&u32::from(pilot.0), |(id, _)| *id).ok()?;
-        Some(self.planes[at].1)
     }
 
     /// The next thing to do for a session, oldest first.
@@ -297,6 +257,12 @@ impl Room {
         }
     }
 
+    /// Sheds load, or takes it on again: each level includes those before it.
+    pub fn relieve(&mut self, level: Level) {
+        self.level = level;
+        self.balance_fillers();
+    }
+
     /// Most sessions at once.
     pub fn max_players(&self) -> u32 {
         u32::from(self.config.max_players)
@@ -310,6 +276,9 @@ impl Room {
     }
 
     fn admit(&mut self, hello: &Hello) -> Result<SessionId, CloseReason> {
+        if self.level >= Level::Joins {
+            return Err(CloseReason::Overloaded);
+        }
         if self.sessions.len() >= usize::from(self.config.max_players) {
             // Who has been gone longest makes room, so that a place on the board is a place in the room.
             let gone = self.sessions.iter().filter_map(|(id, session)| Some((session.lost_since()?, *id))).min();
@@ -417,7 +386,8 @@ impl Room {
             let before = take_cell(&self.predicted.rows, &mut at_predicted, cell);
             let after = take_cell(&self.mirror, &mut at_actual, cell);
             total = total.wrapping_add(rows::sum(after));
-            total = total.wrapping_add(u64::from(Surprises::between(before, after, rules).is_some()));
+            let surprises = Surprises::between(before, after, rules, &mut self.scratch);
+            total = total.wrapping_add(u64::from(surprises.is_some()));
         }
         total
     }
@@ -438,18 +408,35 @@ impl Room {
             while let Some((from, row)) = moved.next_if(|(_, row)| row.cell == cell) {
                 entering.extend(cell.direction_to(*from, rules).map(|direction| (direction, *row)));
             }
-            let surprises = Surprises::between(before, after, rules);
+            let surprises = Surprises::between(before, after, rules, &mut self.scratch);
             if !entering.is_empty() || surprises.is_some() {
-                self.logs.append(cell, tick, entering, surprises);
+                self.logs.append(cell, tick, entering, surprises, rules);
             }
         }
     }
 
+    /// Notes where every plane is, for the sessions' eyes.
+    fn find_planes(&mut self) {
+        self.planes.fill(None);
+        for row in self.mirror.iter().filter(|row| row.kind == game::PLANE) {
+            let index = row.id as usize;
+            if self.planes.len() <= index {
+                self.planes.resize(index + 1, None);
+            }
+            let place = IVec2::new(row.fields[0], row.fields[1]);
+            self.planes[index] = Some(Whereabouts { cell: row.cell, place });
+        }
+    }
+
     fn end_sessions(&mut self, tick: Tick) {
-        let sessions = self.sessions.iter();
-        let silent = sessions.filter(|(_, session)| session.is_silent(tick)).map(|(id, _)| *id).collect::<Vec<_>>();
-        for id in silent {
-            self.output.push_back(Output::Close(id, CloseReason::Silent));
+        let fault = |session: &Session| match session {
+            silent if silent.is_silent(tick) => Some(CloseReason::Silent),
+            slow if slow.is_too_slow(tick) => Some(CloseReason::TooSlow),
+            _ => None,
+        };
+        let faulty: Vec<_> = self.sessions.iter().filter_map(|(id, session)| Some((*id, fault(session)?))).collect();
+        for (id, reason) in faulty {
+            self.output.push_back(Output::Close(id, reason));
             self.disconnect(id);
         }
         let abandoned = self
@@ -480,7 +467,8 @@ impl Room {
 
     /// Keeps as many fillers as the players leave room for.
     fn balance_fillers(&mut self) {
-        let wanted = usize::from(self.config.fillers).saturating_sub(self.sessions.len());
+        let fillers = if self.level >= Level::Fillers { 0 } else { usize::from(self.config.fillers) };
+        let wanted = fillers.saturating_sub(self.sessions.len());
         while self.fillers.len() > wanted {
             let pilot = self.fillers.pop().expect("there is more than none");
             self.dismiss(pilot);
@@ -503,13 +491,6 @@ fn own(standing: Standing, now: Tick) -> Own {
         heading: respawn.heading as u16,
     });
     Own { score: standing.score.max(0) as u32, rank: short(standing.rank), ranked: short(standing.ranked), respawn }
-}
-
-/// Per held cell its checksum, folded to 16 bits (LE), in canonical order.
-fn encode_sums(now: Now<'_>, eye: CellId, bytes: &mut Vec<u8>) {
-    for cell in eye.interest(now.rules) {
-        bytes.extend_from_slice(&rows::fold(now.sums[usize::from(cell.0)]).to_le_bytes());
-    }
 }
 
 /// `cell`'s rows, walking through canonically ordered rows cell by cell.

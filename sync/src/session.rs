@@ -3,11 +3,15 @@
 //! Invariants: `since` (the last tick handed over) and the cells held then follow from what was handed out alone;
 //! acknowledgements only open and close the window.
 
+use crate::eye::Eye;
 use game::{PilotId, field::CellId};
 use protocol::{
     Tick,
     frame::{Heard, Own},
-    limits::{ACK_INTERVAL_MAX_MS, INPUT_LEAD_MAX_TICKS, RESUME_GRACE_MS, SILENCE_MAX_MS, WINDOW_MAX_TICKS},
+    limits::{
+        ACK_INTERVAL_MAX_MS, INPUT_LEAD_MAX_TICKS, RESUME_GRACE_MS, SILENCE_MAX_MS, UNACKNOWLEDGED_MAX_MS,
+        WINDOW_EASY_TICKS, WINDOW_MAX_TICKS,
+    },
     message::InputPacket,
 };
 use std::collections::{BTreeMap, VecDeque};
@@ -17,6 +21,7 @@ use std::collections::{BTreeMap, VecDeque};
 pub struct SessionId(pub u32);
 
 const SILENCE_MAX_TICKS: u32 = ticks(SILENCE_MAX_MS);
+const UNACKNOWLEDGED_MAX_TICKS: u32 = ticks(UNACKNOWLEDGED_MAX_MS);
 const RESUME_GRACE_TICKS: u32 = ticks(RESUME_GRACE_MS);
 /// One chat line a second, a few at once. Policy: the line is refused with a notice.
 const CHAT_BURST_MAX_LINES: u32 = 5;
@@ -37,9 +42,9 @@ const _: () = assert!(ticks(ACK_INTERVAL_MAX_MS) * 4 < WINDOW_MAX_TICKS);
 pub(crate) struct Sent {
     pub(crate) tick: Tick,
     /// The eye the frame was made for: its cells are held.
-    pub(crate) eye: CellId,
+    pub(crate) eye: Eye,
     /// The eye the client derives for the next frame.
-    pub(crate) next_eye: CellId,
+    pub(crate) next_eye: Eye,
 }
 
 /// See the module.
@@ -117,8 +122,13 @@ impl Session {
     }
 
     /// The eye the client expects next; it begins with what everyone sees.
-    pub(crate) fn derived_eye(&self) -> CellId {
-        self.last.map_or(CellId::EVERYONE, |last| last.next_eye)
+    pub(crate) fn derived_eye(&self) -> Eye {
+        self.last.map_or(Eye::NOWHERE, |last| last.next_eye)
+    }
+
+    /// Whether the client asked for something that comes with a frame.
+    pub(crate) fn has_asked(&self) -> bool {
+        self.wants_sums || !self.lost.is_empty()
     }
 
     /// Whether a resume token of this generation is good: the newest, or the one before as long as nothing shows that
@@ -156,9 +166,17 @@ impl Session {
         std::mem::replace(&mut self.inputs, later).into_values().next_back()
     }
 
-    /// Whether another frame may be on its way.
-    pub(crate) fn has_window(&self, now: Tick) -> bool {
-        self.is_connected && self.unacknowledged.front().is_none_or(|oldest| now < oldest.tick + WINDOW_MAX_TICKS)
+    /// Whether another frame may be on its way, `waited` ticks after the last one: the longer nothing is acknowledged, the
+    /// rarer frames get.
+    pub(crate) fn has_window(&self, now: Tick, waited: u32) -> bool {
+        let age = self.unacknowledged.front().map_or(0, |oldest| now - oldest.tick);
+        self.is_connected && age < WINDOW_MAX_TICKS && waited > age.saturating_sub(WINDOW_EASY_TICKS) / 4
+    }
+
+    /// Whether a connected client has left frames unacknowledged for too long.
+    pub(crate) fn is_too_slow(&self, now: Tick) -> bool {
+        self.is_connected
+            && self.unacknowledged.front().is_some_and(|oldest| now > oldest.tick + UNACKNOWLEDGED_MAX_TICKS)
     }
 
     /// Notes that this frame was handed over.

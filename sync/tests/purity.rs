@@ -1,6 +1,10 @@
 //! The pure crates stay pure: no runtime, socket, clock, thread or file can enter by a dependency or by a line.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 const PURE: [&str; 3] = ["game", "protocol", "sync"];
 const FORBIDDEN_CRATES: [&str; 12] = [
@@ -71,8 +75,7 @@ fn arrows_between_crates_point_one_way() {
 #[test]
 fn pure_sources_name_no_clock_file_or_thread() {
     for krate in PURE {
-        for entry in fs::read_dir(root().join(krate).join("src")).expect("crates have sources") {
-            let path = entry.expect("the folder can be read").path();
+        for path in sources(&root().join(krate).join("src")) {
             let text = fs::read_to_string(&path).expect("sources are text");
             let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
             for (number, line) in code.enumerate() {
@@ -82,4 +85,10 @@ fn pure_sources_name_no_clock_file_or_thread() {
             }
         }
     }
+}
+
+/// Every file below a folder.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("crates have sources").map(|entry| entry.expect("it can be read").path());
+    entries.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] }).collect()
 }

@@ -1,7 +1,7 @@
 //! Our gameserver's side: its process, and what a client of it says.
 //!
 //! Invariants: a client acknowledges every frame's tick at least every 100 ms, as the page does, or frames would pause;
-//! the first few also decode everything, to show that the frames are what they should be.
+//! a few also decode everything, to show that the frames are what they should be.
 
 use crate::{
     load::Out,
@@ -27,8 +27,8 @@ use std::{
 
 /// The tuning that ships; only the size of the field is changed.
 const TUNING: &str = include_str!("../../../assets/tuning.ron");
-/// Players that decode everything.
-const DECODERS_COUNT: usize = 8;
+/// One of so many players decodes everything.
+const DECODED_EVERY: usize = 25;
 /// Inputs are for so many ticks after the newest known one: the way to a server on this machine is short.
 const LEAD_TICKS: u32 = 2;
 /// An acknowledgement at least this often; a little less than the limit, since ticks are 17 ms apart.
@@ -56,6 +56,7 @@ pub(crate) struct Line {
     /// The newest frame's tick, and when it came.
     tick: Tick,
     came: Instant,
+    shown_ticks: u64,
     packet: u8,
     sent: Instant,
     decoder: Option<Box<Decoder>>,
@@ -65,8 +66,8 @@ impl Line {
     /// Player number `number`.
     pub(crate) fn new(number: usize) -> Self {
         let now = Instant::now();
-        let decoder = (number < DECODERS_COUNT).then(|| Box::new(Decoder::new(now)));
-        Self { number, is_in: false, tick: 0, came: now, packet: 0, sent: now, decoder }
+        let decoder = number.is_multiple_of(DECODED_EVERY).then(|| Box::new(Decoder::new(now)));
+        Self { number, is_in: false, tick: 0, came: now, shown_ticks: 0, packet: 0, sent: now, decoder }
     }
 
     /// What it decodes with, if it does.
@@ -102,6 +103,7 @@ impl super::Line for Line {
         }
         if bytes.first().is_some_and(|tag| tag & HOT_BIT != 0) {
             if let Ok(header) = Header::decode(&mut BitReader::new(bytes), self.tick) {
+                self.shown_ticks += u64::from(header.tick.saturating_sub(self.tick));
                 (self.tick, self.came) = (header.tick, at);
             }
         } else if let Ok(ServerMessage::Welcome(welcome)) = ServerMessage::decode(bytes) {
@@ -111,6 +113,16 @@ impl super::Line for Line {
 
     fn is_in(&self) -> bool {
         self.is_in
+    }
+
+    fn shown_ticks(&self) -> u64 {
+        self.shown_ticks
+    }
+
+    fn begin(&mut self) {
+        if let Some(decoder) = &mut self.decoder {
+            decoder.seen = Seen::default();
+        }
     }
 
     fn tick(&mut self, changed: Option<Controls>, at: Instant, out: &mut Out) {
@@ -166,7 +178,7 @@ impl Decoder {
         Self { client: sync::Client::new(), began, seen: Seen::default() }
     }
 
-    /// What it has seen so far.
+    /// What it has seen since the measured time began.
     pub(crate) fn seen(&self) -> Seen {
         self.seen
     }

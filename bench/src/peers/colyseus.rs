@@ -28,6 +28,7 @@ pub(crate) const SERVE: &str = "serve-colyseus";
 const JOIN_ROOM: u8 = 10;
 const ERROR: u8 = 11;
 const ROOM_STATE: u8 = 14;
+const ROOM_STATE_PATCH: u8 = 15;
 const ROOM_DATA_BYTES: u8 = 17;
 /// Message types of the room, as Colyseus encodes small numbers.
 const CONTROLS: u8 = 0;
@@ -148,6 +149,7 @@ fn http(server: SocketAddr, method: &str, path: &str, body: &str) -> anyhow::Res
 #[derive(Debug, Default)]
 pub(crate) struct Line {
     has_state: bool,
+    patches: u64,
 }
 
 impl super::Line for Line {
@@ -157,6 +159,7 @@ impl super::Line for Line {
         match bytes.first() {
             Some(&JOIN_ROOM) => out.send(&[JOIN_ROOM]),
             Some(&ROOM_STATE) => self.has_state = true,
+            Some(&ROOM_STATE_PATCH) => self.patches += 1,
             Some(&ERROR) => self.has_state = false,
             _ => {}
         }
@@ -164,6 +167,10 @@ impl super::Line for Line {
 
     fn is_in(&self) -> bool {
         self.has_state
+    }
+
+    fn shown_ticks(&self) -> u64 {
+        self.patches
     }
 
     fn tick(&mut self, changed: Option<Controls>, _at: Instant, out: &mut Out) {

@@ -1,6 +1,12 @@
 //! What comes by replay, what does not, and what an operator reads.
 
-use crate::field::{Field, Heard, INSTANCE, now_s};
+use crate::field::{Field, Heard, INSTANCE, PATIENCE, now_s};
+use std::time::Duration;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
 use tokio_tungstenite::tungstenite::Error;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -72,6 +78,20 @@ async fn a_ping_is_answered_a_few_times_and_is_no_player() {
     }
     assert_eq!(socket.hear().await, Heard::Gone);
     assert_eq!(field.metric("players").await, 0.0);
+    field.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_asks_nothing_is_closed() {
+    let field = Field::start_with(|config| config.head_timeout = Duration::from_millis(200)).await;
+    let half = "GET /healthz HTTP/1.1\r\nhost: a";
+    for (said, answer) in [("", ""), (half, ""), ("GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n", "HTTP/1.1 200")] {
+        let mut stream = TcpStream::connect(field.address()).await.unwrap();
+        stream.write_all(said.as_bytes()).await.unwrap();
+        let mut heard = String::new();
+        timeout(PATIENCE, stream.read_to_string(&mut heard)).await.expect("it is closed in time").unwrap();
+        assert!(heard.starts_with(answer), "{heard}");
+    }
     field.server.stop().await;
 }
 

@@ -52,7 +52,7 @@ fn scene() -> (Replica, Vec<Vec<u8>>) {
     let key = Key::new("a secret of enough length").expect("it is long enough");
     let rules = Rules::default();
     let config =
-        RoomConfig { name: "arena".into(), key, epoch: 1, seed: 7, rules: rules.clone(), fillers: 20, max_players: 10 };
+        RoomConfig { name: "arena".into(), key, epoch: 1, seed: 7, rules: rules.clone(), fillers: 20, max_players: 10, cadence_ticks: 1 };
     let mut room = Room::new(config);
     let hello = Hello {
         version: PROTOCOL_VERSION,

@@ -19,7 +19,7 @@ fn replicas_equal_the_room_over_any_line() {
     for (index, player) in world.players.iter().enumerate() {
         let stats = player.client.stats();
         assert_eq!(stats.mismatches, 0, "player {index}: {stats:?}");
-        assert!(stats.frames > 1500, "player {index}: {stats:?}");
+        assert!(stats.frames > 1000, "player {index}: {stats:?}");
     }
     assert_eq!(world.room.stats().repairs, 0);
 }
@@ -118,7 +118,8 @@ fn whoever_is_gone_longest_makes_room_in_a_full_room() {
     world.run(60);
     assert_eq!(world.players[newcomer].closed, None);
     assert_eq!(world.room.stats().players, 2);
-    assert!(world.players[stays].client.stats().frames > 110);
+    // Nothing happens around it, so it hears something every 100 ms.
+    assert!(world.players[stays].client.stats().frames >= 120 / 6);
 }
 
 #[test]
@@ -242,18 +243,20 @@ fn a_damaged_replica_is_found_and_repaired() {
     let mut world = World::new(seed(), 20);
     let player = world.join(CALM);
     world.run(120);
-    world.players[player].is_to_be_damaged = true;
-    while world.players[player].is_to_be_damaged {
-        world.tick();
+    // A damaged row may leave before it is asked for; one in a few does not.
+    for _ in 0..10 {
+        world.players[player].is_to_be_damaged = true;
+        while world.players[player].is_to_be_damaged {
+            world.tick();
+        }
+        let mismatches = world.players[player].client.stats().mismatches;
+        assert!(mismatches > 0);
+        world.run(90);
+        let settled = world.players[player].client.stats().mismatches;
+        assert!(settled < mismatches + 15, "{mismatches} and then {settled}");
+        world.run(120);
+        assert_eq!(world.players[player].client.stats().mismatches, settled);
     }
-    assert!(world.players[player].client.stats().mismatches > 0);
-    let mismatches = world.players[player].client.stats().mismatches;
-    world.run(20);
-    let stats = world.players[player].client.stats();
-    assert!(stats.mismatches < mismatches + 10, "{stats:?}");
-    let settled = stats.mismatches;
-    world.run(120);
-    assert_eq!(world.players[player].client.stats().mismatches, settled);
     assert!(world.room.stats().repairs > 0);
 }
 

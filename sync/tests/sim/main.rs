@@ -3,4 +3,5 @@
 //! A failing run prints its seed; `SIM_SEED=… cargo test -p sync --test sim` replays it.
 
 mod behaviour;
+mod governor;
 mod world;

@@ -70,7 +70,16 @@ pub(crate) fn seed() -> u64 {
 fn config(seed: u64) -> RoomConfig {
     let rules = Rules::default();
     let key = Key::new("only for this simulation").expect("it is long enough");
-    RoomConfig { name: "arena".into(), key, epoch: 1, seed, rules, fillers: 0, max_players: 500 }
+    RoomConfig {
+        name: "arena".into(),
+        key,
+        epoch: 1,
+        seed,
+        rules,
+        fillers: 0,
+        max_players: 500,
+        cadence_ticks: sync::CADENCE_TICKS,
+    }
 }
 
 impl World {

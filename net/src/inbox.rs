@@ -1,0 +1,133 @@
+//! What a worker is sent, and the way it gets there without anybody waiting.
+//!
+//! Path: the tick thread asks for a [`Slot`] before it assembles frames, fills its [`Batch`], sends it, and the worker's
+//! epoll wakes.
+//! Invariant: a frame is assembled only for a worker that has a place for it.
+
+use crate::{admission::Place, room_handle::SocketId};
+use bytes::Bytes;
+use mio::{Registry, Token, Waker, net::TcpStream};
+use protocol::close::CloseReason;
+use std::{io, sync::Arc};
+use tokio::sync::mpsc;
+
+/// Hand-overs that may wait for a worker. Policy: a worker with this many is behind, and its sockets' frames are not
+/// assembled until it has caught up.
+const INBOX_MAX_COUNT: usize = 64;
+/// How a worker's epoll tells that there is something in the inbox.
+pub(crate) const WAKER: Token = Token(usize::MAX);
+
+/// What a worker is sent.
+#[derive(Debug)]
+pub(crate) enum WorkerMessage {
+    /// A new socket, the bytes that came right behind its upgrade, and its place.
+    Adopt(TcpStream, Bytes, Place),
+    /// A tick's hand-over.
+    Batch(Batch),
+    /// The process is stopping: whoever has not said hello is told, and so is whoever comes.
+    Stop,
+}
+
+/// Everything one tick has for one worker. Control messages go before frames, closes after both.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    pub(crate) controls: Vec<(SocketId, Bytes)>,
+    pub(crate) frames: Vec<(SocketId, Bytes)>,
+    pub(crate) closes: Vec<(SocketId, CloseReason)>,
+}
+
+impl Batch {
+    /// Whether there is nothing to hand over.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.controls.is_empty() && self.frames.is_empty() && self.closes.is_empty()
+    }
+
+    /// All of it; what stays behind has room for as many frames again.
+    pub(crate) fn take(&mut self) -> Self {
+        let frames = Vec::with_capacity(self.frames.len());
+        std::mem::replace(self, Self { frames, ..Self::default() })
+    }
+}
+
+/// The way to a worker. When the last clone is gone, so is the worker.
+#[derive(Debug, Clone)]
+pub(crate) struct Inbox {
+    // Dropped first, so that the worker that is woken last finds nobody there.
+    sender: mpsc::Sender<WorkerMessage>,
+    waker: Arc<LastWake>,
+}
+
+/// The worker's end.
+#[derive(Debug)]
+pub(crate) struct Mail {
+    messages: mpsc::Receiver<WorkerMessage>,
+    /// Must live as long as the poll: a waker that is dropped takes its last wake with it.
+    _waker: Arc<Waker>,
+}
+
+/// Both ends; a message wakes the poll of this registry.
+///
+/// # Errors
+/// When the system has no waker.
+pub(crate) fn new(registry: &Registry) -> io::Result<(Inbox, Mail)> {
+    let waker = Arc::new(Waker::new(registry, WAKER)?);
+    let (sender, messages) = mpsc::channel(INBOX_MAX_COUNT);
+    Ok((Inbox { sender, waker: Arc::new(LastWake(Arc::clone(&waker))) }, Mail { messages, _waker: waker }))
+}
+
+impl Mail {
+    /// The next message.
+    ///
+    /// # Errors
+    /// `Empty`, or `Disconnected` when nobody will ever send anything again.
+    pub(crate) fn next(&mut self) -> Result<WorkerMessage, mpsc::error::TryRecvError> {
+        self.messages.try_recv()
+    }
+}
+
+/// A place in a worker's inbox.
+#[derive(Debug)]
+pub(crate) struct Slot<'a>(mpsc::Permit<'a, WorkerMessage>, &'a LastWake);
+
+#[derive(Debug)]
+struct LastWake(Arc<Waker>);
+
+impl LastWake {
+    fn wake(&self) {
+        // The one way this fails is a worker that is gone, which has dropped every socket.
+        let _ = self.0.wake();
+    }
+}
+
+impl Drop for LastWake {
+    fn drop(&mut self) {
+        self.wake();
+    }
+}
+
+impl Inbox {
+    /// A place, if the worker is not behind.
+    pub(crate) fn slot(&self) -> Option<Slot<'_>> {
+        self.sender.try_reserve().ok().map(|permit| Slot(permit, &self.waker))
+    }
+
+    /// Sends when there is a place.
+    pub(crate) async fn send(&self, message: WorkerMessage) {
+        // A worker that has ended has dropped every socket, which is all a message could still bring about.
+        let _ = self.sender.send(message).await;
+        self.waker.wake();
+    }
+}
+
+impl Slot<'_> {
+    /// Puts the message there.
+    pub(crate) fn send(self, message: WorkerMessage) {
+        self.0.send(message);
+        self.1.wake();
+    }
+}
+
+/// Which worker owns a socket.
+pub(crate) fn worker_of(socket: SocketId) -> usize {
+    socket.worker.into()
+}

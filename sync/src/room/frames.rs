@@ -1,0 +1,161 @@
+//! When a session gets a frame, and what is in it.
+//!
+//! Path: [`Room::frame_for`] asks whether a frame is due, then joins a header with the shared body.
+//! Invariants: at most one frame a tick; whatever happens within weapon range of the own plane goes out with its tick;
+//! what happens farther away waits at most [`RoomConfig::cadence_ticks`]; a silent session hears something at least
+//! every [`HEARTBEAT_MAX_TICKS`]. Ticks in which all that waits goes out are the same for everybody, so that chunks stay
+//! shared.
+
+use super::{Room, own};
+use crate::{
+    SessionId,
+    assemble::{Now, Wanted},
+    eye::Eye,
+    governor::Level,
+    rows,
+    session::Sent,
+};
+use bytes::Bytes;
+use game::{
+    Standing,
+    field::{CELL_UNITS, CellId, squared},
+    rules::Rules,
+};
+use glam::IVec2;
+use protocol::{
+    TICK_HZ, Tick,
+    frame::Header,
+    limits::{FRAME_INTERVAL_MAX_MS, FRAME_SPAN_MAX_TICKS},
+};
+
+/// Longest time between two frames of a session whose window has room.
+const HEARTBEAT_MAX_TICKS: u32 = (FRAME_INTERVAL_MAX_MS * TICK_HZ as u64 / 1000) as u32;
+/// How often frames go out at most while the room sheds cadence: 20 Hz, in step with the sticks.
+const SHED_CADENCE_TICKS: u32 = 3;
+/// And while it sheds more than that: 10 Hz.
+const SHED_MORE_CADENCE_TICKS: u32 = HEARTBEAT_MAX_TICKS;
+/// Room for a header.
+const HEADER_USUAL_BYTES: usize = 16;
+
+/// Where a pilot's plane is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Whereabouts {
+    pub(super) cell: CellId,
+    pub(super) place: IVec2,
+}
+
+impl Room {
+    /// What the session is shown next, if something is due and its window has room; to be sent, since the session counts
+    /// it as handed over.
+    pub fn frame_for(&mut self, id: SessionId) -> Option<Bytes> {
+        let (tick, rules) = (self.game.tick(), &self.config.rules);
+        let session = self.sessions.get_mut(&id)?;
+        let waited = session.last.map_or(Tick::MAX, |last| tick - last.tick);
+        if waited == 0 || !session.has_window(tick, waited) {
+            return None;
+        }
+        let plane = self.planes.get(usize::from(session.pilot.0)).copied().flatten();
+        let standing = self.game.standing(session.pilot);
+        let derived = session.derived_eye();
+        let eye = eye_of(Eye { is_near: self.level >= Level::Detail, ..derived }, plane, standing.as_ref(), rules);
+        let own = standing.map(|standing| own(standing, tick));
+        let has_events = session.event < self.events.last();
+        let has_private = eye != derived || own != session.own || has_events || session.has_asked();
+        let rhythm = Rhythm::new(self.config.cadence_ticks, self.level);
+        if !has_private && waited < HEARTBEAT_MAX_TICKS && !rhythm.is_always() {
+            let held = &self.assembly.interest(eye, rules).cells;
+            let since = tick - waited;
+            let news = held.iter().filter(|cell| self.logs.newest(**cell) > since);
+            let mut urgent =
+                news.filter(|cell| rhythm.is_beat(tick) || rhythm.is_urgent(**cell, plane, self.reach, rules));
+            urgent.next()?;
+        }
+
+        let last = session.last.filter(|last| last.tick + FRAME_SPAN_MAX_TICKS >= tick);
+        let from = last.map(|last| (last.tick, last.eye));
+        let now = Now { tick, rules, rows: &self.mirror, sums: &self.sums };
+        let mut bytes = self.assembly.body(&mut self.logs, now, Wanted { from, eye, lost: &session.lost }, |body| {
+            let header = Header {
+                tick,
+                span: last.map_or(0, |last| (tick - last.tick) as u8),
+                checksum: body.checksum,
+                heard: session.unanswered,
+                eye: (eye != derived).then_some(eye.to_bits()),
+                own: own.filter(|_| own != session.own),
+                has_whole: body.has_whole,
+                has_sums: session.wants_sums,
+                has_events,
+            };
+            let mut bytes = Vec::with_capacity(HEADER_USUAL_BYTES + body.bytes.len());
+            header.encode(&mut bytes);
+            bytes.extend_from_slice(&body.bytes);
+            bytes
+        });
+        if session.wants_sums {
+            encode_sums(now, eye, &mut bytes);
+        }
+        if has_events {
+            session.event = self.events.encode_after(session.event, &mut bytes);
+        }
+        session.own = own;
+        session.handed(Sent { tick, eye, next_eye: eye.next(plane.map(|plane| plane.cell), rules) });
+        self.frames += 1;
+        Some(Bytes::from(bytes))
+    }
+}
+
+/// Where a session looks: where its plane will come back, else where the client itself expects to look, unless the plane
+/// is not to be seen from there.
+fn eye_of(expected: Eye, plane: Option<Whereabouts>, standing: Option<&Standing>, rules: &Rules) -> Eye {
+    let cell = match (standing.and_then(|standing| standing.respawn), plane) {
+        (Some(respawn), _) => CellId::at(IVec2::new(respawn.x, respawn.y), rules),
+        (None, Some(plane)) if !expected.holds(plane.cell, rules) => plane.cell,
+        _ => expected.cell,
+    };
+    Eye { cell, ..expected }
+}
+
+/// Per held cell its checksum, folded to 16 bits (LE), in canonical order.
+fn encode_sums(now: Now<'_>, eye: Eye, bytes: &mut Vec<u8>) {
+    for cell in eye.interest(now.rules) {
+        bytes.extend_from_slice(&rows::fold(now.sums[usize::from(cell.0)]).to_le_bytes());
+    }
+}
+
+/// How long news may wait.
+#[derive(Debug, Clone, Copy)]
+struct Rhythm {
+    /// What waits goes out on multiples of this.
+    cadence_ticks: u32,
+    /// News within weapon range wait as well.
+    all_wait: bool,
+}
+
+impl Rhythm {
+    fn new(cadence_ticks: u32, level: Level) -> Self {
+        match level {
+            Level::Full => Self { cadence_ticks, all_wait: false },
+            Level::Cadence => Self { cadence_ticks: cadence_ticks.max(SHED_CADENCE_TICKS), all_wait: true },
+            _ => Self { cadence_ticks: cadence_ticks.max(SHED_MORE_CADENCE_TICKS), all_wait: true },
+        }
+    }
+
+    /// A frame a tick, whether there is news or not.
+    fn is_always(self) -> bool {
+        self.cadence_ticks == 1
+    }
+
+    fn is_beat(self, tick: Tick) -> bool {
+        tick.is_multiple_of(self.cadence_ticks)
+    }
+
+    /// Whether news of a cell cannot wait: the cell is within weapon range (`reach_units`) of the own plane.
+    fn is_urgent(self, cell: CellId, plane: Option<Whereabouts>, reach_units: i32, rules: &Rules) -> bool {
+        let (Some(plane), Some(column_and_row), false) = (plane, cell.place(rules), self.all_wait) else {
+            return false;
+        };
+        let corner = column_and_row * CELL_UNITS;
+        let nearest = plane.place.clamp(corner, corner + CELL_UNITS);
+        squared(nearest - plane.place) <= squared(IVec2::new(reach_units, 0))
+    }
+}
