@@ -7,6 +7,7 @@ PLAYERS ?= 50
 SECONDS ?= 10
 REGION ?=
 JSON ?=
+NAME ?=
 
 # One place for everything compiled, whatever the shell says: the scripts and the browser tests look for it there.
 export CARGO_TARGET_DIR := $(CURDIR)/target
@@ -21,7 +22,7 @@ PROGRAMS := -p lobby -p net -p fly-local -p bots
 SAY := @printf '\033[1m==>\033[0m %s\n'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools web build run test bots fuzz deny fmt clean FORCE
+.PHONY: help setup tools web build run test bots bench fuzz deny fmt clean FORCE
 
 help: ## List the commands
 	@echo 'make COMMAND [NAME=value ...]'
@@ -77,9 +78,15 @@ bots: ## Send bots to whatever `make run` has up (PLAYERS, SECONDS, REGION, JSON
 	@target/release/bots --lobby http://127.0.0.1:$(PORT) --players $(PLAYERS) --seconds $(SECONDS) \
 		$(if $(REGION),--region $(REGION)) $(if $(JSON),--json $(JSON))
 
-fuzz: ## Feed the decoder nonsense for SECONDS (needs cargo-fuzz and a nightly Rust)
+bench: ## Measure every claim: a table, and target/bench/report.json (NAME=one of them)
+	@cargo build --release -p bench
+	@mkdir -p target/bench
+	@target/release/bench $(NAME) --json target/bench/report.json
+
+fuzz: ## Feed the decoders nonsense for SECONDS each (needs cargo-fuzz and a nightly Rust)
 	@cargo fuzz --version >/dev/null 2>&1 || { echo 'cargo-fuzz is missing: cargo install cargo-fuzz' >&2; exit 1; }
-	cd protocol && cargo +nightly fuzz run decode -- -max_total_time=$(SECONDS)
+	cd protocol && for target in decode frame; do \
+		cargo +nightly fuzz run $$target -- -max_total_time=$(SECONDS) || exit 1; done
 
 deny: ## Check licences, advisories and sources of the dependencies (needs cargo-deny)
 	@cargo deny --version >/dev/null 2>&1 || { echo 'cargo-deny is missing: cargo install cargo-deny' >&2; exit 1; }

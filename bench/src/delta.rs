@@ -78,7 +78,13 @@ pub(crate) fn run(progress: &Progress) -> anyhow::Result<Figures> {
 }
 
 /// Plays and counts; `replicas_every` leaves out all but every nth replica's bytes.
-pub(crate) fn play(progress: &Progress, style: Style, seed: u64, replicas_every: usize, cadence_ticks: u32) -> anyhow::Result<Traffic> {
+pub(crate) fn play(
+    progress: &Progress,
+    style: Style,
+    seed: u64,
+    replicas_every: usize,
+    cadence_ticks: u32,
+) -> anyhow::Result<Traffic> {
     let mut world = World::new(PLAYERS, seed, cadence_ticks)?;
     let mut replicas: Vec<Replica> = world
         .players

@@ -11,6 +11,7 @@ mod report;
 mod serve;
 mod world;
 
+mod capacity;
 mod delta;
 mod fanout;
 mod frames;
@@ -54,6 +55,7 @@ const BENCHES: &[Bench] = &[
     Bench { name: "delta", about: "bytes on the wire", run: delta::run },
     Bench { name: "tick", about: "the game's step", run: tick::run },
     Bench { name: "idle", about: "memory per connection", run: idle::run },
+    Bench { name: "capacity", about: "players in one room", run: capacity::run },
     Bench { name: "growth", about: "how a room's cost grows with its players", run: growth::run },
     Bench { name: "peers", about: "the same arena on Colyseus and on our gameserver", run: peers::run },
 ];

@@ -41,6 +41,23 @@ pub(crate) struct Usage {
 }
 
 impl Usage {
+    /// Of this process, the load.
+    ///
+    /// # Errors
+    /// On a system without `/proc`.
+    pub(crate) fn own() -> anyhow::Result<Self> {
+        Self::of("self")
+    }
+
+    fn of(process: &str) -> anyhow::Result<Self> {
+        let stat = read_proc(process, "stat")?;
+        // The second field is a name in brackets, which may hold anything. `utime` and `stime` are the 14th and 15th.
+        let after_name = stat.rsplit_once(')').map_or("", |(_, after)| after);
+        let mut times = after_name.split_whitespace().skip(11).map_while(|field| field.parse::<f64>().ok());
+        let (user, system) = times.next().zip(times.next()).context("/proc/…/stat reads differently here")?;
+        Ok(Self { user_us: user * CPU_UNIT_US, system_us: system * CPU_UNIT_US })
+    }
+
     /// Both kinds.
     pub(crate) fn us(self) -> f64 {
         self.user_us + self.system_us
@@ -87,12 +104,7 @@ impl Child {
     /// # Errors
     /// When it has ended.
     pub(crate) fn usage(&self) -> anyhow::Result<Usage> {
-        let stat = self.read("stat")?;
-        // The second field is a name in brackets, which may hold anything. `utime` and `stime` are the 14th and 15th.
-        let after_name = stat.rsplit_once(')').map_or("", |(_, after)| after);
-        let mut times = after_name.split_whitespace().skip(11).map_while(|field| field.parse::<f64>().ok());
-        let (user, system) = times.next().zip(times.next()).context("/proc/…/stat reads differently here")?;
-        Ok(Usage { user_us: user * CPU_UNIT_US, system_us: system * CPU_UNIT_US })
+        Usage::of(&self.process.id().to_string())
     }
 
     /// Resident memory.
@@ -100,15 +112,15 @@ impl Child {
     /// # Errors
     /// When it has ended.
     pub(crate) fn rss_bytes(&self) -> anyhow::Result<f64> {
-        let status = self.read("status")?;
+        let status = read_proc(&self.process.id().to_string(), "status")?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<f64>().ok());
         Ok(kilobytes.context("/proc/…/status reads differently here")? * 1024.0)
     }
+}
 
-    fn read(&self, file: &str) -> anyhow::Result<String> {
-        fs::read_to_string(format!("/proc/{}/{file}", self.process.id())).context("the server under test has ended")
-    }
+fn read_proc(process: &str, file: &str) -> anyhow::Result<String> {
+    fs::read_to_string(format!("/proc/{process}/{file}")).context("the server under test has ended")
 }
 
 impl Drop for Child {

@@ -31,6 +31,7 @@ pub struct Row {
 
 impl Row {
     /// A row in the cell that its kind derives from its fields.
+    #[inline]
     pub fn new(kind: u8, id: u32, fields: Fields, rules: &Rules) -> Self {
         let is_placed = crate::KINDS[usize::from(kind)].is_placed;
         let cell = if is_placed { CellId::at(IVec2::new(fields[0], fields[1]), rules) } else { CellId::EVERYONE };
@@ -38,6 +39,7 @@ impl Row {
     }
 
     /// Canonical order: by cell, then kind, then id.
+    #[inline]
     pub fn order(&self) -> u64 {
         u64::from(self.cell.0) << 40 | u64::from(self.kind) << 32 | u64::from(self.id)
     }
@@ -53,6 +55,7 @@ impl Row {
     }
 
     /// A 64-bit hash of kind, id and fields: cells sum it up for the checksum.
+    #[inline]
     pub fn hash(&self) -> u64 {
         // FxHash's multiplier (rustc-hash): one multiply a field is enough to find a slip, it need not stop a forger.
         const MULTIPLIER: u64 = 0xf135_7aea_2e62_a9c5;
@@ -76,6 +79,7 @@ pub struct Field {
 
 impl Field {
     /// Bits that hold every value of the range.
+    #[inline]
     pub fn bits(&self) -> u32 {
         let span = (i64::from(*self.range.end()) - i64::from(*self.range.start())) as u64;
         64 - span.leading_zeros()

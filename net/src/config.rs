@@ -4,7 +4,7 @@
 
 use anyhow::{Context, bail};
 use protocol::{limits, token};
-use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
+use std::{fmt::Display, net::SocketAddr, ops::RangeInclusive, str::FromStr, time::Duration};
 use sync::governor::{Budget, TICK_US};
 
 /// The rules' numbers as shipped; the environment's `TUNING` (RON text) replaces them.
@@ -19,7 +19,9 @@ const HEAD_TIMEOUT_MS: u64 = 10_000;
 const SOCKETS_PER_PLAYER_COUNT: usize = 2;
 const SOCKETS_MIN_COUNT: usize = 2048;
 
-/// What `TICK_BUDGET_US` may say; a room needs some time, and no tick has more than its length. Policy: refuse to start.
+/// What `CADENCE_TICKS` may say: a frame every tick, up to a frame every 100 ms. Policy: refuse to start.
+const CADENCES_TICKS: RangeInclusive<u32> = 1..=6;
+/// What `TICK_BUDGET_US` may say; no tick has more than its length. Policy: refuse to start.
 const TICK_BUDGETS_US: RangeInclusive<u32> = 100..=TICK_US;
 
 /// Everything the gameserver needs to know before it starts.
@@ -45,6 +47,8 @@ pub struct Config {
     pub hello_timeout: Duration,
     /// Most players in the room. Policy: close with `RoomFull`.
     pub max_players: u16,
+    /// Ticks from frame to frame while nothing near happens.
+    pub cadence_ticks: u32,
     /// Most sockets of this process. Policy: close with `RoomFull`.
     pub max_sockets: usize,
     /// What a tick may cost. Policy: shed load; `None`: carry on whatever it costs.
@@ -84,7 +88,11 @@ impl Config {
         }
         let max_players = match get("MAX_PLAYERS") {
             None => PLAYERS_DEFAULT_COUNT,
-            Some(text) => parse_players(&text)?,
+            Some(text) => parse_number("MAX_PLAYERS", &text, PLAYERS_COUNTS)?,
+        };
+        let cadence_ticks = match get("CADENCE_TICKS") {
+            None => sync::CADENCE_TICKS,
+            Some(text) => parse_number("CADENCE_TICKS", &text, CADENCES_TICKS)?,
         };
         let origins = get("ALLOWED_ORIGINS").unwrap_or_default();
         Ok(Self {
@@ -98,16 +106,19 @@ impl Config {
             head_timeout: Duration::from_millis(HEAD_TIMEOUT_MS),
             hello_timeout: Duration::from_millis(limits::HELLO_TIMEOUT_MS),
             max_players,
+            cadence_ticks,
             max_sockets: SOCKETS_MIN_COUNT.max(usize::from(max_players) * SOCKETS_PER_PLAYER_COUNT),
             tick_budget: parse_budget(get("GOVERNOR"), get("TICK_BUDGET_US"))?,
         })
     }
 }
 
-fn parse_players(text: &str) -> anyhow::Result<u16> {
-    text.parse().ok().filter(|players| PLAYERS_COUNTS.contains(players)).with_context(|| {
-        let (least, most) = (PLAYERS_COUNTS.start(), PLAYERS_COUNTS.end());
-        format!("MAX_PLAYERS is \"{text}\". It takes a whole number from {least} to {most}.")
+fn parse_number<N>(name: &str, text: &str, range: RangeInclusive<N>) -> anyhow::Result<N>
+where
+    N: FromStr + PartialOrd + Display,
+{
+    text.parse().ok().filter(|number| range.contains(number)).with_context(|| {
+        format!("{name} is \"{text}\". It takes a whole number from {} to {}.", range.start(), range.end())
     })
 }
 
@@ -183,6 +194,10 @@ mod tests {
             (vec![good, machine, ("MAX_PLAYERS", "many")], "whole number from 1 to 4000"),
             (vec![good, machine, ("MAX_PLAYERS", "0")], "whole number from 1 to 4000"),
             (vec![good, machine, ("MAX_PLAYERS", "4001")], "whole number from 1 to 4000"),
+            (
+                vec![good, machine, ("CADENCE_TICKS", "0")],
+                "CADENCE_TICKS is \"0\". It takes a whole number from 1 to 6.",
+            ),
             (vec![good, machine, ("TICK_BUDGET_US", "8 ms")], "whole number of microseconds from 100 to 16666"),
             (vec![good, machine, ("TICK_BUDGET_US", "99")], "whole number of microseconds from 100 to 16666"),
             (vec![good, machine, ("TICK_BUDGET_US", "16667")], "whole number of microseconds from 100 to 16666"),

@@ -84,7 +84,7 @@ impl Server {
         let name = format!("{ARENA}@{}", config.instance);
         let mut room = RoomConfig::new(&name, config.key.clone(), 0, 0, &config.tuning_ron)
             .map_err(|sentence| anyhow::anyhow!("The tuning cannot be used: {sentence}"))?;
-        room.max_players = config.max_players;
+        (room.max_players, room.cadence_ticks) = (config.max_players, config.cadence_ticks);
         let begin = move |epoch| Room::new(RoomConfig { epoch, seed: u64::from(epoch), ..room.clone() });
         Self::start_with(config, begin).await
     }

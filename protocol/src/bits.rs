@@ -9,7 +9,7 @@ use crate::DecodeError;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BitWriter {
     bytes: Vec<u8>,
-    /// Bits that do not fill a word yet, fewer than 32.
+    /// Bits that do not fill a word yet, fewer than 64.
     pending: u64,
     pending_bits: u32,
 }
@@ -26,18 +26,22 @@ impl BitWriter {
     }
 
     /// Appends the low `bits` bits of `value`, 0 ≤ `bits` ≤ 32. Asserts that `value` fits.
+    #[inline]
     pub fn put(&mut self, value: u32, bits: u32) {
         assert!(bits <= 32 && u64::from(value) < 1 << bits, "{value} does not fit {bits} bits");
-        self.pending |= u64::from(value) << self.pending_bits;
+        let value = u64::from(value);
+        self.pending |= value << self.pending_bits;
         self.pending_bits += bits;
-        if self.pending_bits >= 32 {
-            self.bytes.extend_from_slice(&(self.pending as u32).to_le_bytes());
-            self.pending >>= 32;
-            self.pending_bits -= 32;
+        if self.pending_bits >= 64 {
+            self.bytes.extend_from_slice(&self.pending.to_le_bytes());
+            self.pending_bits -= 64;
+            // What did not fit: nothing when the word was filled exactly.
+            self.pending = value.checked_shr(bits - self.pending_bits).unwrap_or(0);
         }
     }
 
     /// Appends the low `bits` bits of `value`, 0 ≤ `bits` ≤ 64; those above must be 0.
+    #[inline]
     pub fn put_word(&mut self, value: u64, bits: u32) {
         self.put(value as u32, bits.min(32));
         self.put((value >> 32) as u32, bits.saturating_sub(32));
@@ -60,17 +64,13 @@ impl BitWriter {
 
     /// Appends a finished string of bits.
     pub fn append(&mut self, other: &Bits) {
-        let mut left = other.len;
-        let words = other.bytes.chunks_exact(4);
-        let rest = words.remainder();
-        for word in words {
-            let bits = left.min(32);
-            self.put(u32::from_le_bytes(word.try_into().expect("chunks of 4")), bits);
-            left -= bits;
-        }
-        for byte in rest {
-            let bits = left.min(8);
-            self.put(u32::from(*byte), bits);
+        self.put_word(other.word, other.len.min(64));
+        let mut left = other.len.saturating_sub(64);
+        for bytes in other.rest.chunks(8) {
+            let mut word = [0; 8];
+            word[..bytes.len()].copy_from_slice(bytes);
+            let bits = left.min(64);
+            self.put_word(u64::from_le_bytes(word), bits);
             left -= bits;
         }
     }
@@ -83,7 +83,12 @@ impl BitWriter {
     /// What was written, which ends on its last bit.
     pub fn finish(self) -> Bits {
         let len = self.bit_len() as u32;
-        Bits { bytes: self.into_bytes(), len }
+        if len < 64 {
+            return Bits { word: self.pending, rest: Vec::new(), len };
+        }
+        let mut bytes = self.into_bytes();
+        let rest = bytes.split_off(8);
+        Bits { word: u64::from_le_bytes(bytes.try_into().expect("64 bits are 8 bytes")), rest, len }
     }
 
     /// The bytes, the last one padded with zero bits.
@@ -97,7 +102,10 @@ impl BitWriter {
 /// A string of bits that does not change any more; it may be joined to others without padding.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Bits {
-    bytes: Vec<u8>,
+    /// The first 64: most strings are no longer, and need no memory of their own.
+    word: u64,
+    /// The others.
+    rest: Vec<u8>,
     len: u32,
 }
 
@@ -107,11 +115,9 @@ impl Bits {
         self.len as usize
     }
 
-    /// All of them and how many, if they fit a word.
-    pub fn as_word(&self) -> Option<(u64, u8)> {
-        let mut word = [0; 8];
-        word.get_mut(..self.bytes.len())?.copy_from_slice(&self.bytes);
-        Some((u64::from_le_bytes(word), self.len as u8))
+    /// All of them, if they fit a word.
+    pub fn as_word(&self) -> Option<u64> {
+        (self.len <= 64).then_some(self.word)
     }
 }
 
@@ -129,6 +135,7 @@ impl<'a> BitReader<'a> {
     }
 
     /// The next 32 bits without taking them; beyond the end there are zeros.
+    #[inline]
     pub fn peek(&self) -> u32 {
         let at = self.position / 8;
         let word = match self.bytes.get(at..at + 8) {
@@ -147,6 +154,7 @@ impl<'a> BitReader<'a> {
     ///
     /// # Errors
     /// [`DecodeError::Truncated`] when fewer are left; the position then stays.
+    #[inline]
     pub fn skip(&mut self, bits: u32) -> Result<(), DecodeError> {
         let next = self.position + bits as usize;
         if next > self.bytes.len() * 8 {
@@ -160,6 +168,7 @@ impl<'a> BitReader<'a> {
     ///
     /// # Errors
     /// [`DecodeError::Truncated`] when fewer are left; the position then stays.
+    #[inline]
     pub fn get(&mut self, bits: u32) -> Result<u32, DecodeError> {
         let value = self.peek();
         self.skip(bits)?;
@@ -170,6 +179,7 @@ impl<'a> BitReader<'a> {
     ///
     /// # Errors
     /// [`DecodeError::Truncated`] at the end.
+    #[inline]
     pub fn get_bit(&mut self) -> Result<bool, DecodeError> {
         Ok(self.get(1)? == 1)
     }

@@ -53,6 +53,7 @@ impl PrefixCode {
     }
 
     /// Appends a symbol. Panics if the code has no such symbol.
+    #[inline]
     pub fn put(&self, bits: &mut BitWriter, symbol: usize) {
         let (code, length) = self.codes[symbol];
         bits.put(u32::from(code), u32::from(length));
@@ -62,6 +63,7 @@ impl PrefixCode {
     ///
     /// # Errors
     /// [`DecodeError::Truncated`] at the end.
+    #[inline]
     pub fn get(&self, reader: &mut BitReader<'_>) -> Result<usize, DecodeError> {
         let next = reader.peek() & ((1 << self.longest) - 1);
         let (symbol, length) = self.lookup[next as usize];

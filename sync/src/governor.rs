@@ -199,8 +199,8 @@ impl Governor {
         self.is_slow
     }
 
-    /// The mean cost of [`MEAN_TICKS`] ticks, the newest `ago` ticks old, per mille of the budget: of the tick's, or of the
-    /// part's that is nearest to its own.
+    /// The mean cost of [`MEAN_TICKS`] ticks, the newest `ago` ticks old, per mille of the budget: of the tick's, or of
+    /// the part's that is nearest to its own.
     fn cost_pm(&self, ago: usize) -> u64 {
         let newest = self.noted - ago;
         let ticks = (newest - MEAN_TICKS..newest).map(|at| self.recent[at % JUDGED_TICKS]);

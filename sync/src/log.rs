@@ -25,9 +25,12 @@ struct Entry {
     entering: Vec<(u8, Row)>,
     /// The directions that occur in `entering`.
     directions: Directions,
+    /// Kept while other parts may be made.
     surprises: Option<Surprises>,
-    /// Encoded parts, by those of `directions` that the asker does not know.
-    parts: Vec<(Directions, Bits)>,
+    /// The part for whoever knows all of `directions`; empty if there were no surprises.
+    shared: Bits,
+    /// The parts for others, by those of `directions` that they do not know.
+    others: Vec<(Directions, Bits)>,
 }
 
 #[derive(Debug, Default)]
@@ -41,8 +44,8 @@ struct CellLog {
 pub(crate) enum Part {
     /// The newest part of this cell for whoever knows its neighbours.
     Newest(CellId),
-    /// Any other.
-    Entry { cell: CellId, entry: usize, part: usize },
+    /// Any other: the shared one of an entry, or one for those who know less.
+    Entry { cell: CellId, entry: usize, other: Option<usize> },
 }
 
 /// The newest entry of a cell at a glance: most frames ask for nothing else, and ask for it in many cells.
@@ -88,15 +91,20 @@ impl Logs {
             log.entries.pop_front();
         }
         let directions = entering.iter().fold(0, |set, (from, _)| set | 1 << from);
-        let mut entry = Entry { tick, entering, directions, surprises, parts: Vec::new() };
+        let shared = Bits::default();
+        let mut entry = Entry { tick, entering, directions, surprises, shared, others: Vec::new() };
         let mut newest = Newest { tick, directions, ..Newest::default() };
         if entry.surprises.is_some() {
             let bits = entry.encode(0, rules);
             self.encoded += 1;
-            if let Some((word, len)) = bits.as_word() {
-                (newest.bits, newest.len) = (word, len);
+            if let Some(word) = bits.as_word() {
+                (newest.bits, newest.len) = (word, bits.bit_len() as u8);
             }
-            entry.parts.push((0, bits));
+            entry.shared = bits;
+        }
+        if directions == 0 {
+            // Nobody can ask for another part, so what they are made from is not needed any more.
+            entry.surprises = None;
         }
         self.newest[usize::from(cell.0)] = newest;
         log.entries.push_back(entry);
@@ -119,20 +127,21 @@ impl Logs {
         let log = &mut self.cells[usize::from(cell.0)];
         let at = log.entries.iter().rposition(|entry| entry.tick <= tick)?;
         let entry = &mut log.entries[at];
-        let unknown = unknown & entry.directions;
-        if entry.tick != tick || (unknown == 0 && entry.surprises.is_none()) {
+        if entry.tick != tick {
             return None;
         }
-        let part = match entry.parts.iter().position(|(other, _)| *other == unknown) {
-            Some(part) => part,
-            None => {
-                let bits = entry.encode(unknown, rules);
-                self.encoded += 1;
-                entry.parts.push((unknown, bits));
-                entry.parts.len() - 1
-            }
-        };
-        Some(Part::Entry { cell, entry: at, part })
+        let unknown = unknown & entry.directions;
+        if unknown == 0 {
+            return (entry.shared.bit_len() > 0).then_some(Part::Entry { cell, entry: at, other: None });
+        }
+        let known = entry.others.iter().position(|(other, _)| *other == unknown);
+        let other = known.unwrap_or_else(|| {
+            let bits = entry.encode(unknown, rules);
+            self.encoded += 1;
+            entry.others.push((unknown, bits));
+            entry.others.len() - 1
+        });
+        Some(Part::Entry { cell, entry: at, other: Some(other) })
     }
 
     /// Appends a part.
@@ -155,11 +164,12 @@ impl Logs {
     }
 
     fn bits(&self, part: Part) -> &Bits {
-        let (cell, entry, part) = match part {
-            Part::Newest(cell) => (cell, self.cells[usize::from(cell.0)].entries.len() - 1, 0),
-            Part::Entry { cell, entry, part } => (cell, entry, part),
+        let (cell, entry, other) = match part {
+            Part::Newest(cell) => (cell, self.cells[usize::from(cell.0)].entries.len() - 1, None),
+            Part::Entry { cell, entry, other } => (cell, entry, other),
         };
-        &self.cells[usize::from(cell.0)].entries[entry].parts[part].1
+        let entry = &self.cells[usize::from(cell.0)].entries[entry];
+        other.map_or(&entry.shared, |other| &entry.others[other].1)
     }
 
     /// The whole cell as it is at `tick`, the newest; `rows` are its rows.

@@ -18,7 +18,7 @@ use crate::{
     rows::{self, Stepped},
     session::Session,
 };
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use frames::Whereabouts;
 use game::{Controls, Game, PilotId, Standing, bullet, field::CellId, row::Row, rules::Rules};
 use glam::IVec2;
@@ -109,6 +109,9 @@ pub struct RoomStats {
     pub late_inputs: u64,
 }
 
+/// Memory for one session's frame, put aside for all at once.
+const FRAMES_USUAL_BYTES: usize = 64;
+
 /// See the module.
 pub struct Room {
     config: RoomConfig,
@@ -124,6 +127,9 @@ pub struct Room {
     sums: Vec<u64>,
     /// Where each pilot's plane is, by id.
     planes: Vec<Option<Whereabouts>>,
+    /// The frame at hand, and what finished ones are cut from: one piece of memory for all frames of a tick.
+    frame: Vec<u8>,
+    arena: BytesMut,
     /// Lists for the coder, kept for their memory.
     scratch: Scratch,
     /// What overload made the room shed.
@@ -159,6 +165,8 @@ impl Room {
             predicted: Stepped::default(),
             sums: vec![0; cells],
             planes: Vec::new(),
+            frame: Vec::new(),
+            arena: BytesMut::new(),
             scratch: Scratch::default(),
             level: Level::Full,
             reach: bullet::reach(&config.rules),
@@ -232,6 +240,7 @@ impl Room {
         self.log_surprises(tick);
         self.find_planes();
         self.assembly.begin_tick();
+        self.arena.reserve(FRAMES_USUAL_BYTES * self.sessions.len());
         for kill in self.game.drain_kills() {
             self.events.push(Event::Kill { killer: kill.killer.0, victim: kill.victim.0, rammed: kill.rammed });
         }

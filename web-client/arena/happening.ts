@@ -21,6 +21,8 @@ export type Happening =
   | { type: 'joined'; pilot: number; name: string }
   | { type: 'left'; name: string }
   | { type: 'notice'; text: string }
+  /** `level`: 0 is full service; `slow`: time runs slower for everybody. */
+  | { type: 'service'; level: number; slow: boolean }
   | { type: 'refused'; code: number; sentence: string }
   | { type: 'bye'; code: number; sentence: string; retry: boolean }
   | { type: 'hit' | 'explosion' | 'shot'; pilot: number; x: number; y: number };

@@ -25,6 +25,10 @@ describe('after the socket is gone', () => {
     expect(afterClose({ ...lost, code: CLOSE.replaced })).toEqual({ do: 'stop', sentence: 'You are flying in another window now.' });
   });
 
+  it('does not press a field that is too busy', () => {
+    expect(afterClose({ ...lost, code: CLOSE.overloaded }).do).toBe('stop');
+  });
+
   it('says what happens in one sentence or two, without shouting', () => {
     for (const code of [1006, ...Object.values(CLOSE)]) {
       const step = afterClose({ ...lost, code, hasReloaded: true });

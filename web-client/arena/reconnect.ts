@@ -12,6 +12,8 @@ export const CLOSE = {
   roomFull: 4008,
   tooManyFromAddress: 4009,
   roomFailed: 4010,
+  overloaded: 4011,
+  tooSlow: 4012,
 } as const;
 
 const BACKOFF_FIRST_MS = 250;
@@ -50,6 +52,8 @@ export function afterClose(situation: Situation, random: () => number = Math.ran
       return { do: 'stop', sentence: 'You are flying in another window now.' };
     case CLOSE.roomFull:
       return { do: 'stop', sentence: 'This field is full. Try again in a moment, or pick another one in the lobby.' };
+    case CLOSE.overloaded:
+      return { do: 'stop', sentence: 'This field is too busy for more pilots right now. Try again in a minute.' };
     case CLOSE.tooManyFromAddress:
       return { do: 'stop', sentence: 'Too many pilots are flying from your address. Close another window and try again.' };
     case CLOSE.tooFast:

@@ -72,8 +72,8 @@ impl<P: Peer> Link<P> {
         registry.register(&mut self.stream, token, Interest::READABLE | Interest::WRITABLE)
     }
 
-    /// Reads all there is, through `buffer`, and hands it to the peer.
-    pub(crate) fn read(&mut self, buffer: &mut [u8], out: &mut Out) {
+    /// Reads all there is, through `buffer`, and hands it to the peer; `is_ending` tells that the end has come, too.
+    pub(crate) fn read(&mut self, buffer: &mut [u8], is_ending: bool, out: &mut Out) {
         loop {
             if matches!(self.state, State::Ended(_)) {
                 return;
@@ -95,8 +95,8 @@ impl<P: Peer> Link<P> {
             let used = self.take(bytes, Instant::now(), out);
             self.carried.clear();
             self.carried.extend_from_slice(&bytes[used..]);
-            // A stream socket that gave less than asked for has no more: the next byte is a new edge.
-            if read < room {
+            // A stream socket that gave less than asked for has no more: the next byte is a new edge. The end is not.
+            if read < room && !is_ending {
                 return;
             }
         }

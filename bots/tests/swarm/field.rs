@@ -92,7 +92,16 @@ impl Field {
             inputs,
         });
         let rules = game::rules::Rules::default();
-        let config = RoomConfig { name: "arena".into(), key, epoch: 1, seed: 7, rules, fillers: 20, max_players: 200, cadence_ticks: 1 };
+        let config = RoomConfig {
+            name: "arena".into(),
+            key,
+            epoch: 1,
+            seed: 7,
+            rules,
+            fillers: 20,
+            max_players: 200,
+            cadence_ticks: 1,
+        };
         tokio::spawn(run_room(Room::new(config), events, Arc::clone(&shared)));
         let router = Router::new()
             .route("/healthz", get(|| async { "ok" }))

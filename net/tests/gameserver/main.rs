@@ -5,6 +5,7 @@
 mod field;
 mod http;
 mod joining;
+mod overload;
 mod refusals;
 mod slow_reader;
 mod stopping;

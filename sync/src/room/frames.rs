@@ -34,9 +34,6 @@ const HEARTBEAT_MAX_TICKS: u32 = (FRAME_INTERVAL_MAX_MS * TICK_HZ as u64 / 1000)
 const SHED_CADENCE_TICKS: u32 = 3;
 /// And while it sheds more than that: 10 Hz.
 const SHED_MORE_CADENCE_TICKS: u32 = HEARTBEAT_MAX_TICKS;
-/// Room for a header.
-const HEADER_USUAL_BYTES: usize = 16;
-
 /// Where a pilot's plane is.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Whereabouts {
@@ -60,9 +57,11 @@ impl Room {
         let eye = eye_of(Eye { is_near: self.level >= Level::Detail, ..derived }, plane, standing.as_ref(), rules);
         let own = standing.map(|standing| own(standing, tick));
         let has_events = session.event < self.events.last();
-        let has_private = eye != derived || own != session.own || has_events || session.has_asked();
         let rhythm = Rhythm::new(self.config.cadence_ticks, self.level);
-        if !has_private && waited < HEARTBEAT_MAX_TICKS && !rhythm.is_always() {
+        // Scores, ranks and events come often in a full room and hurt nobody: they wait as news from afar do.
+        let has_private = (own != session.own || has_events) && rhythm.is_beat(tick);
+        let is_due = eye != derived || session.has_asked() || has_private;
+        if !is_due && waited < HEARTBEAT_MAX_TICKS && !rhythm.is_always() {
             let held = &self.assembly.interest(eye, rules).cells;
             let since = tick - waited;
             let news = held.iter().filter(|cell| self.logs.newest(**cell) > since);
@@ -74,7 +73,9 @@ impl Room {
         let last = session.last.filter(|last| last.tick + FRAME_SPAN_MAX_TICKS >= tick);
         let from = last.map(|last| (last.tick, last.eye));
         let now = Now { tick, rules, rows: &self.mirror, sums: &self.sums };
-        let mut bytes = self.assembly.body(&mut self.logs, now, Wanted { from, eye, lost: &session.lost }, |body| {
+        let bytes = &mut self.frame;
+        bytes.clear();
+        self.assembly.body(&mut self.logs, now, Wanted { from, eye, lost: &session.lost }, |body| {
             let header = Header {
                 tick,
                 span: last.map_or(0, |last| (tick - last.tick) as u8),
@@ -86,21 +87,20 @@ impl Room {
                 has_sums: session.wants_sums,
                 has_events,
             };
-            let mut bytes = Vec::with_capacity(HEADER_USUAL_BYTES + body.bytes.len());
-            header.encode(&mut bytes);
+            header.encode(bytes);
             bytes.extend_from_slice(&body.bytes);
-            bytes
         });
         if session.wants_sums {
-            encode_sums(now, eye, &mut bytes);
+            encode_sums(now, eye, bytes);
         }
         if has_events {
-            session.event = self.events.encode_after(session.event, &mut bytes);
+            session.event = self.events.encode_after(session.event, bytes);
         }
         session.own = own;
         session.handed(Sent { tick, eye, next_eye: eye.next(plane.map(|plane| plane.cell), rules) });
         self.frames += 1;
-        Some(Bytes::from(bytes))
+        self.arena.extend_from_slice(bytes);
+        Some(self.arena.split().freeze())
     }
 }
 

@@ -1,7 +1,7 @@
 //! Overload: what players and operators see while a room's budget is cut, and after it has returned.
 //!
-//! Costs are a model, so that a run is the same everywhere: per row simulated, per frame and per byte (see the constants).
-//! A cut takes the same share of everything: the budget and the machine's time between two ticks.
+//! Costs are a model, so that a run is the same everywhere: per row simulated, per frame and per byte; see the
+//! constants. A cut takes the same share of everything: the budget and the machine's time between two ticks.
 
 use crate::world::{Line, World, seed};
 use protocol::close::CloseReason;

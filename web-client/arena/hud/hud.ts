@@ -8,6 +8,7 @@ import { KillFeed } from './kills';
 import { Minimap } from './minimap';
 import { Curtain, DownPanel, LinkNote, RenameDialog, showHelpForAWhile } from './panels';
 import { ScoreBoard } from './score';
+import { FULL_SERVICE, ServiceNote } from './service';
 
 export interface HudOptions {
   me: Me;
@@ -31,6 +32,7 @@ const AGAIN_AFTER_MS = 350;
 export class Hud {
   readonly curtain = new Curtain();
   readonly link: LinkNote;
+  private readonly service = new ServiceNote(byId('service'));
   private readonly score = new ScoreBoard();
   private readonly kills = new KillFeed();
   private readonly minimap = new Minimap();
@@ -63,6 +65,8 @@ export class Hud {
   happen(happening: Happening): void {
     switch (happening.type) {
       case 'welcome':
+        // Service is full until the next happening says otherwise.
+        this.service.show(FULL_SERVICE);
         // After a short loss of the line, what is shown still holds.
         if (!happening.continues) this.chat.history(happening.history);
         this.dialog.draw();
@@ -72,6 +76,8 @@ export class Hud {
         return this.chat.add(happening);
       case 'notice':
         return this.chat.notice(happening.text);
+      case 'service':
+        return this.service.show(happening);
       case 'joined':
         return this.joined(happening.pilot, happening.name || 'A pilot');
       case 'left':

@@ -1,0 +1,121 @@
+//! What a gameserver says of its own ticks, from its metrics page.
+//!
+//! Invariant: counters only grow, so what happened in a while is the difference of two looks.
+
+use anyhow::{Context, ensure};
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    time::Duration,
+};
+
+/// Longest wait for the page. Policy: the measurement fails.
+const ANSWER_MAX: Duration = Duration::from_secs(5);
+const TICK: &str = "gameserver_tick_seconds";
+
+/// One look, or the difference of two.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Scrape {
+    /// Ticks that were dropped.
+    pub(crate) left_out: f64,
+    /// Per bucket: its upper bound, ms, and how many ticks were at most that long.
+    buckets: Vec<(f64, f64)>,
+    sum_ms: f64,
+}
+
+impl Scrape {
+    /// Looks now.
+    ///
+    /// # Errors
+    /// When there is no answer, or it is not understood.
+    pub(crate) fn of(server: SocketAddr) -> anyhow::Result<Self> {
+        let mut stream = TcpStream::connect(server).context("the gameserver does not answer")?;
+        stream.set_read_timeout(Some(ANSWER_MAX))?;
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")?;
+        let mut page = String::new();
+        stream.read_to_string(&mut page).context("the gameserver does not answer")?;
+        let scrape = Self::read(&page);
+        ensure!(!scrape.buckets.is_empty(), "The gameserver's metrics have no {TICK}.");
+        Ok(scrape)
+    }
+
+    fn read(page: &str) -> Self {
+        let mut scrape = Self::default();
+        for (name, value) in page.lines().filter_map(|line| line.split_once(' ')) {
+            let Ok(value) = value.trim().parse::<f64>() else { continue };
+            let Some(rest) = name.strip_prefix(TICK) else {
+                scrape.left_out += if name == "gameserver_ticks_dropped_total" { value } else { 0.0 };
+                continue;
+            };
+            if rest == "_sum" {
+                scrape.sum_ms = value * 1000.0;
+            } else if let Some(bound) = rest.strip_prefix("_bucket{le=\"").and_then(|rest| rest.strip_suffix("\"}")) {
+                let bound = if bound == "+Inf" { f64::INFINITY } else { bound.parse().unwrap_or(f64::NAN) };
+                scrape.buckets.push((bound * 1000.0, value));
+            }
+        }
+        scrape
+    }
+
+    /// What happened between `before` and this look.
+    pub(crate) fn since(&self, before: &Self) -> Self {
+        let buckets = self.buckets.iter().zip(&before.buckets);
+        Self {
+            left_out: self.left_out - before.left_out,
+            buckets: buckets.map(|((bound, now), (_, before))| (*bound, now - before)).collect(),
+            sum_ms: self.sum_ms - before.sum_ms,
+        }
+    }
+
+    /// The time within which this share of the ticks was done, between a bucket's bounds by proportion; `None` without
+    /// ticks. Beyond the last bound it is infinite.
+    pub(crate) fn quantile_ms(&self, share: f64) -> Option<f64> {
+        let wanted = self.count() * share;
+        let (mut from, mut below) = (0.0, 0.0);
+        for (bound, count) in &self.buckets {
+            if *count >= wanted && *count > below {
+                return Some(from + (bound - from) * ((wanted - below) / (count - below)));
+            }
+            (from, below) = (*bound, *count);
+        }
+        None
+    }
+
+    /// Mean time of a tick.
+    pub(crate) fn mean_ms(&self) -> f64 {
+        self.sum_ms / self.count().max(1.0)
+    }
+
+    fn count(&self) -> f64 {
+        self.buckets.last().map_or(0.0, |(_, count)| *count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(counts: [u32; 3], dropped: u32) -> String {
+        let [first, second, all] = counts;
+        format!(
+            "HTTP/1.1 200 OK\r\n\r\n# TYPE gameserver_tick_seconds histogram\n\
+             gameserver_tick_seconds_sum {}\ngameserver_tick_seconds_count {all}\n\
+             gameserver_tick_seconds_bucket{{le=\"0.004\"}} {first}\n\
+             gameserver_tick_seconds_bucket{{le=\"0.008\"}} {second}\n\
+             gameserver_tick_seconds_bucket{{le=\"+Inf\"}} {all}\n\
+             gameserver_ticks_dropped_total {dropped}\n",
+            f64::from(all) / 500.0
+        )
+    }
+
+    #[test]
+    fn quantiles_come_from_the_difference_of_two_looks() {
+        let before = Scrape::read(&page([100, 100, 100], 3));
+        let ticks = Scrape::read(&page([150, 200, 200], 5)).since(&before);
+        assert_eq!((ticks.left_out, ticks.quantile_ms(0.5), ticks.quantile_ms(0.75)), (2.0, Some(4.0), Some(6.0)));
+        assert_eq!(ticks.mean_ms(), 2.0);
+        let slow = Scrape::read(&page([100, 100, 110], 3)).since(&before);
+        assert_eq!(slow.quantile_ms(0.5), Some(f64::INFINITY));
+        assert_eq!(before.since(&before).quantile_ms(0.5), None);
+    }
+}
