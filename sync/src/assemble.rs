@@ -67,13 +67,15 @@ pub(crate) struct Assembly {
     bodies: Vec<Vec<(From, Eye, Body)>>,
     /// Cells of eyes that have bodies.
     used: Vec<CellId>,
+    /// The parts of the tick at hand, kept for its memory.
+    parts: Vec<(usize, Part)>,
 }
 
 impl Assembly {
     /// For a room with cells 0 .. `count`.
     pub(crate) fn new(count: usize) -> Self {
         let bodies = std::iter::repeat_with(Vec::new).take(count).collect();
-        Self { interests: Interests::new(count), bodies, used: Vec::new() }
+        Self { interests: Interests::new(count), bodies, used: Vec::new(), parts: Vec::new() }
     }
 
     /// Forgets the last tick's bodies.
@@ -103,7 +105,7 @@ impl Assembly {
         {
             return take(body);
         }
-        let body = assemble(&mut self.interests, logs, now, wanted);
+        let body = assemble(&mut self.interests, &mut self.parts, logs, now, wanted);
         let taken = take(&body);
         if wanted.lost.is_empty() {
             if self.bodies[index].is_empty() {
@@ -122,15 +124,21 @@ struct Continued {
     has_whole: bool,
 }
 
-fn assemble(interests: &mut Interests, logs: &mut Logs, now: Now<'_>, wanted: Wanted<'_>) -> Body {
+fn assemble(
+    interests: &mut Interests,
+    parts: &mut Vec<(usize, Part)>,
+    logs: &mut Logs,
+    now: Now<'_>,
+    wanted: Wanted<'_>,
+) -> Body {
     let mut bits = BitWriter::with_capacity(BODY_USUAL_BYTES);
     let is_steady = wanted.lost.is_empty() && wanted.from == Some((now.tick - 1, wanted.eye));
     let has_whole = if is_steady {
         let interest = interests.of(wanted.eye, now.rules);
-        put_tick(&mut bits, logs, now.tick, &interest.cells, &interest.unknown, now.rules);
+        put_tick(&mut bits, parts, logs, now, now.tick, (&interest.cells, &interest.unknown));
         false
     } else {
-        put_continued(&mut bits, interests, logs, now, wanted)
+        put_continued(&mut bits, interests, parts, logs, now, wanted)
     };
     let held = &interests.of(wanted.eye, now.rules).cells;
     let sum = held.iter().fold(0u64, |sum, cell| sum.wrapping_add(now.sums[usize::from(cell.0)]));
@@ -141,6 +149,7 @@ fn assemble(interests: &mut Interests, logs: &mut Logs, now: Now<'_>, wanted: Wa
 fn put_continued(
     bits: &mut BitWriter,
     interests: &mut Interests,
+    parts: &mut Vec<(usize, Part)>,
     logs: &mut Logs,
     now: Now<'_>,
     wanted: Wanted<'_>,
@@ -153,7 +162,7 @@ fn put_continued(
     }
     let since = wanted.from.map_or(now.tick, |(since, _)| since);
     for tick in since + 1..=now.tick {
-        put_tick(bits, logs, tick, &continued.cells, &continued.unknown, now.rules);
+        put_tick(bits, parts, logs, now, tick, (&continued.cells, &continued.unknown));
     }
     for cell in held.iter().filter(|cell| is_whole(cell)) {
         let rows = &now.rows[rows::range_of(now.rows, *cell)];
@@ -182,15 +191,15 @@ fn continued(interests: &mut Interests, logs: &mut Logs, now: Now<'_>, wanted: W
 /// Appends the parts of one tick: how many cells have one, then each with its distance from the one before.
 fn put_tick(
     bits: &mut BitWriter,
+    parts: &mut Vec<(usize, Part)>,
     logs: &mut Logs,
+    now: Now<'_>,
     tick: Tick,
-    cells: &[CellId],
-    unknown: &[Directions],
-    rules: &Rules,
+    (cells, unknown): (&[CellId], &[Directions]),
 ) {
-    let mut parts: Vec<(usize, Part)> = Vec::with_capacity(cells.len());
+    parts.clear();
     let each = cells.iter().zip(unknown).enumerate();
-    parts.extend(each.filter_map(|(at, (cell, unknown))| Some((at, logs.part(*cell, tick, *unknown, rules)?))));
+    parts.extend(each.filter_map(|(at, (cell, unknown))| Some((at, logs.part(*cell, tick, *unknown, now.rules)?))));
     let density = density(parts.len(), cells.len());
     put_choice(bits, Choice::Density, density, 0, DENSITY_BITS);
     if density == 0 {
@@ -198,7 +207,7 @@ fn put_tick(
     }
     let gap = Choice::CellGap(density as u8 - 1);
     let mut next = 0;
-    for (at, part) in parts {
+    for (at, part) in parts.drain(..) {
         put_choice(bits, gap, (at - next) as i32, NO_MORE, CELL_GAP_BITS);
         logs.put(part, bits);
         next = at + 1;

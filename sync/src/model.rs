@@ -15,6 +15,8 @@ use std::{collections::BTreeMap, fmt, sync::LazyLock};
 
 /// A field with at most this many values is coded by its old value; any other by how much it changed.
 const SMALL_MAX_VALUES: i32 = 16;
+/// A table whose values span fewer than this looks them up directly.
+const DENSE_MAX_VALUES: i64 = 256;
 /// Contexts of [`Choice::RowGap`].
 pub(crate) const ROW_GAP_CONTEXTS: usize = 7;
 
@@ -73,6 +75,9 @@ pub(crate) struct Table {
     values: Vec<i32>,
     /// Ascending values with their symbols.
     symbols: Vec<(i32, u16)>,
+    /// The same by value less `least`, where values lie close together; else empty.
+    dense: Vec<u16>,
+    least: i32,
     code: PrefixCode,
 }
 
@@ -80,7 +85,7 @@ impl Table {
     /// Knows no value: all go by the escape, which takes no bits.
     fn unknowing() -> Self {
         let code = PrefixCode::new(&[0]).expect("one symbol of no bits is a code");
-        Self { values: Vec::new(), symbols: Vec::new(), code }
+        Self { values: Vec::new(), symbols: Vec::new(), dense: Vec::new(), least: 0, code }
     }
 
     /// From a line's `value:length …`, with `*` as the last value: the escape.
@@ -98,7 +103,13 @@ impl Table {
         lengths.push(escape?);
         let mut symbols: Vec<(i32, u16)> = values.iter().copied().zip(0..).collect();
         symbols.sort_unstable();
-        Some(Self { values, symbols, code: PrefixCode::new(&lengths)? })
+        let (least, most) = (symbols.first().map_or(0, |first| first.0), symbols.last().map_or(0, |last| last.0));
+        let mut dense = Vec::new();
+        if i64::from(most) - i64::from(least) < DENSE_MAX_VALUES {
+            dense.resize((most - least + 1) as usize, values.len() as u16);
+            symbols.iter().for_each(|(value, symbol)| dense[(value - least) as usize] = *symbol);
+        }
+        Some(Self { values, symbols, dense, least, code: PrefixCode::new(&lengths)? })
     }
 
     /// The most frequent value.
@@ -108,10 +119,18 @@ impl Table {
 
     /// Appends the value's code; `false` if it was the escape, and the value is to follow in some other way.
     pub(crate) fn put(&self, bits: &mut BitWriter, value: i32) -> bool {
-        let known = self.symbols.binary_search_by_key(&value, |(value, _)| *value);
-        let symbol = known.map_or(self.values.len(), |at| usize::from(self.symbols[at].1));
+        let escape = self.values.len();
+        let symbol = if self.dense.is_empty() {
+            let known = self.symbols.binary_search_by_key(&value, |(value, _)| *value);
+            known.map_or(escape, |at| usize::from(self.symbols[at].1))
+        } else {
+            usize::try_from(i64::from(value) - i64::from(self.least))
+                .ok()
+                .and_then(|at| self.dense.get(at))
+                .map_or(escape, |symbol| usize::from(*symbol))
+        };
         self.code.put(bits, symbol);
-        known.is_ok()
+        symbol != escape
     }
 
     /// Reads a value; `None` is the escape.

@@ -19,6 +19,7 @@ use bytes::Bytes;
 use game::{
     Standing,
     field::{CELL_UNITS, CellId, squared},
+    plane::STICK_TICKS,
     rules::Rules,
 };
 use glam::IVec2;
@@ -52,10 +53,13 @@ impl Room {
             return None;
         }
         let plane = self.planes.get(usize::from(session.pilot.0)).copied().flatten();
-        let standing = self.game.standing(session.pilot);
+        // Nobody reads a score 60 times a second; whoever is in the air does not wait for a place to come back to.
+        let knows_standing = plane.is_some() && session.own.is_some_and(|own| own.respawn.is_none());
+        let is_fresh = knows_standing && waited < HEARTBEAT_MAX_TICKS && !tick.is_multiple_of(STICK_TICKS);
+        let standing = if is_fresh { None } else { self.game.standing(session.pilot) };
         let derived = session.derived_eye();
         let eye = eye_of(Eye { is_near: self.level >= Level::Detail, ..derived }, plane, standing.as_ref(), rules);
-        let own = standing.map(|standing| own(standing, tick));
+        let own = standing.map_or(session.own, |standing| Some(own(standing, tick)));
         let has_events = session.event < self.events.last();
         let rhythm = Rhythm::new(self.config.cadence_ticks, self.level);
         // Scores, ranks and events come often in a full room and hurt nobody: they wait as news from afar do.
