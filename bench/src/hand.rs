@@ -97,7 +97,7 @@ impl Hand {
         let steer = (turn * 7 / (FULL_STEER_DEGREES * DEGREE / 1000) + self.drift + 500).div_euclid(1000);
         let off = turn.abs();
         let is_near = squared(way) < squared(IVec2::new(RANGE_UNITS, 0));
-        let burst = (tick + self.phase) / 40 % 3 != 0;
+        let burst = !((tick + self.phase) / 40).is_multiple_of(3);
         let controls = Controls {
             steer: steer.clamp(-STEER_MAX, STEER_MAX),
             throttle: if is_near { 1 } else { 2 },
