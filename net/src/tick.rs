@@ -137,7 +137,7 @@ impl<E: Engine> TickThread<E> {
             if let Some(frame) = self.room.frame_for(session) {
                 seat.hand_frame();
                 (frames, bytes) = (frames + 1, bytes + frame.len() as u64);
-                self.batches[worker].frames.push((seat.socket, frame));
+                self.batches[worker].push_frame(seat.socket, &frame);
             }
         }
         self.metrics.frames.inc_by(frames);

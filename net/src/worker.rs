@@ -182,8 +182,9 @@ impl Worker {
     }
 
     /// Says what a tick brought. A socket that is not there any more gets nothing.
-    fn say(&mut self, batch: Batch, now: Instant) {
-        let mut listed = Vec::with_capacity(batch.frames.len() + batch.controls.len());
+    fn say(&mut self, mut batch: Batch, now: Instant) {
+        let frames = batch.frames();
+        let mut listed = Vec::with_capacity(frames.len() + batch.controls.len());
         let mut list = |line: &mut Line| {
             if !std::mem::replace(&mut line.is_listed, true) {
                 listed.push(line.id.slot as usize);
@@ -197,7 +198,7 @@ impl Worker {
                 too_fast.push(socket);
             }
         }
-        for (socket, frame) in batch.frames {
+        for (socket, frame) in frames {
             if let Some(line) = self.line_of(socket) {
                 list(line);
                 line.frame(frame);
