@@ -6,9 +6,9 @@
 
 use crate::{admission::Place, room_handle::SocketId};
 use bytes::Bytes;
-use mio::{Registry, Token, Waker, net::TcpStream};
+use mio::{Events, Poll, Registry, Token, Waker, net::TcpStream};
 use protocol::close::CloseReason;
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 
 /// Hand-overs that may wait for a worker. Policy: a worker with this many is behind, and its sockets' frames are not
@@ -81,8 +81,11 @@ pub(crate) struct Inbox {
 #[derive(Debug)]
 pub(crate) struct Mail {
     messages: mpsc::Receiver<WorkerMessage>,
-    /// Must live as long as the poll: a waker that is dropped takes its last wake with it.
-    _waker: Arc<Waker>,
+    /// Tells of messages and of nothing else.
+    bell: Poll,
+    rings: Events,
+    /// Must live as long as the polls: a waker that is dropped takes its last wake with it.
+    _wakers: Arc<[Waker; 2]>,
 }
 
 /// Both ends; a message wakes the poll of this registry.
@@ -90,9 +93,11 @@ pub(crate) struct Mail {
 /// # Errors
 /// When the system has no waker.
 pub(crate) fn new(registry: &Registry) -> io::Result<(Inbox, Mail)> {
-    let waker = Arc::new(Waker::new(registry, WAKER)?);
+    let bell = Poll::new()?;
+    let wakers = Arc::new([Waker::new(registry, WAKER)?, Waker::new(bell.registry(), WAKER)?]);
     let (sender, messages) = mpsc::channel(INBOX_MAX_COUNT);
-    Ok((Inbox { sender, waker: Arc::new(LastWake(Arc::clone(&waker))) }, Mail { messages, _waker: waker }))
+    let inbox = Inbox { sender, waker: Arc::new(LastWake(Arc::clone(&wakers))) };
+    Ok((inbox, Mail { messages, bell, rings: Events::with_capacity(1), _wakers: wakers }))
 }
 
 impl Mail {
@@ -103,6 +108,12 @@ impl Mail {
     pub(crate) fn next(&mut self) -> Result<WorkerMessage, mpsc::error::TryRecvError> {
         self.messages.try_recv()
     }
+
+    /// Waits this long, or until a message comes.
+    pub(crate) fn pause(&mut self, time: Duration) {
+        // A pause that is cut short does no harm.
+        let _ = self.bell.poll(&mut self.rings, Some(time));
+    }
 }
 
 /// A place in a worker's inbox.
@@ -110,12 +121,14 @@ impl Mail {
 pub(crate) struct Slot<'a>(mpsc::Permit<'a, WorkerMessage>, &'a LastWake);
 
 #[derive(Debug)]
-struct LastWake(Arc<Waker>);
+struct LastWake(Arc<[Waker; 2]>);
 
 impl LastWake {
     fn wake(&self) {
         // The one way this fails is a worker that is gone, which has dropped every socket.
-        let _ = self.0.wake();
+        for waker in self.0.iter() {
+            let _ = waker.wake();
+        }
     }
 }
 

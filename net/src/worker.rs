@@ -33,6 +33,9 @@ use tokio::sync::mpsc::error::TryRecvError;
 pub(crate) const WORKERS_COUNT: u8 = 2;
 /// Events told at once. Policy: the rest are told the next time.
 const EVENTS_MAX_COUNT: usize = 512;
+/// After messages were read, those that follow within this time are read together: they wait for the next tick anyway,
+/// and to sleep and wake costs a worker as much as reading several of them. A hand-over ends it. Policy: delay.
+const GATHER: Duration = Duration::from_millis(1);
 /// Time a close has to reach the kernel, and its answer to come back. Policy: drop the socket.
 const CLOSE_LINGER: Duration = Duration::from_millis(1_000);
 /// How often a worker looks for sockets that have waited too long.
@@ -108,6 +111,7 @@ impl Worker {
             if !self.read_mail(now) {
                 return;
             }
+            let mut has_read = false;
             for event in events.iter().filter(|event| event.token() != WAKER) {
                 let slot = event.token().0;
                 if event.is_writable() && self.line(slot).is_some_and(|line| line.blocked_for.is_some()) {
@@ -118,10 +122,14 @@ impl Worker {
                         line.wake(event.is_read_closed());
                     }
                     self.read(slot, now);
+                    has_read = true;
                 }
             }
             self.retry_held(now);
             self.sweep(now);
+            if has_read {
+                self.mail.pause(GATHER);
+            }
         }
     }
 
