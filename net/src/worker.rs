@@ -192,7 +192,7 @@ impl Worker {
     /// Says what a tick brought. A socket that is not there any more gets nothing.
     fn say(&mut self, mut batch: Batch, now: Instant) {
         let frames = batch.frames();
-        let mut listed = Vec::with_capacity(frames.len() + batch.controls.len());
+        let mut listed = Vec::with_capacity(batch.controls.len() + batch.closes.len());
         let mut list = |line: &mut Line| {
             if !std::mem::replace(&mut line.is_listed, true) {
                 listed.push(line.id.slot as usize);
@@ -207,9 +207,11 @@ impl Worker {
             }
         }
         for (socket, frame) in frames {
-            if let Some(line) = self.line_of(socket) {
-                list(line);
-                line.frame(frame);
+            let Some(line) = self.line_of(socket) else { continue };
+            line.frame(frame);
+            // At once, while all that is needed for it is at hand.
+            if !line.is_listed {
+                self.flush(socket.slot as usize, now);
             }
         }
         for (socket, reason) in batch.closes {
