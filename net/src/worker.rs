@@ -5,8 +5,8 @@
 //! Invariants: a worker never waits for one socket or for the room; a socket whose room has no place for its message is
 //! not read until it has (TCP slows its peer); one that takes nothing is set aside until the kernel says otherwise; what
 //! happened on one socket reaches the room in order, and a session's end always does.
-//! Why not a task per socket: at 1000 clients with inputs that costs ten times the user time of this (see `bench
-//! fanout`), and four times the memory.
+//! Why not a task per socket: it takes several times the memory (`bench idle` has a bare axum server beside ours), and the
+//! runtime's wakers cost time for every message.
 
 use crate::{
     admission::Place,
