@@ -46,14 +46,20 @@ pub struct ClientStats {
     pub mismatches: u64,
     /// Times the own plane was not where it had been predicted.
     pub corrections: u64,
+    /// How far off it was the last time, plane lengths.
+    pub correction_lengths: f32,
     /// Payload bytes in.
     pub bytes_in: u64,
     /// Payload bytes out.
     pub bytes_out: u64,
     /// Round trip of the game's own packets, ms; 0 while unknown.
     pub rtt_ms: f64,
-    /// How early the last packet was, ticks.
+    /// Mean deviation of frames from their regular arrival, ms.
+    pub jitter_ms: f64,
+    /// How early the last packet was, ticks: the depth of the room's buffer of inputs.
     pub lead_ticks: i8,
+    /// How far the own plane is shown ahead of the newest frame's arrival, ticks.
+    pub ahead_ticks: f64,
     /// How far others are shown behind the newest frame, ticks.
     pub delay_ticks: f64,
 }
@@ -330,7 +336,9 @@ impl Client {
     pub fn stats(&self) -> ClientStats {
         ClientStats {
             rtt_ms: self.pace.rtt_ms(),
+            jitter_ms: self.pace.jitter_ms(),
             lead_ticks: self.pace.lead_ticks(),
+            ahead_ticks: self.pace.ahead_ticks(),
             delay_ticks: self.pace.delay_ticks(),
             ..self.stats
         }
@@ -422,6 +430,7 @@ impl Client {
             return;
         }
         self.stats.corrections += 1;
+        self.stats.correction_lengths = lengths(error.x).hypot(lengths(error.y));
         let eased = (self.eased.0 + lengths(error.x), self.eased.1 + lengths(error.y));
         self.eased = if eased.0.hypot(eased.1) > EASED_MAX_LENGTHS { (0.0, 0.0) } else { eased };
     }

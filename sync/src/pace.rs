@@ -123,6 +123,16 @@ impl Pace {
         self.rtt_ms
     }
 
+    /// Mean deviation of frames from their regular arrival.
+    pub(crate) fn jitter_ms(&self) -> f64 {
+        self.jitter_ms
+    }
+
+    /// How far the own clock is ahead of the frames' arrival.
+    pub(crate) fn ahead_ticks(&self) -> f64 {
+        self.ahead
+    }
+
     /// How early the last packet was, as the server said.
     pub(crate) fn lead_ticks(&self) -> i8 {
         self.lead

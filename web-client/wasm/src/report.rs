@@ -70,9 +70,10 @@ pub(crate) fn standings(client: &mut Client) -> String {
 /// Figures of the line.
 pub(crate) fn stats(stats: &ClientStats) -> String {
     json!({
-        "rtt_ms": stats.rtt_ms, "lead_ticks": stats.lead_ticks, "interp_ticks": stats.delay_ticks, "frames": stats.frames,
+        "rtt_ms": stats.rtt_ms, "jitter_ms": stats.jitter_ms, "lead_ticks": stats.lead_ticks,
+        "ahead_ticks": stats.ahead_ticks, "interp_ticks": stats.delay_ticks, "frames": stats.frames,
         "mismatches": stats.mismatches, "bytes_in": stats.bytes_in, "bytes_out": stats.bytes_out,
-        "corrections": stats.corrections,
+        "corrections": stats.corrections, "correction_lengths": stats.correction_lengths,
     })
     .to_string()
 }
