@@ -4,10 +4,11 @@
 
 use crate::{
     report::{Aim, Figures, Progress},
+    stopwatch::Stopwatch,
     world::World,
 };
 use game::PilotId;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use sync::Replica;
 
 const PLAYERS: usize = 1000;
@@ -75,21 +76,21 @@ fn play(world: &mut World, replicas: &mut [(usize, Replica)]) -> anyhow::Result<
     let mut frames = Vec::with_capacity(PLAYERS);
     for _ in 0..TICKS_PER_ROUND {
         world.inputs();
-        let began = Instant::now();
+        let began = Stopwatch::start();
         world.tick();
         spent.ticking += began.elapsed();
         spent.planes += PLAYERS as u64;
-        let began = Instant::now();
+        let began = Stopwatch::start();
         world.room.encode_again();
         spent.encoding += began.elapsed();
 
         frames.clear();
-        let began = Instant::now();
+        let began = Stopwatch::start();
         world.frames(|index, frame| frames.push((index, frame)));
         spent.assembling += began.elapsed();
         spent.frames += frames.len() as u64;
 
-        let began = Instant::now();
+        let began = Stopwatch::start();
         let mut is_right = true;
         for (player, replica) in replicas.iter_mut() {
             if let Ok(at) = frames.binary_search_by_key(player, |(index, _)| *index) {

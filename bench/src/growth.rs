@@ -5,9 +5,10 @@
 
 use crate::{
     report::{Aim, Figures, Progress},
+    stopwatch::Stopwatch,
     world::World,
 };
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const SIZES: [usize; 4] = [400, 800, 1600, 3200];
 const WARM_UP_TICKS: u32 = 120;
@@ -45,7 +46,7 @@ fn cost_us(world: &mut World) -> f64 {
     let mut spent = Duration::ZERO;
     for _ in 0..TICKS_PER_ROUND {
         world.inputs();
-        let began = Instant::now();
+        let began = Stopwatch::start();
         world.tick();
         world.frames(|_, _| {});
         spent += began.elapsed();

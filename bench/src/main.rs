@@ -9,6 +9,7 @@ mod load;
 mod raw;
 mod report;
 mod serve;
+mod stopwatch;
 mod world;
 
 mod capacity;

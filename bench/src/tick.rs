@@ -8,10 +8,11 @@
 use crate::{
     hand::{Hand, share_of_changes},
     report::{Aim, Figures, Progress},
+    stopwatch::Stopwatch,
     world::tuning_for,
 };
 use game::{BULLET, Controls, Game, PLANE, PilotId, row::Row, rules::Rules};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Planes in the arenas. Policy: the one in the middle has the aim.
 const SIZES: [usize; 3] = [200, 1000, 10_000];
@@ -82,10 +83,10 @@ impl Arena {
         for kill in self.game.drain_kills() {
             self.game.fly_again(kill.victim);
         }
-        let start = Instant::now();
+        let start = Stopwatch::start();
         self.game.step();
         let step = start.elapsed();
-        let start = Instant::now();
+        let start = Stopwatch::start();
         self.game.rows(&mut self.rows);
         Tick { step, rows: start.elapsed() }
     }

@@ -4,6 +4,7 @@
 //! 0.4 % of a tick; a sleep that spins to the deadline would cost a core's share for nothing a player could feel.
 //! Invariant: deadlines never drift: each is computed from the start, not from the last tick.
 
+use nix::time::{ClockId, clock_gettime};
 use protocol::TICK_HZ;
 use std::time::{Duration, Instant};
 
@@ -42,6 +43,12 @@ impl Clock {
         self.ticks += 1;
         Due { sleep: deadline.saturating_duration_since(now), dropped }
     }
+}
+
+/// The processor time this thread has used: stands still while others, or the machine's host, have the processor.
+pub(crate) fn thread_time() -> Duration {
+    let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).expect("every Unix has this clock");
+    Duration::new(time.tv_sec() as u64, time.tv_nsec() as u32)
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ pub(crate) struct Metrics {
     pub(crate) players: Gauge,
     pub(crate) pilots: Gauge,
     pub(crate) tick_seconds: Histogram,
+    pub(crate) tick_cpu_seconds: Histogram,
     pub(crate) simulate_seconds: Histogram,
     pub(crate) frames_seconds: Histogram,
     /// [`sync::Level`] as a number.
@@ -55,6 +56,7 @@ impl Metrics {
             players: gauge(r, "players", "People in the rooms"),
             pilots: gauge(r, "pilots", "People and computer pilots in the rooms"),
             tick_seconds: histogram(r, "tick_seconds", "Work of a tick, waiting not included"),
+            tick_cpu_seconds: histogram(r, "tick_cpu_seconds", "Processor time of a tick: what others took is not in it"),
             simulate_seconds: histogram(r, "simulate_seconds", "Of that, handling what came in and simulating"),
             frames_seconds: histogram(r, "frames_seconds", "Of that, assembling frames and handing them over"),
             service_level: gauge(r, "service_level", "What overload left out, from 0 (nothing) to 4 (new joins too)"),

@@ -6,7 +6,7 @@
 //! life of the room (its sockets are told) and never the process.
 
 use crate::{
-    clock::Clock,
+    clock::{Clock, thread_time},
     engine::Engine,
     inbox::{Batch, Inbox, WorkerMessage, worker_of},
     load::Load,
@@ -111,7 +111,7 @@ impl<E: Engine> TickThread<E> {
     fn tick(&mut self) {
         self.sleep_while_empty();
         self.wait_for_deadline();
-        let began = Instant::now();
+        let (began, worked) = (Instant::now(), thread_time());
 
         for event in self.events.clone().try_iter().take(EVENTS_PER_TICK_MAX_COUNT) {
             self.handle(event);
@@ -122,6 +122,7 @@ impl<E: Engine> TickThread<E> {
         self.hand_over();
         self.publish();
         self.govern(simulated - began, simulated.elapsed());
+        self.metrics.tick_cpu_seconds.observe(thread_time().saturating_sub(worked).as_secs_f64());
     }
 
     /// Everybody's frames and whatever else is to be said, in one hand-over per worker.

@@ -158,4 +158,87 @@ describe('link', () => {
     await vi.advanceTimersByTimeAsync(1);
     expect(states.at(-1)?.sentence).toBe('Paris is full.');
   });
+
+  it('delivers at once and uncopied while nothing is imposed', () => {
+    const { link, outbox } = setUp();
+    link.start();
+    newest().open();
+    const bytes = new Uint8Array([2]);
+    outbox.push(bytes);
+    link.flush();
+    expect(newest().sent.at(-1)).toBe(bytes);
+  });
+
+  it('an imposed latency holds both ways back, in order, the hello included', async () => {
+    const { link, outbox, received } = setUp();
+    link.imposed.conditions.latencyMs = 75;
+    link.start();
+    newest().open();
+    outbox.push(new Uint8Array([2]));
+    newest().say(5);
+    newest().say(6);
+    await vi.advanceTimersByTimeAsync(74);
+    expect([newest().sent, received]).toEqual([[], []]);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(newest().sent).toEqual([HELLO]);
+    expect(received).toEqual([[5], [6]]);
+    await vi.advanceTimersByTimeAsync(75);
+    expect(newest().sent.map((bytes) => bytes[0])).toEqual([1, 2]);
+  });
+
+  it('a stall holds back, keeps the socket, and is told as silence', async () => {
+    const { link, received } = setUp();
+    link.start();
+    newest().open();
+    newest().say(1);
+    link.takeSilence();
+    link.imposed.stall(2_000);
+    newest().say(2);
+    await vi.advanceTimersByTimeAsync(1_999);
+    expect(received).toEqual([[1]]);
+    expect(link.takeSilence()).toBe(1_999);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(received).toEqual([[1], [2]]);
+    expect(link.takeSilence()).toBe(2_000);
+    expect(link.takeSilence()).toBe(0);
+    expect(FakeSocket.all).toHaveLength(1);
+  });
+
+  it('the end of a socket comes after what was said before it', async () => {
+    const { link, received, states } = setUp();
+    link.start();
+    newest().open();
+    link.imposed.conditions.latencyMs = 100;
+    newest().say(1);
+    newest().end(CLOSE.replaced);
+    expect(states.at(-1)?.kind).toBe('connecting');
+    await vi.advanceTimersByTimeAsync(100);
+    expect(received).toEqual([[1]]);
+    expect(states.at(-1)?.kind).toBe('stopped');
+  });
+
+  it('a cut drops the socket, opens none until it is over, and then comes back at once', async () => {
+    const { link, states, admit } = setUp();
+    link.start();
+    newest().open();
+    admit();
+    link.cut(10_000);
+    expect(FakeSocket.all[0]?.isClosed).toBe(true);
+    await vi.advanceTimersByTimeAsync(9_999);
+    expect(FakeSocket.all).toHaveLength(1);
+    expect(states.at(-1)?.kind).toBe('waiting');
+    await vi.advanceTimersByTimeAsync(1);
+    expect(FakeSocket.all).toHaveLength(2);
+  });
+
+  it('what is still under way goes out when the page leaves', () => {
+    const { link, outbox } = setUp();
+    link.start();
+    newest().open();
+    link.imposed.conditions.latencyMs = 100;
+    outbox.push(new Uint8Array([8]));
+    link.leave();
+    expect(newest().sent.at(-1)?.[0]).toBe(8);
+    expect(newest().isClosed).toBe(true);
+  });
 });

@@ -1,7 +1,9 @@
 // The life of the socket: connect, hello, receive, send, and come back by itself when it is lost.
 //
 // Path: `Link.start` opens a socket → hello → messages go to the wire (the wasm client), whose answers go out at once.
-// It knows no message: bytes in, bytes out. The policy of coming back is in `reconnect.ts`.
+// It knows no message: bytes in, bytes out, through the line that the page may impose on itself (`imposed.ts`). The policy
+// of coming back is in `reconnect.ts`.
+import { Imposed, type Arrival } from './imposed';
 import { afterClose, type NextStep } from './reconnect';
 
 /** What the link needs of the client. */
@@ -38,16 +40,25 @@ const LOST_CODE = 1006;
 const WRONG_BYTES_CODE = 4003;
 
 export class Link {
+  readonly imposed: Imposed;
   private socket: WebSocket | undefined;
   private attempt = 0;
   private isStopped = false;
   private retryTimer: ReturnType<typeof setTimeout> | undefined;
   private heardAt = 0;
+  private silenceMs = 0;
+  private cutUntil = Number.NEGATIVE_INFINITY;
 
   constructor(
     private readonly options: LinkOptions,
     private ticket: string | undefined,
   ) {
+    this.imposed = new Imposed({
+      now: options.now,
+      send: (bytes) => this.send(bytes),
+      arrive: (arrival) => this.arrive(arrival),
+      onFull: () => this.lost(LOST_CODE, ''),
+    });
     setInterval(() => this.beat(), SEND_INTERVAL_MS);
     addEventListener('online', () => this.hurry());
   }
@@ -73,19 +84,35 @@ export class Link {
     for (;;) {
       const bytes = this.options.wire.poll_send(this.options.now());
       if (bytes === undefined) return;
-      socket.send(bytes as Uint8Array<ArrayBuffer>);
+      this.imposed.carryOut(bytes);
     }
+  }
+
+  /** The longest silence since this was last asked, the one going on included. */
+  takeSilence(): number {
+    const longest = Math.max(this.silenceMs, this.options.now() - this.heardAt);
+    this.silenceMs = 0;
+    return longest;
+  }
+
+  /** As if there were no network for so long; then it tells the browser that it is back. */
+  cut(forMs: number): void {
+    this.cutUntil = this.options.now() + forMs;
+    setTimeout(() => this.hurry(), forMs);
+    this.lost(LOST_CODE, '');
   }
 
   /** Ends it for good, as when leaving for the lobby. */
   leave(): void {
     this.flush();
+    this.imposed.hurry();
     this.isStopped = true;
     this.drop();
   }
 
   private connect(): void {
     this.drop();
+    if (this.options.now() < this.cutUntil) return this.lost(LOST_CODE, '');
     this.options.onState({ kind: 'connecting', sentence: this.attempt === 0 ? '' : 'Reconnecting.' });
     const socket = new WebSocket(this.options.url);
     socket.binaryType = 'arraybuffer';
@@ -94,21 +121,31 @@ export class Link {
     const isCurrent = (): boolean => this.socket === socket;
     socket.addEventListener('open', () => {
       if (!isCurrent()) return;
-      socket.send(this.options.hello(this.ticket) as Uint8Array<ArrayBuffer>);
+      this.imposed.carryOut(this.options.hello(this.ticket));
       this.ticket = undefined;
     });
     socket.addEventListener('message', (event) => {
-      if (isCurrent()) this.receive(event.data as ArrayBuffer | string);
+      if (isCurrent()) this.imposed.carryIn(event.data as ArrayBuffer | string);
     });
-    socket.addEventListener('close', (event) => {
-      if (isCurrent()) this.lost(event.code, event.reason);
+    socket.addEventListener('close', ({ code, reason }) => {
+      if (isCurrent()) this.imposed.carryIn({ code, reason });
     });
   }
 
-  private receive(data: ArrayBuffer | string): void {
+  private send(bytes: Uint8Array): void {
+    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(bytes as Uint8Array<ArrayBuffer>);
+  }
+
+  private arrive(arrival: Arrival): void {
+    if (typeof arrival === 'string') return;
+    if (arrival instanceof ArrayBuffer) this.receive(arrival);
+    else this.lost(arrival.code, arrival.reason);
+  }
+
+  private receive(data: ArrayBuffer): void {
     const now = this.options.now();
+    this.silenceMs = Math.max(this.silenceMs, now - this.heardAt);
     this.heardAt = now;
-    if (typeof data === 'string') return;
     try {
       this.options.wire.receive(new Uint8Array(data), now);
       this.flush();
@@ -172,6 +209,7 @@ export class Link {
   private drop(): void {
     const socket = this.socket;
     this.socket = undefined;
+    this.imposed.clear();
     socket?.close();
   }
 }

@@ -12,12 +12,23 @@ use std::{
 /// Longest wait for the page. Policy: the measurement fails.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 const TICK: &str = "gameserver_tick_seconds";
+const TICK_CPU: &str = "gameserver_tick_cpu_seconds";
+const LEFT_OUT: &str = "gameserver_ticks_dropped_total";
 
 /// One look, or the difference of two.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Scrape {
     /// Ticks that were dropped.
     pub(crate) left_out: f64,
+    /// How long ticks took.
+    pub(crate) tick: Histogram,
+    /// Their processor time.
+    pub(crate) tick_cpu: Histogram,
+}
+
+/// How many ticks were how long.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Histogram {
     /// Per bucket: its upper bound, ms, and how many ticks were at most that long.
     buckets: Vec<(f64, f64)>,
     sum_ms: f64,
@@ -35,7 +46,9 @@ impl Scrape {
         let mut page = String::new();
         stream.read_to_string(&mut page).context("the gameserver does not answer")?;
         let scrape = Self::read(&page);
-        ensure!(!scrape.buckets.is_empty(), "The gameserver's metrics have no {TICK}.");
+        for (name, histogram) in [(TICK, &scrape.tick), (TICK_CPU, &scrape.tick_cpu)] {
+            ensure!(!histogram.buckets.is_empty(), "The gameserver's metrics have no {name}.");
+        }
         Ok(scrape)
     }
 
@@ -43,15 +56,12 @@ impl Scrape {
         let mut scrape = Self::default();
         for (name, value) in page.lines().filter_map(|line| line.split_once(' ')) {
             let Ok(value) = value.trim().parse::<f64>() else { continue };
-            let Some(rest) = name.strip_prefix(TICK) else {
-                scrape.left_out += if name == "gameserver_ticks_dropped_total" { value } else { 0.0 };
-                continue;
-            };
-            if rest == "_sum" {
-                scrape.sum_ms = value * 1000.0;
-            } else if let Some(bound) = rest.strip_prefix("_bucket{le=\"").and_then(|rest| rest.strip_suffix("\"}")) {
-                let bound = if bound == "+Inf" { f64::INFINITY } else { bound.parse().unwrap_or(f64::NAN) };
-                scrape.buckets.push((bound * 1000.0, value));
+            match name {
+                LEFT_OUT => scrape.left_out = value,
+                _ => {
+                    scrape.tick.read(TICK, name, value);
+                    scrape.tick_cpu.read(TICK_CPU, name, value);
+                }
             }
         }
         scrape
@@ -59,9 +69,29 @@ impl Scrape {
 
     /// What happened between `before` and this look.
     pub(crate) fn since(&self, before: &Self) -> Self {
-        let buckets = self.buckets.iter().zip(&before.buckets);
         Self {
             left_out: self.left_out - before.left_out,
+            tick: self.tick.since(&before.tick),
+            tick_cpu: self.tick_cpu.since(&before.tick_cpu),
+        }
+    }
+}
+
+impl Histogram {
+    /// Takes a line's value if the line is this metric's.
+    fn read(&mut self, metric: &str, name: &str, value: f64) {
+        let Some(rest) = name.strip_prefix(metric) else { return };
+        if rest == "_sum" {
+            self.sum_ms = value * 1000.0;
+        } else if let Some(bound) = rest.strip_prefix("_bucket{le=\"").and_then(|rest| rest.strip_suffix("\"}")) {
+            let bound = if bound == "+Inf" { f64::INFINITY } else { bound.parse().unwrap_or(f64::NAN) };
+            self.buckets.push((bound * 1000.0, value));
+        }
+    }
+
+    fn since(&self, before: &Self) -> Self {
+        let buckets = self.buckets.iter().zip(&before.buckets);
+        Self {
             buckets: buckets.map(|((bound, now), (_, before))| (*bound, now - before)).collect(),
             sum_ms: self.sum_ms - before.sum_ms,
         }
@@ -111,11 +141,13 @@ mod tests {
     #[test]
     fn quantiles_come_from_the_difference_of_two_looks() {
         let before = Scrape::read(&page([100, 100, 100], 3));
-        let ticks = Scrape::read(&page([150, 200, 200], 5)).since(&before);
-        assert_eq!((ticks.left_out, ticks.quantile_ms(0.5), ticks.quantile_ms(0.75)), (2.0, Some(4.0), Some(6.0)));
+        let after = Scrape::read(&page([150, 200, 200], 5)).since(&before);
+        let ticks = &after.tick;
+        assert_eq!((after.left_out, ticks.quantile_ms(0.5), ticks.quantile_ms(0.75)), (2.0, Some(4.0), Some(6.0)));
         assert_eq!(ticks.mean_ms(), 2.0);
         let slow = Scrape::read(&page([100, 100, 110], 3)).since(&before);
-        assert_eq!(slow.quantile_ms(0.5), Some(f64::INFINITY));
-        assert_eq!(before.since(&before).quantile_ms(0.5), None);
+        assert_eq!(slow.tick.quantile_ms(0.5), Some(f64::INFINITY));
+        assert_eq!(before.since(&before).tick.quantile_ms(0.5), None);
+        assert_eq!(before.tick_cpu, Histogram::default(), "another metric's lines are not taken");
     }
 }

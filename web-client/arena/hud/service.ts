@@ -1,25 +1,24 @@
-// One small sentence while the server is too busy to serve everything, so that nobody blames the own line for it.
+// One small sentence while something is wrong, so that nobody blames the wrong one for it.
+import type { Cause } from './truth';
 
-/** What is left out: 0 nothing, then ever more; slow: time itself runs slower. */
-export interface Service {
-  level: number;
-  slow: boolean;
-}
-
-export const FULL_SERVICE: Service = { level: 0, slow: false };
-
-/** The sentence for people; empty while service is full. */
-export function serviceSentence({ level, slow }: Service): string {
-  if (slow) return 'The server is very busy: time runs slower for everybody.';
-  return level > 0 ? 'The server is busy: others move less smoothly.' : '';
-}
+/** For people; empty while all is well. */
+export const SENTENCES: Readonly<Record<Cause, string>> = {
+  none: '',
+  'slow server': 'The server is very busy: time runs slower for everybody.',
+  network: 'Your network is unsteady: news of others comes late.',
+  'busy server': 'The server is busy: others move less smoothly.',
+  device: 'Your device is slow: it draws too few pictures a second.',
+};
 
 export class ServiceNote {
+  private shown: Cause = 'none';
+
   constructor(private readonly note: Pick<HTMLElement, 'hidden' | 'textContent'>) {}
 
-  show(service: Service): void {
-    const sentence = serviceSentence(service);
-    this.note.hidden = sentence === '';
-    if (this.note.textContent !== sentence) this.note.textContent = sentence;
+  show(cause: Cause): void {
+    if (cause === this.shown) return;
+    this.shown = cause;
+    this.note.hidden = cause === 'none';
+    this.note.textContent = SENTENCES[cause];
   }
 }
