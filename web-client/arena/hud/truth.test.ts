@@ -1,0 +1,89 @@
+import { describe, expect, it } from 'vitest';
+import { SETTLE_MS, Truth, type Cause, type Measured } from './truth';
+
+const FINE: Measured = { silenceMs: 60, jitterMs: 3, tripMs: 40, frameMs: 17 };
+const STEP_MS = 500;
+
+/** A truth of a page that has been flying for a minute without trouble. */
+function settled(): { truth: Truth; run(seconds: number, measured?: Partial<Measured>): Cause[] } {
+  const truth = new Truth();
+  let now = 1_000;
+  truth.startOver(now);
+  const run = (seconds: number, measured: Partial<Measured> = {}): Cause[] => {
+    const causes: Cause[] = [];
+    for (const end = now + seconds * 1_000; now < end; now += STEP_MS) causes.push(truth.judge({ ...FINE, ...measured }, now));
+    return causes;
+  };
+  expect(new Set(run(60))).toEqual(new Set(['none']));
+  return { truth, run };
+}
+
+describe('truth', () => {
+  it('blames nobody before a page has settled', () => {
+    const truth = new Truth();
+    const awful: Measured = { silenceMs: 3_000, jitterMs: 200, tripMs: 900, frameMs: 200 };
+    expect(truth.judge(awful, 0)).toBe('none');
+    truth.startOver(0);
+    expect(truth.judge(awful, SETTLE_MS - 1)).toBe('none');
+    expect(truth.judge(awful, SETTLE_MS)).toBe('network');
+  });
+
+  it('a silence is told at once, and kept until all was well for three seconds', () => {
+    const { run } = settled();
+    expect(run(0.5, { silenceMs: 800 })).toEqual(['network']);
+    expect(run(3)).toEqual(Array(6).fill('network'));
+    expect(run(1)).toEqual(['none', 'none']);
+  });
+
+  it('unevenness and a round trip that jumped must last a second', () => {
+    for (const bad of [{ jitterMs: 60 }, { tripMs: 200 }]) {
+      const { run } = settled();
+      expect(run(2, bad)).toEqual(['none', 'none', 'network', 'network']);
+      expect(run(0.5)).toEqual(['network']);
+    }
+  });
+
+  it('does not flicker around a limit', () => {
+    const { run } = settled();
+    run(2, { jitterMs: 45 });
+    for (let count = 0; count < 20; count += 1) expect(run(1, { jitterMs: count % 2 === 0 ? 30 : 45 })).not.toContain('none');
+    const slow = settled();
+    slow.run(4, { frameMs: 60 });
+    for (let count = 0; count < 20; count += 1) expect(slow.run(1, { frameMs: count % 2 === 0 ? 45 : 52 })).not.toContain('none');
+  });
+
+  it('a long line is no trouble for good, and one short peak of pictures none at all', () => {
+    const { run } = settled();
+    expect(run(240, { tripMs: 200 }).at(-1)).toBe('none');
+    expect(run(2, { frameMs: 90 })).not.toContain('device');
+  });
+
+  it('a slow device is told after three seconds, and takes no blame off the line', () => {
+    const { run } = settled();
+    expect(run(4, { frameMs: 60 })).toEqual([...Array(6).fill('none'), 'device', 'device']);
+    // A busy page reads its messages late.
+    expect(run(4, { frameMs: 90, jitterMs: 70, silenceMs: 400 })).not.toContain('network');
+    expect(run(1, { frameMs: 90, silenceMs: 1_500 })).toEqual(['network', 'network']);
+    expect(run(4, { frameMs: 60 }).at(-1)).toBe('device');
+    expect(run(4).at(-1)).toBe('none');
+  });
+
+  it('the server is believed about itself, first of all when time runs slower', () => {
+    const { truth, run } = settled();
+    truth.serve({ level: 2, slow: false });
+    expect(run(1)).toEqual(['busy server', 'busy server']);
+    expect(run(4, { frameMs: 60 })).not.toContain('device');
+    expect(run(1, { silenceMs: 900 })).toEqual(['network', 'network']);
+    truth.serve({ level: 4, slow: true });
+    expect(run(1, { silenceMs: 900 })).toEqual(['slow server', 'slow server']);
+    truth.serve({ level: 0, slow: false });
+    expect(run(5, { frameMs: 17 }).at(-1)).toBe('none');
+  });
+
+  it('starts over after the page was hidden or the line was lost', () => {
+    const { truth, run } = settled();
+    run(1, { silenceMs: 2_000 });
+    truth.startOver(1_000_000);
+    expect(truth.judge(FINE, 1_000_000 + SETTLE_MS)).toBe('none');
+  });
+});

@@ -1,0 +1,108 @@
+// What is wrong when something is: the network, the server or this device. Pure: figures and moments in, one cause out.
+//
+// Priorities, when several are true: a server whose time runs slower explains late news, so it comes first; then the
+// network, which hides what lies behind it; then a server that leaves things out; the device last, because its slowness
+// is judged while news come regularly. A sound line (round trip, evenness) is only judged while the page itself draws
+// in time, because a busy page reads its messages late; silence far beyond its own frames is the line's in any case.
+
+/** What the server says of itself. `level`: what it leaves out, 0 nothing, then ever more; `slow`: time itself runs slower. */
+export interface Service {
+  level: number;
+  slow: boolean;
+}
+
+export const FULL_SERVICE: Service = { level: 0, slow: false };
+
+export type Cause = 'none' | 'slow server' | 'network' | 'busy server' | 'device';
+
+/** All in milliseconds. */
+export interface Measured {
+  /** The longest silence of the line since the last judgement. News come at least every 100 ms. */
+  silenceMs: number;
+  jitterMs: number;
+  tripMs: number;
+  /** Within this, 95 % of the pictures came, of which there must be some. */
+  frameMs: number;
+}
+
+/** Longer silences are noticed as stutter of others. */
+const SILENCE_BAD_MS = 400;
+/** What of a silence may be this page's own doing, in pictures. */
+const SILENCE_OWN_FRAMES = 3;
+const JITTER_BAD_MS = 40;
+/** A round trip so much longer than of late is felt; a line that is always long is not told again and again. */
+const TRIP_RISE_BAD_MS = 120;
+/** Below this share of the limits the line is good again. */
+const GOOD_SHARE = 0.6;
+/** How much of a risen round trip is taken for the usual one at each judgement: half of it within a minute. */
+const TRIP_USUAL_SHARE = 0.006;
+/** Well beyond 30 pictures a second. */
+const FRAME_BAD_MS = 50;
+const FRAME_GOOD_MS = 40;
+const UNEVEN_FOR_MS = 1_000;
+const SLOW_FOR_MS = 3_000;
+/** So long must all be well before a cause is taken back. */
+const CALM_FOR_MS = 3_000;
+/** Judging starts so long after coming in or back: shaders are compiled, caches filled. */
+export const SETTLE_MS = 5_000;
+
+/** Something bad that must last to be believed, and be gone for a while to be forgotten. */
+class Suspicion {
+  isHeld = false;
+  private badSince: number | undefined;
+  private goodSince: number | undefined;
+
+  constructor(private readonly believedAfterMs: number) {}
+
+  weigh(isBad: boolean, isGood: boolean, now: number): boolean {
+    this.badSince = isBad ? (this.badSince ?? now) : undefined;
+    this.goodSince = isGood ? (this.goodSince ?? now) : undefined;
+    if (this.badSince !== undefined && now - this.badSince >= this.believedAfterMs) this.isHeld = true;
+    else if (this.goodSince !== undefined && now - this.goodSince >= CALM_FOR_MS) this.isHeld = false;
+    return this.isHeld;
+  }
+}
+
+export class Truth {
+  private service: Service = FULL_SERVICE;
+  private silent = new Suspicion(0);
+  private uneven = new Suspicion(UNEVEN_FOR_MS);
+  private slow = new Suspicion(SLOW_FOR_MS);
+  private usualTripMs = Number.POSITIVE_INFINITY;
+  private settledAt = Number.POSITIVE_INFINITY;
+
+  /** The page came in, or back, or lost its line: nothing is known yet. What the server said of itself stays. */
+  startOver(now: number): void {
+    this.silent = new Suspicion(0);
+    this.uneven = new Suspicion(UNEVEN_FOR_MS);
+    this.slow = new Suspicion(SLOW_FOR_MS);
+    this.settledAt = now + SETTLE_MS;
+  }
+
+  /** The server's own word. */
+  serve(service: Service): void {
+    this.service = service;
+  }
+
+  /** To be asked about twice a second. */
+  judge(measured: Measured, now: number): Cause {
+    const { slow: isServerSlow, level } = this.service;
+    const isOwn = now >= this.settledAt && this.weigh(measured, now);
+    if (isServerSlow) return 'slow server';
+    if (isOwn && (this.silent.isHeld || this.uneven.isHeld)) return 'network';
+    if (level > 0) return 'busy server';
+    return isOwn && this.slow.isHeld ? 'device' : 'none';
+  }
+
+  /** True if one of the suspicions holds. */
+  private weigh({ silenceMs, jitterMs, tripMs, frameMs }: Measured, now: number): boolean {
+    if (tripMs > 0) this.usualTripMs = tripMs < this.usualTripMs ? tripMs : this.usualTripMs + (tripMs - this.usualTripMs) * TRIP_USUAL_SHARE;
+    const silenceOfLine = silenceMs - SILENCE_OWN_FRAMES * frameMs;
+    const isDrawing = frameMs < FRAME_GOOD_MS;
+    const unevenness = Math.max(jitterMs / JITTER_BAD_MS, (tripMs - this.usualTripMs) / TRIP_RISE_BAD_MS);
+    this.silent.weigh(silenceOfLine > SILENCE_BAD_MS, silenceOfLine < SILENCE_BAD_MS, now);
+    this.uneven.weigh(isDrawing && unevenness > 1, !isDrawing || unevenness < GOOD_SHARE, now);
+    this.slow.weigh(frameMs > FRAME_BAD_MS, frameMs < FRAME_GOOD_MS, now);
+    return this.silent.isHeld || this.uneven.isHeld || this.slow.isHeld;
+  }
+}
