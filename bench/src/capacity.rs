@@ -55,7 +55,8 @@ pub(crate) fn run(progress: &Progress) -> anyhow::Result<Figures> {
     let every_tick = search(progress, Some("1"))?;
     every_tick.tell("at_60_hz_", &mut figures);
     figures.add("floor_p99_ms", floor_p99_ms(progress), Aim::None);
-    figures.note(format!("floor_p99_ms: the p99 of {FLOOR_WORK_MS} ms of work, 60 times a second on the idle machine."));
+    figures
+        .note(format!("floor_p99_ms: the p99 of {FLOOR_WORK_MS} ms of work, 60 times a second on the idle machine."));
     figures.note(format!(
         "Limits: tick p99 < {TICK_P99_MAX_MS} ms, frame age p99 < {AGE_P99_MAX_MS} ms, no tick left out, no connection \
          lost, no wrong checksum; {} s measured at each stage; a stage breaks when it breaks twice. 1 bot in {FULL_EVERY} \

@@ -107,7 +107,7 @@ pub(crate) fn play(
             let applied = if is_counted {
                 replica.apply_counting(&frame, &mut traffic.tally)
             } else {
-                replica.apply(&frame, |_, _| {})
+                replica.apply(&frame, |_, _, _| {})
             };
             is_right &= applied.is_ok_and(|applied| applied.is_true);
             if is_counted {

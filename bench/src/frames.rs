@@ -94,7 +94,7 @@ fn play(world: &mut World, replicas: &mut [(usize, Replica)]) -> anyhow::Result<
         let mut is_right = true;
         for (player, replica) in replicas.iter_mut() {
             if let Ok(at) = frames.binary_search_by_key(player, |(index, _)| *index) {
-                is_right &= replica.apply(&frames[at].1, |_, _| {}).is_ok_and(|applied| applied.is_true);
+                is_right &= replica.apply(&frames[at].1, |_, _, _| {}).is_ok_and(|applied| applied.is_true);
             }
         }
         spent.decoding += began.elapsed();

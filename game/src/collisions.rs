@@ -76,7 +76,7 @@ fn suffer(pilot: &mut Pilot, plane: &mut Plane, other: crate::PilotId, rules: &R
     }
     pilot.rammed_until = tick + rules.ram_pause as u32;
     if pilot.hurt(plane, rules.ram_damage, tick) {
-        kills.record(Kill { killer: other, victim: pilot.id, rammed: true });
+        kills.record(Kill { killer: other, victim: pilot.id, rammed: true, behind: 0 });
     }
 }
 
@@ -132,7 +132,7 @@ mod tests {
     fn ramming_can_be_deadly_but_earns_nothing() {
         let (mut game, pilots) = room_with(&[plane_at(-2, 0, 0), Plane { health: 5, ..plane_at(2, 0, TURN / 2) }]);
         game.steps(60);
-        assert_eq!(game.drain_kills(), [Kill { killer: pilots[0], victim: pilots[1], rammed: true }]);
+        assert_eq!(game.drain_kills(), [Kill { killer: pilots[0], victim: pilots[1], rammed: true, behind: 0 }]);
         assert_eq!(game.standing(pilots[0]).unwrap().score, 0);
     }
 

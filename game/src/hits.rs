@@ -1,16 +1,17 @@
 //! Bullets hit planes.
 //!
-//! Path: each bullet's way of this tick is tested against the planes near it, both moving in a straight line; the
-//! first plane on the way is hit. Then the hits are dealt out in the order of the bullets' ids.
+//! Path: each bullet's way of this tick is tested against the planes near it, both moving in a straight line, the planes
+//! where the shooter sees them (`past`); the first on the way is hit. Then the hits are dealt out in the order of the
+//! bullets' ids.
 //! Invariants: nobody hits itself; protected planes and those already shot down let bullets through; a bullet hits one
 //! plane and is gone.
 
 use crate::{
     Clock,
     bullet::{self, Bullet},
-    field::squared,
     grid::{Aloft, Grid},
     motion::BulletId,
+    past::{PARTS, Wake, moment_of_meeting},
     plane::{Plane, SPEED_MAX},
     roster::{Kill, Kills, Pilot, PilotId, Roster},
     rules::Rules,
@@ -19,9 +20,6 @@ use crate::{
 };
 use bevy_ecs::prelude::*;
 use glam::IVec2;
-
-/// Fractions of a tick, for the moment of a hit.
-const MOMENTS: i64 = 1024;
 
 /// Hits, damage, kills and the points for them.
 pub(crate) fn plugin(setup: &mut Setup) {
@@ -38,13 +36,39 @@ struct Hit {
     bullet_id: u32,
     bullet: Entity,
     victim: Entity,
+    /// How far back it was found, parts of a tick.
+    behind: u32,
 }
 
-fn find(rules: Res<Rules>, grid: Res<Grid>, bullets: Query<(Entity, &BulletId, &Bullet)>, mut hits: ResMut<Hits>) {
+fn find(
+    (rules, clock, grid, roster): (Res<Rules>, Res<Clock>, Res<Grid>, Res<Roster>),
+    bullets: Query<(Entity, &BulletId, &Bullet)>,
+    pilots: Query<&Pilot>,
+    wakes: Query<&Wake>,
+    mut hits: ResMut<Hits>,
+) {
     hits.0.clear();
     for (entity, BulletId(id), bullet) in &bullets {
-        if let Some(victim) = first_on_the_way(bullet, bullet::owner(*id), &grid, &rules) {
-            hits.0.push(Hit { bullet_id: *id, bullet: entity, victim });
+        let owner = bullet::owner(*id);
+        let shooter = roster.entity(PilotId(owner)).and_then(|shooter| pilots.get(shooter).ok());
+        let behind = shooter.map_or(0, |shooter| shooter.behind);
+        // In the present a plane's way is its own velocity; in the past it is what the wake tells.
+        let now = clock.tick * PARTS;
+        let victim = if behind == 0 {
+            first_on_the_way(bullet, owner, &grid, &rules, 0, |aloft| {
+                let place = aloft.plane.position();
+                Some((place - aloft.plane.velocity(), place))
+            })
+        } else {
+            first_on_the_way(bullet, owner, &grid, &rules, behind, |aloft| {
+                let wake = wakes.get(aloft.entity).ok()?;
+                // What this tick will end with is not noted yet; the plane has moved already.
+                let at = |moment: u32| wake.at_or_now(moment, clock.tick, aloft.plane.position());
+                Some((at((now - PARTS).saturating_sub(behind))?, at(now.saturating_sub(behind))?))
+            })
+        };
+        if let Some(victim) = victim {
+            hits.0.push(Hit { bullet_id: *id, bullet: entity, victim, behind });
         }
     }
     hits.0.sort_unstable_by_key(|hit| hit.bullet_id);
@@ -67,7 +91,7 @@ fn deal(
         let is_shot_down = pilot.hurt(&mut plane, rules.bullet_damage, clock.tick);
         let (killer, victim) = (PilotId(bullet::owner(hit.bullet_id)), pilot.id);
         if is_shot_down {
-            kills.record(Kill { killer, victim, rammed: false });
+            kills.record(Kill { killer, victim, rammed: false, behind: hit.behind });
         }
         // The shooter may have left since.
         if let Some(mut shooter) = roster.entity(killer).and_then(|entity| pilots.get_mut(entity).ok()) {
@@ -77,29 +101,30 @@ fn deal(
     }
 }
 
-/// The plane that this bullet met first in the tick that just passed; of two at the same moment the lower id.
-fn first_on_the_way(bullet: &Bullet, owner: u16, grid: &Grid, rules: &Rules) -> Option<Entity> {
-    let (end, start) = (bullet.position(), bullet.position() - bullet.velocity());
-    // Planes are filed where they ended; on the way they were at most a tick's flight from there.
-    let margin = IVec2::splat(rules.bullet_reach + rules.boost_speed.min(SPEED_MAX) / 16 + 1);
+/// The plane that this bullet met first in the tick that just passed; of two at the same moment the lower id. `way_of`
+/// tells from where to where a plane went, `behind` parts of a tick ago.
+fn first_on_the_way(
+    bullet: &Bullet,
+    owner: u16,
+    grid: &Grid,
+    rules: &Rules,
+    behind: u32,
+    way_of: impl Fn(&Aloft) -> Option<(IVec2, IVec2)>,
+) -> Option<Entity> {
+    let (start, end) = (bullet.position() - bullet.velocity(), bullet.position());
+    // Planes are filed where they are now; since then they flew at most this far, and were pushed now and then.
+    let ticks = 1 + behind.div_ceil(PARTS) as i32;
+    let flight = (rules.boost_speed.min(SPEED_MAX) / 16 + 1) * ticks;
+    let pushes = if behind == 0 { 0 } else { 2 * rules.ram_reach };
+    let margin = IVec2::splat(rules.bullet_reach + flight + pushes);
     grid.near(start.min(end) - margin, start.max(end) + margin)
         .filter(|aloft| aloft.id != owner && aloft.plane.health > 0 && !aloft.plane.is_shielded())
-        .filter_map(|aloft| Some((moment_of_hit(bullet, aloft, rules)?, aloft.id, aloft.entity)))
+        .filter_map(|aloft| {
+            let moment = moment_of_meeting((start, end), way_of(aloft)?, rules.bullet_reach)?;
+            Some((moment, aloft.id, aloft.entity))
+        })
         .min_by_key(|(moment, id, _)| (*moment, *id))
         .map(|(_, _, entity)| entity)
-}
-
-/// When in the tick (0..=MOMENTS) the two were closest, if that was within reach. Seen from the plane, the bullet flies
-/// a straight segment.
-fn moment_of_hit(bullet: &Bullet, aloft: &Aloft, rules: &Rules) -> Option<i64> {
-    let way = bullet.velocity() - aloft.plane.velocity();
-    let end = bullet.position() - aloft.plane.position();
-    let start = end - way;
-    let dot = i64::from(start.x) * i64::from(way.x) + i64::from(start.y) * i64::from(way.y);
-    let moment = (-dot * MOMENTS / squared(way).max(1)).clamp(0, MOMENTS);
-    let at = |start: i32, way: i32| start + (i64::from(way) * moment / MOMENTS) as i32;
-    let closest = IVec2::new(at(start.x, way.x), at(start.y, way.y));
-    (squared(closest) <= squared(IVec2::new(rules.bullet_reach, 0))).then_some(moment)
 }
 
 #[cfg(test)]
@@ -158,11 +183,46 @@ mod tests {
     fn the_fastest_bullet_does_not_pass_through() {
         let text = include_str!("../../assets/tuning.ron").replace("speed: 26.0", "speed: 150.0");
         let rules = Rules::parse(&text).unwrap();
-        let aloft = |x, y| Aloft { id: 2, entity: Entity::PLACEHOLDER, plane: plane_at(x, y, TURN / 4) };
+        let way = |x, y| {
+            let plane = plane_at(x, y, TURN / 4);
+            (plane.position() - plane.velocity(), plane.position())
+        };
         let mut bullet = Bullet::new(plane_at(0, 0, 0).position(), 0, 0, &rules);
         bullet.step(&rules);
-        assert!(moment_of_hit(&bullet, &aloft(1, 0), &rules).is_some(), "it is 2.5 lengths a tick");
-        assert!(moment_of_hit(&bullet, &aloft(1, 1), &rules).is_none());
+        let shot = (bullet.position() - bullet.velocity(), bullet.position());
+        assert!(moment_of_meeting(shot, way(1, 0), rules.bullet_reach).is_some(), "it is 2.5 lengths a tick");
+        assert!(moment_of_meeting(shot, way(1, 1), rules.bullet_reach).is_none());
+    }
+
+    /// A target that crosses in front of the gun, seen where it was 10 ticks ago: who aims at what they see hits, and who
+    /// is told the present must aim ahead.
+    #[test]
+    fn a_shooter_hits_what_it_sees() {
+        let health_after = |behind: u32, offset: f64| {
+            let target = plane_at(12, 0, TURN / 4);
+            let ahead = (f64::from(target.velocity().y) * offset) as i32;
+            let (mut game, pilots) = room_with(&[plane_at(0, 0, 0), Plane { y: target.y + ahead, ..target }]);
+            game.look(pilots[0], behind);
+            game.steps(12);
+            game.control(pilots[0], TRIGGER);
+            game.steps(2);
+            game.control(pilots[0], Controls::default());
+            game.steps(60);
+            game.plane(pilots[1]).unwrap().health
+        };
+        let hits = |behind: u32| (-60..0).filter(move |ticks| health_after(behind, f64::from(*ticks)) < HEALTH_FULL);
+        let (present, past): (Vec<i32>, Vec<i32>) = (hits(0).collect(), hits(10 * PARTS).collect());
+        let middle = |ticks: &[i32]| f64::from(ticks.iter().sum::<i32>()) / ticks.len() as f64;
+        assert!(!present.is_empty() && present.len().abs_diff(past.len()) <= 1, "{present:?} {past:?}");
+        assert!((middle(&past) - middle(&present) - 10.0).abs() < 0.6, "{present:?} {past:?}");
+    }
+
+    #[test]
+    fn nobody_looks_back_farther_than_the_bound() {
+        let (mut game, pilots) = room_with(&[plane_at(0, 0, 0)]);
+        game.look(pilots[0], 10_000);
+        let pilot = crate::roster::find_mut(&mut game.world, pilots[0]).unwrap();
+        assert_eq!(pilot.behind, crate::past::BEHIND_MAX);
     }
 
     #[test]
@@ -171,7 +231,7 @@ mod tests {
         game.control(pilots[0], TRIGGER);
         game.steps(9 * 10 + 30);
         let [killer, victim] = pilots[..] else { unreachable!() };
-        assert_eq!(game.drain_kills(), [Kill { killer, victim, rammed: false }]);
+        assert_eq!(game.drain_kills(), [Kill { killer, victim, rammed: false, behind: 0 }]);
         assert_eq!(game.standing(killer).unwrap().score, 10 + 10);
         assert_eq!(game.standing(killer).unwrap().rank, 1);
         assert_eq!(game.plane(victim), None);

@@ -19,6 +19,7 @@ mod listing;
 mod motion;
 #[cfg(test)]
 mod order_tests;
+pub mod past;
 pub mod pilot;
 pub mod plane;
 mod random;
@@ -79,6 +80,7 @@ impl Game {
         spawn::plugin(&mut setup);
         fillers::plugin(&mut setup);
         controls::plugin(&mut setup);
+        past::plugin(&mut setup);
         standing::plugin(&mut setup);
         sector::plugin(&mut setup, &rules);
         let setup::Setup { mut world, schedule: tick } = setup;
@@ -115,6 +117,14 @@ impl Game {
         }
     }
 
+    /// Says how far in the past a pilot sees the others, parts of a tick ([`past::PARTS`]): from the next step on its bullets
+    /// meet them there. At most [`past::BEHIND_MAX`].
+    pub fn look(&mut self, pilot: PilotId, behind: u32) {
+        if let Some(mut pilot) = roster::find_mut(&mut self.world, pilot) {
+            pilot.behind = behind.min(past::BEHIND_MAX);
+        }
+    }
+
     /// Asks to fly again; heard only of a pilot who was shot down. See [`Standing::respawn`] for where and when.
     pub fn fly_again(&mut self, pilot: PilotId) {
         if let Some(mut pilot) = roster::find_mut(&mut self.world, pilot)
@@ -147,7 +157,7 @@ impl Game {
         let pilot = self.world.get::<roster::Pilot>(self.world.resource::<roster::Roster>().entity(pilot)?)?;
         let respawn = match pilot.status {
             spawn::Status::Returning(spawn::Place { tick, at, heading }) => {
-                Some(Respawn { in_ticks: tick - self.tick(), x: at.x, y: at.y, heading })
+                Some(Respawn { in_ticks: tick - self.tick(), x: at.x, y: at.y, heading, shots: pilot.shots })
             }
             _ => None,
         };

@@ -106,7 +106,7 @@ fn step_row(row: &Row, rules: &Rules, next: &mut Vec<Row>) {
 impl Plane {
     /// A new plane at cruise, protected; `shots` goes on counting from the pilot's last plane, so that a bullet's id
     /// stays unique.
-    pub(crate) fn new(at: IVec2, heading: i32, shots: i32, rules: &Rules) -> Self {
+    pub fn new(at: IVec2, heading: i32, shots: i32, rules: &Rules) -> Self {
         Self {
             x: at.x,
             y: at.y,

@@ -3,7 +3,7 @@
 //! Invariants: a pilot is one entity, which has a `Plane` while it flies; an id is never 0 and is not given again while
 //! the room lives, until 65535 have been given (then those in use are skipped).
 
-use crate::{controls::Controls, plane::Plane, setup::Setup, spawn::Status, standing::Board};
+use crate::{controls::Controls, past::Wake, plane::Plane, setup::Setup, spawn::Status, standing::Board};
 use bevy_ecs::prelude::*;
 
 /// Most pilots of a room. Policy: the next one is refused.
@@ -26,6 +26,8 @@ pub struct Kill {
     pub victim: PilotId,
     /// By ramming.
     pub rammed: bool,
+    /// How far in the past the killer saw the victim, parts of a tick ([`crate::past::PARTS`]).
+    pub behind: u32,
 }
 
 /// What a pilot is besides its plane.
@@ -36,6 +38,8 @@ pub(crate) struct Pilot {
     pub(crate) is_bot: bool,
     /// What it wants its controls to be.
     pub(crate) wanted: Controls,
+    /// How far in the past it sees others, parts of a tick.
+    pub(crate) behind: u32,
     pub(crate) status: Status,
     pub(crate) score: i32,
     /// The next plane counts its shots from here.
@@ -113,13 +117,14 @@ pub(crate) fn join(world: &mut World, is_bot: bool) -> Option<PilotId> {
         id,
         is_bot,
         wanted: Controls::default(),
+        behind: 0,
         status: Status::New,
         score: 0,
         shots: 0,
         rammed_until: 0,
         is_leaving: false,
     };
-    let entity = world.spawn(pilot).id();
+    let entity = world.spawn((pilot, Wake::default())).id();
     world.resource_mut::<Roster>().insert(id, entity);
     world.resource_mut::<Board>().is_stale = true;
     Some(id)
@@ -184,7 +189,7 @@ mod tests {
     #[test]
     fn kills_nobody_drains_do_not_pile_up() {
         let mut kills = Kills::default();
-        let kill = Kill { killer: PilotId(1), victim: PilotId(2), rammed: false };
+        let kill = Kill { killer: PilotId(1), victim: PilotId(2), rammed: false, behind: 0 };
         (0..2 * KILLS_MAX_COUNT).for_each(|_| kills.record(kill));
         assert_eq!(kills.0.len(), KILLS_MAX_COUNT);
     }

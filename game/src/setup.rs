@@ -25,6 +25,8 @@ pub(crate) enum Phase {
     Fillers,
     /// The pilots' controls go into the rows.
     Controls,
+    /// Where everybody was.
+    Past,
     /// Top list and minimap.
     Boards,
 }
@@ -51,6 +53,7 @@ impl Setup {
                 Phase::Spawns,
                 Phase::Fillers,
                 Phase::Controls,
+                Phase::Past,
                 Phase::Boards,
             )
                 .chain(),

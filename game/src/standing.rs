@@ -64,6 +64,8 @@ pub struct Respawn {
     pub y: i32,
     /// 0..65536.
     pub heading: i32,
+    /// Shots fired before; see [`crate::plane::Plane::shots`].
+    pub shots: i32,
 }
 
 /// The ranking.

@@ -56,7 +56,11 @@ impl Metrics {
             players: gauge(r, "players", "People in the rooms"),
             pilots: gauge(r, "pilots", "People and computer pilots in the rooms"),
             tick_seconds: histogram(r, "tick_seconds", "Work of a tick, waiting not included"),
-            tick_cpu_seconds: histogram(r, "tick_cpu_seconds", "Processor time of a tick: what others took is not in it"),
+            tick_cpu_seconds: histogram(
+                r,
+                "tick_cpu_seconds",
+                "Processor time of a tick: what others took is not in it",
+            ),
             simulate_seconds: histogram(r, "simulate_seconds", "Of that, handling what came in and simulating"),
             frames_seconds: histogram(r, "frames_seconds", "Of that, assembling frames and handing them over"),
             service_level: gauge(r, "service_level", "What overload left out, from 0 (nothing) to 4 (new joins too)"),

@@ -53,6 +53,8 @@ pub struct Respawn {
     pub y: u32,
     /// 65,536ths of a turn.
     pub heading: u16,
+    /// Shots fired before: the next bullet's number.
+    pub shots: u8,
 }
 
 /// What the room says about an input packet.
@@ -60,7 +62,8 @@ pub struct Respawn {
 pub struct Heard {
     /// Its number, 1..=255.
     pub packet: u8,
-    /// Ticks by which its clock was ahead of the room's when it was read; negative: it came late.
+    /// Ticks by which its clock was ahead of the room's when it was read, or that of an earlier packet since the last frame
+    /// if that was less. Below 1 it came too late for its tick.
     pub lead: i8,
 }
 
@@ -124,6 +127,7 @@ impl Header {
                 bytes.extend_from_slice(&respawn.x.to_le_bytes());
                 bytes.extend_from_slice(&respawn.y.to_le_bytes());
                 bytes.extend_from_slice(&respawn.heading.to_le_bytes());
+                bytes.push(respawn.shots);
             }
         }
     }
@@ -164,7 +168,8 @@ impl Header {
             0 => None,
             1 => {
                 let (tick, x, y) = (reader.get(32)?, reader.get(32)?, reader.get(32)?);
-                Some(Respawn { tick, x, y, heading: reader.get(16)? as u16 })
+                let (heading, shots) = (reader.get(16)? as u16, reader.get(8)? as u8);
+                Some(Respawn { tick, x, y, heading, shots })
             }
             _ => return Err(DecodeError::OutOfRange("respawn")),
         };
@@ -180,8 +185,8 @@ mod tests {
     proptest! {
         #[test]
         fn headers_come_back(have in 0u32..4_000_000, span in 0u8..=64, eye in any::<Option<u16>>(), heard in any::<Option<(u8, i8)>>(),
-                             rank in any::<u16>(), respawn in any::<Option<(u32, u32, u32, u16)>>(), flags in any::<[bool; 4]>()) {
-            let respawn = respawn.map(|(tick, x, y, heading)| Respawn { tick, x, y, heading });
+                             rank in any::<u16>(), respawn in any::<Option<(u32, u32, u32, u16, u8)>>(), flags in any::<[bool; 4]>()) {
+            let respawn = respawn.map(|(tick, x, y, heading, shots)| Respawn { tick, x, y, heading, shots });
             let own = flags[0].then_some(Own { score: 70_000, rank, ranked: 9, respawn });
             let tick = if span == 0 { 77 } else { have + u32::from(span) };
             let heard = heard.map(|(packet, lead)| Heard { packet, lead });

@@ -4,7 +4,7 @@
 //! of one tick with those of the tick before, since both are consequences of the rules and never sent.
 
 use crate::{Level, view::lengths};
-use game::{plane::Plane, row::Row};
+use game::{PilotId, plane::Plane, row::Row};
 use protocol::{
     close::CloseReason,
     message::{Event, Profile},
@@ -85,8 +85,8 @@ impl Watch {
         self.find(pilot).map(|seen| seen.spot)
     }
 
-    /// Looks at the rows of the next tick and tells what changed.
-    pub(crate) fn look(&mut self, rows: &[Row], mut tell: impl FnMut(Happening)) {
+    /// Looks at the rows of the next tick and tells what changed. The own plane's shots were told when they were predicted.
+    pub(crate) fn look(&mut self, rows: &[Row], own: PilotId, mut tell: impl FnMut(Happening)) {
         let mut next = Vec::with_capacity(self.seen.len() + 4);
         for row in rows.iter().filter(|row| row.kind == game::PLANE) {
             let plane = Plane::from_fields(&row.fields);
@@ -95,7 +95,7 @@ impl Watch {
                 if plane.health < before.health {
                     tell(Happening::Hit(spot));
                 }
-                if plane.shots != before.shots {
+                if plane.shots != before.shots && spot.pilot != own.0 {
                     tell(Happening::Shot(spot));
                 }
             }

@@ -24,6 +24,7 @@ mod replica;
 mod room;
 mod rows;
 mod session;
+mod shots;
 mod tally;
 pub mod view;
 
@@ -34,10 +35,12 @@ pub use model::Choice;
 pub use replica::Replica;
 pub use room::{CADENCE_TICKS, Output, Room, RoomConfig, RoomStats};
 pub use session::SessionId;
+pub use shots::ShotCounts;
 pub use tally::{Counts, Tally};
 
 // The game and the wire are leaves that do not know each other; here they meet.
 const _: () = assert!(game::rules::TICKS_PER_S as u32 == protocol::TICK_HZ);
+const _: () = assert!(game::past::PARTS == protocol::message::PARTS_PER_TICK);
 
 /// Controls from a page's numbers, each brought into its range.
 pub fn controls(steer: i32, throttle: i32, boost: bool, fire: bool) -> game::Controls {

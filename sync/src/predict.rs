@@ -5,7 +5,8 @@
 //! acknowledges its packet and has reached its tick; from then on it is in the truth.
 
 use game::{Controls, PilotId, bullet, plane::Plane, row::Row, rules::Rules};
-use protocol::{Tick, limits::INPUTS_MAX_COUNT, message::Input};
+use glam::IVec2;
+use protocol::{Tick, frame::Respawn, limits::INPUTS_MAX_COUNT, message::Input};
 use std::collections::VecDeque;
 
 /// Inputs kept at most; a client that gets no frames for so long is about to reconnect. Policy: the oldest is dropped.
@@ -102,15 +103,34 @@ pub(crate) fn is_own(row: &Row, pilot: PilotId) -> bool {
     }
 }
 
-/// Steps `rows` (the own ones) from tick `from` to tick `to`, with the inputs on the way.
-pub(crate) fn predict(rows: &mut Vec<Row>, inputs: &Inputs, from: Tick, to: Tick, rules: &Rules) {
-    let mut next = Vec::with_capacity(rows.len() + 4);
-    for tick in from + 1..=to {
-        rows.iter().for_each(|row| row.step(rules, &mut next));
-        std::mem::swap(rows, &mut next);
-        next.clear();
-        let wanted = inputs.wanted_at(tick);
-        rows.iter_mut().filter(|row| row.kind == game::PLANE).for_each(|row| take_over(row, wanted, tick, rules));
+/// What is known of the own pilot's future.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Future<'a> {
+    pub(crate) pilot: PilotId,
+    pub(crate) inputs: &'a Inputs,
+    /// Announced ahead, so that the plane is there when the room has it.
+    pub(crate) respawn: Option<Respawn>,
+    pub(crate) rules: &'a Rules,
+}
+
+impl Future<'_> {
+    /// Steps `rows` (the own ones) from tick `from` to tick `to`; `on_tick` sees them after every tick.
+    pub(crate) fn predict(self, rows: &mut Vec<Row>, from: Tick, to: Tick, mut on_tick: impl FnMut(Tick, &[Row])) {
+        let mut next = Vec::with_capacity(rows.len() + 4);
+        for tick in from + 1..=to {
+            rows.iter().for_each(|row| row.step(self.rules, &mut next));
+            std::mem::swap(rows, &mut next);
+            next.clear();
+            if let Some(respawn) = self.respawn.filter(|respawn| respawn.tick == tick) {
+                let at = IVec2::new(respawn.x as i32, respawn.y as i32);
+                let plane = Plane::new(at, respawn.heading.into(), respawn.shots.into(), self.rules);
+                rows.insert(0, Row::new(game::PLANE, self.pilot.0.into(), plane.to_fields(), self.rules));
+            }
+            let wanted = self.inputs.wanted_at(tick);
+            let planes = rows.iter_mut().filter(|row| row.kind == game::PLANE);
+            planes.for_each(|row| take_over(row, wanted, tick, self.rules));
+            on_tick(tick, rows);
+        }
     }
 }
 

@@ -99,11 +99,15 @@ impl Replica {
         &self.held
     }
 
-    /// Applies a frame; `on_tick` sees the rows after every tick it covers.
+    /// Applies a frame; `on_tick` sees the rows after every tick it covers, and the cells that were held through it.
     ///
     /// # Errors
     /// [`DecodeError`]; the replica is void then.
-    pub fn apply(&mut self, bytes: &[u8], on_tick: impl FnMut(Tick, &[Row])) -> Result<Applied, DecodeError> {
+    pub fn apply(
+        &mut self,
+        bytes: &[u8],
+        on_tick: impl FnMut(Tick, &[Row], &[CellId]),
+    ) -> Result<Applied, DecodeError> {
         self.apply_with(bytes, None, on_tick)
     }
 
@@ -112,14 +116,14 @@ impl Replica {
     /// # Errors
     /// As [`Replica::apply`].
     pub fn apply_counting(&mut self, bytes: &[u8], tally: &mut Tally) -> Result<Applied, DecodeError> {
-        self.apply_with(bytes, Some(tally), |_, _| {})
+        self.apply_with(bytes, Some(tally), |_, _, _| {})
     }
 
     fn apply_with(
         &mut self,
         bytes: &[u8],
         tally: Option<&mut Tally>,
-        mut on_tick: impl FnMut(Tick, &[Row]),
+        mut on_tick: impl FnMut(Tick, &[Row], &[CellId]),
     ) -> Result<Applied, DecodeError> {
         if bytes.len() > FRAME_MAX_BYTES {
             return Err(DecodeError::TooLong);
@@ -135,7 +139,7 @@ impl Replica {
         for tick in header.tick - u32::from(header.span)..header.tick {
             self.continue_tick(&mut source, continued)?;
             if tick + 1 < header.tick {
-                on_tick(tick + 1, &self.rows);
+                on_tick(tick + 1, &self.rows, continued);
             }
         }
         if !is_steady {
@@ -144,9 +148,9 @@ impl Replica {
             }
             self.rows.sort_by_key(Row::order);
         }
+        on_tick(header.tick, &self.rows, continued);
         (self.tick, self.held, self.last_eye) = (header.tick, held, eye);
         self.eye = eye.next(self.plane_cell(), &self.rules);
-        on_tick(self.tick, &self.rows);
 
         let mut reader = source.reader;
         reader.align();
@@ -253,6 +257,6 @@ mod tests {
     fn a_frame_from_before_the_beginning_is_refused() {
         let mut replica = Replica::new(Rules::default(), PilotId(1));
         let bytes = [0x80 | 32, 0, 0, 64, 0, 0, 0];
-        assert!(replica.apply(&bytes, |_, _| {}).is_err());
+        assert!(replica.apply(&bytes, |_, _, _| {}).is_err());
     }
 }

@@ -233,6 +233,9 @@ impl Room {
             if let Some(controls) = session.controls_at(tick) {
                 self.game.control(session.pilot, Controls::from_bits(controls));
             }
+            if let Some(behind) = session.view_at(tick) {
+                self.game.look(session.pilot, behind);
+            }
         }
         self.predicted.step(&self.mirror, &self.config.rules);
         self.game.step();
@@ -242,7 +245,8 @@ impl Room {
         self.assembly.begin_tick();
         self.arena.reserve(FRAMES_USUAL_BYTES * self.sessions.len());
         for kill in self.game.drain_kills() {
-            self.events.push(Event::Kill { killer: kill.killer.0, victim: kill.victim.0, rammed: kill.rammed });
+            let behind = kill.behind.try_into().unwrap_or(u8::MAX);
+            self.events.push(Event::Kill { killer: kill.killer.0, victim: kill.victim.0, rammed: kill.rammed, behind });
         }
         self.end_sessions(tick);
     }
@@ -264,6 +268,11 @@ impl Room {
             repairs: self.repairs,
             late_inputs: self.late_inputs,
         }
+    }
+
+    /// All that can be seen after the last tick, in canonical order.
+    pub fn rows(&self) -> &[Row] {
+        &self.mirror
     }
 
     /// Sheds load, or takes it on again: each level includes those before it.
@@ -498,6 +507,7 @@ fn own(standing: Standing, now: Tick) -> Own {
         x: respawn.x as u32,
         y: respawn.y as u32,
         heading: respawn.heading as u16,
+        shots: respawn.shots as u8,
     });
     Own { score: standing.score.max(0) as u32, rank: short(standing.rank), ranked: short(standing.ranked), respawn }
 }

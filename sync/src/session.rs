@@ -4,7 +4,7 @@
 //! acknowledgements only open and close the window.
 
 use crate::eye::Eye;
-use game::{PilotId, field::CellId};
+use game::{PilotId, field::CellId, past::PARTS};
 use protocol::{
     Tick,
     frame::{Heard, Own},
@@ -14,7 +14,7 @@ use protocol::{
     },
     message::InputPacket,
 };
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 /// A session: a player from join to leave, over any number of sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,6 +29,13 @@ const CHAT_REFILL_TICKS: u32 = protocol::TICK_HZ;
 
 /// Policy: requests that come sooner are ignored; the client finds the difference again and asks again.
 const REPAIR_INTERVAL_TICKS: u32 = protocol::TICK_HZ;
+
+/// A longer round trip is believed by this share per packet.
+const ROUND_TRIP_SMOOTHING: u32 = 16;
+/// Of a packet's lead so much counts as the client's buffer. Policy: more is not believed.
+const LEAD_COUNTED_MAX_TICKS: u32 = 4;
+/// Clients show others this much behind the newest frame at most, as far as bullets are concerned.
+const SHOWN_LATE_MAX_TICKS: u32 = 3;
 
 const fn ticks(ms: u64) -> u32 {
     (ms * protocol::TICK_HZ as u64 / 1000) as u32
@@ -45,6 +52,25 @@ pub(crate) struct Sent {
     pub(crate) eye: Eye,
     /// The eye the client derives for the next frame.
     pub(crate) next_eye: Eye,
+}
+
+/// Adds what is to happen at a tick, no sooner than what was added before; the last word for a tick counts. The room reads
+/// what is due on every tick and a client sends once per tick, so that a queue holds [`INPUT_LEAD_MAX_TICKS`] at most.
+fn put<T>(queue: &mut VecDeque<(Tick, T)>, tick: Tick, what: T) {
+    let tick = queue.back().map_or(tick, |(last, _)| tick.max(*last));
+    match queue.back_mut() {
+        Some(last) if last.0 == tick => last.1 = what,
+        _ => queue.push_back((tick, what)),
+    }
+}
+
+/// The newest of what is due at `tick`.
+fn take<T>(queue: &mut VecDeque<(Tick, T)>, tick: Tick) -> Option<T> {
+    let mut newest = None;
+    while let Some((_, what)) = queue.pop_front_if(|(due, _)| *due <= tick) {
+        newest = Some(what);
+    }
+    newest
 }
 
 /// See the module.
@@ -69,9 +95,14 @@ pub(crate) struct Session {
     pub(crate) event: u32,
     /// The own standing as last handed over.
     pub(crate) own: Option<Own>,
-    /// The last input packet, until a frame has told that it came.
+    /// The last input packet and the least lead since a frame told of one, until the next does.
     pub(crate) unanswered: Option<Heard>,
-    inputs: BTreeMap<Tick, u16>,
+    /// Controls by the tick they take effect at, and how far back the pilot sees others by the tick after which that
+    /// counts; both in the order of ticks.
+    inputs: VecDeque<(Tick, u16)>,
+    views: VecDeque<(Tick, u32)>,
+    /// Round trip as measured here, 16ths of a tick: down at once, up slowly, since an acknowledgement may have waited.
+    round_trip: u32,
     heard: Tick,
     chat_spent: u32,
     repaired: Option<Tick>,
@@ -92,7 +123,9 @@ impl Session {
             event: 0,
             own: None,
             unanswered: None,
-            inputs: BTreeMap::new(),
+            inputs: VecDeque::new(),
+            views: VecDeque::new(),
+            round_trip: 0,
             heard: now,
             chat_spent: 0,
             repaired: None,
@@ -106,7 +139,8 @@ impl Session {
         self.last = held.filter(|_| have_tick != 0);
         self.acknowledged = self.last;
         self.unacknowledged.clear();
-        self.inputs.clear();
+        self.forget_inputs();
+        self.round_trip = 0;
         self.lost.clear();
         self.generation += 1;
         self.is_connected = true;
@@ -118,7 +152,12 @@ impl Session {
     /// The socket is gone; the grace begins.
     pub(crate) fn disconnect(&mut self, now: Tick) {
         (self.is_connected, self.heard) = (false, now);
+        self.forget_inputs();
+    }
+
+    fn forget_inputs(&mut self) {
         self.inputs.clear();
+        self.views.clear();
     }
 
     /// The eye the client expects next; it begins with what everyone sees.
@@ -143,16 +182,36 @@ impl Session {
     pub(crate) fn hear(&mut self, packet: &InputPacket, now: Tick) -> u32 {
         self.hear_message(now);
         let lead = i64::from(packet.at).saturating_sub(i64::from(now)).clamp(-128, 127) as i8;
-        self.unanswered = Some(Heard { packet: packet.number, lead });
-        let newest = self.last.map_or(0, |sent| sent.tick);
-        while self.unacknowledged.front().is_some_and(|sent| sent.tick <= packet.ack.min(newest)) {
+        let least = self.unanswered.map_or(lead, |earlier| earlier.lead.min(lead));
+        self.unanswered = Some(Heard { packet: packet.number, lead: least });
+        let ack = packet.ack.min(self.last.map_or(0, |sent| sent.tick));
+        while self.unacknowledged.front().is_some_and(|sent| sent.tick <= ack) {
             self.acknowledged = self.unacknowledged.pop_front();
+        }
+        if ack != 0 {
+            self.measure((now - ack) * PARTS);
         }
         let late = packet.inputs.iter().filter(|input| input.tick <= now).count();
         for input in &packet.inputs {
-            self.inputs.insert(input.tick.clamp(now + 1, now + INPUT_LEAD_MAX_TICKS), input.controls);
+            let tick = input.tick.clamp(now + 1, now + INPUT_LEAD_MAX_TICKS);
+            put(&mut self.inputs, tick, input.controls);
         }
+        let seen = u32::from(packet.behind).min(self.behind_max(lead));
+        put(&mut self.views, packet.at.clamp(now, now + INPUT_LEAD_MAX_TICKS), seen);
         late as u32
+    }
+
+    fn measure(&mut self, round_trip: u32) {
+        if self.round_trip == 0 || round_trip < self.round_trip {
+            self.round_trip = round_trip;
+        } else {
+            self.round_trip += (round_trip - self.round_trip).div_ceil(ROUND_TRIP_SMOOTHING);
+        }
+    }
+
+    /// How far back a client on such a line can honestly see others, 16ths of a tick: whoever claims more gains nothing.
+    fn behind_max(&self, lead: i8) -> u32 {
+        self.round_trip + (u32::from(lead.max(0) as u8).min(LEAD_COUNTED_MAX_TICKS) + SHOWN_LATE_MAX_TICKS) * PARTS
     }
 
     /// Something came.
@@ -162,8 +221,12 @@ impl Session {
 
     /// The controls that take effect at `tick`, if they change.
     pub(crate) fn controls_at(&mut self, tick: Tick) -> Option<u16> {
-        let later = self.inputs.split_off(&(tick + 1));
-        std::mem::replace(&mut self.inputs, later).into_values().next_back()
+        take(&mut self.inputs, tick)
+    }
+
+    /// How far back the pilot sees others from `tick` on, 16ths of a tick, if it was told.
+    pub(crate) fn view_at(&mut self, tick: Tick) -> Option<u32> {
+        take(&mut self.views, tick - 1)
     }
 
     /// Whether another frame may be on its way, `waited` ticks after the last one: the longer nothing is acknowledged, the

@@ -8,11 +8,13 @@ use crate::predict::is_own;
 use game::{
     PilotId,
     bullet::Bullet,
-    field::{PLANE_LENGTH_UNITS, TURN, turn_between},
+    field::{CELL_UNITS, PLANE_LENGTH_UNITS, TURN, VIEW_CELLS, turn_between},
+    past::{PARTS, between as place_between},
     plane::{ENERGY_FULL, HEALTH_FULL, Plane, STEER_MAX},
     row::Row,
     rules::Rules,
 };
+use glam::IVec2;
 use protocol::{TICK_HZ, Tick};
 use std::collections::VecDeque;
 
@@ -20,6 +22,13 @@ use std::collections::VecDeque;
 const HISTORY_MAX_TICKS: usize = 32;
 /// Furthest that others are shown beyond the newest frame. Policy: they stand still.
 const EXTRAPOLATION_MAX_TICKS: u32 = 8;
+
+/// A plane that took off is all there after so long.
+const APPEAR_TICKS: i32 = 9;
+/// Half of what is surely known around the own plane: held are its cell and two more to every side.
+const KNOWN_LENGTHS: f32 = (VIEW_CELLS / 2 * CELL_UNITS) as f32 / PLANE_LENGTH_UNITS as f32;
+/// Within so much of its edge planes fade.
+const FADE_LENGTHS: f32 = 1.5;
 
 /// A plane to draw.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -48,6 +57,8 @@ pub struct PlaneView {
     pub is_firing: bool,
     /// Cannot be hurt for the moment.
     pub is_shielded: bool,
+    /// 0..=1: planes fade in and out where what is known ends, and after they took off.
+    pub opacity: f32,
 }
 
 /// A bullet to draw.
@@ -80,6 +91,14 @@ impl Scene {
     pub(crate) fn clear(&mut self) {
         self.planes.clear();
         self.bullets.clear();
+    }
+
+    /// Fades the planes towards the edge of what is known around the camera.
+    pub(crate) fn fade(&mut self, camera: (f32, f32)) {
+        for plane in &mut self.planes {
+            let away = (plane.x - camera.0).abs().max((plane.y - camera.1).abs());
+            plane.opacity *= ((KNOWN_LENGTHS - away) / FADE_LENGTHS).clamp(0.0, 1.0);
+        }
     }
 
     /// Adds the row `part` (0..=1) of the way from its state a tick before to its state after.
@@ -117,6 +136,7 @@ fn plane_view(before: &Row, after: &Row, part: f32, rules: &Rules) -> PlaneView 
         is_boosting: to.is_boosting(rules),
         is_firing: to.fire == 1,
         is_shielded: to.is_shielded(),
+        opacity: 1.0 - ((to.shield - (rules.spawn_shield - APPEAR_TICKS)) as f32 / APPEAR_TICKS as f32).clamp(0.0, 1.0),
     }
 }
 
@@ -156,6 +176,36 @@ impl History {
         kept.extend(rows.iter().filter(is_drawn));
         kept.sort_unstable_by_key(Row::key);
         self.ticks.push_back((tick, kept));
+    }
+
+    /// Where everybody else who can be hurt went within a tick from a moment, in parts of a tick since tick 0: pilot and
+    /// both places. Beyond the newest tick the motion step carries them on.
+    pub(crate) fn ways(&self, from: u32, rules: &Rules) -> impl Iterator<Item = (u16, (IVec2, IVec2))> {
+        let part = (from % PARTS) as i32;
+        let [first, second, third] = [0, 1, 2].map(|ahead| self.planes_at(from / PARTS + ahead, rules));
+        let find = |planes: &[(u16, IVec2)], id: u16| {
+            planes.binary_search_by_key(&id, |(id, _)| *id).ok().map(|at| planes[at].1)
+        };
+        first.into_iter().filter_map(move |(id, a)| {
+            let b = find(&second, id)?;
+            let c = if part == 0 { b } else { find(&third, id)? };
+            Some((id, (place_between(a, b, part), place_between(b, c, part))))
+        })
+    }
+
+    /// Pilots and places of the planes that could be hurt at the end of a tick, by pilot.
+    fn planes_at(&self, tick: Tick, rules: &Rules) -> Vec<(u16, IVec2)> {
+        let known = self.ticks.binary_search_by_key(&tick, |(tick, _)| *tick).ok().map(|at| &self.ticks[at].1);
+        let stepped_on = match (known, self.ticks.back()) {
+            (None, Some((newest, rows))) if tick > *newest => {
+                stepped(rows, (tick - newest).min(EXTRAPOLATION_MAX_TICKS), rules)
+            }
+            _ => Vec::new(),
+        };
+        let rows = known.unwrap_or(&stepped_on).iter().filter(|row| row.kind == game::PLANE);
+        let planes = rows.map(|row| (row.id as u16, Plane::from_fields(&row.fields)));
+        let open = planes.filter(|(_, plane)| plane.health > 0 && !plane.is_shielded());
+        open.map(|(id, plane)| (id, plane.position())).collect()
     }
 
     /// Adds everybody else to `scene`, as they were at the (fractional) tick `at`.

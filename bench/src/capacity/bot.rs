@@ -189,7 +189,7 @@ impl Peer for Bot {
                 (*packet, *sent) = (*packet % 255 + 1, at);
                 self.figures.packets += 1;
                 let inputs = change.into_iter().collect();
-                out.send(&InputPacket { number: *packet, ack: self.tick, at: tick, inputs }.encode());
+                out.send(&InputPacket { number: *packet, ack: self.tick, at: tick, behind: 0, inputs }.encode());
             }
         }
     }

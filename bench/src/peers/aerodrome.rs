@@ -135,7 +135,7 @@ impl super::Line for Line {
         let tick = self.own_tick(at);
         (self.packet, self.sent) = (self.packet % 255 + 1, at);
         let inputs = changed.map(|controls| Input { tick, controls: controls.to_bits() }).into_iter().collect();
-        out.send(&InputPacket { number: self.packet, ack: self.tick, at: tick, inputs }.encode());
+        out.send(&InputPacket { number: self.packet, ack: self.tick, at: tick, behind: 0, inputs }.encode());
     }
 
     fn fly_again(&mut self, out: &mut Out) {

@@ -58,7 +58,7 @@ impl Bench {
     }
 
     fn say_input(&mut self, number: u8) {
-        self.say(InputPacket { number, ack: 0, at: 0, inputs: vec![] }.encode());
+        self.say(InputPacket { number, ack: 0, at: 0, behind: 0, inputs: vec![] }.encode());
     }
 
     /// The close code the player hears.

@@ -28,12 +28,12 @@ fuzz_target!(|bytes: &[u8]| {
     // Frames come one after the other: those before the damaged one are as the room sent them.
     let nth = usize::from(*choice) % (FRAMES_COUNT + 1);
     for frame in frames.iter().take(nth.saturating_sub(1)) {
-        replica.apply(frame, |_, _| {}).expect("the room's own frames are fine");
+        replica.apply(frame, |_, _, _| {}).expect("the room's own frames are fine");
     }
     let frame = if nth == 0 { bytes.to_vec() } else { overlaid(&frames[nth - 1], bytes) };
     // What was understood, however wrong, is stepped on.
     if replica.apply(&frame, |_, rows| assert!(rows.len() < 1 << 20)).is_ok() {
-        let _ = replica.apply(bytes, |_, _| {});
+        let _ = replica.apply(bytes, |_, _, _| {});
     }
 });
 
@@ -68,7 +68,7 @@ fn scene() -> (Replica, Vec<Vec<u8>>) {
     (0..WARM_UP_TICKS).for_each(|_| room.tick());
     let mut replica = Replica::starting_at(rules, PilotId(welcome.pilot), welcome.tick);
     let mut frames = frames(&mut room, session);
-    replica.apply(&frames.remove(0), |_, _| {}).expect("the room's own frames are fine");
+    replica.apply(&frames.remove(0), |_, _, _| {}).expect("the room's own frames are fine");
     (replica, frames)
 }
 
@@ -85,7 +85,7 @@ fn frames(room: &mut Room, session: SessionId) -> Vec<Vec<u8>> {
     let mut frames = Vec::new();
     for number in 0..=FRAMES_COUNT {
         let packet =
-            InputPacket { number: number as u8 + 1, ack: room.stats().tick, at: room.stats().tick, inputs: vec![] };
+            InputPacket { number: number as u8 + 1, ack: room.stats().tick, at: room.stats().tick, behind: 0, inputs: vec![] };
         room.handle(session, ClientPacket::Inputs(packet));
         match number % 3 {
             1 => room.handle(session, ClientPacket::Message(ClientMessage::Verify)),

@@ -214,7 +214,7 @@ fn plane_floats(plane: &PlaneView, is_own: bool, hue: u8) -> [f32; PLANE_FLOATS]
         f32::from(hue),
         plane.steer,
         plane.throttle,
-        1.0,
+        plane.opacity,
         0.0,
     ]
 }

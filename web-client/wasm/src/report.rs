@@ -1,6 +1,9 @@
 //! Happenings, standings and figures as JSON for the page.
 
-use protocol::message::Event;
+use protocol::{
+    TICK_HZ,
+    message::{Event, PARTS_PER_TICK},
+};
 use serde_json::{Value, json};
 use sync::{Client, ClientStats, Happening, Spot};
 
@@ -33,13 +36,18 @@ pub(crate) fn happening(happening: &Happening, client: &mut Client) -> String {
 fn event(event: &Event, client: &mut Client) -> Value {
     match event {
         Event::Chat { pilot, name, text } => json!({"type": "chat", "pilot": pilot, "name": name, "text": text}),
-        Event::Kill { killer, victim, rammed } => json!({
-            "type": "kill", "killer": killer, "victim": victim, "rammed": rammed,
+        Event::Kill { killer, victim, rammed, behind } => json!({
+            "type": "kill", "killer": killer, "victim": victim, "rammed": rammed, "behind_ms": ms_of_parts(*behind),
             "killer_name": name(client, *killer), "victim_name": name(client, *victim),
         }),
         Event::Joined { pilot, profile } => json!({"type": "joined", "pilot": pilot, "name": profile.name}),
         Event::Left { pilot, name } => json!({"type": "left", "pilot": pilot, "name": name}),
     }
+}
+
+/// 16ths of a tick as milliseconds.
+fn ms_of_parts(parts: u8) -> f64 {
+    f64::from(parts) * 1000.0 / f64::from(TICK_HZ * PARTS_PER_TICK)
 }
 
 fn chat_line(event: &Event) -> Option<Value> {
@@ -73,7 +81,9 @@ pub(crate) fn stats(stats: &ClientStats) -> String {
         "rtt_ms": stats.rtt_ms, "jitter_ms": stats.jitter_ms, "lead_ticks": stats.lead_ticks,
         "ahead_ticks": stats.ahead_ticks, "interp_ticks": stats.delay_ticks, "frames": stats.frames,
         "mismatches": stats.mismatches, "bytes_in": stats.bytes_in, "bytes_out": stats.bytes_out,
-        "corrections": stats.corrections, "correction_lengths": stats.correction_lengths,
+        "corrections": stats.corrections, "corrections_unexplained": stats.corrections_unexplained,
+        "correction_lengths": stats.correction_lengths, "late_packets": stats.late_packets,
+        "shots_met": stats.shots.met, "shots_confirmed": stats.shots.confirmed, "shots_unseen": stats.shots.unseen,
     })
     .to_string()
 }
