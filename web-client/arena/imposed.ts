@@ -38,7 +38,7 @@ export class Imposed {
     else if (this.out.isFull) this.options.onFull();
     else {
       this.out.push(bytes, bytes.length, now);
-      this.deliver();
+      this.setAlarm(now);
     }
   }
 
@@ -48,7 +48,7 @@ export class Imposed {
     else if (this.in.isFull) this.options.onFull();
     else {
       this.in.push(arrival, bytesOf(arrival), now);
-      this.deliver();
+      this.setAlarm(now);
     }
   }
 
@@ -71,25 +71,25 @@ export class Imposed {
     this.sleep();
   }
 
-  /** Hands over what has arrived, and sets the alarm for the next. */
+  /** Hands over what has arrived. Only the alarm calls it, so that an answer to a message never nests in its delivery. */
   private deliver(): void {
+    this.sleep();
     const now = this.options.now();
     this.sendUntil(now);
     for (let arrival = this.in.poll(now); arrival !== undefined; arrival = this.in.poll(now)) this.options.arrive(arrival);
+    this.setAlarm(now);
+  }
+
+  private setAlarm(now: number): void {
     const nextAt = Math.min(this.out.nextAt, this.in.nextAt);
     if (nextAt >= this.wakesAt) return;
     this.sleep();
     this.wakesAt = nextAt;
-    this.timer = setTimeout(() => this.wake(), Math.ceil(nextAt - now));
+    this.timer = setTimeout(() => this.deliver(), Math.ceil(nextAt - now));
   }
 
   private sendUntil(now: number): void {
     for (let bytes = this.out.poll(now); bytes !== undefined; bytes = this.out.poll(now)) this.options.send(bytes);
-  }
-
-  private wake(): void {
-    this.sleep();
-    this.deliver();
   }
 
   private sleep(): void {

@@ -101,5 +101,5 @@ export class Input {
 
 /** Text fields and buttons keep their keys. */
 function takesKeys(target: EventTarget | null): boolean {
-  return target instanceof HTMLElement && target.closest('input, textarea, select, button, a, dialog') !== null;
+  return target instanceof HTMLElement && target.closest('input, textarea, select, button, a, summary, dialog') !== null;
 }

@@ -1,6 +1,6 @@
 // The arena page: puts the parts together and arrives.
 //
-// Path of a frame: client → frame → hands → happenings → picture and HUD → what is due goes out. Only this file knows
+// Path of a frame: hands → what is due goes out → client → frame → happenings → picture and HUD. Only this file knows
 // all parts; views and HUD know frames and callbacks.
 import { byId } from '../shared/dom';
 import { join, JoinError } from '../shared/join';
@@ -11,7 +11,7 @@ import type { Frame } from './frame';
 import type { Happening } from './happening';
 import { Hud } from './hud/hud';
 import { Input } from './input';
-import { run } from './loop';
+import { run, type Pace } from './loop';
 import { Link, type LinkState } from './net';
 import { Roster } from './roster';
 import { Sound } from './sound';
@@ -77,22 +77,22 @@ class Flight {
     const { client, scene } = this;
     const densities = (): Uint8Array => client.minimap();
     const { frame, pace } = run({
+      steer: (now) => this.steer(now),
+      flush: () => this.link.flush(),
       look: (now, frame) => look(client, now, frame),
-      steer: (frame) => this.steer(frame),
       happen: (frame) => this.drain(frame),
       draw: (frame) => scene.draw(frame),
       tend: (frame) => {
-        this.hud.update(frame, densities, client.field_cells());
+        this.hud.update(frame, pace.times, densities, client.field_cells());
         sound.hum(frame);
-        this.tendSlowly(frame, pace.fps);
+        this.tendSlowly(frame, pace);
       },
-      flush: () => this.link.flush(),
     });
     // A hidden page draws nothing, yet what happens must not pile up.
     setInterval(() => {
       if (document.hidden) this.drain(frame);
     }, HIDDEN_DRAIN_MS);
-    expose(frame, pace, { pilot: () => client.pilot(), name: () => me.name, rtt: () => this.rtt });
+    expose(frame, pace, { pilot: () => client.pilot(), name: () => me.name, rtt: () => this.rtt, silence: () => this.link.silenceNowMs });
     this.link.start();
   }
 
@@ -120,9 +120,10 @@ class Flight {
   }
 
   private openHud(): Hud {
-    const { client, roster } = this;
+    const { client, link, roster } = this;
     return new Hud({
       me,
+      line: { conditions: link.imposed.conditions, stall: (forMs) => link.imposed.stall(forMs), cut: (forMs) => link.cut(forMs) },
       pilot: () => client.pilot(),
       hueOf: (pilot) => roster.hueOf(pilot),
       lastNameOf: (pilot) => roster.lastNameOf(pilot),
@@ -190,22 +191,25 @@ class Flight {
     for (let next = nextHappening(client); next !== undefined; next = nextHappening(client)) this.happen(next, frame);
   }
 
-  private steer(frame: Frame): void {
+  private steer(now: number): void {
     const { client, input, scene } = this;
     const { wanted } = input;
-    input.update(frame.now, scene.stage.ownX, scene.stage.ownY);
+    input.update(now, scene.stage.ownX, scene.stage.ownY);
     if (this.isTyping) client.control(0, 1, false, false);
-    else if (wanted.mode === 'towards') client.control_towards(wanted.angle, wanted.throttle, wanted.boost, wanted.fire);
-    else client.control(wanted.steer, wanted.throttle, wanted.boost, wanted.fire);
+    else if (wanted.mode === 'towards') {
+      // The stick follows from where the plane is by now; by where it was a picture ago it would sway.
+      client.view(now);
+      client.control_towards(wanted.angle, wanted.throttle, wanted.boost, wanted.fire);
+    } else client.control(wanted.steer, wanted.throttle, wanted.boost, wanted.fire);
   }
 
   /** What needs no frame rate: lists and figures. */
-  private tendSlowly(frame: Frame, fps: number): void {
-    if (frame.now - this.slowAt < SLOW_UPDATE_MS) return;
-    this.slowAt = frame.now;
+  private tendSlowly({ now }: Frame, { fps, times }: Pace): void {
+    if (now - this.slowAt < SLOW_UPDATE_MS) return;
+    this.slowAt = now;
     const quality = stats(this.client);
     this.rtt = quality.rtt_ms;
-    this.hud.slowUpdate(standings(this.client), quality, fps);
+    this.hud.slowUpdate(now, standings(this.client), quality, this.link.takeSilence(), times, fps);
   }
 }
 

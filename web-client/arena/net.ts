@@ -88,9 +88,14 @@ export class Link {
     }
   }
 
+  /** Since the last message, or since this socket was opened. */
+  get silenceNowMs(): number {
+    return this.options.now() - this.heardAt;
+  }
+
   /** The longest silence since this was last asked, the one going on included. */
   takeSilence(): number {
-    const longest = Math.max(this.silenceMs, this.options.now() - this.heardAt);
+    const longest = Math.max(this.silenceMs, this.silenceNowMs);
     this.silenceMs = 0;
     return longest;
   }
@@ -161,7 +166,7 @@ export class Link {
     if (socket === undefined) return;
     this.flush();
     const limit = socket.readyState === WebSocket.OPEN ? SILENCE_MAX_MS : CONNECT_TIMEOUT_MS;
-    if (this.options.now() - this.heardAt > limit) this.lost(LOST_CODE, '');
+    if (this.silenceNowMs > limit) this.lost(LOST_CODE, '');
   }
 
   private lost(code: number, reason: string): void {

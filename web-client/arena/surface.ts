@@ -13,6 +13,8 @@ export interface TestSurface {
   readonly synced: boolean;
   readonly score: number;
   readonly rtt: number;
+  /** Milliseconds since the last message. */
+  readonly silence: number;
   readonly planes: number[];
   readonly bullets: number;
   readonly ownBullets: number;
@@ -24,7 +26,7 @@ declare global {
   }
 }
 
-export function expose(frame: Frame, pace: Pace, who: { pilot(): number; name(): string; rtt(): number }): void {
+export function expose(frame: Frame, pace: Pace, who: { pilot(): number; name(): string; rtt(): number; silence(): number }): void {
   const shown = <T extends { isOwn: boolean }>(list: readonly T[], count: number): readonly T[] => list.slice(0, count);
   window.__aerodrome = {
     get fps() { return pace.fps; },
@@ -37,6 +39,7 @@ export function expose(frame: Frame, pace: Pace, who: { pilot(): number; name():
     get synced() { return frame.isSynced; },
     get score() { return frame.score; },
     get rtt() { return who.rtt(); },
+    get silence() { return who.silence(); },
     get planes() { return shown(frame.planes, frame.planeCount).map((plane) => plane.id); },
     get bullets() { return frame.bulletCount; },
     get ownBullets() { return shown(frame.bullets, frame.bulletCount).filter((bullet) => bullet.isOwn).length; },

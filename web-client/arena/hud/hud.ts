@@ -2,16 +2,20 @@
 import { byId, setText } from '../../shared/dom';
 import type { Me } from '../../shared/me';
 import type { Frame } from '../frame';
+import type { FrameTimes } from '../frame-times';
 import type { Happening, LinkStats, Standing } from '../happening';
 import { Chat } from './chat';
 import { KillFeed } from './kills';
 import { Minimap } from './minimap';
+import { NetworkPanel, type OwnLine } from './network';
 import { Curtain, DownPanel, LinkNote, RenameDialog, showHelpForAWhile } from './panels';
 import { ScoreBoard } from './score';
-import { FULL_SERVICE, ServiceNote } from './service';
+import { ServiceNote } from './service';
+import { FULL_SERVICE, Truth } from './truth';
 
 export interface HudOptions {
   me: Me;
+  line: OwnLine;
   pilot(): number;
   hueOf(pilot: number): number;
   /** As it was before what happens now. */
@@ -26,6 +30,10 @@ export interface HudOptions {
 
 /** Down for so long without knowing why (a reload while down): the panel opens by itself. */
 const UNEXPLAINED_DOWN_MS = 1_200;
+/** Told from here on; in less a plane flies no farther than it is long. */
+const BEHIND_TOLD_MS = 100;
+/** By its letter, wherever that lies. */
+const NETWORK_KEY = 'n';
 /** A trigger still held from the fight must not press the button. */
 const AGAIN_AFTER_MS = 350;
 
@@ -33,6 +41,8 @@ export class Hud {
   readonly curtain = new Curtain();
   readonly link: LinkNote;
   private readonly service = new ServiceNote(byId('service'));
+  private readonly truth = new Truth();
+  private readonly network: NetworkPanel;
   private readonly score = new ScoreBoard();
   private readonly kills = new KillFeed();
   private readonly minimap = new Minimap();
@@ -46,27 +56,37 @@ export class Hud {
     this.chat = new Chat({ onSay: options.onSay, onWake: options.onTyping, hueOf: options.hueOf });
     this.down = new DownPanel(options.onFlyAgain);
     this.dialog = new RenameDialog(options.me, options.onRename);
+    this.network = new NetworkPanel(options.line);
+    document.addEventListener('visibilitychange', () => this.truth.startOver(performance.now()));
     addEventListener('keydown', (event) => this.onKey(event));
     for (const link of document.querySelectorAll('a[href="/"]')) link.addEventListener('click', options.onLeave);
   }
 
-  update(frame: Frame, densities: () => Uint8Array, cells: number): void {
+  update(frame: Frame, times: FrameTimes, densities: () => Uint8Array, cells: number): void {
     if (frame.isSynced) this.curtain.lift();
     this.score.update(frame);
     this.minimap.update(frame, densities, cells);
     this.updateDown(frame);
+    this.network.draw(times);
   }
 
-  slowUpdate(standings: readonly Standing[], stats: LinkStats, fps: number): void {
+  /** About twice a second. `silenceMs`: the line's longest since the last time. */
+  slowUpdate(now: number, standings: readonly Standing[], stats: LinkStats, silenceMs: number, times: FrameTimes, fps: number): void {
     this.score.top(standings, this.options.pilot());
     this.score.link(stats, fps);
+    this.network.update(stats, times, now);
+    // A lost line is told above the picture already.
+    if (this.link.isShown) this.truth.startOver(now);
+    const measured = { silenceMs, jitterMs: stats.jitter_ms, tripMs: stats.rtt_ms, frameMs: times.within(0.95) };
+    this.service.show(this.truth.judge(measured, now));
   }
 
   happen(happening: Happening): void {
     switch (happening.type) {
       case 'welcome':
         // Service is full until the next happening says otherwise.
-        this.service.show(FULL_SERVICE);
+        this.truth.serve(FULL_SERVICE);
+        this.truth.startOver(performance.now());
         // After a short loss of the line, what is shown still holds.
         if (!happening.continues) this.chat.history(happening.history);
         this.dialog.draw();
@@ -77,7 +97,7 @@ export class Hud {
       case 'notice':
         return this.chat.notice(happening.text);
       case 'service':
-        return this.service.show(happening);
+        return this.truth.serve(happening);
       case 'joined':
         return this.joined(happening.pilot, happening.name || 'A pilot');
       case 'left':
@@ -102,7 +122,7 @@ export class Hud {
     const victimName = kill.victim_name || 'a pilot';
     this.kills.add({ killerName, victimName, rammed: kill.rammed, isMine: kill.killer === own || kill.victim === own });
     if (kill.victim !== own) return;
-    const sentence = kill.rammed ? `${killerName} flew into you.` : `${killerName} shot you down.`;
+    const sentence = kill.rammed ? `${killerName} flew into you.` : `${killerName} shot you down${whereOf(kill.behind_ms)}.`;
     this.open(sentence);
     setText(byId('news'), sentence);
   }
@@ -131,7 +151,7 @@ export class Hud {
 
   private onKey(event: KeyboardEvent): void {
     if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
-    if (event.target instanceof HTMLElement && event.target.closest('input, button, a, dialog') !== null) return;
+    if (event.target instanceof HTMLElement && event.target.closest('input, button, a, summary, dialog') !== null) return;
     const isReady = this.down.isOpen && performance.now() - (this.downSince ?? performance.now()) > AGAIN_AFTER_MS;
     if (this.down.isOpen && (event.code === 'Space' || event.code === 'Enter')) {
       event.preventDefault();
@@ -139,6 +159,11 @@ export class Hud {
     } else if (event.code === 'Enter') {
       event.preventDefault();
       this.chat.wake();
-    }
+    } else if (event.key.toLowerCase() === NETWORK_KEY) this.network.toggle();
   }
+}
+
+/** A bullet meets its target where the shooter sees it. */
+function whereOf(behindMs: number): string {
+  return behindMs < BEHIND_TOLD_MS ? '' : ` where you were ${(behindMs / 1000).toFixed(1)} s ago`;
 }

@@ -4,6 +4,8 @@ import { hueOf, NIGHT } from '../../shared/palette';
 import type { Frame, PlaneView } from '../frame';
 
 const REDRAW_MS = 100;
+/** The field counts its sectors anew once a second. */
+const RECOUNT_MS = 500;
 const DENSITY_ALPHA = [0, 0.16, 0.3, 0.48] as const;
 const PAD_PX = 12;
 
@@ -37,25 +39,31 @@ export class Minimap {
   private readonly canvas = byId<HTMLCanvasElement>('minimap');
   private readonly brush = this.canvas.getContext('2d', { willReadFrequently: true });
   private drawnAt = 0;
+  private countedAt = 0;
+  private found: readonly Crowd[] = [];
 
   /** `densities`: 0..3 a sector, line by line; `cells`: a side of the field. */
   update(frame: Frame, densities: () => Uint8Array, cells: number): void {
     if (this.brush === null || frame.now - this.drawnAt < REDRAW_MS || frame.fieldSide <= 0) return;
     this.drawnAt = frame.now;
+    if (frame.now - this.countedAt >= RECOUNT_MS) {
+      this.countedAt = frame.now;
+      this.found = crowds(densities(), cells);
+    }
     const side = this.canvas.width - 2 * PAD_PX;
     this.brush.setTransform(1, 0, 0, 1, 0, 0);
     this.brush.clearRect(0, 0, this.canvas.width, this.canvas.height);
     this.brush.translate(PAD_PX, PAD_PX);
-    this.crowds(this.brush, crowds(densities(), cells), side / cells);
+    this.crowds(this.brush, side / cells);
     this.brush.strokeStyle = NIGHT.quiet;
     this.brush.lineWidth = 2;
     this.brush.strokeRect(0, 0, side, side);
     this.planes(this.brush, frame, side / frame.fieldSide);
   }
 
-  private crowds(brush: CanvasRenderingContext2D, found: readonly Crowd[], perCell: number): void {
+  private crowds(brush: CanvasRenderingContext2D, perCell: number): void {
     brush.fillStyle = NIGHT.ink;
-    for (const { x, y, width, height, density } of found) {
+    for (const { x, y, width, height, density } of this.found) {
       brush.globalAlpha = DENSITY_ALPHA[density] ?? 0;
       brush.fillRect(x * perCell + 1, y * perCell + 1, width * perCell - 2, height * perCell - 2);
     }
@@ -66,9 +74,11 @@ export class Minimap {
     for (let index = 0; index < frame.planeCount; index += 1) {
       const plane = frame.planes[index] as PlaneView;
       if (plane.isOwn) continue;
+      brush.globalAlpha = plane.opacity;
       brush.fillStyle = hueOf(plane.hue).css;
       brush.fillRect(plane.x * perLength - 3.5, plane.y * perLength - 3.5, 7, 7);
     }
+    brush.globalAlpha = 1;
     brush.save();
     brush.translate(frame.cameraX * perLength, frame.cameraY * perLength);
     brush.rotate(frame.own?.heading ?? 0);

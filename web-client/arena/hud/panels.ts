@@ -31,6 +31,10 @@ export class LinkNote {
 
   constructor(private readonly onComeBack: () => void) {}
 
+  get isShown(): boolean {
+    return !this.note.hidden;
+  }
+
   show(sentence: string, canComeBack: boolean): void {
     this.note.hidden = sentence === '';
     this.note.classList.toggle('stopped', canComeBack);

@@ -9,10 +9,18 @@ export class ScoreBoard {
   private readonly list = byId('top');
   private readonly readout = byId('readout');
   private shown = '';
+  private shownScore = -1;
+  private shownRank = -1;
+  private shownRanked = -1;
 
   update(frame: Frame): void {
-    setText(this.score, String(frame.score));
-    setText(this.rank, frame.rank > 0 ? `${frame.rank} of ${Math.max(frame.rank, frame.ranked)}` : '–');
+    const { score, rank, ranked } = frame;
+    if (score === this.shownScore && rank === this.shownRank && ranked === this.shownRanked) return;
+    this.shownScore = score;
+    this.shownRank = rank;
+    this.shownRanked = ranked;
+    setText(this.score, String(score));
+    setText(this.rank, rank > 0 ? `${rank} of ${Math.max(rank, ranked)}` : '–');
   }
 
   top(standings: readonly Standing[], own: number): void {

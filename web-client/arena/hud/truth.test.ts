@@ -36,7 +36,7 @@ describe('truth', () => {
   });
 
   it('unevenness and a round trip that jumped must last a second', () => {
-    for (const bad of [{ jitterMs: 60 }, { tripMs: 200 }]) {
+    for (const bad of [{ jitterMs: 80 }, { tripMs: 200 }]) {
       const { run } = settled();
       expect(run(2, bad)).toEqual(['none', 'none', 'network', 'network']);
       expect(run(0.5)).toEqual(['network']);
@@ -45,8 +45,8 @@ describe('truth', () => {
 
   it('does not flicker around a limit', () => {
     const { run } = settled();
-    run(2, { jitterMs: 45 });
-    for (let count = 0; count < 20; count += 1) expect(run(1, { jitterMs: count % 2 === 0 ? 30 : 45 })).not.toContain('none');
+    run(2, { jitterMs: 65 });
+    for (let count = 0; count < 20; count += 1) expect(run(1, { jitterMs: count % 2 === 0 ? 40 : 65 })).not.toContain('none');
     const slow = settled();
     slow.run(4, { frameMs: 60 });
     for (let count = 0; count < 20; count += 1) expect(slow.run(1, { frameMs: count % 2 === 0 ? 45 : 52 })).not.toContain('none');

@@ -29,7 +29,8 @@ export interface Measured {
 const SILENCE_BAD_MS = 400;
 /** What of a silence may be this page's own doing, in pictures. */
 const SILENCE_OWN_FRAMES = 3;
-const JITTER_BAD_MS = 40;
+/** Within this of the soonest, 95 % of the news should come; the buffer for others hides less without being felt. */
+const JITTER_BAD_MS = 60;
 /** A round trip so much longer than of late is felt; a line that is always long is not told again and again. */
 const TRIP_RISE_BAD_MS = 120;
 /** Below this share of the limits the line is good again. */

@@ -1,6 +1,6 @@
 // Bullets: slips of paper, the own ones in signal orange so that aim can be corrected.
 import type { BulletView, Frame } from '../frame';
-import { cut } from './paper';
+import { cut, paint } from './paper';
 import { SpritePool } from './sprites';
 import type { Stage, System } from './stage';
 
@@ -35,7 +35,7 @@ export class Bullets implements System {
       const sprite = this.pool.take();
       sprite.position.set(bullet.x, bullet.y);
       sprite.rotation = bullet.heading;
-      sprite.tint = bullet.isOwn ? OWN : OTHER;
+      paint(sprite, bullet.isOwn ? OWN : OTHER);
       sprite.alpha = bullet.age < FADES_AFTER ? 1 : Math.max(0, (1 - bullet.age) / (1 - FADES_AFTER));
     }
     this.pool.end();

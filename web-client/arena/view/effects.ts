@@ -1,7 +1,7 @@
 // Hits and explosions as flying paper: shards, rings and smoke from a pool, and a short shake when it is near.
 import type { Sprite, Texture } from 'pixi.js';
 import type { Frame } from '../frame';
-import { cut, pinned } from './paper';
+import { cut, paint, pinned } from './paper';
 import type { Stage, System } from './stage';
 
 const PIECES_MAX = 260;
@@ -79,7 +79,8 @@ export class Effects implements System {
       const left = 1 - piece.age / piece.lifeMs;
       if (left <= 0) {
         piece.isFree = true;
-        piece.sprite.visible = false;
+        // No size hides without a change of the scene's structure.
+        piece.sprite.scale.set(0);
         continue;
       }
       const drag = Math.exp(-2.6 * seconds);
@@ -124,9 +125,8 @@ export class Effects implements System {
     sprite.position.set(x, y);
     sprite.rotation = isWhirling ? Math.random() * 6 : 0;
     sprite.scale.set(size / PX_PER_LENGTH);
-    sprite.tint = tint;
+    paint(sprite, tint);
     sprite.alpha = alpha;
-    sprite.visible = true;
   }
 
   /** A free piece; none when the sky is full of paper already. */

@@ -33,6 +33,16 @@ export function pinned(texture: Texture, pxPerUnit: number): Sprite {
   return sprite;
 }
 
+/** Shows a sprite of `pinned`, or hides it by giving it no size: another `visible` would make Pixi list the scene anew. */
+export function show(sprite: Sprite, isShown: boolean, pxPerUnit: number): void {
+  sprite.scale.set(isShown ? 1 / pxPerUnit : 0);
+}
+
+/** Sets a tint that is not there yet; Pixi takes every tint it is given to pieces. */
+export function paint(sprite: Sprite, tint: number): void {
+  if (sprite.tint !== tint) sprite.tint = tint;
+}
+
 /** A small counter-free generator (mulberry32): pictures only, so that every visitor sees the same landscape. */
 export function seeded(seed: number): () => number {
   let state = seed | 0;

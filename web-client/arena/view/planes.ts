@@ -1,7 +1,7 @@
 // Planes: paper-cut silhouettes that bank into turns, throw a shadow, flicker when hurt and flame when they boost.
 import { Container, type Sprite } from 'pixi.js';
 import type { Frame, PlaneView } from '../frame';
-import { pinned } from './paper';
+import { paint, pinned, show } from './paper';
 import { cutPlaneArt, PLANE_PX_PER_LENGTH, type PlaneArt } from './plane-art';
 import type { Stage, System } from './stage';
 
@@ -64,12 +64,12 @@ export class Planes implements System {
     body.scale.y = narrow / PLANE_PX_PER_LENGTH;
     // Leaning into the turn shears the paper a little towards the inner wing.
     body.skew.x = actor.bank * 0.12;
-    body.tint = isCalm || now < actor.flashUntil ? 0xffffff : hurtTint(plane, now);
+    paint(body, isCalm || now < actor.flashUntil ? 0xffffff : hurtTint(plane, now));
     body.alpha = !isCalm && now < actor.flashUntil && Math.floor(now / 40) % 2 === 0 ? 0.45 : 1;
-    flame.visible = plane.isBoosting;
-    if (plane.isBoosting) flame.scale.x = (0.85 + 0.3 * Math.sin(now * 0.045 + plane.id)) / PLANE_PX_PER_LENGTH;
-    muzzle.visible = plane.isFiring && Math.floor(now / 45) % 2 === 0;
-    shield.visible = plane.isShielded;
+    const flicker = 0.85 + 0.3 * Math.sin(now * 0.045 + plane.id);
+    flame.scale.set(plane.isBoosting ? flicker / PLANE_PX_PER_LENGTH : 0, 1 / PLANE_PX_PER_LENGTH);
+    show(muzzle, plane.isFiring && Math.floor(now / 45) % 2 === 0, PLANE_PX_PER_LENGTH);
+    show(shield, plane.isShielded, PLANE_PX_PER_LENGTH);
     shield.rotation = now * 0.0012;
     propeller.scale.y = (0.35 + 0.65 * Math.abs(Math.sin(now * 0.031 + plane.id))) / PLANE_PX_PER_LENGTH;
     shadow.position.set(plane.x + SHADOW_X, plane.y + SHADOW_Y);

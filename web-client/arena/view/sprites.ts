@@ -1,6 +1,6 @@
-// A pool of sprites with one texture: taken in order each frame, the rest hidden.
+// A pool of sprites with one texture: taken in order each frame, the rest hidden; it never shrinks.
 import type { Container, Sprite, Texture } from 'pixi.js';
-import { pinned } from './paper';
+import { pinned, show } from './paper';
 
 export class SpritePool {
   private readonly sprites: Sprite[] = [];
@@ -25,12 +25,12 @@ export class SpritePool {
       this.layer.addChild(sprite);
     }
     this.used += 1;
-    sprite.visible = true;
+    show(sprite, true, this.pxPerLength);
     return sprite;
   }
 
   end(): void {
-    for (let index = this.used; index < this.shown; index += 1) (this.sprites[index] as Sprite).visible = false;
+    for (let index = this.used; index < this.shown; index += 1) show(this.sprites[index] as Sprite, false, this.pxPerLength);
     this.shown = this.used;
   }
 }

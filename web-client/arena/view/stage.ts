@@ -12,6 +12,9 @@ const KNOWN_LENGTHS = 16;
 /** The camera leans ahead of the plane by at most this much, where the known part allows it. */
 const LEAN_MAX_LENGTHS = 2.6;
 const LEAN_MS = 700;
+/** A camera that moved farther between two pictures is somewhere else (a new plane, back after a lost line): fades in. */
+const LEAP_LENGTHS = 4;
+const FADE_IN_MS = 350;
 const RESOLUTION_MAX = 2;
 const BATCH_TEXTURES = 4;
 const HIDDEN_PAUSE_MS = 3_000;
@@ -49,6 +52,8 @@ export class Stage {
   private readonly calm = matchMedia('(prefers-reduced-motion: reduce)');
   private readonly detail = new Detail();
   private aimedAt = 0;
+  private seenX = 0;
+  private seenY = 0;
   private leanX = 0;
   private leanY = 0;
   private readonly renderer = new WebGLRenderer();
@@ -92,6 +97,7 @@ export class Stage {
   /** Moves the camera to this frame. Systems that follow see the new place. */
   aim(frame: Frame): void {
     this.keepPace(frame.now);
+    this.noteLeap(frame);
     const own = frame.own;
     const ease = 1 - Math.exp(-frame.deltaMs / LEAN_MS);
     this.leanX += ((own ? this.lean(Math.cos(own.heading), this.width) : 0) - this.leanX) * ease;
@@ -110,6 +116,13 @@ export class Stage {
       this.height / 2 - this.cameraY * scale + this.shakeY,
     );
     this.renderer.render(world);
+  }
+
+  private noteLeap({ cameraX, cameraY }: Frame): void {
+    const leap = Math.hypot(cameraX - this.seenX, cameraY - this.seenY);
+    this.seenX = cameraX;
+    this.seenY = cameraY;
+    if (leap > LEAP_LENGTHS) this.canvas.animate({ opacity: [0, 1] }, FADE_IN_MS);
   }
 
   private keepPace(now: number): void {

@@ -1,9 +1,10 @@
 // Trails: short strokes of vapour behind each plane, longer and brighter the faster it flies; smoke when it is hurt.
 import { Sprite, type Texture } from 'pixi.js';
 import type { Frame, PlaneView } from '../frame';
-import { cut } from './paper';
+import { cut, paint } from './paper';
 import type { Stage, System } from './stage';
 
+/** More than every plane in a full picture leaves. Policy: no further stroke until one has faded. */
 const STROKES_MAX = 900;
 const STROKE_INTERVAL_MS = 48;
 const LIFE_MS = 850;
@@ -20,6 +21,7 @@ const LEAP_LENGTHS = 3;
 
 interface Stroke {
   sprite: Sprite;
+  isLive: boolean;
   bornAt: number;
   alpha: number;
 }
@@ -32,7 +34,7 @@ interface Tail {
 
 export class Trails implements System {
   private readonly strokes: Stroke[] = [];
-  private next = 0;
+  private readonly faded: Stroke[] = [];
   private readonly tails = new Map<number, Tail>();
   private readonly texture: Texture;
   private sweptAt = 0;
@@ -51,10 +53,11 @@ export class Trails implements System {
   update(frame: Frame): void {
     for (let index = 0; index < frame.planeCount; index += 1) this.follow(frame.planes[index] as PlaneView, frame.now);
     for (const stroke of this.strokes) {
-      if (!stroke.sprite.visible) continue;
+      if (!stroke.isLive) continue;
       const left = 1 - (frame.now - stroke.bornAt) / LIFE_MS;
-      stroke.sprite.visible = left > 0;
-      stroke.sprite.alpha = stroke.alpha * Math.max(0, left);
+      stroke.isLive = left > 0;
+      if (stroke.isLive) stroke.sprite.alpha = stroke.alpha * left;
+      else this.fade(stroke);
     }
     if (frame.now - this.sweptAt > 5_000) this.sweep(frame.now);
   }
@@ -80,28 +83,31 @@ export class Trails implements System {
     const pace = Math.min(1, Math.max(0, (plane.speed - SPEED_FAINT) / (SPEED_BRIGHT - SPEED_FAINT)));
     const alpha = (isHurt ? 0.55 : 0.1 + 0.32 * pace + (plane.isBoosting ? 0.2 : 0)) * plane.opacity;
     if (alpha < 0.02) return;
-    const stroke = this.take();
+    const stroke = this.faded.pop() ?? this.create();
+    if (stroke === undefined) return;
     const { sprite } = stroke;
     sprite.position.set((x + from.x) / 2, (y + from.y) / 2);
     sprite.rotation = Math.atan2(y - from.y, x - from.x);
     sprite.scale.set((long + 0.03) / PX_PER_LENGTH, (isHurt ? 1.1 : plane.isBoosting ? 0.62 : 0.4) / PX_PER_LENGTH);
-    sprite.tint = isHurt ? SMOKE : VAPOUR;
-    sprite.visible = true;
+    paint(sprite, isHurt ? SMOKE : VAPOUR);
+    stroke.isLive = true;
     stroke.bornAt = now;
     stroke.alpha = alpha;
   }
 
-  private take(): Stroke {
-    const oldest = this.strokes[this.next];
-    if (this.strokes.length < STROKES_MAX && (oldest === undefined || oldest.sprite.visible)) {
-      const sprite = new Sprite({ texture: this.texture, anchor: 0.5 });
-      this.stage.trails.addChild(sprite);
-      const stroke = { sprite, bornAt: 0, alpha: 0 };
-      this.strokes.push(stroke);
-      return stroke;
-    }
-    this.next = (this.next + 1) % this.strokes.length;
-    return oldest as Stroke;
+  private create(): Stroke | undefined {
+    if (this.strokes.length >= STROKES_MAX) return undefined;
+    const sprite = new Sprite({ texture: this.texture, anchor: 0.5 });
+    this.stage.trails.addChild(sprite);
+    const stroke = { sprite, isLive: false, bornAt: 0, alpha: 0 };
+    this.strokes.push(stroke);
+    return stroke;
+  }
+
+  private fade(stroke: Stroke): void {
+    // No size hides without a change of the scene's structure.
+    stroke.sprite.scale.set(0);
+    this.faded.push(stroke);
   }
 
   /** Forgets planes that are long gone. */
