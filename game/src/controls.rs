@@ -13,9 +13,10 @@ use crate::{
     setup::{Phase, Setup},
 };
 use bevy_ecs::prelude::*;
+use serde::{Deserialize, Serialize};
 
 /// The position of every control.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Controls {
     /// Stick: -7 hard left ..= 7 hard right.
     pub steer: i32,

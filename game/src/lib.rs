@@ -28,6 +28,7 @@ pub mod row;
 pub mod rules;
 pub mod sector;
 mod setup;
+mod snapshot;
 mod spawn;
 pub mod standing;
 #[cfg(test)]
@@ -36,6 +37,7 @@ mod tuning;
 
 pub use controls::Controls;
 pub use roster::{Kill, PILOTS_MAX_COUNT, PilotId, SCORE_MAX};
+pub use snapshot::{GameSnapshot, UnfitSnapshot};
 pub use spawn::NOTICE_TICKS as RESPAWN_NOTICE_TICKS;
 pub use standing::{Respawn, Standing};
 

@@ -14,6 +14,7 @@ use crate::{
 };
 use bevy_ecs::prelude::*;
 use glam::IVec2;
+use serde::{Deserialize, Serialize};
 
 /// Parts of a tick in which moments of the past are told.
 pub const PARTS: u32 = 16;
@@ -27,7 +28,7 @@ const MOMENTS: i64 = 1024;
 const _: () = assert!(WAKE_TICKS as u32 > BEHIND_MAX / PARTS + 2);
 
 /// Where a plane was at the end of a tick.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 struct Spot {
     tick: u32,
     place: IVec2,
@@ -36,10 +37,15 @@ struct Spot {
 }
 
 /// The places of a pilot's plane at the ends of the last ticks.
-#[derive(Debug, Clone, Default, Component)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Component, Serialize, Deserialize)]
 pub(crate) struct Wake([Spot; WAKE_TICKS]);
 
 impl Wake {
+    /// Whether every place is on a field with this side, units.
+    pub(crate) fn is_within(&self, side: i32) -> bool {
+        self.0.iter().all(|spot| spot.place.min_element() >= 0 && spot.place.max_element() < side)
+    }
+
     fn note(&mut self, tick: u32, plane: &Plane) {
         let is_open = plane.health > 0 && !plane.is_shielded();
         self.0[tick as usize % WAKE_TICKS] = Spot { tick, place: plane.position(), is_open };

@@ -5,6 +5,7 @@
 
 use crate::{controls::Controls, past::Wake, plane::Plane, setup::Setup, spawn::Status, standing::Board};
 use bevy_ecs::prelude::*;
+use serde::{Deserialize, Serialize};
 
 /// Most pilots of a room. Policy: the next one is refused.
 pub const PILOTS_MAX_COUNT: usize = 16_384;
@@ -14,7 +15,7 @@ const KILLS_MAX_COUNT: usize = 4096;
 pub const SCORE_MAX: i32 = 1_000_000;
 
 /// A pilot, person or computer; also the id of the row of its plane. Never 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PilotId(pub u16);
 
 /// Somebody was shot down or rammed to death.
@@ -31,7 +32,7 @@ pub struct Kill {
 }
 
 /// What a pilot is besides its plane.
-#[derive(Debug, Component)]
+#[derive(Debug, Clone, PartialEq, Eq, Component, Serialize, Deserialize)]
 pub(crate) struct Pilot {
     pub(crate) id: PilotId,
     /// Flown by `pilot::decide`.
@@ -72,7 +73,7 @@ impl Pilot {
 /// Every pilot's entity, by id.
 #[derive(Debug, Default, Resource)]
 pub(crate) struct Roster {
-    last_id: u16,
+    pub(crate) last_id: u16,
     /// As long as the highest id ever given; looked up for every input of every pilot.
     entities: Vec<Option<Entity>>,
     count: usize,
@@ -87,7 +88,13 @@ impl Roster {
         self.count
     }
 
-    fn insert(&mut self, id: PilotId, entity: Entity) {
+    /// Everybody's ids, ascending.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = PilotId> {
+        let present = self.entities.iter().enumerate().filter(|(_, entity)| entity.is_some());
+        present.map(|(id, _)| PilotId(id as u16))
+    }
+
+    pub(crate) fn insert(&mut self, id: PilotId, entity: Entity) {
         let index = usize::from(id.0);
         if index >= self.entities.len() {
             self.entities.resize(index + 1, None);

@@ -16,6 +16,7 @@ use crate::{
 };
 use bevy_ecs::prelude::*;
 use glam::IVec2;
+use serde::{Deserialize, Serialize};
 
 /// How long ahead a respawn's place is announced, so that every client shows it in time.
 pub const NOTICE_TICKS: u32 = 30;
@@ -23,7 +24,7 @@ pub const NOTICE_TICKS: u32 = 30;
 const PLACES_TRIED_COUNT: u32 = 12;
 
 /// Whether a pilot flies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Status {
     /// Joined since the last tick.
     New,
@@ -39,7 +40,7 @@ pub(crate) enum Status {
 }
 
 /// Where and when a plane will appear.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Place {
     /// The tick whose rows have the plane.
     pub(crate) tick: u32,

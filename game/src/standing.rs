@@ -85,6 +85,18 @@ impl Board {
         self.order.binary_search(&key(pilot)).map_or(0, |index| index as u32 + 1)
     }
 
+    /// Ranks all of these and nobody else.
+    pub(crate) fn rank_all<'a>(&mut self, pilots: impl Iterator<Item = &'a Pilot>) {
+        let Self { top, is_stale, order } = self;
+        order.clear();
+        order.extend(pilots.map(key));
+        order.sort_unstable();
+        let line = |key: &u64| Line { pilot: (key & 0xffff) as i32, score: SCORE_MAX - (key >> 16) as i32 };
+        top.clear();
+        top.extend(order.iter().take(TOP_COUNT).map(line));
+        *is_stale = false;
+    }
+
     /// How many pilots are ranked.
     pub(crate) fn ranked(&self) -> u32 {
         self.order.len() as u32
@@ -104,14 +116,7 @@ pub(crate) fn plugin(setup: &mut Setup) {
 
 /// Plain numbers, sorted anew: with a thousand pilots somebody hits somebody in most ticks.
 fn rank(mut board: ResMut<Board>, pilots: Query<&Pilot>) {
-    let Board { top, is_stale, order } = &mut *board;
-    order.clear();
-    order.extend(pilots.iter().map(key));
-    order.sort_unstable();
-    let line = |key: &u64| Line { pilot: (key & 0xffff) as i32, score: SCORE_MAX - (key >> 16) as i32 };
-    top.clear();
-    top.extend(order.iter().take(TOP_COUNT).map(line));
-    *is_stale = false;
+    board.rank_all(pilots.iter());
 }
 
 #[cfg(test)]

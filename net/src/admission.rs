@@ -51,6 +51,8 @@ pub(crate) struct Admission {
 #[derive(Debug, Default)]
 struct Addresses {
     sockets: usize,
+    /// Of these, those that want into a room or are in one.
+    visitors: usize,
     refusals: usize,
     by_address: HashMap<IpAddr, Address>,
 }
@@ -66,6 +68,7 @@ struct Address {
 pub(crate) struct Place {
     admission: Arc<Admission>,
     address: IpAddr,
+    is_visitor: bool,
     /// Why the socket may only stay until it was told so.
     pub(crate) refusal: Option<CloseReason>,
 }
@@ -89,17 +92,23 @@ impl Admission {
             }
             addresses.refusals += 1;
         }
-        Some(Place { admission: Arc::clone(self), address, refusal })
+        Some(Place { admission: Arc::clone(self), address, is_visitor: false, refusal })
     }
 
-    /// Whether the hello's ticket is good; a good one is used up. With a resume token a bad ticket does no harm: the
-    /// room decides.
+    /// Sockets that want into a room, or are in one.
+    pub(crate) fn visitors(&self) -> usize {
+        lock(&self.addresses).visitors
+    }
+
+    /// Whether the hello's ticket is good for the room with this id; a good one is used up. With a resume token of this
+    /// room a bad ticket does no harm: the room knows whether it is the newest.
     ///
     /// # Errors
-    /// `BadTicket` when there is neither a good ticket nor a resume token.
+    /// `BadTicket` when there is neither.
     pub(crate) fn admit(&self, hello: &Hello, room: &str, now_s: u64) -> Result<bool, CloseReason> {
         let is_good = hello.ticket.as_deref().is_some_and(|ticket| self.use_ticket(ticket, room, now_s));
-        if is_good || hello.resume.is_some() { Ok(is_good) } else { Err(CloseReason::BadTicket) }
+        let was_there = || hello.resume.as_deref().is_some_and(|token| self.key.verify_resume(token, room).is_ok());
+        if is_good || was_there() { Ok(is_good) } else { Err(CloseReason::BadTicket) }
     }
 
     /// Sockets open now, pings and those being refused included.
@@ -152,9 +161,20 @@ impl Addresses {
     }
 }
 
+impl Place {
+    /// Of a socket that wants into a room; pings do not.
+    pub(crate) fn of_visitor(mut self) -> Self {
+        if !std::mem::replace(&mut self.is_visitor, true) {
+            lock(&self.admission.addresses).visitors += 1;
+        }
+        self
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         let mut addresses = lock(&self.admission.addresses);
+        addresses.visitors -= usize::from(self.is_visitor);
         if self.refusal.is_some() {
             addresses.refusals -= 1;
             return;
@@ -187,6 +207,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use protocol::token::Resume;
 
     const NOW_S: u64 = 1_000_000;
 
@@ -239,9 +260,14 @@ mod tests {
     }
 
     #[test]
-    fn a_resume_token_is_for_the_room_to_judge() {
+    fn a_resume_token_must_have_been_given_out_for_this_room() {
         let admission = admission();
-        assert_eq!(admission.admit(&hello(Some("bad".to_owned()), Some("token")), "arena", NOW_S), Ok(false));
+        let token = admission.key.sign_resume("arena-m1", Resume { epoch: 1, session: 2, generation: 3 });
+        let admit = |token: &str, room| admission.admit(&hello(Some("bad".to_owned()), Some(token)), room, NOW_S);
+        assert_eq!(admit(&token, "arena-m1"), Ok(false), "whether it is the newest is the room's to judge");
+        assert_eq!(admit(&token, "arena-m2"), Err(CloseReason::BadTicket));
+        assert_eq!(admit(&token.replacen('3', "4", 1), "arena-m1"), Err(CloseReason::BadTicket));
+        assert_eq!(admit("1.2.3.00", "arena-m1"), Err(CloseReason::BadTicket));
     }
 
     #[test]

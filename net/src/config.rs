@@ -3,7 +3,7 @@
 //! Invariant: a value that cannot be used is a sentence that says what to do; nothing is silently replaced.
 
 use anyhow::{Context, bail};
-use protocol::{limits, token};
+use protocol::{limits, room, token};
 use std::{fmt::Display, net::SocketAddr, ops::RangeInclusive, str::FromStr, time::Duration};
 use sync::governor::{Budget, TICK_US};
 
@@ -18,6 +18,16 @@ const HEAD_TIMEOUT_MS: u64 = 10_000;
 /// Sockets of the process, per player and at least: pings and newcomers who are told that the room is full need some.
 const SOCKETS_PER_PLAYER_COUNT: usize = 2;
 const SOCKETS_MIN_COUNT: usize = 2048;
+
+/// Rooms that may be open at once unless `MAX_ROOMS` says otherwise, and what it may say. Policy: refuse to start.
+const ROOMS_DEFAULT_COUNT: usize = 8;
+const ROOMS_COUNTS: RangeInclusive<usize> = 1..=64;
+/// Time without players after which the machine sleeps unless `SLEEP_AFTER_S` says otherwise, and what it may say; 0:
+/// never. Policy: refuse to start.
+const SLEEP_AFTER_DEFAULT_S: u64 = 30;
+const SLEEPS_AFTER_S: RangeInclusive<u64> = 0..=86_400;
+/// Where rooms last unless `STORE_URL` says otherwise: as long as the process.
+const STORE_DEFAULT: &str = "memory:///";
 
 /// What `CADENCE_TICKS` may say: a frame every tick, up to a frame every 100 ms. Policy: refuse to start.
 const CADENCES_TICKS: RangeInclusive<u32> = 1..=6;
@@ -45,8 +55,14 @@ pub struct Config {
     pub head_timeout: Duration,
     /// Time a socket has for its hello.
     pub hello_timeout: Duration,
-    /// Most players in the room. Policy: close with `RoomFull`.
+    /// Most players in a room. Policy: close with `RoomFull`.
     pub max_players: u16,
+    /// Most rooms open at once. Policy: close with `RoomFull`.
+    pub max_rooms: usize,
+    /// Where rooms last: `file:///directory`, `s3://bucket/prefix` or `memory:///`.
+    pub store_url: String,
+    /// Time without players after which the machine sleeps; `None`: never.
+    pub sleep_after: Option<Duration>,
     /// Ticks from frame to frame while nothing near happens.
     pub cadence_ticks: u32,
     /// Most sockets of this process. Policy: close with `RoomFull`.
@@ -86,6 +102,18 @@ impl Config {
         if instance.len() > limits::PATH_NAME_MAX_BYTES || !instance.bytes().all(|b| b.is_ascii_alphanumeric()) {
             bail!("FLY_MACHINE_ID is \"{instance}\", which is no machine id.");
         }
+        if !room::is_name(&room::durable_id(&instance, room::ARENA)) {
+            bail!("FLY_MACHINE_ID is \"{instance}\", which makes no name of a room.");
+        }
+        let store_url = store_url(&get)?;
+        let max_rooms = match get("MAX_ROOMS") {
+            None => ROOMS_DEFAULT_COUNT,
+            Some(text) => parse_number("MAX_ROOMS", &text, ROOMS_COUNTS)?,
+        };
+        let sleep_after_s = match get("SLEEP_AFTER_S") {
+            None => SLEEP_AFTER_DEFAULT_S,
+            Some(text) => parse_number("SLEEP_AFTER_S", &text, SLEEPS_AFTER_S)?,
+        };
         let max_players = match get("MAX_PLAYERS") {
             None => PLAYERS_DEFAULT_COUNT,
             Some(text) => parse_number("MAX_PLAYERS", &text, PLAYERS_COUNTS)?,
@@ -106,11 +134,31 @@ impl Config {
             head_timeout: Duration::from_millis(HEAD_TIMEOUT_MS),
             hello_timeout: Duration::from_millis(limits::HELLO_TIMEOUT_MS),
             max_players,
+            max_rooms,
+            store_url,
+            sleep_after: Some(Duration::from_secs(sleep_after_s)).filter(|after| !after.is_zero()),
             cadence_ticks,
             max_sockets: SOCKETS_MIN_COUNT.max(usize::from(max_players) * SOCKETS_PER_PLAYER_COUNT),
             tick_budget: parse_budget(get("GOVERNOR"), get("TICK_BUDGET_US"))?,
         })
     }
+}
+
+/// Where rooms last. On Fly that must be said, with the secrets for it: a machine's own disk is reset when it starts.
+fn store_url(get: &impl Fn(&str) -> Option<String>) -> anyhow::Result<String> {
+    let url = get("STORE_URL");
+    if get("FLY_APP_NAME").is_none() || get("AERODROME_DEV").is_some() {
+        return Ok(url.unwrap_or_else(|| STORE_DEFAULT.to_owned()));
+    }
+    let url = url.context(
+        "STORE_URL is not set. On Fly rooms need a place that lasts: s3://bucket/prefix. AERODROME_DEV=1 does without.",
+    )?;
+    for secret in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
+        if url.starts_with("s3:") && get(secret).is_none() {
+            bail!("{secret} is not set. STORE_URL is \"{url}\", which takes it: set it as a secret of the app.");
+        }
+    }
+    Ok(url)
 }
 
 fn parse_number<N>(name: &str, text: &str, range: RangeInclusive<N>) -> anyhow::Result<N>
@@ -181,6 +229,21 @@ mod tests {
     }
 
     #[test]
+    fn on_fly_rooms_need_a_place_that_lasts() {
+        let good =
+            [("AERODROME_SECRET", "a secret of enough length"), ("FLY_MACHINE_ID", "m1"), ("FLY_APP_NAME", "game")];
+        let read = |more: &[(&str, &str)]| read(&[&good[..], more].concat()).map(|config| config.store_url);
+        let refused = |more: &[(&str, &str)]| read(more).unwrap_err().to_string();
+        assert!(refused(&[]).starts_with("STORE_URL is not set."));
+        assert!(refused(&[("STORE_URL", "s3://rooms")]).starts_with("AWS_ACCESS_KEY_ID is not set."));
+        let half = [("STORE_URL", "s3://rooms"), ("AWS_ACCESS_KEY_ID", "key")];
+        assert!(refused(&half).starts_with("AWS_SECRET_ACCESS_KEY is not set."));
+        assert_eq!(read(&[&half[..], &[("AWS_SECRET_ACCESS_KEY", "secret")]].concat()).unwrap(), "s3://rooms");
+        assert_eq!(read(&[("STORE_URL", "file:///rooms")]).unwrap(), "file:///rooms");
+        assert_eq!(read(&[("AERODROME_DEV", "1")]).unwrap(), "memory:///");
+    }
+
+    #[test]
     fn what_cannot_be_used_is_said_in_a_sentence() {
         let good = ("AERODROME_SECRET", "a secret of enough length");
         let machine = ("FLY_MACHINE_ID", "m1");
@@ -202,6 +265,9 @@ mod tests {
             (vec![good, machine, ("TICK_BUDGET_US", "99")], "whole number of microseconds from 100 to 16666"),
             (vec![good, machine, ("TICK_BUDGET_US", "16667")], "whole number of microseconds from 100 to 16666"),
             (vec![good, machine, ("GOVERNOR", "maybe")], "\"on\" or \"off\""),
+            (vec![good, machine, ("MAX_ROOMS", "0")], "whole number from 1 to 64"),
+            (vec![good, machine, ("SLEEP_AFTER_S", "soon")], "whole number from 0 to 86400"),
+            (vec![good, ("FLY_MACHINE_ID", "M1")], "makes no name of a room"),
         ] {
             let sentence = read(&pairs).unwrap_err().to_string();
             assert!(sentence.contains(words), "{sentence}");

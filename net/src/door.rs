@@ -1,42 +1,49 @@
-//! What stands between a socket's first message and the room.
+//! What stands between a socket's first message and its room.
 //!
-//! Path: a worker shows every new socket's first message to [`Door::greet`]; a good one becomes a `Join`.
-//! Invariant: everything that can be checked without the room is checked here.
+//! Path: a worker shows every new socket's first message to [`Door::greet`]; a good one becomes a `Join` in the room's
+//! queue, and opens the room if it is not open.
+//! Invariant: everything that can be checked without the room is checked here, before there is one: whoever has neither a
+//! good ticket nor a resume token that was once given out for this very room opens and learns nothing.
 
 use crate::{
     admission::{Admission, unix_now_s},
     config::Config,
     line::Line,
     metrics::Metrics,
-    room_handle::{Join, RoomHandle},
+    room_handle::Join,
+    rooms::{Entered, Rooms},
 };
 use protocol::{
     PROTOCOL_VERSION,
     close::CloseReason,
     message::{ClientMessage, ClientPacket, Hello},
 };
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 /// See the module; each worker has one.
 #[derive(Debug, Clone)]
 pub(crate) struct Door {
     pub(crate) hello_timeout: Duration,
-    pub(crate) room: RoomHandle,
     pub(crate) metrics: Arc<Metrics>,
+    /// Gone with the server: rooms hold the way to the workers, and each worker has a door.
+    rooms: Weak<Rooms>,
     admission: Arc<Admission>,
 }
 
 impl Door {
-    /// The way into this room.
-    pub(crate) fn new(config: &Config, room: RoomHandle, admission: Arc<Admission>, metrics: Arc<Metrics>) -> Self {
-        Self { hello_timeout: config.hello_timeout, room, metrics, admission }
+    /// The way into these rooms.
+    pub(crate) fn new(config: &Config, rooms: &Arc<Rooms>, admission: Arc<Admission>, metrics: Arc<Metrics>) -> Self {
+        Self { hello_timeout: config.hello_timeout, metrics, rooms: Arc::downgrade(rooms), admission }
     }
 
-    /// What the room is told of a newcomer.
+    /// Brings a newcomer into the room its socket was opened for.
     ///
     /// # Errors
     /// Why it does not come in.
-    pub(crate) fn greet(&self, message: &[u8], line: &Line) -> Result<Box<Join>, CloseReason> {
+    pub(crate) fn greet(&self, message: &[u8], line: &Line) -> Result<Entered, CloseReason> {
         // Before anything else of it is read: another version's hello may look different behind its version.
         if Hello::version_of(message).is_some_and(|version| version != PROTOCOL_VERSION) {
             return Err(CloseReason::VersionMismatch);
@@ -44,7 +51,8 @@ impl Door {
         let Ok(ClientPacket::Message(ClientMessage::Hello(hello))) = ClientPacket::decode(message) else {
             return Err(CloseReason::BadMessage);
         };
-        let admitted = self.admission.admit(&hello, self.room.name, unix_now_s())?;
-        Ok(Box::new(Join { socket: line.id, gate: line.gate(), hello, admitted }))
+        let admitted = self.admission.admit(&hello, &line.room, unix_now_s())?;
+        let rooms = self.rooms.upgrade().ok_or(CloseReason::ServerStopping)?;
+        rooms.enter(&line.room, Box::new(Join { socket: line.id, gate: line.gate(), hello, admitted }))
     }
 }

@@ -4,7 +4,7 @@
 //! [`Engine::tick`], asks [`Engine::frame_for`] for every session that can take one, then drains
 //! [`Engine::poll_output`]. When that costs too much, it calls [`Engine::relieve`].
 //! Invariant: an engine is a plain value, called from one thread; a frame it gave is sent. When it panics, it is dropped
-//! and another is begun with a later epoch.
+//! and another is begun with a later epoch, from what [`Engine::snapshot`] gave last.
 
 use bytes::Bytes;
 use protocol::{
@@ -12,6 +12,17 @@ use protocol::{
     message::{ClientPacket, Hello},
 };
 use sync::{Level, Output, Room, RoomStats, SessionId};
+
+/// What a room is begun from.
+#[derive(Debug, Clone, Copy)]
+pub struct Birth<'a> {
+    /// The room's durable id.
+    pub id: &'a str,
+    /// Tells this life of the room from all others.
+    pub epoch: u32,
+    /// What [`Engine::snapshot`] gave at the end of its last life.
+    pub saved: Option<&'a [u8]>,
+}
 
 /// The server end of a room, of whatever kind.
 pub trait Engine: Send + 'static {
@@ -32,6 +43,10 @@ pub trait Engine: Send + 'static {
     fn relieve(&mut self, _level: Level) {}
     /// The next thing to do for a session, besides frames.
     fn poll_output(&mut self) -> Option<Output>;
+    /// All that lasts; `None` if nothing does.
+    fn snapshot(&self) -> Option<Vec<u8>> {
+        None
+    }
     /// Figures for people and metrics.
     fn stats(&self) -> RoomStats;
     /// Most sessions at once.
@@ -65,6 +80,10 @@ impl Engine for Room {
 
     fn poll_output(&mut self) -> Option<Output> {
         self.poll_output()
+    }
+
+    fn snapshot(&self) -> Option<Vec<u8>> {
+        Some(self.snapshot())
     }
 
     fn stats(&self) -> RoomStats {

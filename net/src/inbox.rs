@@ -20,8 +20,8 @@ pub(crate) const WAKER: Token = Token(usize::MAX);
 /// What a worker is sent.
 #[derive(Debug)]
 pub(crate) enum WorkerMessage {
-    /// A new socket, the bytes that came right behind its upgrade, and its place.
-    Adopt(TcpStream, Bytes, Place),
+    /// A new socket, the bytes that came right behind its upgrade, its place, and the room it was opened for.
+    Adopt(TcpStream, Bytes, Place, Arc<str>),
     /// A tick's hand-over.
     Batch(Batch),
     /// The process is stopping: whoever has not said hello is told, and so is whoever comes.

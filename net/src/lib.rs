@@ -3,7 +3,9 @@
 //! Path of an input: [`worker`] (a few threads, each with an epoll) → [`line`] (one socket) → bounded crossbeam queue →
 //! [`tick`] (one OS thread per room, 60 Hz) → an [`Engine`], which is `Room` here. Path of a frame: `Room` → [`tick`] →
 //! one batch per tick and worker → [`worker`] → [`line`]. HTTP comes in through [`listen`] and [`routes`], after
-//! [`replay`] has checked that the lobby sent it; [`upgrade`] gives the connection to a worker.
+//! [`replay`] has checked that the lobby sent it; [`upgrade`] gives the connection to a worker. Life of a room: [`rooms`]
+//! opens it for the first who may come in, its [`keeper`] owns and saves it in the [`store`]; a machine without rooms ends
+//! by [`sleep`].
 //! Invariants: nothing touches a room between ticks; nobody waits for a socket that does not read; every limit is named.
 //! Never: the rules of the game, the lobby, Fly beyond its own `FLY_*` environment and the replay headers.
 
@@ -17,6 +19,7 @@ mod bucket;
 mod clock;
 mod door;
 mod inbox;
+mod keeper;
 mod line;
 mod listen;
 mod load;
@@ -25,12 +28,15 @@ mod pages;
 mod ping;
 mod replay;
 mod room_handle;
+mod rooms;
 mod routes;
 mod seats;
+mod sleep;
+mod store;
 mod tick;
 mod upgrade;
 mod worker;
 
 pub use config::Config;
-pub use engine::Engine;
+pub use engine::{Birth, Engine};
 pub use server::Server;

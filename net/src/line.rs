@@ -9,9 +9,10 @@
 use crate::{
     admission::Place,
     bucket::Bucket,
-    room_handle::{Gate, SocketId},
+    room_handle::{Event, Gate, SocketId},
 };
 use bytes::Bytes;
+use crossbeam_channel::Sender;
 use mio::{Interest, Registry, Token, net::TcpStream};
 use protocol::{close::CloseReason, limits, message::ServerMessage};
 use std::{
@@ -81,6 +82,9 @@ pub(crate) enum Flushed {
 pub(crate) struct Line {
     pub(crate) id: SocketId,
     pub(crate) phase: Phase,
+    /// The durable id of the room that it was opened for, and the way there once it joined.
+    pub(crate) room: Arc<str>,
+    pub(crate) events: Option<Sender<Event>>,
     /// Reading waits until the room's queue has taken what was read.
     pub(crate) is_held: bool,
     /// Waits for a flush at the end of a batch.
@@ -114,7 +118,7 @@ struct Stream {
 
 impl Line {
     /// A socket whose upgrade was granted; `first` are bytes that came right behind it.
-    pub(crate) fn new(id: SocketId, tcp: TcpStream, first: &[u8], place: Place, now: Instant) -> Self {
+    pub(crate) fn new(id: SocketId, tcp: TcpStream, first: &[u8], place: Place, room: Arc<str>, now: Instant) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER_BYTES)
             .write_buffer_size(WRITE_BUFFER_BYTES)
@@ -124,6 +128,8 @@ impl Line {
         Self {
             id,
             phase: Phase::Greeting,
+            room,
+            events: None,
             is_held: false,
             is_listed: false,
             blocked_for: None,

@@ -1,5 +1,6 @@
 //! The accept loop, and HTTP on each connection until it becomes a WebSocket or ends.
 //!
+//! Path: [`Listening::begin`] accepts → [`Listening::close`] accepts whoever has connected by then, and nobody after.
 //! Invariants: accepted connections have `TCP_NODELAY` (merged ticks are useless) and a small send buffer (what lies in
 //! the kernel is old when it arrives); a connection that does not say what it wants is closed.
 
@@ -14,10 +15,21 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use std::{net::SocketAddr, pin::pin, time::Duration};
+use std::{
+    future::poll_fn,
+    net::SocketAddr,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::Poll,
+    time::Duration,
+};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
+    task::JoinHandle,
 };
 
 /// Kernel send buffer of a connection (Linux doubles it for its own use). Policy: a slow reader fills it within seconds
@@ -25,65 +37,121 @@ use tokio::{
 const SEND_BUFFER_BYTES: usize = 16 * 1024;
 /// Pause when no connection can be accepted, which means that too many files are open. Policy: newcomers wait.
 const ACCEPT_RETRY: Duration = Duration::from_millis(500);
+/// Connections that are accepted after the word to close. Policy: the rest is reset.
+const LAST_ACCEPTS_MAX_COUNT: usize = 1024;
 
-/// Serves until told to stop; then the listener is closed and connections end after the request they are in.
-pub(crate) async fn serve(
-    listener: TcpListener,
+/// A listener at work; dropping it closes it.
+#[derive(Debug)]
+pub(crate) struct Listening {
+    stop: watch::Sender<bool>,
+    accepting: JoinHandle<()>,
+}
+
+impl Listening {
+    /// Accepts from now on. `connections` counts those that are HTTP's still.
+    pub(crate) fn begin(
+        listener: TcpListener,
+        router: Router,
+        head_timeout: Duration,
+        connections: Arc<AtomicUsize>,
+    ) -> Self {
+        let (stop, stopping) = watch::channel(false);
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(head_timeout);
+        let accepting = tokio::spawn(accept(listener, Host { http, router, connections, stopping }));
+        Self { stop, accepting }
+    }
+
+    /// Returns when the listener is closed; connections end after the request they are in.
+    pub(crate) async fn close(self) {
+        self.stop.send_replace(true);
+        // An error means that it has ended by itself.
+        let _ = self.accepting.await;
+    }
+}
+
+/// What a connection needs.
+#[derive(Debug, Clone)]
+struct Host {
+    http: http1::Builder,
     router: Router,
-    head_timeout: Duration,
-    mut stopping: watch::Receiver<bool>,
-) {
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(head_timeout);
+    connections: Arc<AtomicUsize>,
+    stopping: watch::Receiver<bool>,
+}
+
+/// Counts a connection for as long as it lives.
+#[derive(Debug)]
+struct Counted(Arc<AtomicUsize>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+async fn accept(listener: TcpListener, mut host: Host) {
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             // An error means that the server was dropped, which stops it as well.
-            _ = stopping.wait_for(|stopping| *stopping) => return,
+            _ = host.stopping.wait_for(|stopping| *stopping) => break,
         };
         match accepted {
-            Ok((stream, peer)) => {
-                tokio::spawn(converse(http.clone(), stream, peer, router.clone(), stopping.clone()));
-            }
+            Ok((stream, peer)) => host.welcome(stream, peer),
             Err(error) => {
                 tracing::warn!(%error, "no connection can be accepted");
                 tokio::time::sleep(ACCEPT_RETRY).await;
             }
         }
     }
+    // Whoever is connected already would be reset by the close, which is not what proxies try again.
+    for _ in 0..LAST_ACCEPTS_MAX_COUNT {
+        match poll_fn(|context| Poll::Ready(listener.poll_accept(context))).await {
+            Poll::Ready(Ok((stream, peer))) => host.welcome(stream, peer),
+            _ => return,
+        }
+    }
 }
 
-/// HTTP on one connection.
-async fn converse(
-    http: http1::Builder,
-    stream: TcpStream,
-    peer: SocketAddr,
-    router: Router,
-    mut stopping: watch::Receiver<bool>,
-) {
-    let options =
-        stream.set_nodelay(true).and_then(|()| socket2::SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER_BYTES));
-    if let Err(error) = options {
-        return tracing::debug!(%error, "a connection ended before its options were set");
+impl Host {
+    fn welcome(&self, stream: TcpStream, peer: SocketAddr) {
+        self.connections.fetch_add(1, Ordering::AcqRel);
+        let counted = Counted(Arc::clone(&self.connections));
+        let host = self.clone();
+        tokio::spawn(async move {
+            host.converse(stream, peer).await;
+            drop(counted);
+        });
     }
-    let router = TowerToHyperService::new(router);
-    let service = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(ConnectInfo(peer));
-        router.call(request)
-    });
-    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service).with_upgrades());
-    let ended = tokio::select! {
-        ended = connection.as_mut() => Some(ended),
-        _ = stopping.wait_for(|stopping| *stopping) => None,
-    };
-    let ended = match ended {
-        Some(ended) => ended,
-        None => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+
+    /// HTTP on one connection.
+    async fn converse(self, stream: TcpStream, peer: SocketAddr) {
+        let Self { http, router, mut stopping, .. } = self;
+        let options = stream
+            .set_nodelay(true)
+            .and_then(|()| socket2::SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER_BYTES));
+        if let Err(error) = options {
+            return tracing::debug!(%error, "a connection ended before its options were set");
         }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection ended early");
+        let router = TowerToHyperService::new(router);
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(ConnectInfo(peer));
+            router.call(request)
+        });
+        let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service).with_upgrades());
+        let ended = tokio::select! {
+            ended = connection.as_mut() => Some(ended),
+            _ = stopping.wait_for(|stopping| *stopping) => None,
+        };
+        let ended = match ended {
+            Some(ended) => ended,
+            None => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "a connection ended early");
+        }
     }
 }

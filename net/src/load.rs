@@ -25,23 +25,18 @@ pub(crate) struct Change {
 /// How busy a room is.
 #[derive(Debug)]
 pub(crate) struct Load {
-    room: &'static str,
+    room: Arc<str>,
     /// `None`: nothing is governed.
-    budget: Option<Budget>,
     governor: Option<Governor>,
     metrics: Arc<Metrics>,
 }
 
 impl Load {
     /// A room with full service; without a budget it keeps it whatever it costs.
-    pub(crate) fn new(room: &'static str, budget: Option<Budget>, metrics: Arc<Metrics>) -> Self {
-        Self { room, budget, governor: budget.map(Governor::new), metrics }
-    }
-
-    /// A fresh room takes the old one's place.
-    pub(crate) fn begin_anew(&mut self) {
-        self.governor = self.budget.map(Governor::new);
-        self.publish();
+    pub(crate) fn new(room: Arc<str>, budget: Option<Budget>, metrics: Arc<Metrics>) -> Self {
+        let load = Self { room, governor: budget.map(Governor::new), metrics };
+        load.publish();
+        load
     }
 
     /// A tick was done.
@@ -70,7 +65,7 @@ impl Load {
     }
 
     fn report(&self, before: (Level, bool), after: (Level, bool)) {
-        let room = self.room;
+        let room = &*self.room;
         let ((earlier, was_slow), (level, is_slow)) = (before, after);
         if level > earlier {
             self.metrics.sheds.inc();
@@ -112,7 +107,7 @@ mod tests {
 
     fn load(budget: Option<Budget>) -> (Load, Arc<Metrics>) {
         let metrics = Arc::new(Metrics::new());
-        (Load::new("arena", budget, Arc::clone(&metrics)), metrics)
+        (Load::new("arena-m1".into(), budget, Arc::clone(&metrics)), metrics)
     }
 
     /// Notes ticks until something changes.
@@ -148,8 +143,8 @@ mod tests {
         assert_eq!((metrics.service_level.get(), metrics.time_is_slow.get()), (4, 1));
         let quick = change(&mut load, EASY, EASY);
         assert_eq!((quick.level, told(&quick)), (None, Some(ServerMessage::Service { level: 4, is_slow: false })));
-        load.begin_anew();
-        assert_eq!((load.message(), metrics.service_level.get()), (None, 0));
+        let fresh = Load::new("arena-m1".into(), Some(Budget::default()), Arc::clone(&metrics));
+        assert_eq!((fresh.message(), metrics.service_level.get()), (None, 0));
     }
 
     #[test]

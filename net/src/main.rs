@@ -1,6 +1,7 @@
-//! The `gameserver` binary: reads the environment, serves until it is told to stop, then says goodbye to everybody.
+//! The `gameserver` binary: reads the environment, serves until nobody needs it, or until it is told to stop; then it says
+//! goodbye to everybody.
 //!
-//! Exit code 0 means "stopped as asked"; a configuration it cannot work with is one sentence and exit code 1.
+//! Exit code 0 means "asleep, or stopped as asked"; a configuration it cannot work with is one sentence and exit code 1.
 
 use anyhow::Context;
 use net::{Config, Server};
@@ -24,6 +25,7 @@ async fn main() -> anyhow::Result<()> {
     tokio::select! {
         _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
         _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
+        slept = server.asleep() => return slept,
     }
     server.stop().await;
     Ok(())

@@ -43,6 +43,9 @@ pub(crate) struct Metrics {
     pub(crate) workers_behind: Counter,
     pub(crate) queue_full: Counter,
     pub(crate) room_failures: Counter,
+    pub(crate) rooms_open: Gauge,
+    pub(crate) saves: Counter,
+    pub(crate) saves_failed: Counter,
     closed: ByReason,
     refused_upgrades: ByReason,
 }
@@ -77,6 +80,9 @@ impl Metrics {
             workers_behind: counter(r, "workers_behind", "Hand-overs a writer worker had no place for"),
             queue_full: counter(r, "queue_full", "Times a reading task found its room's queue full and waited"),
             room_failures: counter(r, "room_failures", "Rooms that were begun anew after a bug"),
+            rooms_open: gauge(r, "rooms_open", "Rooms that are open"),
+            saves: counter(r, "saves", "Times a room was saved"),
+            saves_failed: counter(r, "saves_failed", "Times a room could not be saved, or not be opened"),
             closed: family(r, "sockets_closed", "Sockets closed by the server, by reason"),
             refused_upgrades: family(
                 r,

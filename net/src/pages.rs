@@ -7,9 +7,14 @@ use axum::{
     response::{Html, IntoResponse, Response},
 };
 
-/// A field this machine does not have.
+/// What is no field's address.
 pub(crate) fn no_such_field() -> Response {
     page(StatusCode::NOT_FOUND, "There is no such field.", "The lobby knows which fields are open.")
+}
+
+/// A field that was never there, or that nobody can bring back.
+pub(crate) fn no_field_left() -> Response {
+    page(StatusCode::NOT_FOUND, "This field is gone.", "Nobody has kept it, but the lobby can open you a new one.")
 }
 
 /// A machine that is not there any more.

@@ -16,8 +16,8 @@ use std::{
 
 /// Events waiting for a tick. Policy: a worker that finds the queue full stops reading that socket and tries again.
 const EVENTS_MAX_COUNT: usize = 8192;
-/// Pause between two tries to stop the room. Policy: delay.
-const STOP_RETRY: Duration = Duration::from_millis(4);
+/// Pause between two tries to tell the room something. Policy: delay.
+const TELL_RETRY: Duration = Duration::from_millis(4);
 
 /// One socket of this process: where it is, and a number that its place will not have again for 2^32 sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,7 +29,7 @@ pub(crate) struct SocketId {
     pub(crate) number: u32,
 }
 
-/// What the I/O workers (and the server, once) tell a room.
+/// What the I/O workers (and now and then the machine) tell a room.
 #[derive(Debug)]
 pub(crate) enum Event {
     /// A socket said hello.
@@ -38,11 +38,22 @@ pub(crate) enum Event {
     Packet(SocketId, ClientPacket),
     /// A socket ended, or is being closed by its worker.
     Gone(SocketId),
-    /// The process is stopping: close everybody and end the thread.
+    /// The process is stopping: save, close everybody and end the thread.
     Stop,
+    /// The machine wants to sleep: as when nobody has been there for long, unless somebody is.
+    Sleep,
+    /// Another machine owns the room: close everybody and end the thread.
+    Moved,
     /// Stands for a bug of ours in tests.
     #[cfg(test)]
     Fault,
+}
+
+impl Event {
+    /// The socket of somebody who wants in.
+    pub(crate) fn joining(self) -> Option<SocketId> {
+        if let Self::Join(join) = self { Some(join.socket) } else { None }
+    }
 }
 
 /// A socket that wants in.
@@ -76,27 +87,34 @@ pub(crate) struct RoomFacts {
 /// A running room as everybody else sees it.
 #[derive(Debug, Clone)]
 pub(crate) struct RoomHandle {
-    pub(crate) name: &'static str,
+    pub(crate) id: Arc<str>,
     pub(crate) facts: Arc<RoomFacts>,
     pub(crate) events: Sender<Event>,
 }
 
 impl RoomHandle {
     /// A handle, and what the tick thread needs of it.
-    pub(crate) fn new(name: &'static str) -> (Self, Receiver<Event>) {
+    pub(crate) fn new(id: Arc<str>) -> (Self, Receiver<Event>) {
         let (sender, receiver) = bounded(EVENTS_MAX_COUNT);
-        (Self { name, facts: Arc::default(), events: sender }, receiver)
+        (Self { id, facts: Arc::default(), events: sender }, receiver)
     }
 
-    /// Tells the room to end, as soon as its queue has a place.
-    pub(crate) async fn stop(&self) {
-        while let Err(TrySendError::Full(_)) = self.events.try_send(Event::Stop) {
-            tokio::time::sleep(STOP_RETRY).await;
+    /// Tells the room something of the machine's own, as soon as its queue has a place.
+    pub(crate) async fn tell(&self, mut event: Event) {
+        while let Err(TrySendError::Full(again)) = self.events.try_send(event) {
+            event = again;
+            tokio::time::sleep(TELL_RETRY).await;
         }
     }
 }
 
 impl RoomFacts {
+    /// Nobody is there any more.
+    pub(crate) fn clear(&self) {
+        self.players.store(0, Ordering::Relaxed);
+        self.pilots.store(0, Ordering::Relaxed);
+    }
+
     /// Written by the tick thread.
     pub(crate) fn publish(&self, stats: &sync::RoomStats, capacity: u32) {
         self.players.store(stats.players, Ordering::Relaxed);

@@ -8,7 +8,9 @@ use crate::{
     admission::{Place, unix_now_s},
     assets, pages, ping,
     replay::{self, Verdict},
+    room_handle::RoomFacts,
     server::App,
+    store::unix_now_ms,
     upgrade::Upgrade,
 };
 use axum::{
@@ -22,10 +24,14 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use protocol::room::{ARENA, durable_id, is_name, is_room};
 use serde_json::json;
 use std::{
     net::{IpAddr, SocketAddr},
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Instant,
 };
 
@@ -64,7 +70,14 @@ async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Res
 }
 
 async fn metrics(State(app): State<Arc<App>>) -> Response {
-    app.metrics.sockets.set(app.admission.sockets() as i64);
+    let (metrics, rooms) = (&app.metrics, app.rooms.list());
+    let sum = |of: fn(&RoomFacts) -> &AtomicU32| -> i64 {
+        rooms.iter().map(|room| i64::from(of(&room.facts).load(Ordering::Relaxed))).sum()
+    };
+    metrics.sockets.set(app.admission.sockets() as i64);
+    metrics.rooms_open.set(rooms.len() as i64);
+    metrics.players.set(sum(|facts| &facts.players));
+    metrics.pilots.set(sum(|facts| &facts.pilots));
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, content_type)], app.metrics.encode()).into_response()
 }
@@ -74,13 +87,26 @@ async fn asset(Path((_, name)): Path<(String, String)>, headers: HeaderMap) -> R
 }
 
 async fn status(State(app): State<Arc<App>>) -> Response {
-    let (arena, facts) = (&app.arena, &app.arena.facts);
-    let (players, pilots) = (facts.players.load(Ordering::Relaxed), facts.pilots.load(Ordering::Relaxed));
-    let (capacity, tick) = (facts.capacity.load(Ordering::Relaxed), facts.tick.load(Ordering::Relaxed));
-    let room = json!({ "room": arena.name, "players": players, "pilots": pilots, "capacity": capacity, "tick": tick });
+    let load = |value: &AtomicU32| value.load(Ordering::Relaxed);
+    let open = app.rooms.list();
+    let arena = open.iter().find(|room| app.rooms.is_arena(&room.id));
+    // The public field is always there to be joined, open or not.
+    let pilots = arena.map_or(0, |room| load(&room.facts.pilots));
+    let tick = arena.map_or(0, |room| load(&room.facts.tick));
+    let players = arena.map_or(0, |room| load(&room.facts.players));
+    let capacity = u32::from(app.config.max_players);
+    let mut rooms =
+        vec![json!({ "room": ARENA, "players": players, "pilots": pilots, "capacity": capacity, "tick": tick })];
+    rooms.extend(open.iter().filter(|room| !app.rooms.is_arena(&room.id)).map(|room| {
+        let facts = &room.facts;
+        let (players, pilots, tick) = (load(&facts.players), load(&facts.pilots), load(&facts.tick));
+        json!({ "room": *room.id, "players": players, "pilots": pilots, "capacity": capacity, "tick": tick })
+    }));
+    let everybody: u32 = open.iter().map(|room| load(&room.facts.players)).sum();
     let body = json!({
         "instance": app.config.instance, "region": app.config.region,
-        "players": players, "pilots": pilots, "capacity": capacity, "rooms": [room],
+        "players": everybody, "pilots": pilots, "capacity": capacity, "rooms": rooms,
+        "rooms_max": app.config.max_rooms, "is_draining": app.rooms.is_stopping(),
     });
     ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }
@@ -110,11 +136,12 @@ async fn room(
     Path((_, room)): Path<(String, String)>,
     mut request: Request,
 ) -> Response {
-    if room != app.arena.name {
+    if !is_room(&room) {
         return pages::no_such_field();
     }
+    let id: Arc<str> = durable_id(&app.config.instance, &room).into();
     if !Upgrade::is_wanted(request.headers()) {
-        return assets::page(request.headers()).unwrap_or_else(pages::no_page_built);
+        return page(&app, &id, &request).await;
     }
     let upgrade = match Upgrade::of(&mut request) {
         Ok(upgrade) => upgrade,
@@ -125,7 +152,30 @@ async fn room(
     }
     // Browsers hide the status of a refused upgrade, so whoever has no place learns it from a close code.
     let Some(place) = open(&app, peer, request.headers()) else { return too_many_connections(&app) };
-    upgrade.answer(move |stream, first| async move { app.adopt(stream, first, place).await })
+    let place = place.of_visitor();
+    upgrade.answer(move |stream, first| async move { app.adopt(stream, first, place, id).await })
+}
+
+/// The page of a room that is here, or can be; else where it is, or that it is gone.
+async fn page(app: &App, id: &str, request: &Request) -> Response {
+    let page = || assets::page(request.headers()).unwrap_or_else(pages::no_page_built);
+    // The lobby sends whoever asked for a new field with `?new`: nobody has saved that yet.
+    let is_new = request.uri().query().is_some_and(|query| query.split('&').any(|part| part == "new"));
+    if is_new || app.rooms.is_arena(id) || app.rooms.is_open(id) {
+        return page();
+    }
+    match app.rooms.store.owner(id).await {
+        Ok(Some(owner)) if owner.holds_against(&app.config.instance, unix_now_ms()) && is_name(&owner.instance) => {
+            let path = format!("{}{}/{id}", replay::PREFIX, owner.instance);
+            (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, path)]).into_response()
+        }
+        Ok(Some(_)) => page(),
+        Ok(None) => pages::no_field_left(),
+        Err(error) => {
+            tracing::error!(room = id, "nobody knows whether the room is there: {error:#}");
+            page()
+        }
+    }
 }
 
 /// The answer to a page of another site.

@@ -1,20 +1,24 @@
 //! The whole gameserver as one value: started, and stopped so that everybody is told.
 //!
-//! Path: [`Server::start`] (or [`Server::start_with`] another engine) begins the I/O workers, the room's thread and the
-//! accept loop; [`Server::stop`] ends them in the opposite order.
-//! Invariant: stopping takes at most [`STOP_MAX_MS`], whatever sockets do.
+//! Path: [`Server::start`] (or [`Server::start_with`] another engine) begins the I/O workers and the accept loop; rooms
+//! begin when somebody comes. [`Server::stop`] ends them in the opposite order, [`Server::asleep`] waits until nobody
+//! needs any of it.
+//! Invariant: stopping takes at most [`ROOMS_STOP_MAX`] and [`STOP_MAX`], whatever sockets and the store do; together
+//! they are less than the grace that a machine has after SIGTERM (`net/fly.toml`).
 
 use crate::{
     admission::{Admission, Place, unix_now_s},
     config::Config,
     door::Door,
-    engine::Engine,
+    engine::{Birth, Engine},
     inbox::{Inbox, WorkerMessage},
-    listen,
+    keeper::{Life, StartThread},
+    listen::Listening,
     load::Load,
     metrics::Metrics,
-    room_handle::RoomHandle,
+    rooms::{Machinery, Rooms},
     routes,
+    store::{Store, unix_now_ms},
     tick::TickThread,
     worker::{WORKERS_COUNT, Worker},
 };
@@ -22,6 +26,7 @@ use anyhow::Context;
 use bytes::Bytes;
 use std::{
     net::SocketAddr,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -29,74 +34,78 @@ use std::{
     thread,
     time::Duration,
 };
-use sync::{Room, RoomConfig};
-use tokio::{
-    net::TcpListener,
-    sync::{oneshot, watch},
-    task::JoinHandle,
-};
+use sync::{Room, RoomConfig, governor::Budget};
+use tokio::{net::TcpListener, sync::Mutex};
 
-/// The one public room.
-const ARENA: &str = "arena";
-/// Longest time stopping takes. Policy: whoever has not answered the close by then is cut off.
-const STOP_MAX_MS: u64 = 4_000;
+/// Longest time rooms take to be saved and to tell everybody. Policy: the rest is left as it was saved last.
+const ROOMS_STOP_MAX: Duration = Duration::from_secs(8);
+/// Longest time sockets have to answer the close. Policy: they are cut off.
+const STOP_MAX: Duration = Duration::from_secs(4);
 /// How often stopping looks whether all sockets are gone.
-const STOP_POLL_MS: u64 = 10;
+const STOP_POLL: Duration = Duration::from_millis(10);
 
 /// What every task shares.
 #[derive(Debug)]
 pub(crate) struct App {
     pub(crate) config: Config,
     pub(crate) admission: Arc<Admission>,
-    pub(crate) arena: RoomHandle,
+    pub(crate) rooms: Arc<Rooms>,
     pub(crate) metrics: Arc<Metrics>,
+    /// Connections that are HTTP's still.
+    pub(crate) connections: Arc<AtomicUsize>,
     workers: Arc<[Inbox]>,
     /// Sockets adopted so far.
     adopted: AtomicUsize,
 }
 
 impl App {
-    /// Gives a socket to one of the workers, all in turn.
-    pub(crate) async fn adopt(&self, stream: std::net::TcpStream, first: Bytes, place: Place) {
+    /// Gives a socket for the room with this id to one of the workers, all in turn.
+    pub(crate) async fn adopt(&self, stream: std::net::TcpStream, first: Bytes, place: Place, room: Arc<str>) {
         let number = self.adopted.fetch_add(1, Ordering::Relaxed);
         let stream = mio::net::TcpStream::from_std(stream);
-        self.workers[number % self.workers.len()].send(WorkerMessage::Adopt(stream, first, place)).await;
+        self.workers[number % self.workers.len()].send(WorkerMessage::Adopt(stream, first, place, room)).await;
     }
 }
 
 /// A running gameserver.
 #[derive(Debug)]
 pub struct Server {
-    address: SocketAddr,
-    app: Arc<App>,
-    stop: watch::Sender<bool>,
-    accepting: JoinHandle<()>,
-    room_ended: oneshot::Receiver<()>,
+    pub(crate) address: SocketAddr,
+    pub(crate) app: Arc<App>,
+    /// `None` while the machine falls asleep.
+    listening: Mutex<Option<Listening>>,
 }
 
 impl Server {
-    /// Begins the arena, then listens.
+    /// Gets ready for rooms, then listens.
     ///
     /// # Errors
-    /// A sentence when the tuning is wrong or the address cannot be had.
+    /// A sentence when the tuning is wrong, or the store or the address cannot be had.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
-        // The name goes into resume tokens: one machine's open nothing on another.
-        let name = format!("{ARENA}@{}", config.instance);
-        let mut room = RoomConfig::new(&name, config.key.clone(), 0, 0, &config.tuning_ron)
+        let mut usual = RoomConfig::new("", config.key.clone(), 0, 0, &config.tuning_ron)
             .map_err(|sentence| anyhow::anyhow!("The tuning cannot be used: {sentence}"))?;
-        (room.max_players, room.cadence_ticks) = (config.max_players, config.cadence_ticks);
-        let begin = move |epoch| Room::new(RoomConfig { epoch, seed: u64::from(epoch), ..room.clone() });
+        (usual.max_players, usual.cadence_ticks) = (config.max_players, config.cadence_ticks);
+        let begin = move |birth: Birth<'_>| {
+            let (name, epoch, seed) = (birth.id.to_owned(), birth.epoch, unix_now_ms());
+            let config = RoomConfig { name, epoch, seed, ..usual.clone() };
+            let Some(saved) = birth.saved else { return Room::new(config) };
+            Room::restore(config.clone(), saved).unwrap_or_else(|error| {
+                tracing::error!(room = birth.id, "the room begins anew, since its save cannot be used: {error}");
+                Room::new(config)
+            })
+        };
         Self::start_with(config, begin).await
     }
 
-    /// Begins a room of another kind in the arena's place, then listens. `begin` is given each life's epoch.
+    /// Gets ready for rooms of another kind, then listens.
     ///
     /// # Errors
-    /// A sentence when the address cannot be had.
+    /// A sentence when the store or the address cannot be had.
     pub async fn start_with<E: Engine>(
         config: Config,
-        begin: impl FnMut(u32) -> E + Send + 'static,
+        begin: impl Fn(Birth<'_>) -> E + Send + Sync + 'static,
     ) -> anyhow::Result<Self> {
+        let store = Store::open(&config.store_url)?;
         let listener = TcpListener::bind(config.bind).await.with_context(|| {
             format!("{} cannot be listened on. Is another server there? PORT= changes it.", config.bind)
         })?;
@@ -104,28 +113,20 @@ impl Server {
 
         let metrics = Arc::new(Metrics::new());
         let admission = Arc::new(Admission::new(&config, unix_now_s()));
-        let (arena, events) = RoomHandle::new(ARENA);
-        let door = Door::new(&config, arena.clone(), Arc::clone(&admission), Arc::clone(&metrics));
+        let rooms = Rooms::new(&config, store, Arc::clone(&metrics));
+        let door = Door::new(&config, &rooms, Arc::clone(&admission), Arc::clone(&metrics));
         let workers = (0..WORKERS_COUNT).map(|index| Worker::start(index, door.clone()));
         let workers = workers.collect::<anyhow::Result<Arc<[Inbox]>>>()?;
-        let (begin, facts) = (Box::new(begin), Arc::clone(&arena.facts));
-        let load = Load::new(ARENA, config.tick_budget, Arc::clone(&metrics));
-        let ticking = TickThread::new(ARENA, begin, events, Arc::clone(&workers), facts, Arc::clone(&metrics), load);
-        let (ended, room_ended) = oneshot::channel();
-        thread::Builder::new()
-            .name(format!("tick-{ARENA}"))
-            .spawn(move || {
-                ticking.run();
-                // Nobody listens when the server was dropped without being stopped.
-                let _ = ended.send(());
-            })
-            .context("no thread for the room")?;
+        let start = starter(begin, Arc::clone(&workers), Arc::clone(&metrics), config.tick_budget);
+        rooms.equip(Machinery { start, workers: Arc::clone(&workers) });
 
-        let (stop, stopping) = watch::channel(false);
-        let app = Arc::new(App { config, admission, arena, metrics, workers, adopted: AtomicUsize::new(0) });
-        let accepting = tokio::spawn(accept(listener, Arc::clone(&app), stopping));
-        tracing::info!(%address, instance = app.config.instance, region = app.config.region, "the gameserver is up");
-        Ok(Self { address, app, stop, accepting, room_ended })
+        let (connections, adopted) = (Arc::default(), AtomicUsize::new(0));
+        let app = Arc::new(App { config, admission, rooms, metrics, connections, workers, adopted });
+        let server = Self { address, app, listening: Mutex::new(None) };
+        server.listen(listener).await;
+        let config = &server.app.config;
+        tracing::info!(%address, instance = config.instance, region = config.region, "the gameserver is up");
+        Ok(server)
     }
 
     /// Where it listens.
@@ -133,33 +134,63 @@ impl Server {
         self.address
     }
 
-    /// Tells everybody, closes every socket and returns when they are gone, or when it has waited long enough.
+    /// Saves every room, tells everybody, closes every socket and returns when they are gone, or when it has waited long
+    /// enough.
     pub async fn stop(self) {
-        let Self { app, stop, accepting, room_ended, .. } = self;
+        self.close_listener().await;
+        let Self { app, .. } = self;
+        for worker in app.workers.iter() {
+            worker.send(WorkerMessage::Stop).await;
+        }
+        app.rooms.stop(ROOMS_STOP_MAX).await;
         let goodbye = async {
-            stop.send_replace(true);
-            // An error means that it has ended by itself.
-            let _ = room_ended.await;
             while app.admission.sockets() > 0 {
-                tokio::time::sleep(Duration::from_millis(STOP_POLL_MS)).await;
+                tokio::time::sleep(STOP_POLL).await;
             }
         };
-        if tokio::time::timeout(Duration::from_millis(STOP_MAX_MS), goodbye).await.is_err() {
+        if tokio::time::timeout(STOP_MAX, goodbye).await.is_err() {
             tracing::warn!(sockets = app.admission.sockets(), "some sockets did not answer the close and are cut off");
         }
-        accepting.abort();
         tracing::info!("stopped");
+    }
+
+    pub(crate) async fn listen(&self, listener: TcpListener) {
+        let (router, head_timeout) = (routes::router(Arc::clone(&self.app)), self.app.config.head_timeout);
+        let listening = Listening::begin(listener, router, head_timeout, Arc::clone(&self.app.connections));
+        *self.listening.lock().await = Some(listening);
+    }
+
+    pub(crate) async fn close_listener(&self) {
+        if let Some(listening) = self.listening.lock().await.take() {
+            listening.close().await;
+        }
     }
 }
 
-/// Accepts until the server stops or is dropped; then tells those who tell everybody.
-async fn accept(listener: TcpListener, app: Arc<App>, stopping: watch::Receiver<bool>) {
-    let head_timeout = app.config.head_timeout;
-    listen::serve(listener, routes::router(Arc::clone(&app)), head_timeout, stopping).await;
-    for worker in app.workers.iter() {
-        worker.send(WorkerMessage::Stop).await;
-    }
-    app.arena.stop().await;
+/// Starts the threads of rooms of one kind.
+fn starter<E: Engine>(
+    begin: impl Fn(Birth<'_>) -> E + Send + Sync + 'static,
+    workers: Arc<[Inbox]>,
+    metrics: Arc<Metrics>,
+    budget: Option<Budget>,
+) -> StartThread {
+    let begin = Arc::new(begin);
+    Box::new(move |life: Life| {
+        let name = format!("tick-{}", life.id);
+        let (begin, workers, metrics) = (Arc::clone(&begin), Arc::clone(&workers), Arc::clone(&metrics));
+        let run = move || {
+            let birth = Birth { id: &life.id, epoch: life.epoch, saved: life.saved.as_deref() };
+            // Its keeper sees that nothing was saved.
+            let Ok(room) = catch_unwind(AssertUnwindSafe(|| begin(birth))) else {
+                metrics.room_failures.inc();
+                return;
+            };
+            let load = Load::new(Arc::clone(&life.id), budget, Arc::clone(&metrics));
+            TickThread::new(room, life, workers, metrics, load).run();
+        };
+        thread::Builder::new().name(name).spawn(run).context("no thread for a room")?;
+        Ok(())
+    })
 }
 
 #[cfg(test)]
@@ -167,6 +198,7 @@ mod tests {
     use super::*;
     use crate::room_handle::Event;
     use futures_util::{SinkExt, StreamExt};
+    use protocol::room::ARENA;
     use protocol::{close::CloseReason, message::ServerMessage};
     use tokio::net::TcpStream;
     use tokio_tungstenite::{
@@ -206,7 +238,7 @@ mod tests {
     async fn a_bug_ends_the_room_and_never_the_process() {
         let server = start().await;
         let (mut socket, epoch) = join(&server, 1).await;
-        server.app.arena.events.send(Event::Fault).unwrap();
+        server.app.rooms.list()[0].events.send(Event::Fault).unwrap();
         let told = async {
             loop {
                 if let Message::Close(frame) = socket.next().await.unwrap().unwrap() {

@@ -1,14 +1,16 @@
 //! The tick thread: one per room, 60 times a second, the only one that touches the room.
 //!
 //! Path: [`TickThread::tick`]: wait for the deadline → drain events → `Engine::tick` → a frame for every session that can
-//! take one → one hand-over per worker → what that cost decides how much service is left out.
-//! Invariants: nothing here waits for a socket or a worker; a frame that is assembled is handed over; a panic ends this
-//! life of the room (its sockets are told) and never the process.
+//! take one → one hand-over per worker → what that cost decides how much service is left out. Now and then what the room
+//! is goes to its keeper, which writes it.
+//! Invariants: nothing here waits for a socket, a worker or a disk (but once, at the very end); a frame that is assembled
+//! is handed over; a panic ends this life of the room (its sockets are told) and never the process.
 
 use crate::{
     clock::{Clock, thread_time},
     engine::Engine,
     inbox::{Batch, Inbox, WorkerMessage, worker_of},
+    keeper::{self, Life, SAVES_MAX_COUNT, Save},
     load::Load,
     metrics::Metrics,
     room_handle::{Event, Join, RoomFacts, SocketId},
@@ -19,11 +21,12 @@ use crossbeam_channel::Receiver;
 use protocol::{TICK_HZ, close::CloseReason, limits::RESUME_GRACE_MS, message::ServerMessage};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{Arc, mpsc::sync_channel},
     thread,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 use sync::Output;
+use tokio::sync::mpsc;
 
 /// Events handled before one tick. Policy: the rest wait for the next tick, in order.
 const EVENTS_PER_TICK_MAX_COUNT: usize = 4096;
@@ -31,19 +34,30 @@ const EVENTS_PER_TICK_MAX_COUNT: usize = 4096;
 const CARRIED_MAX_COUNT: usize = 4096;
 /// Ticks without any socket after which the room sleeps: the grace of the last session, and a second.
 const SLEEP_AFTER_TICKS: u32 = (RESUME_GRACE_MS / 1000 + 1) as u32 * TICK_HZ;
-/// Pause before a room that failed begins anew, so that one that always fails does not spin.
-const RESTART_PAUSE_MS: u64 = 500;
+/// Ticks from save to save while somebody is there: what a crash may cost. Policy: a save that is due while the one
+/// before is not written is left out.
+const SAVE_INTERVAL_TICKS: u32 = 10 * TICK_HZ;
+/// Longest time the last save is waited for. Policy: the room goes as it was saved before.
+const LAST_SAVE_MAX: Duration = Duration::from_secs(6);
 /// Time the last hand-over may wait for a worker that is behind. Policy: its sockets close without a word.
 const LAST_HAND_OVER_MAX_MS: u64 = 500;
 
-/// Begins a room's life with this epoch.
-pub(crate) type Factory<E> = Box<dyn FnMut(u32) -> E + Send>;
+/// Why a room's thread ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Nobody is there.
+    Empty,
+    /// The process stops.
+    Stopping,
+    /// The room is another machine's.
+    Moved,
+    /// A bug of ours.
+    Failed,
+}
 
 /// A room and everything its thread owns.
 pub(crate) struct TickThread<E> {
-    name: &'static str,
-    begin: Factory<E>,
-    epoch: u32,
+    id: Arc<str>,
     room: E,
     clock: Clock,
     events: Receiver<Event>,
@@ -58,29 +72,20 @@ pub(crate) struct TickThread<E> {
     load: Load,
     /// Sockets whose session was let in during this tick.
     newcomers: Vec<SocketId>,
+    saves: mpsc::Sender<Save>,
     empty_ticks: u32,
-    is_stopping: bool,
+    ticks_to_save: u32,
+    end: Option<End>,
 }
 
 impl<E: Engine> TickThread<E> {
-    /// Begins the room; [`TickThread::run`] is for a thread of its own.
-    pub(crate) fn new(
-        name: &'static str,
-        mut begin: Factory<E>,
-        events: Receiver<Event>,
-        workers: Arc<[Inbox]>,
-        facts: Arc<RoomFacts>,
-        metrics: Arc<Metrics>,
-        load: Load,
-    ) -> Self {
+    /// Around a room that has begun; [`TickThread::run`] is for a thread of its own.
+    pub(crate) fn new(room: E, life: Life, workers: Arc<[Inbox]>, metrics: Arc<Metrics>, load: Load) -> Self {
+        let Life { id, events, facts, saves, .. } = life;
         let batches = workers.iter().map(|_| Batch::default()).collect();
-        let epoch = epoch_now();
-        let room = begin(epoch);
         facts.publish(&room.stats(), room.max_players());
         Self {
-            name,
-            begin,
-            epoch,
+            id,
             room,
             clock: Clock::new(Instant::now()),
             events,
@@ -92,24 +97,31 @@ impl<E: Engine> TickThread<E> {
             metrics,
             load,
             newcomers: Vec::new(),
+            saves,
             empty_ticks: 0,
-            is_stopping: false,
+            ticks_to_save: SAVE_INTERVAL_TICKS,
+            end: None,
         }
     }
 
-    /// Ticks until told to stop.
+    /// Ticks until there is a reason to end.
     pub(crate) fn run(mut self) {
-        while !self.is_stopping {
+        let end = loop {
             if catch_unwind(AssertUnwindSafe(|| self.tick())).is_err() {
-                self.begin_anew();
+                break self.fail();
             }
+            if let Some(end) = self.end {
+                break end;
+            }
+        };
+        if matches!(end, End::Empty | End::Stopping) {
+            self.save_last();
         }
-        self.say_goodbye();
+        self.say_goodbye(end);
     }
 
     /// The whole of a tick, in order.
     fn tick(&mut self) {
-        self.sleep_while_empty();
         self.wait_for_deadline();
         let (began, worked) = (Instant::now(), thread_time());
 
@@ -120,8 +132,10 @@ impl<E: Engine> TickThread<E> {
         let simulated = Instant::now();
 
         self.hand_over();
-        self.publish();
+        self.facts.publish(&self.room.stats(), self.room.max_players());
         self.govern(simulated - began, simulated.elapsed());
+        self.save_if_due();
+        self.note_emptiness();
         self.metrics.tick_cpu_seconds.observe(thread_time().saturating_sub(worked).as_secs_f64());
     }
 
@@ -178,18 +192,51 @@ impl<E: Engine> TickThread<E> {
         }
     }
 
-    /// A room nobody is in does not tick; the next event wakes it.
-    fn sleep_while_empty(&mut self) {
+    /// A room nobody is in does not tick.
+    fn note_emptiness(&mut self) {
         self.empty_ticks = if self.seats.is_empty() { self.empty_ticks + 1 } else { 0 };
-        if self.empty_ticks <= SLEEP_AFTER_TICKS {
+        if self.empty_ticks > SLEEP_AFTER_TICKS {
+            self.sleep_if_empty();
+        }
+    }
+
+    /// Whoever waits in the queue is about to be there.
+    fn sleep_if_empty(&mut self) {
+        if self.seats.is_empty() && self.events.is_empty() {
+            self.end = self.end.or(Some(End::Empty));
+        }
+    }
+
+    /// What the room is goes to its keeper, unless that has enough to write.
+    fn save_if_due(&mut self) {
+        if self.seats.is_empty() {
             return;
         }
-        match self.events.recv() {
-            Ok(event) => self.handle(event),
-            Err(_) => self.is_stopping = true,
+        self.ticks_to_save -= 1;
+        if self.ticks_to_save > 0 {
+            return;
         }
-        self.empty_ticks = 0;
-        self.clock = Clock::new(Instant::now());
+        self.ticks_to_save = SAVE_INTERVAL_TICKS;
+        // One place stays free for the last one.
+        if self.saves.capacity() == SAVES_MAX_COUNT
+            && let Ok(place) = self.saves.try_reserve()
+        {
+            place.send(Save { room: self.room.snapshot(), written: None });
+        }
+    }
+
+    /// The room stands still from here on, until it is written.
+    fn save_last(&mut self) {
+        let (written, is_written) = sync_channel(1);
+        let snapshot = catch_unwind(AssertUnwindSafe(|| self.room.snapshot()));
+        let Ok(room) = snapshot else {
+            tracing::error!(room = %self.id, "the room cannot be saved");
+            return;
+        };
+        let is_handed = self.saves.try_send(Save { room, written: Some(written) }).is_ok();
+        if !is_handed || is_written.recv_timeout(LAST_SAVE_MAX).is_err() {
+            tracing::error!(room = %self.id, "the room's last save is not written in time");
+        }
     }
 
     fn wait_for_deadline(&mut self) {
@@ -215,7 +262,9 @@ impl<E: Engine> TickThread<E> {
                     self.room.disconnect(session);
                 }
             }
-            Event::Stop => self.is_stopping = true,
+            Event::Stop => self.end = Some(End::Stopping),
+            Event::Moved => self.end = Some(End::Moved),
+            Event::Sleep => self.sleep_if_empty(),
             #[cfg(test)]
             Event::Fault => panic!("a fault, as the test asked"),
         }
@@ -231,8 +280,7 @@ impl<E: Engine> TickThread<E> {
                 }
             }
             Err(reason) => {
-                self.control(join.socket, ServerMessage::refused(reason).encode().into());
-                self.batches[worker_of(join.socket)].closes.push((join.socket, reason));
+                keeper::refuse(&mut self.batches, join.socket, reason);
             }
         }
         self.at_hand = None;
@@ -281,42 +329,32 @@ impl<E: Engine> TickThread<E> {
         batch.closes.push((socket, reason));
     }
 
-    fn publish(&self) {
-        let stats = self.room.stats();
-        self.facts.publish(&stats, self.room.max_players());
-        self.metrics.players.set(i64::from(stats.players));
-        self.metrics.pilots.set(i64::from(stats.pilots));
-    }
-
-    /// After a bug of ours: everybody is told, and a fresh room with a new epoch takes the old one's place.
-    fn begin_anew(&mut self) {
+    /// After a bug of ours: whoever was just joining is seated by nobody.
+    fn fail(&mut self) -> End {
         self.metrics.room_failures.inc();
-        self.epoch = epoch_now().max(self.epoch.wrapping_add(1));
-        tracing::error!(room = self.name, epoch = self.epoch, "the room failed and is begun anew");
-        let at_hand = self.at_hand.take();
-        for socket in self.seats.clear().into_iter().chain(at_hand) {
+        tracing::error!(room = %self.id, "the room failed");
+        if let Some(socket) = self.at_hand.take() {
             self.close(socket, CloseReason::RoomFailed);
         }
-        self.room = (self.begin)(self.epoch);
-        self.newcomers.clear();
-        self.load.begin_anew();
-        self.hand_over_last();
-        thread::sleep(Duration::from_millis(RESTART_PAUSE_MS));
-        self.clock = Clock::new(Instant::now());
+        End::Failed
     }
 
-    /// Closes everybody, those who are just joining too.
-    fn say_goodbye(&mut self) {
-        let joining: Vec<SocketId> = self
-            .events
-            .try_iter()
-            .filter_map(|event| if let Event::Join(join) = event { Some(join.socket) } else { None })
-            .collect();
+    /// Closes everybody, those who are just joining too, unless they may find the room's next life.
+    fn say_goodbye(&mut self, end: End) {
+        let reason = match end {
+            End::Empty => return,
+            End::Stopping => CloseReason::ServerStopping,
+            End::Moved => CloseReason::Moved,
+            End::Failed => CloseReason::RoomFailed,
+        };
+        let joining: Vec<SocketId> = match end {
+            End::Failed => Vec::new(),
+            _ => self.events.try_iter().filter_map(|event| event.joining()).collect(),
+        };
         for socket in self.seats.clear().into_iter().chain(joining) {
-            self.close(socket, CloseReason::ServerStopping);
+            self.close(socket, reason);
         }
         self.hand_over_last();
-        tracing::info!(room = self.name, "the room has stopped");
     }
 
     /// A hand-over that may wait a little, since no tick depends on it.
@@ -334,9 +372,4 @@ impl<E: Engine> TickThread<E> {
             }
         }
     }
-}
-
-/// Tells one life of a room from the next: the low bits of unix milliseconds, which come around after 49 days.
-pub(crate) fn epoch_now() -> u32 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u32
 }

@@ -16,7 +16,7 @@ use crate::{
     room_handle::{Event, SocketId},
 };
 use anyhow::Context;
-use crossbeam_channel::TrySendError;
+use crossbeam_channel::{Sender, TrySendError};
 use mio::{Events, Poll, Token, net::TcpStream};
 use protocol::{
     close::CloseReason,
@@ -24,6 +24,7 @@ use protocol::{
 };
 use std::{
     collections::VecDeque,
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -51,6 +52,8 @@ const QUEUE_WAIT_LAST_MAX: Duration = Duration::from_millis(30_000);
 #[derive(Debug)]
 struct Held {
     event: Event,
+    /// The way to its room.
+    events: Sender<Event>,
     socket: SocketId,
     since: Instant,
 }
@@ -146,7 +149,7 @@ impl Worker {
     fn read_mail(&mut self, now: Instant) -> bool {
         loop {
             match self.mail.next() {
-                Ok(WorkerMessage::Adopt(stream, first, place)) => self.adopt(stream, &first, place, now),
+                Ok(WorkerMessage::Adopt(stream, first, place, room)) => self.adopt(stream, &first, place, room, now),
                 Ok(WorkerMessage::Batch(batch)) => self.say(batch, now),
                 Ok(WorkerMessage::Stop) => self.stop(now),
                 Err(TryRecvError::Empty) => return true,
@@ -164,12 +167,12 @@ impl Worker {
         self.line(socket.slot as usize).filter(|line| line.id == socket)
     }
 
-    fn adopt(&mut self, stream: TcpStream, first: &[u8], place: Place, now: Instant) {
+    fn adopt(&mut self, stream: TcpStream, first: &[u8], place: Place, room: Arc<str>, now: Instant) {
         let slot = self.free.pop().unwrap_or(self.lines.len() as u32);
         let id = SocketId { worker: self.index, slot, number: self.adopted };
         self.adopted = self.adopted.wrapping_add(1);
         let refusal = place.refusal;
-        let mut line = Box::new(Line::new(id, stream, first, place, now));
+        let mut line = Box::new(Line::new(id, stream, first, place, room, now));
         if let Err(error) = line.register(self.poll.registry(), Token(slot as usize)) {
             tracing::warn!(%error, "epoll takes no more sockets");
             self.free.push(slot);
@@ -253,9 +256,10 @@ impl Worker {
         let Some(line) = self.lines.get_mut(slot).and_then(Option::as_deref_mut) else { return };
         if line.phase == Phase::Greeting {
             return match self.door.greet(message, line) {
-                Ok(join) => {
+                Ok((events, waiting)) => {
                     (line.phase, line.deadline) = (Phase::Joined, None);
-                    self.tell(slot, Event::Join(join), now);
+                    line.events = Some(events.clone());
+                    waiting.into_iter().for_each(|event| self.hold(slot, event, events.clone(), now));
                 }
                 Err(reason) => self.refuse(slot, reason, now),
             };
@@ -276,17 +280,24 @@ impl Worker {
 
     /// Tells the room, now or as soon as its queue has a place.
     fn tell(&mut self, slot: usize, event: Event, now: Instant) {
-        let Some(socket) = self.line(slot).map(|line| line.id) else { return };
-        match self.door.room.events.try_send(event) {
+        let Some(events) = self.line(slot).and_then(|line| line.events.as_ref()) else { return };
+        match events.try_send(event) {
             Ok(()) => {}
             Err(TrySendError::Full(event)) => {
-                self.door.metrics.queue_full.inc();
-                self.held.push_back(Held { event, socket, since: now });
-                if let Some(line) = self.line(slot) {
-                    line.is_held = true;
-                }
+                let events = events.clone();
+                self.hold(slot, event, events, now);
             }
             Err(TrySendError::Disconnected(_)) => self.room_is_gone(slot, now),
+        }
+    }
+
+    /// Keeps what the room's queue had no place for; nothing else is read of the socket until it has.
+    fn hold(&mut self, slot: usize, event: Event, events: Sender<Event>, now: Instant) {
+        self.door.metrics.queue_full.inc();
+        if let Some(line) = self.line(slot) {
+            line.is_held = true;
+            let socket = line.id;
+            self.held.push_back(Held { event, events, socket, since: now });
         }
     }
 
@@ -297,18 +308,23 @@ impl Worker {
         self.flush(slot, now);
     }
 
+    /// Tells rooms what they had no place for; a room that still has none keeps nobody of another room waiting.
     fn retry_held(&mut self, now: Instant) {
-        while let Some(Held { event, socket, since }) = self.held.pop_front() {
+        let (mut full, mut rest): (Vec<Sender<Event>>, _) = (Vec::new(), VecDeque::new());
+        for Held { event, events, socket, since } in std::mem::take(&mut self.held) {
+            if full.iter().any(|full| full.same_channel(&events)) {
+                rest.push_back(Held { event, events, socket, since });
+                continue;
+            }
             let is_last = matches!(event, Event::Gone(_));
-            match self.door.room.events.try_send(event) {
+            match events.try_send(event) {
                 Ok(()) => self.resume(socket, now),
                 Err(TrySendError::Full(event)) => {
                     let longest = if is_last { QUEUE_WAIT_LAST_MAX } else { QUEUE_WAIT_MAX };
                     if now.duration_since(since) < longest {
-                        self.held.push_front(Held { event, socket, since });
-                        return;
-                    }
-                    if let Some(line) = self.line_of(socket) {
+                        full.push(events.clone());
+                        rest.push_back(Held { event, events, socket, since });
+                    } else if let Some(line) = self.line_of(socket) {
                         line.is_held = false;
                         self.fault(socket.slot as usize, CloseReason::RoomFailed, now);
                     }
@@ -320,6 +336,8 @@ impl Worker {
                 }
             }
         }
+        rest.append(&mut self.held);
+        self.held = rest;
     }
 
     /// Reads on where the full queue had stopped it.
@@ -392,15 +410,17 @@ impl Worker {
 
     /// The room learns that a session's socket is gone.
     fn tell_end(&mut self, slot: usize, now: Instant) {
-        let Some(socket) = self.line(slot).map(|line| line.id) else { return };
+        let Some(line) = self.line(slot) else { return };
+        let Some(events) = line.events.clone() else { return };
+        let (socket, is_held) = (line.id, line.is_held);
         let event = Event::Gone(socket);
         // Behind whatever is held of this socket.
-        if self.line(slot).is_some_and(|line| line.is_held) {
-            return self.held.push_back(Held { event, socket, since: now });
+        if is_held {
+            return self.held.push_back(Held { event, events, socket, since: now });
         }
-        if let Err(TrySendError::Full(event)) = self.door.room.events.try_send(event) {
+        if let Err(TrySendError::Full(event)) = events.try_send(event) {
             self.door.metrics.queue_full.inc();
-            self.held.push_back(Held { event, socket, since: now });
+            self.held.push_back(Held { event, events, socket, since: now });
         }
     }
 

@@ -32,6 +32,8 @@ pub const CELL_ROWS_MAX_COUNT: usize = 8192;
 pub const TOKEN_MAX_BYTES: usize = 256;
 /// Length of the rules' encoding in the welcome. Policy: refuse the welcome.
 pub const RULES_MAX_BYTES: usize = 8 * 1024;
+/// Longest snapshot of a room: sixty times what 200 pilots take. Policy: refuse it and begin the room anew.
+pub const SNAPSHOT_MAX_BYTES: usize = 8 * 1024 * 1024;
 /// Length of an instance or room name in a path. Policy: 404.
 pub const PATH_NAME_MAX_BYTES: usize = 64;
 

@@ -319,6 +319,12 @@ impl ServerMessage {
 }
 
 impl Event {
+    /// Whether it is a line that a room would have taken.
+    pub fn is_chat(&self) -> bool {
+        let Self::Chat { name, text, .. } = self else { return false };
+        name.len() <= limits::NAME_MAX_BYTES && text.len() <= limits::CHAT_MAX_BYTES
+    }
+
     /// Bytes of one entry of a frame's event section.
     pub fn encode(&self) -> Vec<u8> {
         let bytes = codec::encode(self);

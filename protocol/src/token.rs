@@ -61,6 +61,8 @@ pub struct Ticket {
 /// What a verified resume token says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Resume {
+    /// The life of the room in which the session began: a session of another life may have the same number.
+    pub epoch: u32,
     /// The session.
     pub session: u32,
     /// Counts the session's connections; only the newest token is good.
@@ -101,21 +103,22 @@ impl Key {
         Ok(Ticket { nonce, expires_s })
     }
 
-    /// A resume token. It has no age of its own: the session's grace ends it. Form: `session.generation.mac`.
-    pub fn sign_resume(&self, room: &str, epoch: u32, resume: Resume) -> String {
-        let (session, generation) = (resume.session.to_string(), resume.generation.to_string());
-        format!("{session}.{generation}.{}", self.mac(&["resume", room, &epoch.to_string(), &session, &generation]))
+    /// A resume token of the room with this durable id. It has no age of its own: the session's grace ends it. Form:
+    /// `epoch.session.generation.mac`.
+    pub fn sign_resume(&self, room: &str, resume: Resume) -> String {
+        let [epoch, session, generation] = [resume.epoch, resume.session, resume.generation].map(|n| n.to_string());
+        format!("{epoch}.{session}.{generation}.{}", self.mac(&["resume", room, &epoch, &session, &generation]))
     }
 
     /// Checks a resume token; whether its generation is the newest is the caller's to know.
     ///
     /// # Errors
-    /// [`TokenError::Malformed`] or [`TokenError::Forged`] (a token of another room or epoch is forged here).
-    pub fn verify_resume(&self, text: &str, room: &str, epoch: u32) -> Result<Resume, TokenError> {
-        let [session, generation, mac] = split(text)?;
-        self.check(mac, &["resume", room, &epoch.to_string(), session, generation])?;
+    /// [`TokenError::Malformed`] or [`TokenError::Forged`] (a token of another room is forged here).
+    pub fn verify_resume(&self, text: &str, room: &str) -> Result<Resume, TokenError> {
+        let [epoch, session, generation, mac] = split(text)?;
+        self.check(mac, &["resume", room, epoch, session, generation])?;
         let number = |digits: &str| digits.parse().map_err(|_| TokenError::Malformed);
-        Ok(Resume { session: number(session)?, generation: number(generation)? })
+        Ok(Resume { epoch: number(epoch)?, session: number(session)?, generation: number(generation)? })
     }
 
     /// The state of a Fly-Replay for this request path (without query). Form: `time.hop.mac`.
@@ -158,15 +161,12 @@ impl Key {
     }
 }
 
-fn split(text: &str) -> Result<[&str; 3], TokenError> {
+fn split<const PARTS: usize>(text: &str) -> Result<[&str; PARTS], TokenError> {
     if text.len() > limits::TOKEN_MAX_BYTES {
         return Err(TokenError::Malformed);
     }
-    let mut parts = text.split('.');
-    match (parts.next(), parts.next(), parts.next(), parts.next()) {
-        (Some(a), Some(b), Some(c), None) => Ok([a, b, c]),
-        _ => Err(TokenError::Malformed),
-    }
+    let parts: Vec<&str> = text.split('.').collect();
+    parts.try_into().map_err(|_| TokenError::Malformed)
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -226,17 +226,19 @@ mod tests {
 
     #[test]
     fn one_kind_never_passes_for_another() {
-        let resume = key().sign_resume("arena", 1, Resume { session: 5, generation: 2 });
-        assert_eq!(key().verify_resume(&resume, "arena", 1), Ok(Resume { session: 5, generation: 2 }));
-        assert_eq!(key().verify_resume(&resume, "arena", 2), Err(TokenError::Forged));
-        assert!(key().verify_ticket(&resume, "m1", "arena", 0).is_err());
+        let resume = Resume { epoch: 1, session: 5, generation: 2 };
+        let text = key().sign_resume("arena-m1", resume);
+        assert_eq!(key().verify_resume(&text, "arena-m1"), Ok(resume));
+        assert_eq!(key().verify_resume(&text, "arena-m2"), Err(TokenError::Forged));
+        assert_eq!(key().verify_resume(&text.replacen("1.", "2.", 1), "arena-m1"), Err(TokenError::Forged));
+        assert!(key().verify_ticket(&text, "m1", "arena", 0).is_err());
     }
 
     proptest! {
         #[test]
         fn any_text_is_refused_without_a_panic(text in ".{0,300}") {
             prop_assert!(key().verify_ticket(&text, "m", "r", 0).is_err());
-            prop_assert!(key().verify_resume(&text, "r", 0).is_err());
+            prop_assert!(key().verify_resume(&text, "r").is_err());
             prop_assert!(key().verify_replay(&text, "m", "/p", 0).is_err());
         }
     }

@@ -38,6 +38,11 @@ impl Events {
         }
     }
 
+    /// The log of a room that is taken up again: numbers go on, chat is kept, and whoever comes has seen the rest.
+    pub(crate) fn restore(last: u32, chat: Vec<Event>) -> Self {
+        Self { last, log: VecDeque::new(), chat: chat.into() }
+    }
+
     /// Number of the newest event, 0 before the first.
     pub(crate) fn last(&self) -> u32 {
         self.last

@@ -33,7 +33,7 @@ pub use governor::Level;
 pub use happening::{Happening, Spot};
 pub use model::Choice;
 pub use replica::Replica;
-pub use room::{CADENCE_TICKS, Output, Room, RoomConfig, RoomStats};
+pub use room::{CADENCE_TICKS, Output, Room, RoomConfig, RoomStats, SnapshotError};
 pub use session::SessionId;
 pub use shots::ShotCounts;
 pub use tally::{Counts, Tally};

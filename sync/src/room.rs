@@ -6,6 +6,7 @@
 //! Invariants: `mirror` is what a replica holding every cell would hold; a frame, once assembled, is sent.
 
 mod frames;
+mod snapshot;
 
 use crate::{
     SessionId,
@@ -32,17 +33,18 @@ use protocol::{
     },
     token::{Key, Resume},
 };
+pub use snapshot::SnapshotError;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 
 /// What a room is begun with.
 #[derive(Debug, Clone)]
 pub struct RoomConfig {
-    /// The room's name, as in its path.
+    /// The room's durable id ([`protocol::room::durable_id`]).
     pub name: String,
     /// Signs resume tokens.
     pub key: Key,
-    /// Tells this life of the room from earlier ones.
+    /// Tells this life of the room from earlier ones, those before it was put aside among them.
     pub epoch: u32,
     /// All of the room's randomness comes from it.
     pub seed: u64,
@@ -154,9 +156,16 @@ impl fmt::Debug for Room {
 impl Room {
     /// Begins a room at tick 0, with its fillers in the air.
     pub fn new(config: RoomConfig) -> Self {
+        let mut room = Self::around(Game::new(config.seed, config.rules.clone()), config);
+        room.balance_fillers();
+        room
+    }
+
+    /// A room with nobody in it but who is in the game.
+    fn around(game: Game, config: RoomConfig) -> Self {
         let cells = 1 + (config.rules.field_cells * config.rules.field_cells) as usize;
-        let mut room = Self {
-            game: Game::new(config.seed, config.rules.clone()),
+        Self {
+            game,
             sessions: BTreeMap::new(),
             profiles: BTreeMap::new(),
             fillers: Vec::new(),
@@ -178,9 +187,7 @@ impl Room {
             repairs: 0,
             late_inputs: 0,
             config,
-        };
-        room.balance_fillers();
-        room
+        }
     }
 
     /// A socket says hello; `is_admitted` tells that its ticket was good. On success the welcome is among the
@@ -286,11 +293,13 @@ impl Room {
         u32::from(self.config.max_players)
     }
 
-    fn resumable(&self, token: &str) -> Option<SessionId> {
-        let resume = self.config.key.verify_resume(token, &self.config.name, self.config.epoch).ok()?;
+    fn resumable(&mut self, token: &str) -> Option<SessionId> {
+        let resume = self.config.key.verify_resume(token, &self.config.name).ok()?;
         let id = SessionId(resume.session);
         // Each use rotates the token: a copy of an older one opens nothing.
-        self.sessions.get(&id).filter(|session| session.accepts(resume.generation)).map(|_| id)
+        let is_good = |session: &&mut Session| session.epoch == resume.epoch && session.accepts(resume.generation);
+        self.sessions.get_mut(&id).filter(is_good)?.recognise(resume.generation);
+        Some(id)
     }
 
     fn admit(&mut self, hello: &Hello) -> Result<SessionId, CloseReason> {
@@ -308,7 +317,7 @@ impl Room {
         self.profiles.insert(pilot, profile.clone());
         let id = SessionId(self.next_session);
         self.next_session += 1;
-        let mut session = Session::new(pilot, self.game.tick());
+        let mut session = Session::new(pilot, self.config.epoch, self.game.tick());
         session.event = self.events.last();
         self.sessions.insert(id, session);
         self.events.push(Event::Joined { pilot: pilot.0, profile });
@@ -327,14 +336,14 @@ impl Room {
         } else {
             session.event = self.events.last();
         }
-        let resume = Resume { session: id.0, generation: session.generation };
+        let resume = Resume { epoch: session.epoch, session: id.0, generation: session.generation };
         let welcome = Welcome {
             pilot: session.pilot.0,
             epoch: self.config.epoch,
             resumed,
             since,
             tick: now,
-            resume: self.config.key.sign_resume(&self.config.name, self.config.epoch, resume),
+            resume: self.config.key.sign_resume(&self.config.name, resume),
             rules: codec::encode(&self.config.rules),
             profile: self.profiles[&session.pilot].clone(),
             history: if keeps_state { Vec::new() } else { self.events.history() },

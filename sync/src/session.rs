@@ -14,6 +14,7 @@ use protocol::{
     },
     message::InputPacket,
 };
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// A session: a player from join to leave, over any number of sockets.
@@ -27,6 +28,8 @@ const RESUME_GRACE_TICKS: u32 = ticks(RESUME_GRACE_MS);
 const CHAT_BURST_MAX_LINES: u32 = 5;
 const CHAT_REFILL_TICKS: u32 = protocol::TICK_HZ;
 
+/// Sockets of a session that is taken up again. Policy: refuse the snapshot.
+const GENERATION_MAX: u32 = u32::MAX / 2;
 /// Policy: requests that come sooner are ignored; the client finds the difference again and asks again.
 const REPAIR_INTERVAL_TICKS: u32 = protocol::TICK_HZ;
 
@@ -73,10 +76,25 @@ fn take<T>(queue: &mut VecDeque<(Tick, T)>, tick: Tick) -> Option<T> {
     newest
 }
 
+/// What lasts of a session while its room is put aside; what was under way on its socket does not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SavedSession {
+    pub(crate) pilot: PilotId,
+    epoch: u32,
+    generation: u32,
+    confirmed: u32,
+    is_connected: bool,
+    heard: Tick,
+    chat_spent: u32,
+    repaired: Option<Tick>,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) pilot: PilotId,
+    /// The room's life in which it began.
+    pub(crate) epoch: u32,
     /// Counts the resume tokens given out.
     pub(crate) generation: u32,
     /// The newest token that the client is known to have: it has spoken since it was given out.
@@ -109,9 +127,10 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(pilot: PilotId, now: Tick) -> Self {
+    pub(crate) fn new(pilot: PilotId, epoch: u32, now: Tick) -> Self {
         Self {
             pilot,
+            epoch,
             generation: 0,
             confirmed: 0,
             is_connected: false,
@@ -130,6 +149,24 @@ impl Session {
             chat_spent: 0,
             repaired: None,
         }
+    }
+
+    /// See [`SavedSession`].
+    pub(crate) fn save(&self) -> SavedSession {
+        let Self { pilot, epoch, generation, confirmed, is_connected, heard, chat_spent, repaired, .. } = *self;
+        SavedSession { pilot, epoch, generation, confirmed, is_connected, heard, chat_spent, repaired }
+    }
+
+    /// Whether a session can go on from this at tick `now`.
+    pub(crate) fn can_restore(saved: &SavedSession, now: Tick) -> bool {
+        saved.generation.max(saved.confirmed) <= GENERATION_MAX && saved.repaired.is_none_or(|repaired| repaired <= now)
+    }
+
+    /// As it was when its room was put aside at tick `now`; its socket, if it had one, is lost since then.
+    pub(crate) fn restore(saved: &SavedSession, now: Tick) -> Self {
+        let SavedSession { pilot, epoch, generation, confirmed, is_connected, heard, chat_spent, repaired } = *saved;
+        let heard = if is_connected { now } else { heard.min(now) };
+        Self { generation, confirmed, heard, chat_spent, repaired, ..Self::new(pilot, epoch, now) }
     }
 
     /// A socket (the first or another) begins. The client says which tick it still has; returns from which tick frames
@@ -171,9 +208,15 @@ impl Session {
     }
 
     /// Whether a resume token of this generation is good: the newest, or the one before as long as nothing shows that
-    /// the newest arrived.
+    /// the newest arrived. One that the room cannot have given out yet is from what it forgot when it was taken up from
+    /// an older save, and newer than all it knows.
     pub(crate) fn accepts(&self, generation: u32) -> bool {
-        generation == self.generation || generation == self.confirmed
+        generation >= self.generation || generation == self.confirmed
+    }
+
+    /// A token of this generation was shown.
+    pub(crate) fn recognise(&mut self, generation: u32) {
+        self.generation = self.generation.max(generation);
     }
 
     /// Notes inputs and acknowledgement; returns how many inputs came too late for their tick.

@@ -1,0 +1,280 @@
+//! A game put aside and taken up again: all that the next step depends on, as plain data.
+//!
+//! Path: [`Game::snapshot`] between two steps → whoever keeps it makes bytes of it → [`Game::restore`].
+//! Invariants: a game that was restored goes on as if it had never stopped; whatever the data says, no row of it leaves
+//! a field's declared range.
+//! Never: a format, what a step works out anew (grid, ranking), kills that nobody drained.
+
+use crate::{
+    BULLET, Clock, Controls, Game, KINDS, PILOTS_MAX_COUNT, PLANE, PilotId, SCORE_MAX,
+    bullet::Bullet,
+    field::TURN,
+    motion::BulletId,
+    past::{BEHIND_MAX, PARTS, Wake},
+    plane::Plane,
+    roster::{Pilot, Roster},
+    row::Fields,
+    rules::Rules,
+    sector::{self, Minimap},
+    spawn::{NOTICE_TICKS, Place, Status},
+    standing::Board,
+};
+use bevy_ecs::prelude::*;
+use glam::IVec2;
+use serde::{Deserialize, Serialize};
+use std::{error, fmt};
+
+/// The last tick of a game that is taken up again, 50 days of play: a few before moments of the past (parts of a tick in
+/// 32 bits) come around. Policy: refuse the snapshot.
+const TICK_MAX: u32 = u32::MAX / PARTS - 24 * 3600 * 60;
+
+/// See the module.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GameSnapshot {
+    tick: u32,
+    seed: u64,
+    /// Side of the field: places mean nothing on another.
+    field_cells: i32,
+    last_pilot: u16,
+    is_board_stale: bool,
+    minimap: Vec<Fields>,
+    /// By id.
+    pilots: Vec<(Pilot, Wake, Option<Fields>)>,
+    /// By id.
+    bullets: Vec<(u32, Fields)>,
+}
+
+/// Why a snapshot is not taken up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnfitSnapshot {
+    /// The rules say another size of the field.
+    OtherField,
+    /// A value that no game can have; the name is the value's.
+    OutOfRange(&'static str),
+}
+
+impl fmt::Display for UnfitSnapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OtherField => f.write_str("it is of a field of another size"),
+            Self::OutOfRange(name) => write!(f, "{name} is out of its range"),
+        }
+    }
+}
+
+impl error::Error for UnfitSnapshot {}
+
+impl Game {
+    /// Everything, between two steps.
+    pub fn snapshot(&self) -> GameSnapshot {
+        let world = &self.world;
+        let mut pilots = world.try_query::<(&Pilot, &Wake, Option<&Plane>)>().expect("registered by the plugins");
+        let mut bullets = world.try_query::<(&BulletId, &Bullet)>().expect("as above");
+        let plane = |plane: Option<&Plane>| plane.map(|plane| plane.to_fields());
+        let mut pilots: Vec<_> =
+            pilots.iter(world).map(|(pilot, wake, aloft)| (pilot.clone(), wake.clone(), plane(aloft))).collect();
+        let mut bullets: Vec<_> = bullets.iter(world).map(|(id, bullet)| (id.0, bullet.to_fields())).collect();
+        pilots.sort_unstable_by_key(|(pilot, ..)| pilot.id);
+        bullets.sort_unstable_by_key(|(id, _)| *id);
+        let clock = world.resource::<Clock>();
+        GameSnapshot {
+            tick: clock.tick,
+            seed: clock.seed,
+            field_cells: self.rules().field_cells,
+            last_pilot: world.resource::<Roster>().last_id,
+            is_board_stale: world.resource::<Board>().is_stale,
+            minimap: world.resource::<Minimap>().0.clone(),
+            pilots,
+            bullets,
+        }
+    }
+
+    /// Takes a game up again, by these rules.
+    ///
+    /// # Errors
+    /// [`UnfitSnapshot`].
+    pub fn restore(snapshot: GameSnapshot, rules: Rules) -> Result<Self, UnfitSnapshot> {
+        snapshot.check(&rules)?;
+        let mut game = Self::new(snapshot.seed, rules);
+        let world = &mut game.world;
+        world.resource_mut::<Clock>().tick = snapshot.tick;
+        world.resource_mut::<Minimap>().0 = snapshot.minimap;
+        let mut board = world.resource_mut::<Board>();
+        // Whoever came since the last step is not ranked yet.
+        board.rank_all(snapshot.pilots.iter().map(|(pilot, ..)| pilot).filter(|pilot| pilot.status != Status::New));
+        board.is_stale = snapshot.is_board_stale;
+        for (pilot, wake, plane) in snapshot.pilots {
+            let (id, is_leaving) = (pilot.id, pilot.is_leaving);
+            let mut entity = world.spawn((pilot, wake));
+            if let Some(fields) = plane {
+                entity.insert(Plane::from_fields(&fields));
+            }
+            let entity = entity.id();
+            if !is_leaving {
+                world.resource_mut::<Roster>().insert(id, entity);
+            }
+        }
+        world.resource_mut::<Roster>().last_id = snapshot.last_pilot;
+        for (id, fields) in snapshot.bullets {
+            world.spawn((BulletId(id), Bullet::from_fields(&fields)));
+        }
+        Ok(game)
+    }
+
+    /// Everybody who plays, by id.
+    pub fn pilots(&self) -> impl Iterator<Item = PilotId> {
+        self.world.resource::<Roster>().ids()
+    }
+}
+
+impl GameSnapshot {
+    /// Whether a step of this can be taken without leaving a range.
+    fn check(&self, rules: &Rules) -> Result<(), UnfitSnapshot> {
+        if self.field_cells != rules.field_cells {
+            return Err(UnfitSnapshot::OtherField);
+        }
+        within(self.tick <= TICK_MAX, "tick")?;
+        let side = sector::side(rules) as usize;
+        within(self.minimap.len() == side, "minimap")?;
+        let lines = self.minimap.iter().enumerate();
+        lines.map(|(line, fields)| check_row(crate::SECTOR, line as u32, fields, rules)).collect::<Result<(), _>>()?;
+        within(self.pilots.len() <= PILOTS_MAX_COUNT, "number of pilots")?;
+        within(self.pilots.is_sorted_by(|(a, ..), (b, ..)| a.id < b.id), "order of pilots")?;
+        within(self.bullets.is_sorted_by(|(a, _), (b, _)| a < b), "order of bullets")?;
+        for (pilot, wake, plane) in &self.pilots {
+            pilot.check(self.tick, plane.is_some(), rules)?;
+            within(wake.is_within(rules.field_side()), "wake")?;
+            plane.iter().try_for_each(|fields| check_row(PLANE, pilot.id.0.into(), fields, rules))?;
+        }
+        self.bullets.iter().try_for_each(|(id, fields)| check_row(BULLET, *id, fields, rules))
+    }
+}
+
+impl Pilot {
+    fn check(&self, tick: u32, is_aloft: bool, rules: &Rules) -> Result<(), UnfitSnapshot> {
+        let is_place = |place: &Place| {
+            (tick + 1..=tick + NOTICE_TICKS).contains(&place.tick)
+                && is_inside(place.at, rules)
+                && (0..TURN).contains(&place.heading)
+        };
+        let is_status = match &self.status {
+            Status::New => !is_aloft,
+            Status::Flying => is_aloft,
+            Status::Down { since, .. } => *since <= tick,
+            Status::Returning(place) => !is_aloft && is_place(place),
+        };
+        within(self.id.0 != 0, "pilot's id")?;
+        within(self.wanted == Controls::from_bits(self.wanted.to_bits()), "pilot's controls")?;
+        within(self.behind <= BEHIND_MAX, "pilot's view")?;
+        within(is_status, "pilot's status")?;
+        within((0..=SCORE_MAX).contains(&self.score), "pilot's score")?;
+        within((0..=255).contains(&self.shots), "pilot's shots")
+    }
+}
+
+/// A row's id and fields are what its kind declares, and its place is on the field.
+fn check_row(kind: u8, id: u32, fields: &Fields, rules: &Rules) -> Result<(), UnfitSnapshot> {
+    let kind = &KINDS[usize::from(kind)];
+    within(u64::from(id) < 1 << kind.id_bits, kind.name)?;
+    let (used, unused) = fields.split_at(kind.fields.len());
+    let are_fields = used.iter().zip(kind.fields).all(|(value, field)| field.range.contains(value));
+    within(are_fields && unused.iter().all(|value| *value == 0), kind.name)?;
+    within(!kind.is_placed || is_inside(IVec2::new(fields[0], fields[1]), rules), kind.name)
+}
+
+fn is_inside(place: IVec2, rules: &Rules) -> bool {
+    place.min_element() >= 0 && place.max_element() < rules.field_side()
+}
+
+fn within(is_within: bool, name: &'static str) -> Result<(), UnfitSnapshot> {
+    if is_within { Ok(()) } else { Err(UnfitSnapshot::OutOfRange(name)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::rand;
+
+    /// A room in which everything happens: people who come, go, steer, shoot, die and come back, among computer pilots.
+    fn play(game: &mut Game, ticks: u32) {
+        for _ in 0..ticks {
+            let tick = game.tick();
+            let roll = |purpose: u32| rand(99, tick, 0, purpose);
+            if roll(1).is_multiple_of(40) {
+                game.join(roll(2).is_multiple_of(2));
+            }
+            let pilots: Vec<_> = game.pilots().collect();
+            let any = pilots[roll(3) as usize % pilots.len()];
+            match roll(4) % 8 {
+                0 if pilots.len() > 30 => game.leave(any),
+                1..=3 => game.control(any, Controls::from_bits(roll(5) as u16)),
+                4 => game.look(any, roll(6) as u32 % 300),
+                5 | 6 => game.fly_again(any),
+                _ => {}
+            }
+            game.step();
+            game.drain_kills();
+        }
+    }
+
+    fn busy_game() -> Game {
+        let mut game = Game::new(7, Rules::default());
+        assert!((0..40).all(|_| game.join(true).is_some()));
+        play(&mut game, 900);
+        game
+    }
+
+    #[test]
+    fn a_restored_game_goes_on_as_if_it_had_never_stopped() {
+        let mut game = busy_game();
+        for pause in 0..12 {
+            // Also with somebody who just came and somebody who just left.
+            game.join(false);
+            let leaving = game.pilots().next().unwrap();
+            game.leave(leaving);
+            let mut restored = Game::restore(game.snapshot(), game.rules().clone()).unwrap();
+            assert_eq!(restored.all_rows(), game.all_rows());
+            for tick in 0..150 {
+                assert_eq!(restored.snapshot(), game.snapshot(), "tick {tick} after pause {pause}");
+                play(&mut game, 1);
+                play(&mut restored, 1);
+                assert_eq!(restored.all_rows(), game.all_rows(), "tick {tick} after pause {pause}");
+                let standings = |game: &Game| game.pilots().map(|pilot| game.standing(pilot)).collect::<Vec<_>>();
+                assert_eq!(standings(&restored), standings(&game), "tick {tick} after pause {pause}");
+            }
+            game = restored;
+        }
+    }
+
+    #[test]
+    fn what_no_game_can_have_is_refused_by_name() {
+        let game = busy_game();
+        let good = game.snapshot();
+        let refused = |change: &dyn Fn(&mut GameSnapshot), name: &'static str| {
+            let mut bad = good.clone();
+            change(&mut bad);
+            let error = Game::restore(bad, game.rules().clone()).map(|_| ()).unwrap_err();
+            assert_eq!(error, UnfitSnapshot::OutOfRange(name));
+        };
+        refused(&|bad| bad.tick = TICK_MAX + 1, "tick");
+        refused(&|bad| bad.minimap[3][2] = 4, "sector");
+        refused(&|bad| _ = bad.minimap.pop(), "minimap");
+        refused(&|bad| bad.pilots.swap(0, 1), "order of pilots");
+        refused(&|bad| bad.pilots[0].0.id = PilotId(0), "pilot's id");
+        refused(&|bad| bad.pilots[0].0.score = -1, "pilot's score");
+        refused(&|bad| bad.pilots[0].0.shots = 256, "pilot's shots");
+        refused(&|bad| bad.pilots[0].0.behind = BEHIND_MAX + 1, "pilot's view");
+        refused(&|bad| bad.pilots[0].0.wanted.steer = 100, "pilot's controls");
+        refused(
+            &|bad| bad.pilots[0].0.status = Status::Down { since: bad.tick + 1, is_ready: false },
+            "pilot's status",
+        );
+        let aloft = good.pilots.iter().position(|(_, _, plane)| plane.is_some()).unwrap();
+        refused(&|bad| bad.pilots[aloft].2.as_mut().unwrap()[0] = 10 * 16_384, "plane");
+        refused(&|bad| bad.pilots[aloft].2.as_mut().unwrap()[8] = 101, "plane");
+        refused(&|bad| bad.pilots[aloft].2.as_mut().unwrap()[15] = 1, "plane");
+        refused(&|bad| bad.bullets[0].1[4] = 256, "bullet");
+        let other = Rules { field_cells: 11, ..game.rules().clone() };
+        assert_eq!(Game::restore(good.clone(), other).map(|_| ()).unwrap_err(), UnfitSnapshot::OtherField);
+    }
+}

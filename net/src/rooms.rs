@@ -1,0 +1,198 @@
+//! The rooms of this machine: opened by the first who may come in, closed when nobody has been there for a while.
+//!
+//! Path: a worker brings a hello that the door let through to [`Rooms::enter`]; if the room is not open, its queue is
+//! there at once and a keeper ([`crate::keeper`]) opens it behind.
+//! Invariants: at most `max_rooms` are open; nobody who was let in is forgotten: a room is closed under the same lock
+//! under which people come in, and only while its queue is empty.
+
+use crate::{
+    config::Config,
+    inbox::Inbox,
+    keeper::{self, StartThread},
+    metrics::Metrics,
+    room_handle::{Event, Join, RoomHandle},
+    store::Store,
+};
+use crossbeam_channel::{Sender, TrySendError};
+use protocol::{
+    close::CloseReason,
+    room::{ARENA, durable_id},
+};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, atomic::Ordering},
+    time::Duration,
+};
+use tokio::{
+    runtime::Handle,
+    time::{Instant, sleep, timeout},
+};
+
+/// How often somebody who waits for rooms to close looks again.
+const POLL: Duration = Duration::from_millis(10);
+/// Longest time rooms take to fall asleep. Policy: they are asked again later.
+const FALL_ASLEEP_MAX: Duration = Duration::from_secs(10);
+
+/// See the module; shared by all.
+#[derive(Debug)]
+pub(crate) struct Rooms {
+    pub(crate) instance: String,
+    pub(crate) store: Store,
+    pub(crate) metrics: Arc<Metrics>,
+    /// The public field's durable id.
+    arena: Arc<str>,
+    max_rooms: usize,
+    runtime: Handle,
+    /// Set before anybody can come.
+    machinery: OnceLock<Machinery>,
+    open: Mutex<Open>,
+}
+
+/// What rooms run on.
+pub(crate) struct Machinery {
+    pub(crate) start: StartThread,
+    pub(crate) workers: Arc<[Inbox]>,
+}
+
+impl fmt::Debug for Machinery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Machinery").field("workers", &self.workers).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    by_id: BTreeMap<Arc<str>, RoomHandle>,
+    is_stopping: bool,
+}
+
+/// How to talk to a room that was entered; the event is the join itself if the room's queue had no place for it.
+pub(crate) type Entered = (Sender<Event>, Option<Event>);
+
+impl Rooms {
+    /// No room is open. Called within the runtime that is to keep the rooms.
+    pub(crate) fn new(config: &Config, store: Store, metrics: Arc<Metrics>) -> Arc<Self> {
+        Arc::new(Self {
+            instance: config.instance.clone(),
+            store,
+            metrics,
+            arena: durable_id(&config.instance, ARENA).into(),
+            max_rooms: config.max_rooms,
+            runtime: Handle::current(),
+            machinery: OnceLock::new(),
+            open: Mutex::default(),
+        })
+    }
+
+    /// Says what rooms run on.
+    pub(crate) fn equip(&self, machinery: Machinery) {
+        assert!(self.machinery.set(machinery).is_ok(), "a machine is started once");
+    }
+
+    pub(crate) fn machinery(&self) -> &Machinery {
+        self.machinery.get().expect("rooms are equipped before anybody comes")
+    }
+
+    /// Brings somebody into a room, and opens it if need be.
+    ///
+    /// # Errors
+    /// `RoomFull` when the machine has no place for another room, `ServerStopping`.
+    pub(crate) fn enter(self: &Arc<Self>, id: &Arc<str>, join: Box<Join>) -> Result<Entered, CloseReason> {
+        let mut open = self.lock();
+        if open.is_stopping {
+            return Err(CloseReason::ServerStopping);
+        }
+        let room = match open.by_id.get(id) {
+            Some(room) => room.clone(),
+            None if open.by_id.len() >= self.max_rooms => return Err(CloseReason::RoomFull),
+            None => {
+                let (room, events) = RoomHandle::new(Arc::clone(id));
+                open.by_id.insert(Arc::clone(id), room.clone());
+                self.runtime.spawn(keeper::keep(Arc::clone(self), room.clone(), events));
+                room
+            }
+        };
+        let waiting = match room.events.try_send(Event::Join(join)) {
+            Ok(()) => None,
+            Err(TrySendError::Full(event)) => Some(event),
+            Err(TrySendError::Disconnected(_)) => unreachable!("a keeper has the queue as long as its room is listed"),
+        };
+        Ok((room.events, waiting))
+    }
+
+    /// Forgets a room nobody waits for; false if somebody does.
+    pub(crate) fn forget_if_quiet(&self, room: &RoomHandle) -> bool {
+        let mut open = self.lock();
+        let is_quiet = room.events.is_empty();
+        if is_quiet {
+            open.by_id.remove(&room.id);
+        }
+        is_quiet
+    }
+
+    /// Everything that is open, the arena first.
+    pub(crate) fn list(&self) -> Vec<RoomHandle> {
+        let mut rooms: Vec<_> = self.lock().by_id.values().cloned().collect();
+        rooms.sort_by_key(|room| !self.is_arena(&room.id));
+        rooms
+    }
+
+    pub(crate) fn is_open(&self, id: &str) -> bool {
+        self.lock().by_id.contains_key(id)
+    }
+
+    /// Whether this is this machine's own public field.
+    pub(crate) fn is_arena(&self, id: &str) -> bool {
+        *self.arena == *id
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.lock().is_stopping
+    }
+
+    /// Whether somebody is in a room, or on the way.
+    pub(crate) fn are_occupied(&self) -> bool {
+        let is_occupied = |room: &RoomHandle| room.facts.players.load(Ordering::Relaxed) > 0 || !room.events.is_empty();
+        self.lock().by_id.values().any(is_occupied)
+    }
+
+    /// Asks every room to be saved and closed; false if somebody is in one, or came meanwhile.
+    pub(crate) async fn put_to_sleep(&self) -> bool {
+        for room in self.list() {
+            room.tell(Event::Sleep).await;
+        }
+        let until = Instant::now() + FALL_ASLEEP_MAX;
+        while !self.are_all_closed() && !self.are_occupied() && Instant::now() < until {
+            sleep(POLL).await;
+        }
+        self.are_all_closed()
+    }
+
+    /// Lets nobody in any more, ends every room and returns when all are saved and everybody is told, or when they have
+    /// had enough time for it.
+    pub(crate) async fn stop(&self, at_most: Duration) {
+        self.lock().is_stopping = true;
+        for room in self.list() {
+            room.tell(Event::Stop).await;
+        }
+        let closed = async {
+            while !self.are_all_closed() {
+                sleep(POLL).await;
+            }
+        };
+        if timeout(at_most, closed).await.is_err() {
+            let rooms: Vec<_> = self.list().iter().map(|room| Arc::clone(&room.id)).collect();
+            tracing::error!(?rooms, "rooms are left behind as they were saved last");
+        }
+    }
+
+    fn are_all_closed(&self) -> bool {
+        self.lock().by_id.is_empty()
+    }
+
+    /// The map is whole after any panic: every change is a single insert or remove.
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,339 @@
+//! Where rooms last: an object store, which is a directory or S3, with conditional writes.
+//!
+//! Path: [`Store::open`] by a URL → [`Store::claim`] makes this machine the owner of a room and brings its last save →
+//! [`Claim::save`] renews and saves → [`Claim::leave`] saves it asleep, for whoever comes next.
+//! Layout: `rooms/<id>/owner` is an [`Owner`] as JSON; `rooms/<id>/snapshot` is the owner's epoch (u32 LE) and the
+//! room's bytes.
+//! Invariants: each owner has a greater epoch than the one before; whoever is not the owner any more can write neither
+//! object, however late it writes, since every write names the version that it replaces and a new owner that was not
+//! handed the room rewrites both first; nothing here waits longer than [`REQUEST_MAX`].
+//! Never: what is in a snapshot, a room.
+
+use anyhow::{Context, anyhow};
+use bytes::Bytes;
+use object_store::{
+    Error, ObjectStore, ObjectStoreExt, ObjectStoreScheme, PutMode, UpdateVersion, local::LocalFileSystem,
+    memory::InMemory, path::Path, prefix::PrefixStore,
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    fs::File,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+use tokio::time::timeout;
+
+/// Longest time of a request to the store. Policy: it counts as failed.
+const REQUEST_MAX: Duration = Duration::from_secs(5);
+/// An owner that has not renewed for so long counts as gone. Policy: whoever is asked for the room may claim it.
+pub(crate) const LEASE_MS: u64 = 30_000;
+/// Tries to claim a room that others want too. Policy: somebody else has it.
+const CLAIM_TRIES_COUNT: usize = 3;
+/// Longest record of an owner, and longest save with its epoch. Policy: counts as damaged.
+const OWNER_MAX_BYTES: u64 = 1024;
+const SAVE_MAX_BYTES: u64 = protocol::limits::SNAPSHOT_MAX_BYTES as u64 + 1024;
+
+/// Who has a room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Owner {
+    /// The machine.
+    pub(crate) instance: String,
+    /// Counts owners of this room.
+    pub(crate) epoch: u32,
+    /// When the owner last said so, unix milliseconds.
+    pub(crate) renewed_unix_ms: u64,
+    /// It has saved the room and let go of it.
+    pub(crate) is_asleep: bool,
+}
+
+impl Owner {
+    /// In a damaged record's place: gone, and later than all owners that counted from 1.
+    fn unknown() -> Self {
+        let epoch = (unix_now_ms() / 1000) as u32;
+        Self { instance: String::new(), epoch, renewed_unix_ms: 0, is_asleep: false }
+    }
+
+    /// Whether it is the same owner, at another moment.
+    fn is_life_of(&self, other: &Self) -> bool {
+        (&self.instance, self.epoch) == (&other.instance, other.epoch)
+    }
+
+    /// Whether another machine must keep its hands off.
+    pub(crate) fn holds_against(&self, instance: &str, now_ms: u64) -> bool {
+        self.instance != instance && !self.is_asleep && now_ms < self.renewed_unix_ms.saturating_add(LEASE_MS)
+    }
+}
+
+/// Why a room could not be claimed.
+#[derive(Debug)]
+pub(crate) enum ClaimError {
+    /// Another machine has it.
+    Held,
+    /// The store does not work.
+    Store(anyhow::Error),
+}
+
+/// Why a room could not be saved.
+#[derive(Debug)]
+pub(crate) enum SaveError {
+    /// It is another machine's by now.
+    Lost,
+    /// The store does not work.
+    Store(anyhow::Error),
+}
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub(crate) struct Store {
+    objects: Arc<dyn ObjectStore>,
+    /// Of a store on this machine's disk, which has no conditional update of its own.
+    directory: Option<PathBuf>,
+}
+
+/// The ownership of a room. A write whose answer got lost looks like somebody else's; what is found tells them apart.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    store: Store,
+    id: Arc<str>,
+    owner: Owner,
+    owner_version: UpdateVersion,
+    save_version: Option<UpdateVersion>,
+}
+
+impl Store {
+    /// A store by its URL: `file:///directory`, `s3://bucket/prefix` (with the usual `AWS_*` variables) or `memory:///`.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with the URL, or with what it leads to.
+    pub(crate) fn open(url: &str) -> anyhow::Result<Self> {
+        let wrong = || format!("STORE_URL is \"{url}\". It takes file:///directory or s3://bucket/prefix.");
+        let parsed = url::Url::parse(url).with_context(wrong)?;
+        let (scheme, _) = ObjectStoreScheme::parse(&parsed).with_context(wrong)?;
+        match scheme {
+            ObjectStoreScheme::Memory => Ok(Self { objects: Arc::new(InMemory::new()), directory: None }),
+            ObjectStoreScheme::Local => {
+                let directory = parsed.to_file_path().map_err(|()| anyhow!(wrong()))?;
+                let problem = || format!("STORE_URL names {}, which cannot be used.", directory.display());
+                std::fs::create_dir_all(&directory).with_context(problem)?;
+                let objects = LocalFileSystem::new_with_prefix(&directory).with_context(problem)?;
+                Ok(Self { objects: Arc::new(objects.with_fsync(true)), directory: Some(directory) })
+            }
+            ObjectStoreScheme::AmazonS3 => {
+                // An error means that there is one already.
+                let _ = rustls::crypto::ring::default_provider().install_default();
+                let (objects, prefix) = object_store::parse_url_opts(&parsed, std::env::vars()).with_context(wrong)?;
+                Ok(Self { objects: Arc::new(PrefixStore::new(objects, prefix)), directory: None })
+            }
+            _ => Err(anyhow!(wrong())),
+        }
+    }
+
+    /// Who has a room; `None` if it has never been saved.
+    ///
+    /// # Errors
+    /// When the store does not work.
+    pub(crate) async fn owner(&self, id: &str) -> anyhow::Result<Option<Owner>> {
+        Ok(self.read_owner(id).await?.map(|(owner, _)| owner))
+    }
+
+    /// Makes `instance` the owner of a room; with its last save, if there is one.
+    ///
+    /// # Errors
+    /// [`ClaimError`].
+    pub(crate) async fn claim(&self, id: &Arc<str>, instance: &str) -> Result<(Claim, Option<Bytes>), ClaimError> {
+        for _ in 0..CLAIM_TRIES_COUNT {
+            let earlier = self.read_owner(id).await.map_err(ClaimError::Store)?;
+            let now_ms = unix_now_ms();
+            if earlier.as_ref().is_some_and(|(owner, _)| owner.holds_against(instance, now_ms)) {
+                return Err(ClaimError::Held);
+            }
+            let epoch = earlier.as_ref().map_or(0, |(owner, _)| owner.epoch) + 1;
+            let owner = Owner { instance: instance.to_owned(), epoch, renewed_unix_ms: now_ms, is_asleep: false };
+            let (was_handed, version) =
+                earlier.map_or((true, None), |(owner, version)| (owner.is_asleep, Some(version)));
+            let owner_version = match self.write(&owner_path(id), json(&owner), version).await {
+                Ok(version) => version,
+                Err(SaveError::Lost) => continue,
+                Err(SaveError::Store(error)) => return Err(ClaimError::Store(error)),
+            };
+            let claim = Claim { store: self.clone(), id: Arc::clone(id), owner, owner_version, save_version: None };
+            return claim.take_over(was_handed).await.map_err(ClaimError::Store);
+        }
+        Err(ClaimError::Held)
+    }
+
+    async fn read_owner(&self, id: &str) -> anyhow::Result<Option<(Owner, UpdateVersion)>> {
+        let Some((bytes, version)) = self.read(&owner_path(id), OWNER_MAX_BYTES).await? else { return Ok(None) };
+        let owner = serde_json::from_slice(&bytes).unwrap_or_else(|error| {
+            tracing::warn!(room = id, %error, "the record of the room's owner is damaged");
+            Owner::unknown()
+        });
+        Ok(Some((owner, version)))
+    }
+
+    async fn read(&self, path: &Path, max_bytes: u64) -> anyhow::Result<Option<(Bytes, UpdateVersion)>> {
+        let read = async {
+            let found = match self.objects.get(path).await {
+                Ok(found) => found,
+                Err(Error::NotFound { .. }) => return Ok(None),
+                Err(error) => return Err(error),
+            };
+            let version = UpdateVersion { e_tag: found.meta.e_tag.clone(), version: found.meta.version.clone() };
+            if found.meta.size > max_bytes {
+                return Ok(Some((Bytes::new(), version)));
+            }
+            Ok(Some((found.bytes().await?, version)))
+        };
+        in_time(read).await.with_context(|| format!("{path} cannot be read"))
+    }
+
+    /// Writes an object that must be of this version, or not be there.
+    async fn write(&self, path: &Path, bytes: Bytes, seen: Option<UpdateVersion>) -> Result<UpdateVersion, SaveError> {
+        let write = async {
+            let put = |mode: PutMode| self.objects.put_opts(path, bytes.clone().into(), mode.into());
+            match (seen, &self.directory) {
+                (None, _) => put(PutMode::Create).await,
+                (Some(seen), None) => put(PutMode::Update(seen)).await,
+                (Some(seen), Some(directory)) => {
+                    // Machines that share a directory share a kernel, so that a file's lock keeps them apart.
+                    let _lock = lock(directory.join(path.as_ref()).with_extension("lock")).await?;
+                    let meta = self.objects.head(path).await?;
+                    if meta.e_tag != seen.e_tag {
+                        let path = path.to_string();
+                        return Err(Error::Precondition { path, source: "it was written meanwhile".into() });
+                    }
+                    put(PutMode::Overwrite).await
+                }
+            }
+        };
+        match in_time(write).await {
+            Ok(result) => Ok(UpdateVersion::from(result)),
+            Err(error) => match error.downcast_ref() {
+                Some(Error::AlreadyExists { .. } | Error::Precondition { .. } | Error::NotFound { .. }) => {
+                    Err(SaveError::Lost)
+                }
+                _ => Err(SaveError::Store(error.context(format!("{path} cannot be written")))),
+            },
+        }
+    }
+}
+
+impl Claim {
+    /// This owner's number: it tells one life of the room from all others.
+    pub(crate) fn epoch(&self) -> u32 {
+        self.owner.epoch
+    }
+
+    /// Renews the ownership, then saves.
+    ///
+    /// # Errors
+    /// [`SaveError`].
+    pub(crate) async fn save(&mut self, room: &[u8]) -> Result<(), SaveError> {
+        self.renew(false).await?;
+        self.put(room).await
+    }
+
+    /// Saves for the last time and lets go.
+    ///
+    /// # Errors
+    /// [`SaveError`].
+    pub(crate) async fn leave(&mut self, room: Option<&[u8]>) -> Result<(), SaveError> {
+        if let Some(room) = room {
+            self.put(room).await?;
+        }
+        self.renew(true).await
+    }
+
+    /// Reads the last save. If its writer did not let go of it, it may still be writing: what is read is written again, so
+    /// that whatever it writes comes too late.
+    async fn take_over(mut self, was_handed: bool) -> anyhow::Result<(Self, Option<Bytes>)> {
+        for _ in 0..CLAIM_TRIES_COUNT {
+            let Some((bytes, version)) = self.store.read(&save_path(&self.id), SAVE_MAX_BYTES).await? else {
+                return Ok((self, None));
+            };
+            self.save_version = Some(version);
+            let room = bytes.slice(bytes.len().min(EPOCH_BYTES)..);
+            if was_handed {
+                return Ok((self, Some(room)));
+            }
+            match self.put(&room).await {
+                Ok(()) => return Ok((self, Some(room))),
+                Err(SaveError::Lost) => {}
+                Err(SaveError::Store(error)) => return Err(error),
+            }
+        }
+        Err(anyhow!("somebody who lost the room {} writes on and on", self.id))
+    }
+
+    async fn renew(&mut self, is_asleep: bool) -> Result<(), SaveError> {
+        let owner = json(&Owner { renewed_unix_ms: unix_now_ms(), is_asleep, ..self.owner.clone() });
+        let (store, path) = (&self.store, owner_path(&self.id));
+        let seen = Some(self.owner_version.clone());
+        self.owner_version = match store.write(&path, owner.clone(), seen).await {
+            Err(SaveError::Lost) => {
+                let found = store.read_owner(&self.id).await.map_err(SaveError::Store)?;
+                let is_ours = |(found, _): &(Owner, _)| found.is_life_of(&self.owner);
+                let (_, version) = found.filter(is_ours).ok_or(SaveError::Lost)?;
+                store.write(&path, owner, Some(version)).await?
+            }
+            result => result?,
+        };
+        Ok(())
+    }
+
+    async fn put(&mut self, room: &[u8]) -> Result<(), SaveError> {
+        let epoch = self.owner.epoch.to_le_bytes();
+        let bytes = Bytes::from([&epoch, room].concat());
+        let (store, path) = (&self.store, save_path(&self.id));
+        let written = match store.write(&path, bytes.clone(), self.save_version.clone()).await {
+            Err(SaveError::Lost) => {
+                let found = store.read(&path, SAVE_MAX_BYTES).await.map_err(SaveError::Store)?;
+                let (_, version) = found.filter(|(found, _)| found.starts_with(&epoch)).ok_or(SaveError::Lost)?;
+                store.write(&path, bytes, Some(version)).await?
+            }
+            result => result?,
+        };
+        self.save_version = Some(written);
+        Ok(())
+    }
+}
+
+/// Bytes of the epoch in front of a save.
+const EPOCH_BYTES: usize = size_of::<u32>();
+
+fn owner_path(id: &str) -> Path {
+    Path::from(format!("rooms/{id}/owner"))
+}
+
+fn save_path(id: &str) -> Path {
+    Path::from(format!("rooms/{id}/snapshot"))
+}
+
+fn json(owner: &Owner) -> Bytes {
+    serde_json::to_vec(owner).expect("plain data always encodes").into()
+}
+
+/// Waits for no request longer than [`REQUEST_MAX`].
+async fn in_time<T>(request: impl Future<Output = Result<T, Error>>) -> anyhow::Result<T> {
+    match timeout(REQUEST_MAX, request).await {
+        Ok(result) => result.map_err(anyhow::Error::from),
+        Err(_) => Err(anyhow!("the store did not answer in {} s", REQUEST_MAX.as_secs())),
+    }
+}
+
+/// The lock ends with the file.
+async fn lock(path: PathBuf) -> Result<File, Error> {
+    let locked = tokio::task::spawn_blocking(move || {
+        let file = File::options().create(true).truncate(false).write(true).open(path)?;
+        file.lock()?;
+        Ok::<_, std::io::Error>(file)
+    });
+    let generic = |source: Box<dyn std::error::Error + Send + Sync>| Error::Generic { store: "file lock", source };
+    locked.await.map_err(|error| generic(error.into()))?.map_err(|error| generic(error.into()))
+}
+
+/// Unix time.
+pub(crate) fn unix_now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
