@@ -31,11 +31,13 @@ pub enum CloseReason {
     Overloaded,
     /// Frames that were not acknowledged for too long.
     TooSlow,
+    /// The room is on another machine now.
+    Moved,
 }
 
 impl CloseReason {
     /// Every reason, in the order of its code.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::ServerStopping,
         Self::VersionMismatch,
         Self::HelloTimeout,
@@ -49,6 +51,7 @@ impl CloseReason {
         Self::RoomFailed,
         Self::Overloaded,
         Self::TooSlow,
+        Self::Moved,
     ];
 
     /// The WebSocket close code.
@@ -67,6 +70,7 @@ impl CloseReason {
             Self::RoomFailed => 4010,
             Self::Overloaded => 4011,
             Self::TooSlow => 4012,
+            Self::Moved => 4013,
         }
     }
 
@@ -91,7 +95,13 @@ impl CloseReason {
             Self::RoomFailed => "Something broke on this field. It is our fault.",
             Self::Overloaded => "This field is too busy for more pilots right now. Try again in a minute.",
             Self::TooSlow => "Your line could not keep up with the field.",
+            Self::Moved => "This field is on another server now.",
         }
+    }
+
+    /// Whether the way back leads through the lobby, which knows where the room is now.
+    pub fn is_elsewhere(self) -> bool {
+        matches!(self, Self::ServerStopping | Self::Moved)
     }
 
     /// Whether a client should come back by itself, with its resume token or (after `BadTicket`) with a new ticket.
@@ -104,6 +114,7 @@ impl CloseReason {
                 | Self::BadTicket
                 | Self::Silent
                 | Self::RoomFailed
+                | Self::Moved
         )
     }
 }

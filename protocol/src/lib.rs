@@ -1,7 +1,8 @@
 //! The wire format and its limits; the numbered rules are in `SPEC.md` beside this crate's manifest.
 //!
 //! Path: a socket's bytes go through [`message`] (control messages, input packets) or [`frame`] (what a tick sends);
-//! [`token`] signs what travels through strangers' hands; [`close`] names every way a socket can end.
+//! [`token`] signs what travels through strangers' hands; [`room`] says what rooms are called; [`close`] names every way
+//! a socket can end.
 //! Invariants: decoding never panics and never allocates more than the limits here, on any bytes.
 //! Never: the ECS, the game's rules, a runtime, a clock (time is an argument).
 
@@ -12,6 +13,7 @@ pub mod frame;
 pub mod limits;
 pub mod message;
 pub mod prefix;
+pub mod room;
 pub mod token;
 
 /// The code tables of the row coding in `sync`: data that both ends must share, trained from recorded play. The file

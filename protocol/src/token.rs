@@ -5,7 +5,7 @@
 //! Invariants: the secret never travels; comparison takes constant time; the text has no `;` (Fly-Replay's separator).
 //! Never: a clock (unix seconds are an argument), a store (who used a ticket is the caller's to remember).
 
-use crate::limits;
+use crate::{limits, room::durable_id};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
@@ -74,12 +74,14 @@ impl Key {
             .then(|| Self(Hmac::new_from_slice(secret.as_bytes()).expect("HMAC takes keys of any length")))
     }
 
-    /// A ticket for one join of `room` on `instance`, void `TICKET_TTL_S` after `now_s`. Form: `nonce.expires.mac`.
+    /// A ticket for one join of `room`, by whichever of its names, on `instance`, void `TICKET_TTL_S` after `now_s`. Form:
+    /// `nonce.expires.mac`.
     pub fn sign_ticket(&self, instance: &str, room: &str, nonce: u64, now_s: u64) -> String {
         let expires_s = now_s + limits::TICKET_TTL_S;
+        let id = durable_id(instance, room);
         format!(
             "{nonce:x}.{expires_s}.{}",
-            self.mac(&["ticket", instance, room, &nonce.to_string(), &expires_s.to_string()])
+            self.mac(&["ticket", instance, &id, &nonce.to_string(), &expires_s.to_string()])
         )
     }
 
@@ -91,7 +93,8 @@ impl Key {
         let [nonce, expires, mac] = split(text)?;
         let nonce = u64::from_str_radix(nonce, 16).map_err(|_| TokenError::Malformed)?;
         let expires_s: u64 = expires.parse().map_err(|_| TokenError::Malformed)?;
-        self.check(mac, &["ticket", instance, room, &nonce.to_string(), &expires_s.to_string()])?;
+        let id = durable_id(instance, room);
+        self.check(mac, &["ticket", instance, &id, &nonce.to_string(), &expires_s.to_string()])?;
         if now_s > expires_s || expires_s > now_s + limits::TICKET_TTL_S + CLOCK_SKEW_MAX_S {
             return Err(TokenError::Expired);
         }
@@ -201,6 +204,7 @@ mod tests {
         assert_eq!(key().verify_ticket(&ticket, "m1", "arena", 1030), Ok(Ticket { nonce: 99, expires_s: 1060 }));
         assert_eq!(key().verify_ticket(&ticket, "m2", "arena", 1030), Err(TokenError::Forged));
         assert_eq!(key().verify_ticket(&ticket, "m1", "other", 1030), Err(TokenError::Forged));
+        assert!(key().verify_ticket(&ticket, "m1", "arena-m1", 1030).is_ok(), "the same room by its other name");
         assert_eq!(key().verify_ticket(&ticket, "m1", "arena", 1061), Err(TokenError::Expired));
         assert_eq!(key().verify_ticket(&ticket, "m1", "arena", 900), Err(TokenError::Expired));
         let stranger = Key::new("another secret, also long").unwrap();
