@@ -158,7 +158,7 @@ mod tests {
         let grown = machine("b", mark(&config("game:2", "10"), true));
         let other = machine("c", config("game:3", "10"));
         let broken = machine("d", Value::Null);
-        assert_eq!(template(&[broken.clone()]), None);
+        assert_eq!(template(std::slice::from_ref(&broken)), None);
         let chosen = template(&[other.clone(), old.clone(), grown.clone(), broken.clone()]).unwrap();
         assert_eq!(chosen["image"], "game:2");
         assert_eq!(template(&[grown.clone(), broken, old, other]).unwrap(), chosen);
