@@ -18,9 +18,9 @@ use std::{
 use tokio::time::sleep;
 
 /// Longest a bot tries to join. Policy: it stays out, with the lobby's last sentence.
-const JOIN_MAX_MS: u64 = 60_000;
-/// Longest answer to one join: the lobby itself waits 15 s for a machine to wake. Policy: try again.
-const ANSWER_MAX_MS: u64 = 20_000;
+const JOIN_MAX_MS: u64 = 90_000;
+/// Longest answer to one join: the lobby itself may wait 60 s for machines to wake. Policy: try again.
+const ANSWER_MAX_MS: u64 = 65_000;
 /// Tries when the lobby says that a machine is full or does not wake. Policy: stay out.
 const TRIES_MAX_COUNT: u32 = 3;
 /// Wait before another try when the lobby names no time, and the most it may name.
@@ -40,11 +40,11 @@ pub(crate) struct Lobby {
 
 #[derive(Debug, Deserialize)]
 struct Board {
-    servers: Vec<Server>,
+    regions: Vec<Region>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Server {
+struct Region {
     region: String,
     status: String,
 }
@@ -112,7 +112,7 @@ impl Lobby {
             answer.json().await.map_err(|_| anyhow!("What answers at {} is no lobby of this game.", self.base))?;
         let target = match &self.wish {
             Some(wish) => wish.clone(),
-            None => json!({ "region": best_region(&board).context("The lobby lists no server.")? }),
+            None => json!({ "region": best_region(&board).context("The lobby lists no region.")? }),
         };
         self.target.get_or_init(|| target);
         Ok(())
@@ -161,11 +161,11 @@ impl Lobby {
     }
 }
 
-/// The first server of the board that would take somebody, else the first.
+/// The first region of the board that would take somebody, else the first.
 fn best_region(board: &Board) -> Option<&str> {
-    let has_room = |server: &&Server| !matches!(server.status.as_str(), "full" | "unreachable");
-    let best = board.servers.iter().find(has_room).or(board.servers.first());
-    best.map(|server| server.region.as_str())
+    let has_room = |region: &&Region| !matches!(region.status.as_str(), "full" | "unreachable");
+    let best = board.regions.iter().find(has_room).or(board.regions.first());
+    best.map(|region| region.region.as_str())
 }
 
 async fn refused(answer: Response) -> Answer {
@@ -188,10 +188,10 @@ mod tests {
     #[test]
     fn the_best_region_is_the_first_that_takes_somebody() {
         let board = |text: &str| serde_json::from_str::<Board>(text).unwrap();
-        let some = board(r#"{"servers":[{"region":"ewr","status":"full"},{"region":"cdg","status":"asleep"}]}"#);
+        let some = board(r#"{"regions":[{"region":"ewr","status":"full"},{"region":"cdg","status":"asleep"}]}"#);
         assert_eq!(best_region(&some), Some("cdg"));
-        let full = board(r#"{"servers":[{"region":"ewr","status":"full"}]}"#);
+        let full = board(r#"{"regions":[{"region":"ewr","status":"full"}]}"#);
         assert_eq!(best_region(&full), Some("ewr"));
-        assert_eq!(best_region(&board(r#"{"servers":[]}"#)), None);
+        assert_eq!(best_region(&board(r#"{"regions":[]}"#)), None);
     }
 }

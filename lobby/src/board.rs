@@ -1,15 +1,17 @@
-//! The departures board: what a player is shown, best first.
+//! The departures board: what a player is shown of each region, best first.
 //!
-//! Path: a [`Snapshot`] and the region of the player's edge go in, [`Board`] comes out and is sent as JSON.
-//! Invariants: pure; the same facts give the same bytes, so that a stream can send changes only.
+//! Path: a [`Snapshot`], the [`Pools`] and the region of the player's edge go in, [`Board`] comes out and is sent as JSON.
+//! Invariants: pure; the same facts give the same bytes, so that a stream can send changes only; every region of the
+//! pools is there, whatever the API says; rooms are counted and never named, because a private one's name is its key.
 //! Never: a machine's state in Fly's words.
 
-use crate::book::{Condition, Server, Snapshot};
+use crate::book::Snapshot;
+use crate::place;
+use crate::pools::Pools;
 use crate::regions::{self, Region};
+use crate::server::{Condition, Occupancy, Server};
+use crate::wake_times::WakeTimes;
 use serde::Serialize;
-
-/// Room on a machine that sleeps and so cannot say.
-const CAPACITY_ASSUMED_PLAYERS: u32 = 200;
 
 /// The answer of `GET /api/regions`.
 #[derive(Debug, Serialize)]
@@ -17,7 +19,7 @@ pub struct Board {
     you: You,
     /// The Machines API refuses at the moment; this is what it said before.
     stale: bool,
-    servers: Vec<Row>,
+    regions: Vec<Row>,
 }
 
 #[derive(Debug, Serialize)]
@@ -27,30 +29,52 @@ struct You {
 
 #[derive(Debug, Serialize)]
 struct Row {
-    instance: String,
     region: String,
     place: String,
     status: &'static str,
+    /// Open rooms, people, people and computer pilots, and people there is room for, on all machines that are up.
+    rooms: u32,
     players: u32,
     pilots: u32,
     capacity: u32,
+    machines: Machines,
     /// `None` when the player's region is not known.
     latency_ms: Option<u32>,
     latency: &'static str,
+    /// A machine that is up: the page measures over its ping.
+    probe: Option<String>,
+    /// How long wakes took lately; `None` before the first.
+    wake: Option<Wake>,
     latitude: Option<f64>,
     longitude: Option<f64>,
 }
 
+#[derive(Debug, Serialize)]
+struct Machines {
+    up: usize,
+    all: usize,
+    max: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct Wake {
+    p50_ms: u32,
+    p95_ms: u32,
+    samples: usize,
+}
+
 impl Board {
     /// The board for a player whose edge is in `edge`; `home` stands in for an edge that is not known.
-    pub fn new(snapshot: &Snapshot, edge: Option<&str>, home: Option<&str>) -> Self {
+    pub fn new(snapshot: &Snapshot, pools: &Pools, edge: Option<&str>, home: Option<&str>) -> Self {
         let from = edge.and_then(regions::find).or_else(|| home.and_then(regions::find));
-        let mut servers: Vec<&Server> = snapshot.servers.iter().collect();
-        servers.sort_by_cached_key(|server| rank(server, from));
+        let codes = place::by_distance(from, snapshot, pools);
+        let mut rows: Vec<_> = codes.iter().map(|code| ranked_row(code, snapshot, pools, from)).collect();
+        // Stable: what ranks the same stays in the order of distance and code.
+        rows.sort_by_key(|(rank, _)| *rank);
         Self {
             you: You { region: edge.map(str::to_owned) },
             stale: snapshot.is_stale,
-            servers: servers.into_iter().map(|server| row(server, from)).collect(),
+            regions: rows.into_iter().map(|(_, row)| row).collect(),
         }
     }
 
@@ -60,37 +84,45 @@ impl Board {
     }
 }
 
-/// Where a player can fly comes first, then the nearest, then by region code; the instance makes it total.
-fn rank(server: &Server, from: Option<&Region>) -> (bool, u32, String, String) {
-    let is_closed = matches!(server.condition, Condition::Full | Condition::Unreachable);
-    let latency_ms = latency_ms(regions::find(&server.region), from).unwrap_or(u32::MAX);
-    (is_closed, latency_ms, server.region.clone(), server.instance.clone())
-}
-
-fn latency_ms(to: Option<&Region>, from: Option<&Region>) -> Option<u32> {
-    Some(from?.round_trip_ms(to?))
-}
-
-fn row(server: &Server, from: Option<&Region>) -> Row {
-    let region = regions::find(&server.region);
-    Row {
-        instance: server.instance.clone(),
-        region: server.region.clone(),
-        place: region.map_or(server.region.as_str(), Region::place).to_owned(),
-        status: word(server.condition),
-        players: server.occupancy.map_or(0, |said| said.players),
-        pilots: server.occupancy.map_or(0, |said| said.pilots),
-        capacity: server.occupancy.map_or(CAPACITY_ASSUMED_PLAYERS, |said| said.capacity),
-        latency_ms: latency_ms(region, from),
+fn ranked_row(code: &str, snapshot: &Snapshot, pools: &Pools, from: Option<&Region>) -> ((bool, u32), Row) {
+    let condition = place::region_condition(code, snapshot, pools);
+    let latency_ms = place::latency_ms(code, from);
+    let servers: Vec<&Server> = snapshot.servers.iter().filter(|server| server.region == code).collect();
+    let sum = |of: fn(&Occupancy) -> u32| servers.iter().filter_map(|server| server.occupancy.as_ref()).map(of).sum();
+    let up = servers.iter().filter(|server| server.occupancy.is_some()).count();
+    let ready = servers.iter().find(|server| server.condition == Condition::Ready);
+    let region = regions::find(code);
+    let row = Row {
+        region: code.to_owned(),
+        place: region.map_or(code, Region::place).to_owned(),
+        status: word(condition),
+        rooms: sum(|said| said.rooms),
+        players: sum(|said| said.players),
+        pilots: sum(|said| said.pilots),
+        capacity: sum(|said| said.capacity),
+        machines: Machines {
+            up,
+            all: servers.len(),
+            max: pools.find(code).map_or(servers.len(), |pool| servers.len().max(pool.machines_max as usize)),
+        },
+        latency_ms,
         latency: "estimated",
+        probe: ready.map(|server| server.instance.clone()),
+        wake: snapshot.wake_times.get(code).and_then(wake),
         latitude: region.map(|region| region.latitude),
         longitude: region.map(|region| region.longitude),
-    }
+    };
+    (place::region_rank(condition, latency_ms), row)
+}
+
+fn wake(times: &WakeTimes) -> Option<Wake> {
+    let (p50_ms, p95_ms) = (times.percentile_ms(50)?, times.percentile_ms(95)?);
+    Some(Wake { p50_ms, p95_ms, samples: times.count() })
 }
 
 fn word(condition: Condition) -> &'static str {
     match condition {
-        Condition::Ready => "ready",
+        Condition::Ready => "up",
         Condition::Full => "full",
         Condition::Asleep => "asleep",
         Condition::Waking => "waking",
@@ -101,55 +133,64 @@ fn word(condition: Condition) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::book::Occupancy;
+    use crate::server::tests::server;
+    use Condition::{Asleep, Full, Ready, Unreachable};
+    use serde_json::{Value, json};
+    use std::time::Duration;
 
-    fn server(instance: &str, region: &str, condition: Condition) -> Server {
-        let occupancy = (condition == Condition::Ready).then_some(Occupancy { players: 3, pilots: 23, capacity: 150 });
-        Server {
-            instance: instance.into(),
-            region: region.into(),
-            condition,
-            is_started: occupancy.is_some(),
-            occupancy,
-        }
+    fn board(servers: &[Server], edge: Option<&str>, home: Option<&str>) -> Value {
+        let mut snapshot = Snapshot { servers: servers.to_vec(), is_known: true, ..Snapshot::default() };
+        snapshot.wake_times.entry("cdg".into()).or_default().add(Duration::from_millis(1_200));
+        serde_json::from_str(&Board::new(&snapshot, &Pools::built_in(), edge, home).to_json()).unwrap()
     }
 
     fn order(servers: &[Server], edge: Option<&str>, home: Option<&str>) -> Vec<String> {
-        let snapshot = Snapshot { servers: servers.to_vec(), ..Snapshot::default() };
-        Board::new(&snapshot, edge, home).servers.into_iter().map(|row| row.instance).collect()
+        let board = board(servers, edge, home);
+        board["regions"].as_array().unwrap().iter().map(|row| row["region"].as_str().unwrap().to_owned()).collect()
     }
 
     #[test]
     fn the_best_for_the_asker_comes_first() {
-        use Condition::{Asleep, Full, Ready, Unreachable};
-        let fleet = [server("tokyo", "nrt", Asleep), server("paris", "cdg", Ready), server("jersey", "ewr", Asleep)];
-        assert_eq!(order(&fleet, Some("ewr"), None), ["jersey", "paris", "tokyo"]);
-        assert_eq!(order(&fleet, Some("fra"), Some("ewr")), ["paris", "jersey", "tokyo"]);
-        assert_eq!(order(&fleet, None, Some("sin")), ["tokyo", "paris", "jersey"]);
-        assert_eq!(
-            order(&fleet, Some("not a region"), None),
-            ["paris", "jersey", "tokyo"],
-            "by code when nothing is known"
-        );
-        let closed = [server("full", "ewr", Full), server("lost", "ewr", Unreachable), server("far", "nrt", Asleep)];
-        assert_eq!(order(&closed, Some("ewr"), None), ["far", "full", "lost"]);
+        let paris = server("p", "cdg", Ready, 3, 150);
+        let fleet = [server("t", "nrt", Asleep, 0, 0), paris.clone(), server("j", "ewr", Asleep, 0, 0)];
+        assert_eq!(order(&fleet, Some("ewr"), None), ["ewr", "cdg", "nrt"]);
+        assert_eq!(order(&fleet, Some("fra"), Some("ewr")), ["cdg", "ewr", "nrt"]);
+        assert_eq!(order(&fleet, None, Some("sin")), ["nrt", "cdg", "ewr"]);
+        assert_eq!(order(&fleet, Some("not a region"), None), ["cdg", "ewr", "nrt"], "by code when nothing is known");
+        let closed =
+            [server("f", "ewr", Full, 9, 9), server("l", "cdg", Unreachable, 0, 0), server("far", "nrt", Asleep, 0, 0)];
+        assert_eq!(order(&closed, Some("ewr"), None), ["nrt", "ewr", "cdg"]);
     }
 
     #[test]
-    fn a_row_says_what_the_page_shows() {
-        let servers = vec![server("a1", "ewr", Condition::Ready), server("b2", "cdg", Condition::Asleep)];
-        let snapshot = Snapshot { servers, is_known: true, ..Snapshot::default() };
-        let json: serde_json::Value =
-            serde_json::from_str(&Board::new(&snapshot, Some("ewr"), None).to_json()).unwrap();
-        let expected = serde_json::json!({
-            "instance": "a1", "region": "ewr", "place": "New Jersey", "status": "ready", "players": 3, "pilots": 23,
-            "capacity": 150, "latency_ms": 5, "latency": "estimated",
-        });
-        assert_eq!(json["you"]["region"], "ewr");
-        for key in ["instance", "region", "place", "status", "players", "pilots", "capacity", "latency_ms", "latency"] {
-            assert_eq!(json["servers"][0][key], expected[key], "{key}");
+    fn a_row_sums_the_machines_of_its_region() {
+        let up = [server("a1", "cdg", Ready, 3, 150), server("a2", "cdg", Full, 150, 150)];
+        let fleet = [up.to_vec(), vec![server("a3", "cdg", Asleep, 0, 0)]].concat();
+        let board = board(&fleet, Some("ewr"), None);
+        let row = board["regions"].as_array().unwrap().iter().find(|row| row["region"] == "cdg").unwrap();
+        for (key, expected) in [
+            ("place", json!("Paris")),
+            ("status", json!("up")),
+            ("rooms", json!(2)),
+            ("players", json!(153)),
+            ("pilots", json!(193)),
+            ("capacity", json!(300)),
+            ("machines", json!({"up": 2, "all": 3, "max": 4})),
+            ("latency", json!("estimated")),
+            ("probe", json!("a1")),
+            ("wake", json!({"p50_ms": 1200, "p95_ms": 1200, "samples": 1})),
+        ] {
+            assert_eq!(row[key], expected, "{key}");
         }
-        assert!(json["servers"][0]["latitude"].is_f64());
-        assert_eq!((&json["servers"][1]["status"], &json["servers"][1]["place"]), (&"asleep".into(), &"Paris".into()));
+        assert_eq!(board["you"]["region"], "ewr");
+        assert!(row["latitude"].is_f64() && row["latency_ms"].is_u64());
+    }
+
+    #[test]
+    fn every_region_of_the_pools_is_there_even_when_nothing_is_known() {
+        let board = board(&[], Some("ewr"), None);
+        let rows = board["regions"].as_array().unwrap();
+        assert_eq!(rows.len(), Pools::built_in().regions.len());
+        assert!(rows.iter().all(|row| row["status"] == "unreachable" && row["probe"].is_null()), "{board}");
     }
 }

@@ -2,18 +2,31 @@
 //!
 //! Path: lists, status answers and our own wakes go in; [`Book::snapshot`] comes out and is published.
 //! Invariants: pure (the time is an argument); a list that was asked for before a wake ended never undoes that wake;
-//! what was known last stays when the API refuses, marked as stale.
+//! what was known last stays when the API refuses, marked as stale; seats are promised one by one, so that a crowd
+//! between two status reads does not end on one machine.
 //! Never: asks anybody.
 
 use crate::machines::{Machine, Phase};
+use crate::pools;
+use crate::server::{Condition, Need, Occupancy, Server};
+use crate::verdict::WakeError;
+use crate::wake_times::WakeTimes;
+use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// A machine that runs but has not answered yet counts as waking this long, then as unreachable.
 pub const BOOT_PATIENCE_MS: u64 = 10_000;
+/// A machine that we gave up on is left alone this long. Policy: joins go past it.
+const AVOID_MS: u64 = 30_000;
+/// A machine that we created may be missing in lists this long: they lag. Policy: then it is gone.
+const BIRTH_PATIENCE_MS: u64 = 30_000;
 /// Status reads in a row that may fail before a machine counts as unreachable.
 const MISSES_MAX_COUNT: u32 = 1;
+/// Machines that are gone and whose region is still known. Policy: beyond it, old ids are forgotten by their order.
+const DEPARTED_MAX_COUNT: usize = 1_000;
 
 /// Everything known at one moment.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -26,53 +39,20 @@ pub struct Snapshot {
     pub is_known: bool,
     /// The API refused last time: this is what it said before.
     pub is_stale: bool,
-}
-
-/// One machine as a player meets it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Server {
-    /// Its id.
-    pub instance: String,
-    /// Its region's code.
-    pub region: String,
-    /// What a player can expect.
-    pub condition: Condition,
-    /// Whether it runs already, so that nobody needs to start it.
-    pub is_started: bool,
-    /// What it said about itself last; `None` while it sleeps.
-    pub occupancy: Option<Occupancy>,
-}
-
-/// What a player can expect of a machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Condition {
-    /// Up, with room.
-    Ready,
-    /// Up, without room.
-    Full,
-    /// Stopped; the first player wakes it.
-    Asleep,
-    /// On its way up.
-    Waking,
-    /// Does not answer although it should, or its host is gone.
-    Unreachable,
-}
-
-/// How busy a machine is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
-pub struct Occupancy {
-    /// People.
-    pub players: u32,
-    /// People and computer pilots.
-    pub pilots: u32,
-    /// People it has room for.
-    pub capacity: u32,
+    /// The configuration that a new machine gets; without one, none can be made.
+    pub template: Option<Arc<Value>>,
+    /// How long wakes took, by region.
+    pub wake_times: BTreeMap<String, WakeTimes>,
 }
 
 /// The bookkeeping itself.
 #[derive(Debug, Default)]
 pub struct Book {
     entries: BTreeMap<String, Entry>,
+    /// Machines that are gone: id → region.
+    departed: BTreeMap<String, String>,
+    template: Option<Arc<Value>>,
+    wake_times: BTreeMap<String, WakeTimes>,
     checked_at: Option<Instant>,
     is_known: bool,
     is_stale: bool,
@@ -84,14 +64,27 @@ struct Entry {
     is_being_woken: bool,
     woken_at: Option<Instant>,
     up_since: Option<Instant>,
+    /// When we created it.
+    born_at: Option<Instant>,
+    /// Given up on until then, and why.
+    avoid: Option<(Instant, WakeError)>,
     occupancy: Option<Occupancy>,
+    /// Seats and rooms promised since the last status answer, and those from before it, who may not have arrived.
+    promised: [Promised; 2],
     misses: u32,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Promised {
+    seats: u32,
+    rooms: u32,
 }
 
 impl Book {
     /// The API's list, asked for at `asked_at`.
     pub fn apply_list(&mut self, machines: Vec<Machine>, asked_at: Instant, now: Instant) {
         let mut old = std::mem::take(&mut self.entries);
+        self.template = pools::template(&machines).or(self.template.take());
         for mut machine in machines.into_iter().filter(|machine| machine.phase != Phase::Gone) {
             let mut entry = old.remove(&machine.id).unwrap_or_else(|| Entry::new(machine.clone()));
             if entry.woken_at.is_some_and(|woken_at| woken_at >= asked_at) {
@@ -99,6 +92,14 @@ impl Book {
             }
             entry.update(machine, now);
             self.entries.insert(entry.machine.id.clone(), entry);
+        }
+        for (id, entry) in old {
+            let is_newborn = entry.born_at.is_some_and(|born_at| now - born_at < ms(BIRTH_PATIENCE_MS));
+            if is_newborn {
+                self.entries.insert(id, entry);
+            } else {
+                self.depart(id, entry.machine.region);
+            }
         }
         (self.checked_at, self.is_known, self.is_stale) = (Some(now), true, false);
     }
@@ -118,9 +119,49 @@ impl Book {
     pub fn heard(&mut self, id: &str, occupancy: Option<Occupancy>) {
         let Some(entry) = self.entries.get_mut(id) else { return };
         match occupancy {
-            Some(_) => (entry.occupancy, entry.misses) = (occupancy, 0),
+            Some(_) => {
+                (entry.occupancy, entry.misses, entry.avoid) = (occupancy, 0, None);
+                entry.promised = [Promised::default(), entry.promised[0]];
+            }
             None => entry.misses = entry.misses.saturating_add(1),
         }
+    }
+
+    /// Sets a seat aside on a machine that is up, and a room if one is needed; false when there is none left.
+    pub fn promise(&mut self, id: &str, need: Need, now: Instant) -> bool {
+        let Some(entry) = self.entries.get_mut(id) else { return false };
+        let takes = entry.server(now).takes(need);
+        if takes {
+            entry.promised[0].seats += 1;
+            entry.promised[0].rooms += u32::from(need == Need::Room);
+        }
+        takes
+    }
+
+    /// We created this machine.
+    pub fn born(&mut self, machine: Machine, now: Instant) {
+        let entry = self.entries.entry(machine.id.clone()).or_insert_with(|| Entry::new(machine));
+        entry.born_at = Some(now);
+    }
+
+    /// This machine is no more.
+    pub fn gone(&mut self, id: &str) {
+        if let Some(entry) = self.entries.remove(id) {
+            self.depart(id.to_owned(), entry.machine.region);
+        }
+    }
+
+    fn depart(&mut self, id: String, region: String) {
+        if self.departed.len() >= DEPARTED_MAX_COUNT {
+            self.departed.pop_first();
+        }
+        self.departed.insert(id, region);
+    }
+
+    /// The region in which a machine is, or was while this lobby has been running.
+    pub fn region_of(&self, id: &str) -> Option<String> {
+        let here = self.entries.get(id).map(|entry| &entry.machine.region);
+        here.or_else(|| self.departed.get(id)).cloned()
     }
 
     /// We are asking for a machine to start.
@@ -130,14 +171,26 @@ impl Book {
         }
     }
 
-    /// That start ended: the machine runs, or it could not be woken.
-    pub fn wake_ended(&mut self, id: &str, is_up: bool, now: Instant) {
+    /// Fly says that it runs; it has not answered yet.
+    pub fn started(&mut self, id: &str, now: Instant) {
+        let Some(entry) = self.entries.get_mut(id) else { return };
+        entry.woken_at = Some(now);
+        let machine = Machine { phase: Phase::Started, ..entry.machine.clone() };
+        entry.update(machine, now);
+    }
+
+    /// Our wake ended: the machine answers, or could not be woken. It `took` so long, if it was asleep.
+    pub fn wake_ended(&mut self, id: &str, outcome: Result<Option<Duration>, WakeError>, now: Instant) {
+        if outcome == Err(WakeError::Gone) {
+            self.gone(id);
+        }
         let Some(entry) = self.entries.get_mut(id) else { return };
         entry.is_being_woken = false;
-        if is_up {
-            entry.woken_at = Some(now);
-            let machine = Machine { phase: Phase::Started, ..entry.machine.clone() };
-            entry.update(machine, now);
+        match outcome {
+            Ok(Some(took)) => self.wake_times.entry(entry.machine.region.clone()).or_default().add(took),
+            Ok(None) => {}
+            Err(why) if why.is_about_this_machine() => entry.avoid = Some((now + ms(AVOID_MS), why)),
+            Err(_) => {}
         }
     }
 
@@ -148,13 +201,25 @@ impl Book {
             checked_at: self.checked_at,
             is_known: self.is_known,
             is_stale: self.is_stale,
+            template: self.template.clone(),
+            wake_times: self.wake_times.clone(),
         }
     }
 }
 
 impl Entry {
     fn new(machine: Machine) -> Self {
-        Self { machine, is_being_woken: false, woken_at: None, up_since: None, occupancy: None, misses: 0 }
+        Self {
+            machine,
+            is_being_woken: false,
+            woken_at: None,
+            up_since: None,
+            born_at: None,
+            avoid: None,
+            occupancy: None,
+            promised: [Promised::default(); 2],
+            misses: 0,
+        }
     }
 
     fn update(&mut self, machine: Machine, now: Instant) {
@@ -162,17 +227,23 @@ impl Entry {
             self.up_since.get_or_insert(now);
         } else {
             (self.up_since, self.occupancy, self.misses) = (None, None, 0);
+            self.promised = [Promised::default(); 2];
         }
         self.machine = machine;
     }
 
     fn server(&self, now: Instant) -> Server {
+        let [new, old] = self.promised;
         Server {
             instance: self.machine.id.clone(),
+            name: self.machine.name.clone(),
             region: self.machine.region.clone(),
             condition: self.condition(now),
-            is_started: self.machine.phase == Phase::Started,
             occupancy: self.occupancy,
+            promised_seats: new.seats + old.seats,
+            promised_rooms: new.rooms + old.rooms,
+            changed_at_ms: self.machine.changed_at_ms,
+            is_grown: pools::is_grown(&self.machine.config),
         }
     }
 
@@ -180,27 +251,24 @@ impl Entry {
         if !self.machine.is_host_ok {
             return Condition::Unreachable;
         }
+        let given_up = self.avoid.filter(|&(until, _)| now < until).map(|(_, why)| why);
         match (self.machine.phase, self.occupancy) {
-            (Phase::Started, Some(said)) if self.misses <= MISSES_MAX_COUNT => {
-                if said.players < said.capacity {
-                    Condition::Ready
-                } else {
-                    Condition::Full
-                }
-            }
+            (Phase::Started, Some(said)) if self.misses <= MISSES_MAX_COUNT => said.condition(),
+            _ if self.is_being_woken => Condition::Waking,
+            _ if given_up == Some(WakeError::NoCapacity) => Condition::Full,
+            _ if given_up.is_some() => Condition::Unreachable,
             (Phase::Started, _) => {
                 let up_for = self.up_since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
-                if up_for < Duration::from_millis(BOOT_PATIENCE_MS) {
-                    Condition::Waking
-                } else {
-                    Condition::Unreachable
-                }
+                if up_for < ms(BOOT_PATIENCE_MS) { Condition::Waking } else { Condition::Unreachable }
             }
             (Phase::Waking, _) => Condition::Waking,
-            (Phase::Asleep | Phase::Gone, _) if self.is_being_woken => Condition::Waking,
             (Phase::Asleep | Phase::Gone, _) => Condition::Asleep,
         }
     }
+}
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
 }
 
 #[cfg(test)]
@@ -209,60 +277,91 @@ mod tests {
     use Condition::{Asleep, Full, Ready, Unreachable, Waking};
 
     fn machine(phase: Phase) -> Machine {
-        Machine { id: "m".into(), region: "ewr".into(), phase, is_host_ok: true }
+        Machine {
+            id: "m".into(),
+            name: "ewr-1".into(),
+            region: "ewr".into(),
+            phase,
+            is_host_ok: true,
+            changed_at_ms: 0,
+            version: String::new(),
+            config: Arc::default(),
+        }
     }
 
     fn said(players: u32) -> Option<Occupancy> {
-        Some(Occupancy { players, pilots: players + 20, capacity: 2 })
+        Some(Occupancy { players, pilots: players + 20, capacity: 2, rooms: 1, rooms_max: 2, is_draining: false })
     }
 
     fn condition(book: &Book, now: Instant) -> Condition {
         book.snapshot(now).servers[0].condition
     }
 
+    fn book_of(phase: Phase, now: Instant) -> Book {
+        let mut book = Book::default();
+        book.apply_list(vec![machine(phase)], now, now);
+        book
+    }
+
     #[test]
     fn a_woken_machine_is_waking_until_it_answers() {
-        let (mut book, t) = (Book::default(), Instant::now());
-        book.apply_list(vec![machine(Phase::Asleep)], t, t);
+        let t = Instant::now();
+        let mut book = book_of(Phase::Asleep, t);
         assert_eq!(condition(&book, t), Asleep);
         assert!(book.askable().is_empty(), "a sleeper is never asked: that would wake it");
         book.wake_began("m");
         assert_eq!(condition(&book, t), Waking);
-        book.wake_ended("m", true, t);
+        book.started("m", t);
         assert_eq!((condition(&book, t), book.askable()), (Waking, vec!["m".to_owned()]));
         book.heard("m", said(0));
+        book.wake_ended("m", Ok(Some(ms(1200))), t);
         assert_eq!(condition(&book, t), Ready);
+        assert_eq!(book.snapshot(t).wake_times["ewr"].percentile_ms(50), Some(1200));
         book.heard("m", said(2));
         assert_eq!(condition(&book, t), Full);
     }
 
     #[test]
     fn a_list_from_before_the_wake_does_not_undo_it() {
-        let (mut book, t) = (Book::default(), Instant::now());
-        let later = t + Duration::from_secs(1);
-        book.apply_list(vec![machine(Phase::Asleep)], t, t);
+        let t = Instant::now();
+        let later = t + ms(1_000);
+        let mut book = book_of(Phase::Asleep, t);
         book.wake_began("m");
-        book.wake_ended("m", true, later);
+        book.started("m", later);
+        book.wake_ended("m", Ok(None), later);
         book.apply_list(vec![machine(Phase::Asleep)], t, later);
         assert_eq!(condition(&book, later), Waking);
-        book.apply_list(vec![machine(Phase::Asleep)], later + Duration::from_secs(1), later);
+        book.apply_list(vec![machine(Phase::Asleep)], later + ms(1_000), later);
         assert_eq!(condition(&book, later), Asleep);
     }
 
     #[test]
-    fn a_failed_wake_puts_it_back_to_sleep() {
-        let (mut book, t) = (Book::default(), Instant::now());
-        book.apply_list(vec![machine(Phase::Asleep)], t, t);
-        book.wake_began("m");
-        book.wake_ended("m", false, t);
-        assert_eq!(condition(&book, t), Asleep);
+    fn a_machine_we_gave_up_on_is_left_alone_for_a_while() {
+        let t = Instant::now();
+        for (error, meanwhile) in [
+            (WakeError::TooSlow, Unreachable),
+            (WakeError::Silent, Unreachable),
+            (WakeError::HostUnreachable, Unreachable),
+            (WakeError::NoCapacity, Full),
+            (WakeError::ApiDown, Asleep),
+            (WakeError::NotAllowed, Asleep),
+        ] {
+            let mut book = book_of(Phase::Asleep, t);
+            book.wake_began("m");
+            book.wake_ended("m", Err(error), t);
+            assert_eq!((condition(&book, t), condition(&book, t + ms(AVOID_MS))), (meanwhile, Asleep), "{error:?}");
+        }
+        let mut book = book_of(Phase::Asleep, t);
+        book.wake_ended("m", Err(WakeError::Gone), t);
+        assert!(book.snapshot(t).servers.is_empty());
+        assert_eq!(book.region_of("m").as_deref(), Some("ewr"), "where it was is remembered");
     }
 
     #[test]
     fn silence_becomes_unreachable_and_one_miss_is_forgiven() {
-        let (mut book, t) = (Book::default(), Instant::now());
-        let late = t + Duration::from_millis(BOOT_PATIENCE_MS);
-        book.apply_list(vec![machine(Phase::Started)], t, t);
+        let t = Instant::now();
+        let late = t + ms(BOOT_PATIENCE_MS);
+        let mut book = book_of(Phase::Started, t);
         book.heard("m", None);
         assert_eq!((condition(&book, t), condition(&book, late)), (Waking, Unreachable));
         book.heard("m", said(1));
@@ -270,6 +369,34 @@ mod tests {
         assert_eq!(condition(&book, late), Ready);
         book.heard("m", None);
         assert_eq!(condition(&book, late), Unreachable);
+    }
+
+    #[test]
+    fn promises_count_until_the_second_status_after_them() {
+        let t = Instant::now();
+        let mut book = book_of(Phase::Started, t);
+        assert!(!book.promise("m", Need::Seat, t), "nobody knows yet whether it has room");
+        book.heard("m", said(0));
+        assert!(book.promise("m", Need::Room, t));
+        assert!(!book.promise("m", Need::Room, t), "its two rooms are taken");
+        assert!(book.promise("m", Need::Seat, t));
+        assert!(!book.promise("m", Need::Seat, t), "its two seats are taken");
+        book.heard("m", said(0));
+        assert!(!book.promise("m", Need::Seat, t), "those who were sent may be on their way");
+        book.heard("m", said(1));
+        assert!(book.promise("m", Need::Seat, t));
+        assert!(!book.promise("nobody", Need::Seat, t));
+    }
+
+    #[test]
+    fn a_newborn_survives_lists_that_lag() {
+        let t = Instant::now();
+        let mut book = Book::default();
+        book.born(machine(Phase::Waking), t);
+        book.apply_list(Vec::new(), t, t);
+        assert_eq!(condition(&book, t), Waking);
+        book.apply_list(Vec::new(), t, t + ms(BIRTH_PATIENCE_MS));
+        assert!(book.snapshot(t).servers.is_empty());
     }
 
     #[test]
@@ -285,8 +412,8 @@ mod tests {
 
     #[test]
     fn machines_that_are_gone_are_not_shown_and_a_lost_host_is() {
-        let (mut book, t) = (Book::default(), Instant::now());
-        book.apply_list(vec![machine(Phase::Gone)], t, t);
+        let t = Instant::now();
+        let mut book = book_of(Phase::Gone, t);
         assert!(book.snapshot(t).servers.is_empty());
         book.apply_list(vec![Machine { is_host_ok: false, ..machine(Phase::Started) }], t, t);
         assert_eq!((condition(&book, t), book.askable().len()), (Unreachable, 0));

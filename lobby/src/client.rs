@@ -5,10 +5,10 @@
 //! Never: follows a redirect or tries twice; that is the caller's decision. reqwest was the alternative: its only
 //! built-in TLS provider takes minutes to compile, and choosing another one binds every program of the workspace.
 
-use axum::http::header::{AUTHORIZATION, USER_AGENT};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use axum::http::{Method, Request, StatusCode};
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -21,7 +21,7 @@ const IDLE_MAX_S: u64 = 30;
 
 /// Shared and cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Client(hyper_util::client::legacy::Client<HttpsConnector<HttpConnector>, Empty<Bytes>>);
+pub struct Client(hyper_util::client::legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
 
 /// Why there is no answer at all. The text is for logs.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ impl Client {
         Self(client)
     }
 
-    /// Sends a request without a body and reads the whole answer within `timeout`.
+    /// Sends a request (`body` is JSON, or empty) and reads the whole answer within `timeout`.
     /// `authorization` is that header's whole value.
     ///
     /// # Errors
@@ -67,6 +67,7 @@ impl Client {
         method: Method,
         url: &str,
         authorization: Option<&str>,
+        body: Bytes,
         timeout: Duration,
     ) -> Result<(StatusCode, Bytes), NoAnswer> {
         let mut request = Request::builder()
@@ -76,7 +77,10 @@ impl Client {
         if let Some(value) = authorization {
             request = request.header(AUTHORIZATION, value);
         }
-        let request = request.body(Empty::new()).map_err(broken)?;
+        if !body.is_empty() {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
+        let request = request.body(Full::new(body)).map_err(broken)?;
         let exchange = async {
             let answer = self.0.request(request).await.map_err(broken)?;
             let status = answer.status();

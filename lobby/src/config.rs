@@ -4,6 +4,7 @@
 //! Invariants: a complete configuration or one plain sentence that says what to do; secrets are never shown.
 //! Never: read again while running.
 
+use crate::pools::Pools;
 use protocol::token::{Key, SECRET_MIN_BYTES};
 use std::net::{IpAddr, SocketAddr};
 
@@ -20,18 +21,27 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Signs tickets and replay states.
     pub key: Key,
-    /// Base address of the Machines API, without a slash at its end.
-    pub api_url: String,
-    /// Bearer token for it.
-    pub api_token: ApiToken,
-    /// Name of the gameserver app.
-    pub game_app: String,
+    /// The Machines API.
+    pub api: ApiConfig,
+    /// The pool of machines that there is to be.
+    pub pools: Pools,
     /// The address players open, without a slash at its end: the status of machines is read through it.
     pub public_url: String,
     /// Region this lobby runs in; stands in for a player's edge region when that is unknown.
     pub region: Option<String>,
     /// Log lines as JSON instead of text.
     pub log_json: bool,
+}
+
+/// The Machines API, for one app.
+#[derive(Debug, Clone)]
+pub struct ApiConfig {
+    /// Its base address, without a slash at its end.
+    pub url: String,
+    /// Bearer token for it.
+    pub token: ApiToken,
+    /// Name of the gameserver app.
+    pub game_app: String,
 }
 
 /// A secret that does not show itself in logs.
@@ -66,7 +76,11 @@ impl Config {
         let key = Key::new(&secret).ok_or_else(|| {
             format!("AERODROME_SECRET is too short: it needs at least {SECRET_MIN_BYTES} characters.")
         })?;
-        let api_token = ApiToken(need("FLY_API_TOKEN", "a token for Fly's Machines API, to list and wake machines")?);
+        let api = ApiConfig::read(&lookup)?;
+        let pools = match get("FLEET_FILE") {
+            None => Pools::built_in(),
+            Some(path) => Pools::load(&path)?,
+        };
         let public_url = need(
             "PUBLIC_URL",
             "the address players open, such as https://aerodrome.fly.dev; machines are asked through it",
@@ -84,12 +98,29 @@ impl Config {
         Ok(Self {
             listen: SocketAddr::new(bind, port),
             key,
-            api_url: base_url("FLY_API_HOSTNAME", &or("FLY_API_HOSTNAME", API_HOSTNAME_DEFAULT))?,
-            api_token,
-            game_app: or("GAME_APP", GAME_APP_DEFAULT),
+            api,
+            pools,
             public_url: base_url("PUBLIC_URL", &public_url)?,
             region: get("FLY_REGION"),
             log_json,
+        })
+    }
+}
+
+impl ApiConfig {
+    /// What `lobby provision` needs of the environment, and a lobby among other things.
+    ///
+    /// # Errors
+    /// One sentence for the person who starts the program.
+    pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
+        let get = |name: &str| lookup(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
+        let token = get("FLY_API_TOKEN")
+            .ok_or("Set FLY_API_TOKEN: a token for Fly's Machines API, to list, wake and create machines.")?;
+        let hostname = get("FLY_API_HOSTNAME").unwrap_or_else(|| API_HOSTNAME_DEFAULT.to_owned());
+        Ok(Self {
+            url: base_url("FLY_API_HOSTNAME", &hostname)?,
+            token: ApiToken(token),
+            game_app: get("GAME_APP").unwrap_or_else(|| GAME_APP_DEFAULT.to_owned()),
         })
     }
 }
@@ -123,8 +154,8 @@ mod tests {
     fn defaults_fill_what_is_not_secret() {
         let config = read(&complete()).unwrap();
         assert_eq!(config.listen.to_string(), "0.0.0.0:8080");
-        assert_eq!(config.api_url, "https://api.machines.dev");
-        assert_eq!(config.game_app, "aerodrome-game");
+        assert_eq!(config.api.url, "https://api.machines.dev");
+        assert_eq!(config.api.game_app, "aerodrome-game");
         assert_eq!(config.public_url, "http://127.0.0.1:8080");
         assert!(!config.log_json);
     }
@@ -141,11 +172,13 @@ mod tests {
             ("PORT", "70000"),
             ("BIND", "localhost"),
             ("LOG_FORMAT", "xml"),
+            ("FLEET_FILE", "/nowhere/fleet.toml"),
         ] {
             let mut env = complete();
             env.insert(name, value);
             let sentence = read(&env).unwrap_err();
-            assert!(sentence.contains(name) && sentence.ends_with('.'), "{name}={value}: {sentence}");
+            let names_it = sentence.contains(name) || sentence.contains(value.trim()) && !value.trim().is_empty();
+            assert!(names_it && sentence.ends_with('.'), "{name}={value}: {sentence}");
             assert!(!sentence.contains("short\""), "a secret is never repeated: {sentence}");
         }
     }

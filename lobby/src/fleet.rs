@@ -2,13 +2,18 @@
 //!
 //! Path: somebody watches or asks → [`Fleet::keep`] lists the machines, reads the status of those that run, writes the
 //! [`Book`] and publishes a [`Snapshot`]; a wake of our own writes the book at once.
-//! Invariants: one task refreshes, so a refresh is single-flight; it lists at most once in [`LIST_INTERVAL_MS`]; with
-//! nobody there, nobody is asked. A read of the published snapshot never waits for the network.
-//! Never: starts a machine, decides where a player goes.
+//! Invariants: one task refreshes, so a refresh is single-flight; it lists at most once in [`LIST_INTERVAL_MS`], with
+//! jitter, and less often while the API refuses; with nobody there it looks once in [`TIDY_INTERVAL_MS`], for machines
+//! that are not needed any more. A read of the published snapshot never waits for the network.
+//! Never: starts or creates a machine, decides where a player goes.
 
-use crate::book::{BOOT_PATIENCE_MS, Book, Snapshot};
-use crate::machines::Machines;
+use crate::book::{Book, Snapshot};
+use crate::machines::{Machine, Machines};
+use crate::place;
+use crate::pools::Pools;
+use crate::server::Need;
 use crate::status::StatusReader;
+use crate::verdict::WakeError;
 use futures_util::{StreamExt, stream};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -17,20 +22,27 @@ use tokio::time::{Instant, sleep, timeout};
 
 /// Shortest time between two lists (jitter makes it up to half longer). Policy: the last answer is used.
 const LIST_INTERVAL_MS: u64 = 5_000;
+/// While the API refuses lists, the time between two doubles up to this. Policy: the last answer is shown as stale.
+const LIST_REFUSED_INTERVAL_MAX_MS: u64 = 40_000;
+/// With nobody there, the fleet is looked at this often.
+const TIDY_INTERVAL_MS: u64 = 10 * 60 * 1_000;
 /// A snapshot older than this is refreshed before a question is answered from it: one list interval with its jitter.
 const FRESH_MAX_MS: u64 = LIST_INTERVAL_MS * 3 / 2;
+/// After a refusal, questions are answered from before it for this long: the longest interval with its jitter.
+const STALE_MAX_MS: u64 = LIST_REFUSED_INTERVAL_MAX_MS * 3 / 2;
 /// Longest a question waits for that. Policy: the answer comes from the last snapshot.
 const FRESH_WAIT_MS: u64 = 6_000;
 /// Status reads under way at once. Policy: the others wait.
 const STATUS_READS_MAX_COUNT: usize = 8;
 /// A machine that was just woken is asked this often until it answers.
-const BOOT_POLL_MS: u64 = 300;
+const ANSWER_POLL_MS: u64 = 100;
 
 /// The fleet as this lobby knows it.
 #[derive(Debug)]
 pub struct Fleet {
     machines: Machines,
     status: StatusReader,
+    pools: Pools,
     book: Mutex<Book>,
     published: watch::Sender<Arc<Snapshot>>,
     wanted: Notify,
@@ -38,32 +50,62 @@ pub struct Fleet {
 
 impl Fleet {
     /// An empty cache; [`Fleet::keep`] has to run for it to fill.
-    pub fn new(machines: Machines, status: StatusReader) -> Self {
+    pub fn new(machines: Machines, status: StatusReader, pools: Pools) -> Self {
         let published = watch::Sender::new(Arc::new(Snapshot::default()));
-        Self { machines, status, book: Mutex::default(), published, wanted: Notify::new() }
+        Self { machines, status, pools, book: Mutex::default(), published, wanted: Notify::new() }
     }
 
-    /// Refreshes as long as somebody watches or asks. Runs for ever.
+    /// Refreshes as long as somebody watches or asks, and destroys what is not needed any more. Runs for ever.
     pub async fn keep(&self) {
+        let mut interval_ms = LIST_INTERVAL_MS;
         loop {
             if self.published.receiver_count() == 0 {
-                self.wanted.notified().await;
+                let _ = timeout(Duration::from_millis(TIDY_INTERVAL_MS), self.wanted.notified()).await;
             }
-            self.refresh().await;
-            sleep(crate::random::jittered(Duration::from_millis(LIST_INTERVAL_MS))).await;
+            let is_told = self.refresh().await;
+            interval_ms = if is_told { LIST_INTERVAL_MS } else { (interval_ms * 2).min(LIST_REFUSED_INTERVAL_MAX_MS) };
+            let pause = sleep(crate::random::jittered(Duration::from_millis(interval_ms)));
+            if is_told {
+                self.tidy().await;
+            }
+            pause.await;
         }
     }
 
-    /// What is known now, without asking anybody.
+    /// Several lobbies choose the same machines; the second destruction finds nothing, and one that was woken meanwhile
+    /// is refused.
+    async fn tidy(&self) {
+        for id in place::surplus(&self.snapshot(), &self.pools, crate::now_ms()) {
+            match self.machines.destroy(&id).await {
+                Ok(()) => {
+                    tracing::info!(instance = id, "a machine that was not needed any more is destroyed");
+                    self.gone(&id);
+                }
+                Err(error) => tracing::warn!(instance = id, ?error, "a machine that is not needed stays"),
+            }
+        }
+    }
+
+    /// What was published last, without asking anybody.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.published.borrow().clone()
+    }
+
+    /// What is known this very moment, promises included.
+    pub fn look(&self) -> Snapshot {
+        self.book().snapshot(Instant::now())
     }
 
     /// What is known, at most [`FRESH_MAX_MS`] old where the API answers.
     pub async fn fresh(&self) -> Arc<Snapshot> {
         let seen = self.snapshot();
-        let is_fresh = |at: Instant| at.elapsed() < Duration::from_millis(FRESH_MAX_MS);
-        if seen.checked_at.is_some_and(is_fresh) {
+        let age = seen.checked_at.map_or(Duration::MAX, |at| at.elapsed());
+        if age < Duration::from_millis(FRESH_MAX_MS) {
+            return seen;
+        }
+        // While the API refuses, what it said last is the answer; nobody waits for it to refuse again.
+        if seen.is_stale && age < Duration::from_millis(STALE_MAX_MS) {
+            self.wanted.notify_one();
             return seen;
         }
         let mut news = self.watch();
@@ -81,36 +123,63 @@ impl Fleet {
         receiver
     }
 
-    /// A start was asked for: the board says so at once.
+    /// Sets a seat aside, if this machine is up and has what is needed.
+    pub fn promise(&self, id: &str, need: Need) -> bool {
+        self.book().promise(id, need, Instant::now())
+    }
+
+    /// The region in which a machine is, or was.
+    pub fn region_of(&self, id: &str) -> Option<String> {
+        self.book().region_of(id)
+    }
+
+    /// A machine was created.
+    pub fn born(&self, machine: Machine) {
+        self.book().born(machine, Instant::now());
+        self.publish();
+    }
+
+    /// A machine was destroyed.
+    pub fn gone(&self, id: &str) {
+        self.book().gone(id);
+        self.publish();
+    }
+
+    /// A start is being asked for: the board says so at once.
     pub fn wake_began(&self, id: &str) {
         self.book().wake_began(id);
         self.publish();
     }
 
-    /// A start ended. When the machine runs, it is asked for its status until it answers.
-    pub fn wake_ended(self: &Arc<Self>, id: &str, is_up: bool) {
-        self.book().wake_ended(id, is_up, Instant::now());
+    /// Fly says that the machine runs. Waits until it answers on the path a player takes.
+    ///
+    /// # Errors
+    /// [`WakeError::Silent`] at `deadline`.
+    pub async fn await_answer(&self, id: &str, deadline: Instant) -> Result<(), WakeError> {
+        self.book().started(id, Instant::now());
         self.publish();
-        if is_up {
-            let (fleet, id) = (self.clone(), id.to_owned());
-            tokio::spawn(async move { fleet.listen_for(&id).await });
-        }
-    }
-
-    async fn listen_for(&self, id: &str) {
-        let give_up = Instant::now() + Duration::from_millis(BOOT_PATIENCE_MS);
-        while Instant::now() < give_up {
+        while Instant::now() < deadline {
             if let Some(occupancy) = self.status.read(id).await {
                 self.book().heard(id, Some(occupancy));
-                return self.publish();
+                return Ok(());
             }
-            sleep(Duration::from_millis(BOOT_POLL_MS)).await;
+            sleep(Duration::from_millis(ANSWER_POLL_MS)).await;
         }
+        Err(WakeError::Silent)
     }
 
-    async fn refresh(&self) {
+    /// A wake ended; `Ok` with the time it took, if the machine was asleep.
+    pub fn wake_ended(&self, id: &str, outcome: Result<Option<Duration>, WakeError>) {
+        self.book().wake_ended(id, outcome, Instant::now());
+        self.publish();
+    }
+
+    /// Whether there was a list.
+    async fn refresh(&self) -> bool {
         let asked_at = Instant::now();
-        match self.machines.list().await {
+        let listed = self.machines.list().await;
+        let is_told = listed.is_ok();
+        match listed {
             Ok(machines) => {
                 self.book().apply_list(machines, asked_at, Instant::now());
                 self.read_statuses().await;
@@ -121,6 +190,7 @@ impl Fleet {
             }
         }
         self.publish();
+        is_told
     }
 
     async fn read_statuses(&self) {

@@ -1,42 +1,37 @@
 //! A join: which machine, awake, with a ticket.
 //!
-//! Path: [`Wish::parse`] reads the body → [`pick`] orders the machines that would do → the first that is or comes up
-//! gets the player → [`Joined`].
-//! Invariants: the pick is pure; each ticket has its own nonce; whoever leaves while waiting costs nobody else.
+//! Path: [`Wish::parse`] reads the body → `place` orders what would do → the first machine that is up or comes up, and
+//! has a seat, gets the player → [`Joined`]. Stages are told on the way.
+//! Invariants: each ticket has its own nonce; whoever leaves while waiting costs nobody else; a join ends at
+//! [`JOIN_DEADLINE_MS`], whatever the API does; no other region is chosen for a player who named one.
 //! Never: a socket to a machine, a session.
 
-use crate::book::{Condition, Server, Snapshot};
-use crate::fleet::Fleet;
-use crate::machines::WakeError;
-use crate::random::nonce;
-use crate::refusal::Refusal;
-use crate::steer::{PREFIX, is_name};
-use crate::wake::{WAKE_DEADLINE_MS, Wakes};
-use crate::{now_s, regions};
-use protocol::token::Key;
+use crate::Lobby;
+use crate::book::Snapshot;
+use crate::place::{self, NoGrowth, Step};
+use crate::random::{letters, nonce};
+use crate::refusal::{Offer, Refusal, Refused};
+use crate::regions::{self, Region};
+use crate::server::{Condition, Need};
+use crate::stage::Stage;
+use crate::steer::PREFIX;
+use crate::verdict::WakeError;
+use crate::{now_s, wish};
+use protocol::room::{PRIVATE_PREFIX, durable_id};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
+use wish::{Target, Wish};
 
-const ROOM_PUBLIC: &str = "arena";
-/// Longest a join may wait for machines to wake, all that are tried together: a wake's own deadline, and a moment so
-/// that its own reason is heard. Policy: a sentence that says so; the wake itself goes on.
-const JOIN_DEADLINE_MS: u64 = WAKE_DEADLINE_MS + 1_000;
-
-/// What a player asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wish {
-    target: Target,
-    room: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Target {
-    Region(String),
-    Instance(String),
-}
+/// Longest a join may wait for machines, all that are tried together. Policy: a sentence that says so; a wake under way
+/// goes on.
+const JOIN_DEADLINE_MS: u64 = 60_000;
+/// Letters and digits of a private room's name: 50 bits, so that nobody finds one by trying.
+const PRIVATE_NAME_LETTERS: usize = 10;
+/// Tells the gameserver that nobody has been in this room, so that its page is not "gone".
+const FRESH_ROOM_QUERY: &str = "?new";
 
 /// Where to fly, with a ticket for it.
 #[derive(Debug, Serialize)]
@@ -48,173 +43,187 @@ pub struct Joined {
     room: String,
 }
 
-impl Wish {
-    /// Reads `{"region" or "instance", "room"?}`; where both are given the instance counts.
-    ///
-    /// # Errors
-    /// [`Refusal::BadRequest`] with a sentence that names the field.
-    pub fn parse(body: &[u8]) -> Result<Self, Refusal> {
-        let json: Value = serde_json::from_slice(body)
-            .map_err(|error| Refusal::BadRequest(format!("The body is not JSON: {error}.")))?;
-        let Value::Object(fields) = json else {
-            return Err(Refusal::BadRequest("The body must be a JSON object with \"region\" or \"instance\".".into()));
-        };
-        let (region, instance) = (field(&fields, "region")?, field(&fields, "instance")?);
-        let target = match (instance, region) {
-            (Some(instance), _) => Target::Instance(instance),
-            (None, Some(region)) => Target::Region(region),
-            (None, None) => return Err(Refusal::BadRequest("Name a \"region\" or an \"instance\".".into())),
-        };
-        match field(&fields, "room")? {
-            Some(room) if room != ROOM_PUBLIC => Err(Refusal::BadRequest(format!(
-                "There is no room \"{room}\"; the \"room\" of every field is \"{ROOM_PUBLIC}\"."
-            ))),
-            _ => Ok(Self { target, room: ROOM_PUBLIC.to_owned() }),
-        }
-    }
+/// One player's way in.
+pub(crate) struct Join<'a, F> {
+    pub(crate) lobby: &'a Arc<Lobby>,
+    /// The region of the player's edge, or ours.
+    pub(crate) from: Option<&'static Region>,
+    /// Hears each stage and the place it is about.
+    pub(crate) tell: F,
+    /// Asked before a room is opened for this player; false when there were too many.
+    pub(crate) may_open: &'a (dyn Fn() -> bool + Send + Sync),
 }
 
-fn field(fields: &Map<String, Value>, name: &str) -> Result<Option<String>, Refusal> {
-    match fields.get(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) if is_name(text) => Ok(Some(text.clone())),
-        Some(_) => Err(Refusal::BadRequest(format!(
-            "\"{name}\" must be a name of 1 to 64 characters from a to z, 0 to 9 and -."
-        ))),
-    }
-}
+/// What is tried, in which region, in this order.
+type Plan = Vec<(String, Step)>;
 
-/// Finds a machine, wakes it if needed, and signs a ticket for it.
-///
-/// # Errors
-/// [`Refusal`], with a sentence for the player.
-pub async fn join(wish: &Wish, fleet: &Fleet, wakes: &Arc<Wakes>, key: &Key) -> Result<Joined, Refusal> {
-    let snapshot = fleet.fresh().await;
-    let deadline = Instant::now() + Duration::from_millis(JOIN_DEADLINE_MS);
-    let mut refusal = Refusal::Full;
-    for server in pick(wish, &snapshot)? {
-        if server.is_started {
-            return Ok(ticket_for(server, &wish.room, key));
+impl<F: Fn(Stage, &str)> Join<'_, F> {
+    /// Finds a machine, wakes it if needed, and signs a ticket for it.
+    pub(crate) async fn run(&self, wish: &Wish) -> Result<Joined, Refused> {
+        self.lobby.fleet.fresh().await;
+        let snapshot = self.lobby.fleet.look();
+        if !snapshot.is_known {
+            return Err(Refusal::FleetUnknown.into());
         }
-        let woken = timeout_at(deadline, wakes.wake(&server.instance)).await;
-        match woken.unwrap_or(Err(WakeError::TooSlow)) {
-            Ok(()) => return Ok(ticket_for(server, &wish.room, key)),
-            // Quick refusals that say something about this one machine: the next of the region may do.
-            Err(error @ (WakeError::Gone | WakeError::NoCapacity | WakeError::HostUnreachable)) => {
-                refusal = Refusal::NotWoken(error);
+        match &wish.target {
+            Target::Region(code) => self.in_region(code, wish, &snapshot).await,
+            Target::Instance(id) => self.on_instance(id, &wish.room, &snapshot).await,
+        }
+    }
+
+    async fn in_region(&self, code: &str, wish: &Wish, snapshot: &Snapshot) -> Result<Joined, Refused> {
+        let region = regions::find(code).ok_or_else(|| Refusal::UnknownRegion(code.to_owned()))?;
+        let need = if wish.is_private { Need::Room } else { Need::Seat };
+        if wish.is_private && !(self.may_open)() {
+            return Err(Refusal::TooManyFields.into());
+        }
+        let steps = place::steps(code, need, snapshot, &self.lobby.pools);
+        let plan: Plan = steps.into_iter().map(|step| (code.to_owned(), step)).collect();
+        let found = if plan.is_empty() {
+            Err(self.why_nothing(region, need, snapshot))
+        } else {
+            self.try_all(plan, need).await
+        };
+        let (instance, region) = found.map_err(|refusal| self.with_offer(refusal, code))?;
+        let room = if wish.is_private {
+            format!("{PRIVATE_PREFIX}{}", letters(PRIVATE_NAME_LETTERS))
+        } else {
+            wish.room.clone()
+        };
+        Ok(self.ticket(instance, region, room, wish.is_private))
+    }
+
+    /// A room is where its machine is; if that machine cannot be had, the room goes to another one.
+    async fn on_instance(&self, id: &str, room: &str, snapshot: &Snapshot) -> Result<Joined, Refused> {
+        if let Some(server) = snapshot.servers.iter().find(|server| server.instance == id) {
+            let place = place_name(&server.region);
+            let step = match server.condition {
+                Condition::Ready if server.takes(Need::Seat) => Some(Step::Take(id.to_owned())),
+                Condition::Asleep | Condition::Waking => Some(Step::Wake(id.to_owned())),
+                Condition::Full if server.occupancy.is_none() => None,
+                Condition::Ready | Condition::Full => {
+                    return Err(self.with_offer(Refusal::Full(place), &server.region));
+                }
+                Condition::Unreachable => None,
+            };
+            if let Some(step) = step {
+                match self.try_all(vec![(server.region.clone(), step)], Need::Seat).await {
+                    Ok((instance, region)) => return Ok(self.ticket(instance, region, room.to_owned(), false)),
+                    Err(Refusal::NotWoken(error, _)) if error.is_about_this_machine() => {}
+                    Err(refusal) => return Err(self.with_offer(refusal, &server.region)),
+                }
             }
-            Err(error) => return Err(Refusal::NotWoken(error)),
+        }
+        self.elsewhere(id, room).await
+    }
+
+    /// Another machine for a room of `id`, under the name that means this room everywhere.
+    async fn elsewhere(&self, id: &str, room: &str) -> Result<Joined, Refused> {
+        if !(self.may_open)() {
+            return Err(Refusal::TooManyFields.into());
+        }
+        let near = self.lobby.fleet.region_of(id).and_then(|code| regions::find(&code)).or(self.from);
+        let plan = place::elsewhere(id, near, &self.lobby.fleet.look(), &self.lobby.pools);
+        if plan.is_empty() {
+            return Err(Refusal::UnknownServer(id.to_owned()).into());
+        }
+        let (instance, region) = self.try_all(plan, Need::Room).await?;
+        Ok(self.ticket(instance, region, durable_id(id, room), false))
+    }
+
+    /// Goes through the plan until a machine is up and has what is needed.
+    async fn try_all(&self, plan: Plan, need: Need) -> Result<(String, String), Refusal> {
+        let deadline = Instant::now() + Duration::from_millis(JOIN_DEADLINE_MS);
+        let mut refusal = None;
+        for (region, step) in plan {
+            let place = place_name(&region);
+            if let Some(Refusal::NotWoken(error, _)) = &refusal {
+                (self.tell)(Stage::Another(*error), &place);
+            }
+            let attempt = timeout_at(deadline, self.attempt(&region, &step, &place)).await;
+            match attempt.unwrap_or(Err(WakeError::TooSlow)) {
+                Ok(id) if self.lobby.fleet.promise(&id, need) => {
+                    (self.tell)(Stage::Ready, &place);
+                    self.prepare_spare(&region);
+                    return Ok((id, region));
+                }
+                // It filled up while we looked.
+                Ok(_) => refusal = Some(Refusal::Full(place)),
+                Err(error) if error.is_about_this_machine() => refusal = Some(Refusal::NotWoken(error, place)),
+                Err(error) => return Err(Refusal::NotWoken(error, place)),
+            }
+        }
+        Err(refusal.expect("a plan has at least one step"))
+    }
+
+    async fn attempt(&self, region: &str, step: &Step, place: &str) -> Result<String, WakeError> {
+        let tell = |stage| (self.tell)(stage, place);
+        match step {
+            Step::Take(id) => Ok(id.clone()),
+            Step::Wake(id) => self.lobby.wakes.wake(id, tell).await,
+            Step::Create(name) => {
+                let template = self.lobby.fleet.look().template.ok_or(WakeError::Refused)?;
+                self.lobby.wakes.create(region, name, &template, tell).await
+            }
         }
     }
-    Err(refusal)
-}
 
-/// The machines that fulfil the wish, best first: the fullest with room (so that others can empty), then one that is
-/// coming up, then a sleeper. Never empty.
-fn pick<'a>(wish: &Wish, snapshot: &'a Snapshot) -> Result<Vec<&'a Server>, Refusal> {
-    if !snapshot.is_known {
-        return Err(Refusal::FleetUnknown);
+    /// Gets another machine ready when this region is nearly full; nobody waits for it.
+    fn prepare_spare(&self, region: &str) {
+        let Some(step) = place::spare(region, &self.lobby.fleet.look(), &self.lobby.pools) else { return };
+        let (lobby, region) = (self.lobby.clone(), region.to_owned());
+        tokio::spawn(async move {
+            let join = Join { lobby: &lobby, from: None, tell: |_, _: &str| (), may_open: &|| true };
+            // Refusals are logged where they happen, and the next join tries again.
+            let _ = join.attempt(&region, &step, "").await;
+        });
     }
-    let (mut servers, missing): (Vec<&Server>, _) = match &wish.target {
-        Target::Instance(id) => (
-            snapshot.servers.iter().filter(|server| server.instance == *id).collect(),
-            Refusal::UnknownServer(id.clone()),
-        ),
-        Target::Region(code) => {
-            let region = regions::find(code).ok_or_else(|| Refusal::UnknownRegion(code.clone()))?;
-            let missing = Refusal::NoServer(region.place().to_owned());
-            (snapshot.servers.iter().filter(|server| server.region == *code).collect(), missing)
+
+    fn why_nothing(&self, region: &Region, need: Need, snapshot: &Snapshot) -> Refusal {
+        let place = region.place().to_owned();
+        let has = |condition| snapshot.servers.iter().any(|s| s.region == region.code && s.condition == condition);
+        let has_none = snapshot.servers.iter().all(|server| server.region != region.code);
+        if has(Condition::Ready) && need == Need::Room {
+            return Refusal::NoRoom(place);
         }
-    };
-    if servers.is_empty() {
-        return Err(missing);
-    }
-    let is_full = servers.iter().any(|server| server.condition == Condition::Full);
-    servers.retain(|server| !matches!(server.condition, Condition::Full | Condition::Unreachable));
-    if servers.is_empty() {
-        return Err(if is_full { Refusal::Full } else { Refusal::Unreachable });
-    }
-    servers.sort_by_key(|server| {
-        let players = server.occupancy.map_or(0, |said| said.players);
-        (condition_rank(server.condition), std::cmp::Reverse(players), &server.instance)
-    });
-    Ok(servers)
-}
-
-fn condition_rank(condition: Condition) -> u8 {
-    match condition {
-        Condition::Ready => 0,
-        Condition::Waking => 1,
-        Condition::Asleep => 2,
-        Condition::Full | Condition::Unreachable => 3,
-    }
-}
-
-fn ticket_for(server: &Server, room: &str, key: &Key) -> Joined {
-    Joined {
-        path: format!("{PREFIX}{}/{room}", server.instance),
-        ticket: key.sign_ticket(&server.instance, room, nonce(), now_s()),
-        instance: server.instance.clone(),
-        region: server.region.clone(),
-        room: room.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::book::Occupancy;
-
-    fn server(instance: &str, region: &str, condition: Condition, players: u32) -> Server {
-        let occupancy = Some(Occupancy { players, pilots: players, capacity: 9 });
-        Server { instance: instance.into(), region: region.into(), condition, is_started: false, occupancy }
-    }
-
-    fn picked(body: &str, servers: &[Server]) -> Result<Vec<String>, &'static str> {
-        let snapshot = Snapshot { servers: servers.to_vec(), is_known: true, ..Snapshot::default() };
-        let servers = pick(&Wish::parse(body.as_bytes()).unwrap(), &snapshot);
-        servers.map(|list| list.iter().map(|s| s.instance.clone()).collect()).map_err(|refusal| refusal.code())
-    }
-
-    #[test]
-    fn the_fullest_with_room_comes_first_and_a_sleeper_last() {
-        use Condition::{Asleep, Full, Ready, Unreachable, Waking};
-        let fleet = [
-            server("asleep", "ewr", Asleep, 0),
-            server("quiet", "ewr", Ready, 1),
-            server("busy", "ewr", Ready, 7),
-            server("full", "ewr", Full, 9),
-            server("rising", "ewr", Waking, 0),
-            server("paris", "cdg", Full, 9),
-            server("tokyo", "nrt", Unreachable, 0),
-        ];
-        let all = ["busy", "quiet", "rising", "asleep"].map(str::to_owned).to_vec();
-        assert_eq!(picked(r#"{"region":"ewr"}"#, &fleet), Ok(all));
-        assert_eq!(picked(r#"{"instance":"quiet"}"#, &fleet), Ok(vec!["quiet".to_owned()]));
-        assert_eq!(picked(r#"{"region":"cdg"}"#, &fleet), Err("full"));
-        assert_eq!(picked(r#"{"instance":"full"}"#, &fleet), Err("full"));
-        assert_eq!(picked(r#"{"region":"nrt"}"#, &fleet), Err("unreachable"));
-        assert_eq!(picked(r#"{"region":"syd"}"#, &fleet), Err("no_server"));
-        assert_eq!(picked(r#"{"region":"zzz"}"#, &fleet), Err("unknown_region"));
-        assert_eq!(picked(r#"{"instance":"nobody"}"#, &fleet), Err("unknown_server"));
-    }
-
-    #[test]
-    fn a_bad_body_is_told_which_field_is_wrong() {
-        for (body, word) in [
-            ("", "JSON"),
-            ("{", "JSON"),
-            ("[]", "object"),
-            ("{}", "\"region\""),
-            (r#"{"region":5}"#, "\"region\""),
-            (r#"{"region":""}"#, "\"region\""),
-            (r#"{"instance":"../x"}"#, "\"instance\""),
-            (r#"{"region":"ewr","room":"A B"}"#, "\"room\""),
-        ] {
-            let Err(Refusal::BadRequest(sentence)) = Wish::parse(body.as_bytes()) else { panic!("{body} was taken") };
-            assert!(sentence.contains(word) && sentence.ends_with('.'), "{body}: {sentence}");
+        match place::growth(&region.code, snapshot, &self.lobby.pools) {
+            Err(NoGrowth::FleetAtLimit) if has_none || has(Condition::Full) => Refusal::FleetAtLimit(place),
+            _ if has(Condition::Full) || has(Condition::Ready) => Refusal::Full(place),
+            _ if has_none => Refusal::NoServer(place),
+            _ => Refusal::Unreachable(place),
         }
-        let wish = Wish::parse(br#"{"region":"ewr","room":null}"#).unwrap();
-        assert_eq!((wish.target, wish.room.as_str()), (Target::Region("ewr".into()), "arena"));
+    }
+
+    fn with_offer(&self, refusal: Refusal, region: &str) -> Refused {
+        let is_helpful = refusal.is_about_the_region();
+        let best = is_helpful.then(|| place::offer(region, self.from, &self.lobby.fleet.look(), &self.lobby.pools));
+        let offer = best.flatten().map(|code| Offer {
+            place: place_name(&code),
+            latency_ms: place::latency_ms(&code, self.from),
+            region: code,
+        });
+        Refused { refusal, offer }
+    }
+
+    fn ticket(&self, instance: String, region: String, room: String, is_fresh: bool) -> Joined {
+        let query = if is_fresh { FRESH_ROOM_QUERY } else { "" };
+        Joined {
+            path: format!("{PREFIX}{instance}/{room}{query}"),
+            ticket: self.lobby.key.sign_ticket(&instance, &room, nonce(), now_s()),
+            instance,
+            region,
+            room,
+        }
+    }
+}
+
+fn place_name(code: &str) -> String {
+    regions::find(code).map_or(code, Region::place).to_owned()
+}
+
+impl Joined {
+    /// As programs read it.
+    pub fn to_json(&self) -> Value {
+        serde_json::to_value(self).expect("text always serialises")
     }
 }

@@ -1,9 +1,10 @@
 //! The lobby: shows the fleet, wakes machines, and steers each player to one with Fly-Replay.
 //!
 //! Path: [`serve`] puts the parts together. `http` holds the addresses; `fleet` (with `book`, `machines` and `status`)
-//! knows the machines; `board` shows them; `join` (with `wake` and `limit`) lets a player in; `steer` sends requests on.
+//! knows the machines; `board` shows their regions; `desk` and `join` (with `place`, `wake` and `limit`) let a player
+//! in; `steer` and `ferry` send requests on; `provision` makes the pool what `pools` says.
 //! Invariants: stateless: whatever it knows is a cache, so any instance can answer any request. Fly's API is known to
-//! `machines` alone.
+//! `machines` and `verdict` alone; where a player goes and when a pool grows is decided in `place` alone.
 //! Never: the game, a room, a player's socket.
 
 pub mod assets;
@@ -11,6 +12,8 @@ pub mod board;
 pub mod book;
 pub mod client;
 pub mod config;
+mod desk;
+mod ferry;
 pub mod fleet;
 pub mod http;
 pub mod join;
@@ -18,22 +21,31 @@ pub mod limit;
 pub mod machines;
 pub mod metrics;
 pub mod pages;
+pub mod place;
+pub mod pools;
+pub mod provision;
 pub mod random;
 pub mod refusal;
 pub mod regions;
+pub mod server;
+pub mod stage;
 pub mod status;
 pub mod steer;
 mod stream;
+pub mod verdict;
 pub mod wake;
+pub mod wake_times;
+pub mod wish;
 
 use axum::serve::ListenerExt;
 use config::Config;
 use fleet::Fleet;
 use limit::Limiter;
 use metrics::Metrics;
+use pools::Pools;
 use protocol::token::Key;
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -48,9 +60,11 @@ pub struct Lobby {
     key: Key,
     game_app: String,
     region: Option<String>,
+    pools: Pools,
     fleet: Arc<Fleet>,
     wakes: Arc<Wakes>,
-    limiter: Mutex<Limiter>,
+    joins: Mutex<Limiter>,
+    fields: Mutex<Limiter>,
     metrics: Arc<Metrics>,
     /// Becomes true once, when the lobby closes.
     closing: watch::Sender<bool>,
@@ -61,23 +75,29 @@ impl Lobby {
     pub fn new(config: &Config) -> Self {
         let metrics = Arc::new(Metrics::default());
         let client = client::Client::new();
-        let machines = machines::Machines::new(config, client.clone(), metrics.clone());
+        let machines = machines::Machines::new(&config.api, client.clone(), metrics.clone());
         let status = status::StatusReader::new(client, config.public_url.clone());
-        let fleet = Arc::new(Fleet::new(machines.clone(), status));
+        let fleet = Arc::new(Fleet::new(machines.clone(), status, config.pools.clone()));
         Self {
             key: config.key.clone(),
-            game_app: config.game_app.clone(),
+            game_app: config.api.game_app.clone(),
             region: config.region.clone(),
+            pools: config.pools.clone(),
             wakes: Arc::new(Wakes::new(machines, fleet.clone(), metrics.clone())),
             fleet,
-            limiter: Mutex::new(Limiter::new(Instant::now())),
+            joins: Mutex::new(Limiter::new(limit::JOINS, Instant::now())),
+            fields: Mutex::new(Limiter::new(limit::FIELDS, Instant::now())),
             metrics,
             closing: watch::Sender::new(false),
         }
     }
 
-    fn limiter(&self) -> MutexGuard<'_, Limiter> {
-        self.limiter.lock().expect("nobody panics while counting joins")
+    fn may_join(&self, address: IpAddr, now: Instant) -> bool {
+        self.joins.lock().expect("nobody panics while counting joins").admit(address, now)
+    }
+
+    fn may_open_field(&self, address: IpAddr, now: Instant) -> bool {
+        self.fields.lock().expect("nobody panics while counting fields").admit(address, now)
     }
 }
 
@@ -111,7 +131,12 @@ async fn close_after(stop: impl Future<Output = ()>, lobby: &Lobby) {
     tracing::warn!("some requests did not end in time and are cut");
 }
 
+/// Unix time in milliseconds, as the Machines API dates its events.
+pub(crate) fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is past 1970").as_millis() as u64
+}
+
 /// Unix time in seconds, for what is signed.
 pub(crate) fn now_s() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is past 1970").as_secs()
+    now_ms() / 1_000
 }

@@ -1,4 +1,4 @@
-//! How often one address may join: a token bucket each.
+//! How often one address may do something: a token bucket each.
 //!
 //! Invariants: memory is bounded by [`ADDRESSES_MAX_COUNT`]; addresses beyond that share one bucket until others have
 //! filled up again. Pure: the time is an argument.
@@ -7,10 +7,11 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-/// Joins an address may do at once. A school behind one address, or a swarm of bots, starts together.
-pub const JOIN_BURST_COUNT: f64 = 300.0;
-/// Joins an address gets back each second. Policy: 429 with a sentence.
-pub const JOIN_REFILL_PER_S: f64 = 5.0;
+/// Joins of one address: a school behind one address, or a swarm of bots, starts together. Policy: 429 with a sentence.
+pub const JOINS: Rate = Rate { burst: 300.0, refill_per_s: 5.0 };
+/// Joins of one address that take up room for a whole new room: a private field, or one whose machine is gone. Policy:
+/// 429 with a sentence.
+pub const FIELDS: Rate = Rate { burst: 20.0, refill_per_s: 1.0 / 30.0 };
 /// Addresses remembered one by one. Policy: the rest share one bucket.
 const ADDRESSES_MAX_COUNT: usize = 10_000;
 /// A sweep looks at every bucket, so it is not done for each join of a flood.
@@ -18,9 +19,17 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// Low bits of an IPv6 address that one household chooses freely.
 const IPV6_FREE_BITS: u32 = 64;
 
+/// How much at once, and how much over time.
+#[derive(Debug, Clone, Copy)]
+pub struct Rate {
+    burst: f64,
+    refill_per_s: f64,
+}
+
 /// The buckets of all addresses seen lately.
 #[derive(Debug)]
 pub struct Limiter {
+    rate: Rate,
     buckets: HashMap<IpAddr, Bucket>,
     shared: Bucket,
     swept_at: Instant,
@@ -34,8 +43,8 @@ struct Bucket {
 
 impl Limiter {
     /// Every bucket is full.
-    pub fn new(now: Instant) -> Self {
-        Self { buckets: HashMap::new(), shared: Bucket::full(now), swept_at: now }
+    pub fn new(rate: Rate, now: Instant) -> Self {
+        Self { rate, buckets: HashMap::new(), shared: rate.full(now), swept_at: now }
     }
 
     /// Takes a token from the address's bucket; false when it is empty.
@@ -43,34 +52,34 @@ impl Limiter {
         let key = household(address);
         if self.buckets.len() >= ADDRESSES_MAX_COUNT && now.saturating_duration_since(self.swept_at) >= SWEEP_INTERVAL {
             // A bucket that is full again says the same as none.
-            self.buckets.retain(|_, bucket| bucket.level(now) < JOIN_BURST_COUNT);
+            self.buckets.retain(|_, bucket| self.rate.level(bucket, now) < self.rate.burst);
             self.swept_at = now;
         }
         let has_room = self.buckets.len() < ADDRESSES_MAX_COUNT;
         let bucket = match self.buckets.get_mut(&key) {
             Some(bucket) => bucket,
-            None if has_room => self.buckets.entry(key).or_insert(Bucket::full(now)),
+            None if has_room => self.buckets.entry(key).or_insert(self.rate.full(now)),
             None => &mut self.shared,
         };
-        bucket.take(now)
+        self.rate.take(bucket, now)
     }
 }
 
-impl Bucket {
-    fn full(now: Instant) -> Self {
-        Self { tokens: JOIN_BURST_COUNT, at: now }
+impl Rate {
+    fn full(self, now: Instant) -> Bucket {
+        Bucket { tokens: self.burst, at: now }
     }
 
-    fn level(&self, now: Instant) -> f64 {
-        let refill = now.saturating_duration_since(self.at).as_secs_f64() * JOIN_REFILL_PER_S;
-        (self.tokens + refill).min(JOIN_BURST_COUNT)
+    fn level(self, bucket: &Bucket, now: Instant) -> f64 {
+        let refill = now.saturating_duration_since(bucket.at).as_secs_f64() * self.refill_per_s;
+        (bucket.tokens + refill).min(self.burst)
     }
 
-    fn take(&mut self, now: Instant) -> bool {
-        (self.tokens, self.at) = (self.level(now), now);
-        let is_admitted = self.tokens >= 1.0;
+    fn take(self, bucket: &mut Bucket, now: Instant) -> bool {
+        (bucket.tokens, bucket.at) = (self.level(bucket, now), now);
+        let is_admitted = bucket.tokens >= 1.0;
         if is_admitted {
-            self.tokens -= 1.0;
+            bucket.tokens -= 1.0;
         }
         is_admitted
     }
@@ -94,7 +103,7 @@ mod tests {
     #[test]
     fn a_burst_is_admitted_then_a_trickle() {
         let now = Instant::now();
-        let mut limiter = Limiter::new(now);
+        let mut limiter = Limiter::new(JOINS, now);
         assert_eq!(drain(&mut limiter, "192.0.2.1", now), 300);
         assert_eq!(drain(&mut limiter, "192.0.2.1", now + Duration::from_secs(2)), 10);
         assert_eq!(drain(&mut limiter, "192.0.2.2", now), 300, "others are not affected");
@@ -103,7 +112,7 @@ mod tests {
     #[test]
     fn a_household_is_one_address() {
         let now = Instant::now();
-        let mut limiter = Limiter::new(now);
+        let mut limiter = Limiter::new(JOINS, now);
         assert_eq!(drain(&mut limiter, "2001:db8:1:1::1", now), 300);
         assert_eq!(drain(&mut limiter, "2001:db8:1:1:ffff::2", now), 0);
         assert_eq!(drain(&mut limiter, "2001:db8:1:2::1", now), 300);
@@ -114,7 +123,7 @@ mod tests {
     #[test]
     fn a_flood_of_addresses_shares_one_bucket() {
         let now = Instant::now();
-        let mut limiter = Limiter::new(now);
+        let mut limiter = Limiter::new(JOINS, now);
         let admitted = (0..20_000u32).filter(|&n| limiter.admit(IpAddr::V4(n.into()), now)).count();
         assert_eq!(admitted, ADDRESSES_MAX_COUNT + 300);
         assert!(limiter.buckets.len() <= ADDRESSES_MAX_COUNT);

@@ -1,31 +1,80 @@
 //! The lobby's program: environment, logs, signals.
 //!
-//! Path: [`Config::from_env`] → logs → listener → [`lobby::serve`] until SIGTERM or SIGINT, then exit 0.
+//! Path: without a command [`Config::from_env`] → logs → listener → [`lobby::serve`] until SIGTERM or SIGINT, then exit 0;
+//! `lobby provision` makes the pool of machines what the fleet file says, and ends.
 
 use anyhow::Context;
-use lobby::config::Config;
+use clap::{Parser, Subcommand};
+use lobby::config::{ApiConfig, Config};
+use lobby::pools::Pools;
+use lobby::provision;
 use std::process::ExitCode;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+/// Shows the fleet, wakes machines and steers players to them. What it needs to know comes from the environment.
+#[derive(Debug, Parser)]
+#[command(name = "lobby", version)]
+struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Create and update the pool of gameserver machines (needs FLY_API_TOKEN; GAME_APP names the app)
+    Provision {
+        /// Print what would be done, and do nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// Image for all machines, instead of that of the newest deployment
+        #[arg(long)]
+        image: Option<String>,
+        /// The pool; without it, the one this program was built with
+        #[arg(long, env = "FLEET_FILE")]
+        fleet: Option<String>,
+    },
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
-    let config = match Config::from_env() {
-        Ok(config) => config,
-        Err(sentence) => {
-            eprintln!("lobby: {sentence}");
-            return ExitCode::from(2);
+    match Args::parse().command {
+        None => match Config::from_env() {
+            Ok(config) => {
+                start_logs(config.log_json);
+                told(run(&config).await)
+            }
+            Err(sentence) => misconfigured(&sentence),
+        },
+        Some(Command::Provision { dry_run, image, fleet }) => {
+            start_logs(false);
+            let api = ApiConfig::read(|name| std::env::var(name).ok());
+            let pools = fleet.map_or_else(|| Ok(Pools::built_in()), |path| Pools::load(&path));
+            match (api, pools) {
+                (Ok(api), Ok(pools)) => {
+                    let image = image.as_deref();
+                    told(provision::run(&api, &pools, image, dry_run, &mut std::io::stdout()).await)
+                }
+                (Err(sentence), _) | (_, Err(sentence)) => misconfigured(&sentence),
+            }
         }
-    };
-    start_logs(config.log_json);
-    match run(&config).await {
+    }
+}
+
+fn told(outcome: anyhow::Result<()>) -> ExitCode {
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn misconfigured(sentence: &str) -> ExitCode {
+    eprintln!("lobby: {sentence}");
+    ExitCode::from(2)
 }
 
 fn start_logs(as_json: bool) {
@@ -40,7 +89,7 @@ async fn run(config: &Config) -> anyhow::Result<()> {
     let listener = TcpListener::bind(config.listen).await.with_context(|| {
         format!("Port {} cannot be used; is another program on it? PORT= changes it", config.listen)
     })?;
-    tracing::info!(address = %listener.local_addr()?, app = config.game_app, "the lobby is open");
+    tracing::info!(address = %listener.local_addr()?, app = config.api.game_app, "the lobby is open");
     let stop = async {
         tokio::select! {
             _ = terminate.recv() => {}

@@ -23,6 +23,7 @@ pub struct Metrics {
     joins: Family<Labels, Counter>,
     steered: Family<Labels, Counter>,
     wakes: Family<Labels, Counter>,
+    creations: Family<Labels, Counter>,
     wake_s: Histogram,
     api_calls: Family<CallLabels, Counter>,
     /// Open streams of the board.
@@ -37,10 +38,11 @@ impl Default for Metrics {
             joins: add(r, "joins", "Answers to joins, by outcome", Family::default()),
             steered: add(r, "steered", "Requests for a gameserver, by decision", Family::default()),
             wakes: add(r, "wakes", "Machines woken, by outcome", Family::default()),
+            creations: add(r, "creations", "Machines created under load, by outcome", Family::default()),
             wake_s: add(
                 r,
                 "wake_seconds",
-                "From asking for a start to a running machine",
+                "From asking for a start to a machine that answers on a player's path",
                 Histogram::new(WAKE_BUCKETS_S),
             ),
             api_calls: add(r, "api_calls", "Calls of the Machines API, by call and status", Family::default()),
@@ -70,6 +72,11 @@ impl Metrics {
     pub fn count_wake(&self, outcome: &str, took: Duration) {
         self.wakes.get_or_create(&[("outcome", outcome.to_owned())]).inc();
         self.wake_s.observe(took.as_secs_f64());
+    }
+
+    /// A machine was created, or not.
+    pub fn count_creation(&self, outcome: &str) {
+        self.creations.get_or_create(&[("outcome", outcome.to_owned())]).inc();
     }
 
     /// The Machines API was called; without a status it did not answer.

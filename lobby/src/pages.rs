@@ -8,6 +8,12 @@ use axum::response::{Html, IntoResponse, Response};
 
 /// A waking page loads itself again after this long.
 const WAKING_REFRESH_S: u32 = 2;
+/// A moving page does after this long; see [`moving`].
+pub const MOVING_REFRESH_S: u32 = 5;
+/// Where trouble leads, and what it says there.
+const LOBBY: (&str, &str) = ("/", "Go to the lobby");
+/// The lobby opens with the button for a new private room in reach.
+const NEW_FIELD: (&str, &str) = ("/#new", "Open a new field");
 const CSP: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
 
 const STYLE: &str = "
@@ -27,9 +33,19 @@ a:focus-visible{outline:3px solid var(--ink);outline-offset:2px}
 /// A machine is on its way up; the page comes back by itself for the `next_try`th time.
 pub fn waking(next_try: u32) -> Response {
     let body = "This server is waking up. The page tries again by itself every few seconds.";
-    let refresh = format!("<meta http-equiv=\"refresh\" content=\"{WAKING_REFRESH_S};url=?try={next_try}\">");
-    let mut response = page(StatusCode::SERVICE_UNAVAILABLE, "Rolling out", "The plane is coming", body, &refresh);
-    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(WAKING_REFRESH_S));
+    retrying(WAKING_REFRESH_S, next_try, "Rolling out", "The plane is coming", body)
+}
+
+/// A room's machine is lost, and the next one waits until it is sure of that.
+pub fn moving(next_try: u32) -> Response {
+    let body = "The server of this field is lost, and another one takes over within half a minute. The page tries again by itself.";
+    retrying(MOVING_REFRESH_S, next_try, "Changing planes", "This field is moving", body)
+}
+
+fn retrying(after_s: u32, next_try: u32, kicker: &str, title: &str, body: &str) -> Response {
+    let refresh = format!("<meta http-equiv=\"refresh\" content=\"{after_s};url=?try={next_try}\">");
+    let mut response = page(StatusCode::SERVICE_UNAVAILABLE, kicker, title, body, LOBBY, &refresh);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(after_s));
     response
 }
 
@@ -37,40 +53,41 @@ pub fn waking(next_try: u32) -> Response {
 pub fn silent() -> Response {
     let body =
         "This server did not answer, and we stopped trying. Fly from another field, or open this page again later.";
-    page(StatusCode::SERVICE_UNAVAILABLE, "No contact", "The tower hears nothing", body, "")
+    page(StatusCode::SERVICE_UNAVAILABLE, "No contact", "The tower hears nothing", body, LOBBY, "")
 }
 
-/// A machine was destroyed.
+/// A machine was destroyed, and there is none that its rooms could go to.
 pub fn gone() -> Response {
-    let body = "This server was closed and does not come back. The lobby shows the fields that are open now.";
-    page(StatusCode::GONE, "Closed", "That field is gone", body, "")
+    let body =
+        "This field was closed and does not come back. You can open a new one and send its link to your friends.";
+    page(StatusCode::GONE, "Closed", "That field is gone", body, NEW_FIELD, "")
 }
 
 /// There is no such machine.
 pub fn unknown_server() -> Response {
     let body = "We know no server at this address: the link may be old or mistyped. The lobby shows the fields that are open now.";
-    page(StatusCode::NOT_FOUND, "Not on the map", "No such field", body, "")
+    page(StatusCode::NOT_FOUND, "Not on the map", "No such field", body, LOBBY, "")
 }
 
 /// Any other address.
 pub fn not_found() -> Response {
     let body = "There is nothing at this address. The lobby shows where you can fly.";
-    page(StatusCode::NOT_FOUND, "Not on the map", "Nothing here", body, "")
+    page(StatusCode::NOT_FOUND, "Not on the map", "Nothing here", body, LOBBY, "")
 }
 
 /// The program was built without its page.
 pub fn not_built() -> Response {
     let body =
         "The lobby's page is not part of this build. Run <code>make web</code>, build the lobby again and reload.";
-    page(StatusCode::SERVICE_UNAVAILABLE, "Under construction", "The page is missing", body, "")
+    page(StatusCode::SERVICE_UNAVAILABLE, "Under construction", "The page is missing", body, LOBBY, "")
 }
 
-fn page(status: StatusCode, kicker: &str, title: &str, body: &str, head: &str) -> Response {
+fn page(status: StatusCode, kicker: &str, title: &str, body: &str, (href, link): (&str, &str), head: &str) -> Response {
     let html = format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">{head}\
          <title>{title} · Aerodrome</title><link rel=\"icon\" href=\"data:,\"><style>{STYLE}</style></head>\
-         <body><main><small>{kicker}</small><h1>{title}</h1><p>{body}</p><a href=\"/\">Go to the lobby</a></main></body></html>"
+         <body><main><small>{kicker}</small><h1>{title}</h1><p>{body}</p><a href=\"{href}\">{link}</a></main></body></html>"
     );
     let headers = [(header::CACHE_CONTROL, "no-store"), (header::CONTENT_SECURITY_POLICY, CSP)];
     (status, headers, Html(html)).into_response()
@@ -82,11 +99,11 @@ mod tests {
 
     #[tokio::test]
     async fn every_page_says_one_thing_offers_the_lobby_and_asks_nobody_else() {
-        for response in [waking(1), silent(), gone(), unknown_server(), not_found(), not_built()] {
+        for response in [waking(1), moving(1), silent(), gone(), unknown_server(), not_found(), not_built()] {
             assert!(!response.status().is_success());
             let body = axum::body::to_bytes(response.into_body(), 100_000).await.unwrap();
             let html = String::from_utf8(body.to_vec()).unwrap();
-            assert!(html.contains("<a href=\"/\">") && html.contains("prefers-color-scheme"));
+            assert!(html.contains("<a href=\"/") && html.contains("prefers-color-scheme"));
             assert!(!html.contains("http://") && !html.contains("https://") && !html.contains("<script"), "{html}");
             assert!(!html.contains('!') || html.matches('!').count() == 1, "only the doctype has an exclamation mark");
         }

@@ -1,33 +1,62 @@
 //! Why a join was not possible, as a person hears it.
 //!
-//! Invariants: every refusal has a code for programs, a status, and one plain sentence that says what to do.
+//! Invariants: every refusal has a code for programs, a status, and one plain sentence that says what to do. Where
+//! another region would take the player, it is offered; going there is the player's decision.
 
-use crate::machines::WakeError;
+use crate::verdict::WakeError;
 use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::{Value, json};
 
-/// Why there is no ticket.
+/// A refusal, and what there is instead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Why.
+    pub refusal: Refusal,
+    /// Another region that takes the player.
+    pub offer: Option<Offer>,
+}
+
+/// A region that takes the player.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Offer {
+    /// Its code.
+    pub region: String,
+    /// Its name on the board.
+    pub place: String,
+    /// Estimated round trip, if the player's region is known.
+    pub latency_ms: Option<u32>,
+}
+
+/// Why there is no ticket. Texts are places, unless told otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
     /// The body is not what the interface asks for; the sentence names the field.
     BadRequest(String),
     /// This address joined too often.
     TooManyJoins,
+    /// This address opened too many rooms.
+    TooManyFields,
     /// Fly has no region of this code.
     UnknownRegion(String),
-    /// There is no machine in this region.
+    /// There is no machine in this region, and none is planned.
     NoServer(String),
-    /// There is no machine of this id.
+    /// There is no machine of this id, nor another one for its rooms.
     UnknownServer(String),
-    /// No room on it, or on any of the region.
-    Full,
+    /// No seat there.
+    Full(String),
+    /// No place for another room there.
+    NoRoom(String),
+    /// No seat there, and the whole fleet has as many machines as it may have.
+    FleetAtLimit(String),
     /// Up, but silent.
-    Unreachable,
+    Unreachable(String),
     /// There never was a list of machines.
     FleetUnknown,
-    /// It did not wake.
-    NotWoken(WakeError),
+    /// No machine there woke, for this last reason.
+    NotWoken(WakeError, String),
 }
 
 impl Refusal {
@@ -36,16 +65,20 @@ impl Refusal {
         match self {
             Self::BadRequest(_) => "bad_request",
             Self::TooManyJoins => "too_many_joins",
+            Self::TooManyFields => "too_many_fields",
             Self::UnknownRegion(_) => "unknown_region",
             Self::NoServer(_) => "no_server",
-            Self::UnknownServer(_) | Self::NotWoken(WakeError::Gone) => "unknown_server",
-            Self::Full => "full",
-            Self::Unreachable | Self::NotWoken(WakeError::HostUnreachable) => "unreachable",
-            Self::FleetUnknown | Self::NotWoken(WakeError::ApiDown) => "fly_unavailable",
-            Self::NotWoken(WakeError::NoCapacity) => "no_capacity",
-            Self::NotWoken(WakeError::NotAllowed) => "not_allowed",
-            Self::NotWoken(WakeError::Refused) => "start_refused",
-            Self::NotWoken(WakeError::TooSlow) => "too_slow",
+            Self::UnknownServer(_) | Self::NotWoken(WakeError::Gone, _) => "unknown_server",
+            Self::Full(_) => "full",
+            Self::NoRoom(_) => "no_room",
+            Self::FleetAtLimit(_) => "fleet_at_limit",
+            Self::Unreachable(_) | Self::NotWoken(WakeError::HostUnreachable, _) => "unreachable",
+            Self::FleetUnknown | Self::NotWoken(WakeError::ApiDown, _) => "fly_unavailable",
+            Self::NotWoken(WakeError::NoCapacity, _) => "no_capacity",
+            Self::NotWoken(WakeError::NotAllowed, _) => "not_allowed",
+            Self::NotWoken(WakeError::Refused, _) => "start_refused",
+            Self::NotWoken(WakeError::TooSlow, _) => "too_slow",
+            Self::NotWoken(WakeError::Silent, _) => "silent",
         }
     }
 
@@ -53,55 +86,106 @@ impl Refusal {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
-            Self::TooManyJoins => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooManyJoins | Self::TooManyFields => StatusCode::TOO_MANY_REQUESTS,
             Self::UnknownRegion(_) | Self::NoServer(_) | Self::UnknownServer(_) => StatusCode::NOT_FOUND,
-            Self::NotWoken(WakeError::Gone) => StatusCode::NOT_FOUND,
-            Self::NotWoken(WakeError::NotAllowed | WakeError::Refused) => StatusCode::BAD_GATEWAY,
-            Self::NotWoken(WakeError::TooSlow) => StatusCode::GATEWAY_TIMEOUT,
-            Self::Full | Self::Unreachable | Self::FleetUnknown | Self::NotWoken(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NotWoken(WakeError::Gone, _) => StatusCode::NOT_FOUND,
+            Self::NotWoken(WakeError::NotAllowed | WakeError::Refused, _) => StatusCode::BAD_GATEWAY,
+            Self::NotWoken(WakeError::TooSlow | WakeError::Silent, _) => StatusCode::GATEWAY_TIMEOUT,
+            Self::Full(_) | Self::NoRoom(_) | Self::FleetAtLimit(_) | Self::Unreachable(_) | Self::FleetUnknown => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Self::NotWoken(..) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// Whether another region might do better.
+    pub fn is_about_the_region(&self) -> bool {
+        match self {
+            Self::NotWoken(error, _) => error.is_about_this_machine(),
+            Self::NoServer(_) | Self::Full(_) | Self::NoRoom(_) | Self::FleetAtLimit(_) | Self::Unreachable(_) => true,
+            _ => false,
         }
     }
 
     /// The sentence for the person.
     pub fn sentence(&self) -> String {
-        let sentence = match self {
-            Self::BadRequest(sentence) => sentence,
-            Self::TooManyJoins => "Too many joins came from your network just now. Wait a few seconds and try again.",
-            Self::UnknownRegion(region) => return format!("There is no region \"{region}\". Pick one from the board."),
-            Self::NoServer(place) => {
-                return format!("There is no server in {place}. Pick another place from the board.");
+        match self {
+            Self::BadRequest(sentence) => sentence.clone(),
+            Self::TooManyJoins => {
+                "Too many joins came from your network just now. Wait a few seconds and try again.".to_owned()
             }
+            Self::TooManyFields => "Your network opened many fields just now. Wait a minute and try again.".to_owned(),
+            Self::UnknownRegion(region) => format!("There is no region \"{region}\". Pick one from the board."),
+            Self::NoServer(place) => format!("There is no server in {place}. Pick another place from the board."),
             Self::UnknownServer(id) => {
-                return format!("There is no server \"{id}\" any more. Pick another one from the board.");
+                format!("There is no server \"{id}\" any more. Pick a place from the board.")
             }
-            Self::Full => "This server is full right now. Pick another one, or try again in a minute.",
-            Self::Unreachable => "This server does not answer right now. Pick another one from the board.",
-            Self::FleetUnknown => "Fly does not say which servers there are right now. Try again in a moment.",
-            Self::NotWoken(WakeError::Gone) => "This server is gone. Pick another one from the board.",
-            Self::NotWoken(WakeError::NoCapacity) => {
-                "There is no capacity for this server right now. Pick another place, or try again in a minute."
+            Self::Full(place) => {
+                format!("{place} is full right now. Pick another place, or try again in a minute.")
             }
-            Self::NotWoken(WakeError::HostUnreachable) => {
-                "The computer this server lives on does not answer. Pick another one from the board."
+            Self::NoRoom(place) => {
+                format!("{place} has no space for another private room right now. Pick another place.")
             }
-            Self::NotWoken(WakeError::NotAllowed) => {
-                "The lobby is not allowed to wake servers: Fly refused its token. The operator has to look at it."
+            Self::FleetAtLimit(place) => format!(
+                "{place} is full, and this game runs as many machines as it may. Pick another place, or try again later."
+            ),
+            Self::Unreachable(place) => format!("{place} does not answer right now. Pick another place."),
+            Self::FleetUnknown => {
+                "Fly does not say which servers there are right now. Try again in a moment.".to_owned()
             }
-            Self::NotWoken(WakeError::Refused) => "Fly refused to wake this server. Pick another one from the board.",
-            Self::NotWoken(WakeError::TooSlow) => "This server takes unusually long to wake. Try again in a moment.",
-            Self::NotWoken(WakeError::ApiDown) => {
-                "Fly cannot wake servers right now. Pick one that is ready, or try again in a moment."
-            }
-        };
-        sentence.to_owned()
+            Self::NotWoken(error, place) => not_woken(*error, place),
+        }
     }
 }
 
-impl IntoResponse for Refusal {
+fn not_woken(error: WakeError, place: &str) -> String {
+    match error {
+        WakeError::Gone => format!("The server in {place} is gone. Pick another place from the board."),
+        WakeError::NoCapacity => {
+            format!("Fly has no capacity in {place} right now. Pick another place, or try again in a minute.")
+        }
+        WakeError::HostUnreachable => {
+            format!("The computer that {place} lives on does not answer. Pick another place.")
+        }
+        WakeError::NotAllowed => {
+            "The lobby is not allowed to wake servers: Fly refused its token. The operator has to look at it."
+                .to_owned()
+        }
+        WakeError::Refused => format!("Fly refused to wake {place}. Pick another place from the board."),
+        WakeError::TooSlow => {
+            format!("{place} takes unusually long to wake. Pick another place, or try again in a minute.")
+        }
+        WakeError::Silent => {
+            format!("{place} started but does not answer yet. Pick another place, or try again in a minute.")
+        }
+        WakeError::ApiDown => {
+            "Fly cannot wake servers right now. Pick a place that is ready, or try again in a moment.".to_owned()
+        }
+    }
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, offer: None }
+    }
+}
+
+impl Refused {
+    /// As programs read it.
+    pub fn to_json(&self) -> Value {
+        let mut error = json!({"code": self.refusal.code(), "message": self.refusal.sentence()});
+        if let Some(offer) = &self.offer {
+            error["offer"] = json!(offer);
+        }
+        json!({"error": error})
+    }
+}
+
+impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let body = serde_json::json!({"error": {"code": self.code(), "message": self.sentence()}});
-        let mut response = (self.status(), Json(body)).into_response();
-        if matches!(self.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+        let status = self.refusal.status();
+        let mut response = (status, Json(self.to_json())).into_response();
+        if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
             response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("2"));
         }
         response

@@ -1,12 +1,13 @@
 //! Where a request below `/gameserver/` goes.
 //!
-//! Path: [`Address::parse`] reads the path, [`decide`] weighs what is known, `http` writes the answer.
+//! Path: [`Address::parse`] reads the path, [`decide`] weighs what is known, `ferry` does it and writes the answer.
 //! Invariants: pure; a request that came back (`fly-replay-failed`) is never replayed again; a waking page reloads a
-//! bounded number of times.
+//! bounded number of times; only the page of a room is ever sent to another machine.
 //! Never: a signature, a page, a socket.
 
-use crate::book::{Condition, Snapshot};
-use protocol::limits::PATH_NAME_MAX_BYTES;
+use crate::book::Snapshot;
+use crate::server::Condition;
+use protocol::room::{is_name, is_room};
 
 /// Everything below it belongs to gameservers.
 pub const PREFIX: &str = "/gameserver/";
@@ -14,12 +15,17 @@ pub const PREFIX: &str = "/gameserver/";
 const ASSET_NAME_MAX_BYTES: usize = 128;
 /// Times a waking page reloads itself; with the proxy's own tries that is a good minute. Policy: it says so and stops.
 pub const WAKING_TRIES_MAX_COUNT: u32 = 5;
+/// Times a moving page does: longer than the 30 s for which a lost machine still counts as the owner of its rooms.
+/// Policy: it says so and stops.
+pub const MOVING_TRIES_MAX_COUNT: u32 = 8;
 
 /// A valid path of a gameserver: `/gameserver/<instance>/<room>` or `/gameserver/<instance>/assets/<file>`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Address<'a> {
     /// The machine's id.
     pub instance: &'a str,
+    /// The room, if it is one's address and not that of what lies beside the rooms.
+    pub room: Option<&'a str>,
 }
 
 /// What is known about a request for a gameserver.
@@ -29,8 +35,12 @@ pub struct Facts {
     pub is_returned: bool,
     /// It asks for a WebSocket: nobody will see a page.
     pub is_upgrade: bool,
-    /// How often the waking page has reloaded already.
+    /// It asks for a room.
+    pub is_room: bool,
+    /// How often the waking or moving page has reloaded already.
     pub tries: u32,
+    /// This page was sent to another machine a moment ago, and that one sent it back.
+    pub was_moved: bool,
     /// What the fleet says about the instance.
     pub knowledge: Knowledge,
 }
@@ -42,7 +52,7 @@ pub enum Knowledge {
     Known(Condition),
     /// There is a list, and it is not on it.
     Absent,
-    /// There never was a list: the API has been refusing since we started.
+    /// There is none that could tell: the API refuses.
     Unsure,
 }
 
@@ -51,8 +61,14 @@ pub enum Knowledge {
 pub enum Decision {
     /// Send it to the machine.
     Replay,
+    /// Start the machine ourselves: that tells whether it can be had. Then the same page again, or another machine's.
+    Wake,
     /// A page that says the machine is waking, and tries again by itself.
     Waking,
+    /// Redirect to the same room on another machine.
+    Elsewhere,
+    /// A page that says the room is between two machines, and tries again by itself.
+    Moving,
     /// A page that says the machine does not answer.
     Silent,
     /// It was there a moment ago.
@@ -68,7 +84,10 @@ impl Decision {
     pub fn name(self) -> &'static str {
         match self {
             Self::Replay => "replay",
+            Self::Wake => "wake",
             Self::Waking => "waking",
+            Self::Elsewhere => "elsewhere",
+            Self::Moving => "moving",
             Self::Silent => "silent",
             Self::Gone => "gone",
             Self::Unknown => "unknown",
@@ -85,17 +104,12 @@ impl<'a> Address<'a> {
         let is_valid = match (name, file) {
             ("assets", Some(file)) => is_file_name(file),
             ("assets", None) => false,
-            (room, None) => is_name(room),
+            (name, None) => is_name(name),
             (_, Some(_)) => false,
         };
-        (is_valid && is_name(instance) && parts.next().is_none()).then_some(Self { instance })
+        let room = (file.is_none() && is_room(name)).then_some(name);
+        (is_valid && is_name(instance) && parts.next().is_none()).then_some(Self { instance, room })
     }
-}
-
-/// Whether this can be the name of an instance or a room.
-pub fn is_name(text: &str) -> bool {
-    let is_name_byte = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (1..=PATH_NAME_MAX_BYTES).contains(&text.len()) && text.bytes().all(is_name_byte)
 }
 
 fn is_file_name(text: &str) -> bool {
@@ -108,7 +122,7 @@ impl Knowledge {
     pub fn of(instance: &str, snapshot: &Snapshot) -> Self {
         match snapshot.servers.iter().find(|server| server.instance == instance) {
             Some(server) => Self::Known(server.condition),
-            None if snapshot.is_known => Self::Absent,
+            None if snapshot.is_known && !snapshot.is_stale => Self::Absent,
             None => Self::Unsure,
         }
     }
@@ -118,13 +132,27 @@ impl Knowledge {
 /// proxy says soon enough if there is no such machine.
 pub fn decide(facts: Facts) -> Decision {
     match (facts.is_returned, facts.knowledge) {
-        (false, Knowledge::Absent) => Decision::Unknown,
         (false, Knowledge::Known(_) | Knowledge::Unsure) => Decision::Replay,
         (true, _) if facts.is_upgrade => Decision::TryAgain,
+        (_, Knowledge::Absent) if facts.is_room && !facts.is_upgrade => decide_absent(facts),
+        (false, Knowledge::Absent) => Decision::Unknown,
         (true, Knowledge::Absent) => Decision::Gone,
-        (true, Knowledge::Unsure | Knowledge::Known(Condition::Unreachable)) => Decision::Silent,
+        (true, Knowledge::Unsure) => Decision::Silent,
         (true, Knowledge::Known(_)) if facts.tries >= WAKING_TRIES_MAX_COUNT => Decision::Silent,
+        (true, Knowledge::Known(_)) if facts.is_room => Decision::Wake,
+        (true, Knowledge::Known(Condition::Unreachable)) => Decision::Silent,
         (true, Knowledge::Known(_)) => Decision::Waking,
+    }
+}
+
+/// Where the room went, the owner of before may still be respected, and then the page comes back here for a while.
+fn decide_absent(facts: Facts) -> Decision {
+    if !facts.was_moved {
+        Decision::Elsewhere
+    } else if facts.tries < MOVING_TRIES_MAX_COUNT {
+        Decision::Moving
+    } else {
+        Decision::Silent
     }
 }
 
@@ -160,30 +188,69 @@ mod tests {
     }
 
     #[test]
-    fn every_case_has_its_decision() {
-        use Condition::{Asleep, Ready, Unreachable};
-        use Decision::{Gone, Replay, Silent, TryAgain, Unknown, Waking};
-        use Knowledge::{Absent, Known, Unsure};
-        // (returned, upgrade, tries, knowledge) → decision
-        for (is_returned, is_upgrade, tries, knowledge, expected) in [
-            (false, false, 0, Known(Ready), Replay),
-            (false, true, 0, Known(Ready), Replay),
-            (false, false, 0, Known(Asleep), Replay),
-            (false, false, 0, Known(Unreachable), Replay),
-            (false, false, 0, Unsure, Replay),
-            (false, false, 0, Absent, Unknown),
-            (false, true, 0, Absent, Unknown),
-            (true, false, 0, Known(Asleep), Waking),
-            (true, false, 4, Known(Ready), Waking),
-            (true, false, 5, Known(Ready), Silent),
-            (true, false, 0, Known(Unreachable), Silent),
-            (true, false, 0, Unsure, Silent),
-            (true, false, 0, Absent, Gone),
-            (true, true, 0, Known(Ready), TryAgain),
-            (true, true, 0, Absent, TryAgain),
+    fn rooms_are_told_from_what_lies_beside_them() {
+        for (path, room) in [
+            ("/gameserver/m-1/arena", Some("arena")),
+            ("/gameserver/m-1/field-a2", Some("field-a2")),
+            ("/gameserver/m-1/status", None),
+            ("/gameserver/m-1/ping", None),
+            ("/gameserver/m-1/assets/index-Bx_9.js", None),
         ] {
-            let facts = Facts { is_returned, is_upgrade, tries, knowledge };
+            assert_eq!(Address::parse(path).unwrap().room, room, "{path}");
+        }
+    }
+
+    #[test]
+    fn every_case_has_its_decision() {
+        use Condition::{Asleep, Full, Ready, Unreachable};
+        use Decision::{Elsewhere, Gone, Moving, Replay, Silent, TryAgain, Unknown, Wake, Waking};
+        use Knowledge::{Absent, Known, Unsure};
+        let page = |is_returned, tries, knowledge| Facts {
+            is_returned,
+            is_upgrade: false,
+            is_room: true,
+            tries,
+            was_moved: false,
+            knowledge,
+        };
+        let socket = |is_returned, knowledge| Facts { is_upgrade: true, ..page(is_returned, 0, knowledge) };
+        let beside = |is_returned, knowledge| Facts { is_room: false, ..page(is_returned, 0, knowledge) };
+        let moved = |is_returned, tries| Facts { was_moved: true, ..page(is_returned, tries, Absent) };
+        for (facts, expected) in [
+            (page(false, 0, Known(Ready)), Replay),
+            (page(false, 0, Known(Asleep)), Replay),
+            (page(false, 0, Known(Unreachable)), Replay),
+            (page(false, 0, Unsure), Replay),
+            (page(false, 0, Absent), Elsewhere),
+            (page(true, 0, Absent), Elsewhere),
+            (page(true, 0, Known(Asleep)), Wake),
+            (page(true, 4, Known(Ready)), Wake),
+            (page(true, 0, Known(Full)), Wake),
+            (page(true, 0, Known(Unreachable)), Wake),
+            (page(true, 5, Known(Ready)), Silent),
+            (page(true, 0, Unsure), Silent),
+            (moved(false, 0), Moving),
+            (moved(true, 7), Moving),
+            (moved(false, 8), Silent),
+            (socket(false, Known(Ready)), Replay),
+            (socket(false, Unsure), Replay),
+            (socket(false, Absent), Unknown),
+            (socket(true, Known(Ready)), TryAgain),
+            (socket(true, Absent), TryAgain),
+            (beside(false, Known(Asleep)), Replay),
+            (beside(false, Absent), Unknown),
+            (beside(true, Absent), Gone),
+            (beside(true, Known(Asleep)), Waking),
+            (beside(true, Known(Unreachable)), Silent),
+        ] {
             assert_eq!(decide(facts), expected, "{facts:?}");
         }
+    }
+
+    #[test]
+    fn a_stale_list_never_says_that_a_machine_is_gone() {
+        let fresh = Snapshot { is_known: true, ..Snapshot::default() };
+        assert_eq!(Knowledge::of("m", &fresh), Knowledge::Absent);
+        assert_eq!(Knowledge::of("m", &Snapshot { is_stale: true, ..fresh }), Knowledge::Unsure);
     }
 }

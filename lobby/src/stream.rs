@@ -79,7 +79,8 @@ impl Watcher {
                 return None;
             }
             let snapshot = self.news.borrow_and_update().clone();
-            let board = Board::new(&snapshot, self.edge.as_deref(), self.lobby.region.as_deref()).to_json();
+            let (edge, home) = (self.edge.as_deref(), self.lobby.region.as_deref());
+            let board = Board::new(&snapshot, &self.lobby.pools, edge, home).to_json();
             if board != self.last_sent {
                 self.last_sent.clone_from(&board);
                 return Some(Event::default().event("regions").data(board));

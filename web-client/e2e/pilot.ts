@@ -32,7 +32,7 @@ export async function newcomer(browser: Browser, options: BrowserContextOptions 
 /** Opens the lobby and flies from the row of this region, or from the best one. */
 export async function flyFromLobby(page: Page, region?: string): Promise<void> {
   await page.goto('/');
-  const row = page.locator('tbody tr[data-instance]');
+  const row = page.locator('tbody tr[data-region]');
   await expect(row.first()).toBeVisible();
   if (region === undefined) await page.keyboard.press('Enter');
   else await row.filter({ hasText: new RegExp(region, 'i') }).first().click();

@@ -39,7 +39,7 @@ test('everything works with storage denied, and the call sign travels along', as
     }
   });
   await page.goto('/');
-  await expect(page.locator('tbody tr[data-instance]').first()).toBeVisible();
+  await expect(page.locator('tbody tr[data-region]').first()).toBeVisible();
   await page.getByLabel('Call sign').fill('Nobody Keeps');
   await page.getByRole('button', { name: /^Fly/ }).click();
   await airborne(page);

@@ -1,15 +1,15 @@
 // The departures board: a grid of rows that keeps its order under the reader's hand and flips what changed.
 //
-// It knows servers and texts; fetching, measuring and flying are told to it or asked of it from outside.
+// It knows regions and texts; fetching, measuring and flying are told to it or asked of it from outside.
 import { el, icon, prefersReducedMotion } from '../shared/dom';
-import { isFlyable, ordered, rowTexts, type RowTexts, type Server, type Status } from './servers';
+import { hints, isFlyable, ordered, rowTexts, type Region, type RowTexts, type Status } from './regions';
 
 const FLIP_MS = 360;
 const COLUMNS = ['Region', 'Place', 'Status', 'Pilots', 'Latency'] as const;
 
 /** Each status has a shape, not only a colour. */
 const SHAPES: Record<Status, string> = {
-  ready: 'M7 0A7 7 0 1 1 7 14A7 7 0 1 1 7 0Z',
+  up: 'M7 0A7 7 0 1 1 7 14A7 7 0 1 1 7 0Z',
   asleep: 'M12.6 9.4A6.4 6.4 0 1 1 5.2 1.2A5.2 5.2 0 0 0 12.6 9.4Z',
   waking: 'M0 11A7 7 0 0 1 14 11ZM6.2 0H7.8V3H6.2ZM1 3L2.2 2L4 4.2L2.8 5.2ZM13 3L11.8 2L10 4.2L11.2 5.2Z',
   full: 'M0 0H14V14H0ZM3 6H11V8H3Z',
@@ -18,15 +18,14 @@ const SHAPES: Record<Status, string> = {
 
 interface Line {
   row: HTMLTableRowElement;
-  cells: Record<keyof Omit<RowTexts, 'people'>, HTMLTableCellElement>;
+  cells: Record<keyof Omit<RowTexts, 'people' | 'wake'>, HTMLTableCellElement>;
   shown: RowTexts | undefined;
-  status: Status | undefined;
 }
 
 export class Board {
   private readonly body = el('tbody');
   private readonly lines = new Map<string, Line>();
-  private servers: Server[] = [];
+  private regions: Region[] = [];
   private chosen: string | undefined;
   /** After a hand was on it, the order stays. */
   private isTouched = false;
@@ -34,7 +33,7 @@ export class Board {
 
   constructor(
     into: HTMLElement,
-    private readonly onChoose: (server: Server | undefined) => void,
+    private readonly onChoose: (region: Region | undefined) => void,
     private readonly onFly: () => void,
   ) {
     const heads = COLUMNS.map((title) => el('th', { scope: 'col', role: 'columnheader', class: isNumber(title) ? 'number' : '' }, title));
@@ -46,37 +45,37 @@ export class Board {
     table.addEventListener('keydown', (event) => this.onKey(event));
   }
 
-  get selected(): Server | undefined {
-    return this.servers.find((server) => server.instance === this.chosen);
+  get selected(): Region | undefined {
+    return this.regions.find((region) => region.region === this.chosen);
   }
 
-  /** Shows these servers; the selection stays with its server, else goes to the best. */
-  show(servers: readonly Server[], now: number): void {
-    this.servers = this.isTouched ? this.keepOrder(servers) : ordered(servers);
-    for (const server of this.servers) {
-      if (server.status !== 'waking') this.wakingSince.delete(server.instance);
-      else if (!this.wakingSince.has(server.instance)) this.wakingSince.set(server.instance, now);
+  /** Shows these regions; the selection stays where it is, else goes to the best. */
+  show(regions: readonly Region[], now: number): void {
+    this.regions = this.isTouched ? this.keepOrder(regions) : ordered(regions);
+    for (const region of this.regions) {
+      if (region.status !== 'waking') this.wakingSince.delete(region.region);
+      else if (!this.wakingSince.has(region.region)) this.wakingSince.set(region.region, now);
     }
     if (!this.isTouched || this.selected === undefined) {
-      this.chosen = (this.servers.find(isFlyable) ?? this.servers[0])?.instance;
+      this.chosen = (this.regions.find(isFlyable) ?? this.regions[0])?.region;
     }
     this.draw(now);
     this.onChoose(this.selected);
   }
 
-  /** Marks a machine as waking before the lobby says so, because its button was just pressed. */
-  markWaking(instance: string, now: number): void {
-    this.wakingSince.set(instance, this.wakingSince.get(instance) ?? now);
-    this.servers = this.servers.map((server) => (server.instance === instance ? { ...server, status: 'waking' } : server));
+  /** Marks a region as waking before the lobby says so, because its button was just pressed. */
+  markWaking(code: string, now: number): void {
+    this.wakingSince.set(code, this.wakingSince.get(code) ?? now);
+    this.regions = this.regions.map((region) => (region.region === code ? { ...region, status: 'waking' } : region));
     this.isTouched = true;
     this.draw(now);
   }
 
-  /** Lets the seconds of waking machines run. */
+  /** Lets the seconds of waking regions run. */
   tick(now: number): void {
-    for (const server of this.servers) {
-      const label = this.lines.get(server.instance)?.cells.status.querySelector('.word');
-      if (server.status === 'waking' && label) label.textContent = this.texts(server, now).status;
+    for (const region of this.regions) {
+      const label = this.lines.get(region.region)?.cells.status.querySelector('.word');
+      if (region.status === 'waking' && label) label.textContent = this.texts(region, now).status;
     }
   }
 
@@ -85,42 +84,44 @@ export class Board {
   }
 
   private draw(now: number): void {
-    const known = new Set(this.servers.map((server) => server.instance));
-    for (const [instance, line] of this.lines) {
-      if (known.has(instance)) continue;
+    const known = new Set(this.regions.map((region) => region.region));
+    for (const [code, line] of this.lines) {
+      if (known.has(code)) continue;
       line.row.remove();
-      this.lines.delete(instance);
+      this.lines.delete(code);
     }
-    if (this.servers.length === 0) return this.showEmpty('No field is open right now. This board looks again by itself.');
+    if (this.regions.length === 0) return this.showEmpty('No field is open right now. This board looks again by itself.');
     this.body.querySelector('.empty')?.remove();
-    this.servers.forEach((server, index) => {
-      const line = this.lines.get(server.instance) ?? this.addLine(server.instance);
+    this.regions.forEach((region, index) => {
+      const line = this.lines.get(region.region) ?? this.addLine(region.region);
       // Moving a focused row would lose its focus, so only rows out of place move.
       const there = this.body.children[index];
       if (there !== line.row) this.body.insertBefore(line.row, there ?? null);
-      this.update(line, server, this.texts(server, now));
+      this.update(line, region, this.texts(region, now));
     });
   }
 
-  private update(line: Line, server: Server, texts: RowTexts): void {
-    const isChosen = server.instance === this.chosen;
+  private update(line: Line, region: Region, texts: RowTexts): void {
+    const isChosen = region.region === this.chosen;
     line.row.setAttribute('aria-selected', String(isChosen));
     line.row.tabIndex = isChosen ? 0 : -1;
     const before = line.shown;
-    const statusChanged = line.status !== server.status;
     line.shown = texts;
-    line.status = server.status;
     for (const key of ['code', 'place', 'latency'] as const) {
       if (before?.[key] !== texts[key]) this.flip(line.cells[key], before !== undefined, texts[key]);
     }
-    if (statusChanged) {
-      line.cells.status.className = `status ${server.status}`;
-      this.flip(line.cells.status, before !== undefined, icon('0 0 14 14', { d: SHAPES[server.status] }), el('span', { class: 'word' }, texts.status));
+    if (line.row.dataset['status'] !== region.status || before?.wake !== texts.wake) {
+      line.row.dataset['status'] = region.status;
+      line.cells.status.className = `status ${region.status}`;
+      const shape = icon('0 0 14 14', { d: SHAPES[region.status] });
+      this.flip(line.cells.status, before !== undefined, shape, el('span', { class: 'word' }, texts.status), el('span', { class: 'aside' }, texts.wake));
     }
     if (before?.pilots !== texts.pilots || before.people !== texts.people) {
       this.flip(line.cells.pilots, before !== undefined, texts.pilots, el('span', { class: 'aside' }, texts.people));
     }
-    line.cells.latency.title = server.latency === 'measured' ? 'Measured from here' : 'Estimated from the distance';
+    const hint = hints(region);
+    line.cells.latency.title = hint.latency;
+    line.cells.status.title = hint.wake;
   }
 
   private flip(cell: HTMLTableCellElement, animate: boolean, ...content: (Node | string)[]): void {
@@ -131,25 +132,26 @@ export class Board {
     flap.animate([from, { opacity: 1, transform: 'none' }], { duration: FLIP_MS, easing: 'cubic-bezier(.2,.9,.3,1)' });
   }
 
-  private addLine(instance: string): Line {
+  private addLine(code: string): Line {
     const cell = (name: string): HTMLTableCellElement => el('td', { role: 'gridcell', class: name });
     const cells = { code: cell('code'), place: cell('place'), status: cell('status'), pilots: cell('pilots number'), latency: cell('latency number') };
-    const row = el('tr', { role: 'row', 'data-instance': instance }, ...Object.values(cells));
+    const row = el('tr', { role: 'row', 'data-region': code }, ...Object.values(cells));
     row.addEventListener('click', () => {
-      this.choose(instance);
+      this.choose(code);
       this.onFly();
     });
-    const line = { row, cells, shown: undefined, status: undefined };
-    this.lines.set(instance, line);
+    const line = { row, cells, shown: undefined };
+    this.lines.set(code, line);
     return line;
   }
 
-  private choose(instance: string): void {
+  /** As if a hand had done it. */
+  choose(code: string): void {
     this.isTouched = true;
-    this.chosen = instance;
+    this.chosen = code;
     for (const [key, line] of this.lines) {
-      line.row.setAttribute('aria-selected', String(key === instance));
-      line.row.tabIndex = key === instance ? 0 : -1;
+      line.row.setAttribute('aria-selected', String(key === code));
+      line.row.tabIndex = key === code ? 0 : -1;
     }
     this.onChoose(this.selected);
   }
@@ -164,25 +166,25 @@ export class Board {
 
   /** Arrow keys, Home and End move the selection; true if this event did. */
   onArrow(event: KeyboardEvent): boolean {
-    const last = this.servers.length - 1;
-    const at = this.servers.findIndex((server) => server.instance === this.chosen);
+    const last = this.regions.length - 1;
+    const at = this.regions.findIndex((region) => region.region === this.chosen);
     const targets: Record<string, number> = { ArrowDown: Math.min(last, at + 1), ArrowUp: Math.max(0, at - 1), Home: 0, End: last };
-    const next = this.servers[targets[event.key] ?? -1];
+    const next = this.regions[targets[event.key] ?? -1];
     if (next === undefined) return false;
     event.preventDefault();
-    this.choose(next.instance);
+    this.choose(next.region);
     this.focus();
     return true;
   }
 
-  private keepOrder(servers: readonly Server[]): Server[] {
-    const place = new Map(this.servers.map((server, index) => [server.instance, index]));
-    const rank = (server: Server): number => place.get(server.instance) ?? this.servers.length;
-    return ordered(servers).sort((a, b) => rank(a) - rank(b));
+  private keepOrder(regions: readonly Region[]): Region[] {
+    const place = new Map(this.regions.map((region, index) => [region.region, index]));
+    const rank = (region: Region): number => place.get(region.region) ?? this.regions.length;
+    return ordered(regions).sort((a, b) => rank(a) - rank(b));
   }
 
-  private texts(server: Server, now: number): RowTexts {
-    return rowTexts(server, now - (this.wakingSince.get(server.instance) ?? now));
+  private texts(region: Region, now: number): RowTexts {
+    return rowTexts(region, now - (this.wakingSince.get(region.region) ?? now));
   }
 
   private showEmpty(sentence: string): void {

@@ -1,5 +1,5 @@
 // Departures as they change: a live stream, or a look every few seconds where a stream cannot be had.
-import { parseDepartures, type Departures } from './servers';
+import { parseDepartures, type Departures } from './regions';
 
 const POLL_INTERVAL_MS = 3_000;
 /** A stream that stayed silent this long may be held back by something in between. */

@@ -1,51 +1,68 @@
 // The lobby page: board, pilot and the one big button.
 //
-// Path: the feed tells the board; a choice fills the button; flying asks for a place and leaves for its address.
+// Path: the feed tells the board; a choice fills the button; flying (`departure.ts`) asks for a place and leaves for it.
 import { byId, setText } from '../shared/dom';
 import { hueChooser, planeIcon } from '../shared/hue-chooser';
-import { join, JoinError } from '../shared/join';
 import { tidyCallSign } from '../shared/callsigns';
-import { arrivalFragment, loadMe, saveMe } from '../shared/me';
+import { loadMe, saveMe } from '../shared/me';
 import { hueOf } from '../shared/palette';
 import { longStore } from '../shared/store';
 import { Board } from './board';
+import { Departure } from './departure';
 import { followDepartures } from './feed';
 import { measure } from './ping';
-import { fieldPath, isFlyable, withMeasured, type Departures, type Server } from './servers';
+import { fieldPath, isFlyable, withMeasured, type Departures, type Region } from './regions';
 
 const CLOCK_INTERVAL_MS = 100;
 const MEASURE_AFTER_MS = 400;
+/** In the fragment: somebody whose field is gone wants a new one. */
+const WANTS_NEW = '#new';
 
 const store = longStore();
 const me = loadMe(store);
 const flyButton = byId<HTMLButtonElement>('fly');
 const nameField = byId<HTMLInputElement>('name');
 const trouble = byId('trouble');
+/** Round trips by region. */
 const measured = new Map<string, number>();
+/** Machines that were measured, or could not be. */
 const asked = new Set<string>();
-let departures: Departures = { you: { region: null }, servers: [] };
-let leaving: { server: Server; since: number } | undefined;
+let departures: Departures = { you: { region: null }, stale: false, regions: [] };
 
-const board = new Board(byId('board'), label, () => void fly());
+const board = new Board(byId('board'), label, () => void fly(false));
+const departure = new Departure({
+  me,
+  storeLasts: store.lasts,
+  onStage: (region) => board.markWaking(region, performance.now()),
+  onStay: () => {
+    label(board.selected);
+    show();
+  },
+  onAccept: (region) => {
+    board.choose(region);
+    void fly(false);
+  },
+});
 
-function label(server: Server | undefined): void {
-  if (leaving !== undefined) return;
-  flyButton.disabled = server === undefined || !isFlyable(server);
+function label(region: Region | undefined): void {
+  if (departure.isUnderWay) return;
+  flyButton.disabled = region === undefined || !isFlyable(region);
   setText(flyButton, 'Fly');
-  flyButton.setAttribute('aria-label', server === undefined ? 'Fly' : `Fly from ${server.place}`);
+  flyButton.setAttribute('aria-label', region === undefined ? 'Fly' : `Fly from ${region.place}`);
 }
 
 function show(): void {
-  if (leaving === undefined) board.show(withMeasured(departures.servers, measured), performance.now());
+  if (!departure.isUnderWay) board.show(withMeasured(departures.regions, measured), performance.now());
 }
 
 function onNews(news: Departures): void {
   announce(departures, news);
   departures = news;
-  const here = news.you.region === null ? undefined : news.servers.find((server) => server.region === news.you.region);
+  const here = news.regions.find((region) => region.region === news.you.region);
   setText(byId('here'), here === undefined ? '' : `You are near ${here.place}`);
+  setText(byId('stale'), news.stale ? 'Fly gives no news right now. This is what it said last.' : '');
   show();
-  setTimeout(measureReady, MEASURE_AFTER_MS);
+  setTimeout(measureUp, MEASURE_AFTER_MS);
 }
 
 /** The feed takes back only its own sentence, never one about a join. */
@@ -55,58 +72,30 @@ function onFeedTrouble(sentence: string): void {
   feedTrouble = sentence;
 }
 
-/** One after another, so that measurements do not disturb each other; each ready machine once. */
+/** One after another, so that measurements do not disturb each other; each machine once. */
 let measuring: Promise<void> = Promise.resolve();
-function measureReady(): void {
-  for (const { instance, status } of departures.servers) {
-    if (status !== 'ready' || asked.has(instance)) continue;
-    asked.add(instance);
+function measureUp(): void {
+  for (const { region, status, probe } of departures.regions) {
+    if (status !== 'up' || probe === null || asked.has(probe)) continue;
+    asked.add(probe);
     measuring = measuring.then(async () => {
-      const ms = await measure(instance);
+      const ms = await measure(probe);
       if (ms === undefined) return;
-      measured.set(instance, ms);
+      measured.set(region, ms);
       show();
     });
   }
 }
 
-async function fly(): Promise<void> {
-  const server = board.selected;
-  if (leaving !== undefined || server === undefined) return;
-  if (!isFlyable(server)) {
-    setText(trouble, server.status === 'full' ? `${server.place} is full. Pick another field.` : `${server.place} cannot be reached right now. Pick another field.`);
+async function fly(isPrivate: boolean): Promise<void> {
+  const region = board.selected;
+  if (departure.isUnderWay || region === undefined) return;
+  if (!isFlyable(region)) {
+    setText(trouble, region.status === 'full' ? `${region.place} is full. Pick another place.` : `${region.place} cannot be reached right now. Pick another place.`);
     return;
   }
   rememberMe();
-  setText(trouble, '');
-  leaving = { server, since: performance.now() };
-  flyButton.disabled = true;
-  flyButton.setAttribute('aria-busy', 'true');
-  if (server.status !== 'ready') {
-    board.markWaking(server.instance, leaving.since);
-    setText(byId('news'), `Waking ${server.place}.`);
-  }
-  try {
-    const place = await join({ instance: server.instance, room: 'arena' });
-    location.assign(place.path + arrivalFragment(place.ticket, me, store.lasts));
-  } catch (error) {
-    stay();
-    setText(trouble, error instanceof JoinError ? error.message : 'Something went wrong on this page. Try again.');
-  }
-}
-
-function stay(): void {
-  leaving = undefined;
-  flyButton.removeAttribute('aria-busy');
-  show();
-}
-
-function clock(): void {
-  const now = performance.now();
-  board.tick(now);
-  if (leaving === undefined) return;
-  const seconds = ((now - leaving.since) / 1000).toFixed(1);
-  setText(flyButton, leaving.server.status === 'ready' ? 'Rolling out' : `Waking ${seconds} s`);
+  await departure.leave(region, isPrivate);
 }
 
 function rememberMe(): void {
@@ -117,10 +106,10 @@ function rememberMe(): void {
 
 /** What changed, for those who cannot see the board flip. */
 function announce(before: Departures, after: Departures): void {
-  const old = new Map(before.servers.map((server) => [server.instance, server.status]));
-  const changes = after.servers
-    .filter(({ instance, status }) => old.has(instance) && old.get(instance) !== status)
-    .map(({ place, status }) => `${place} is ${status}.`);
+  const old = new Map(before.regions.map((region) => [region.region, region.status]));
+  const changes = after.regions
+    .filter(({ region, status }) => old.has(region) && old.get(region) !== status)
+    .map(({ place, status }) => `${place} is ${status === 'up' ? 'ready' : status}.`);
   if (changes.length > 0) setText(byId('news'), changes.join(' '));
 }
 
@@ -141,6 +130,14 @@ function drawPlane(): void {
   flyby?.replaceChildren(...planeIcon(hueOf(me.hue)).childNodes);
 }
 
+/** Somebody comes from the page of a field that is gone. */
+function offerNew(): void {
+  if (location.hash !== WANTS_NEW) return;
+  history.replaceState(null, '', location.pathname + location.search);
+  setText(byId('progress-text'), 'Choose a place, then create a private room. Its address is the link for your friends.');
+  byId('private').focus();
+}
+
 nameField.value = me.name;
 nameField.addEventListener('change', rememberMe);
 hueChooser(byId('hues'), me.hue, (hue) => {
@@ -152,8 +149,9 @@ drawPlane();
 
 byId('pilot').addEventListener('submit', (event) => {
   event.preventDefault();
-  void fly();
+  void fly(false);
 });
+byId('private').addEventListener('click', () => void fly(true));
 byId('have-link').addEventListener('click', () => {
   const form = byId('link-form');
   form.hidden = !form.hidden;
@@ -163,13 +161,18 @@ byId('have-link').addEventListener('click', () => {
 byId('link-form').addEventListener('submit', goByLink);
 // Wherever nothing else wants them, arrows choose and Enter flies.
 document.addEventListener('keydown', (event) => {
+  if (event.key === 'Escape') departure.stop();
   if (event.target !== document.body || event.altKey || event.ctrlKey || event.metaKey) return;
-  if (event.key === 'Enter') void fly();
+  if (event.key === 'Enter') void fly(false);
   else board.onArrow(event);
 });
 // Coming back with the browser's back button finds the page as it was left.
 window.addEventListener('pageshow', (event) => {
-  if (event.persisted) stay();
+  if (event.persisted) departure.stay();
 });
-setInterval(clock, CLOCK_INTERVAL_MS);
+setInterval(() => {
+  board.tick(performance.now());
+  departure.tick(performance.now());
+}, CLOCK_INTERVAL_MS);
+offerNew();
 followDepartures(onNews, onFeedTrouble);

@@ -1,7 +1,7 @@
 // How far a machine really is: a few messages over a short-lived socket, straight to the machine and back.
 //
 // Plain HTTP would pass the lobby each time; a socket stays with the machine once it is open.
-import { median } from './servers';
+import { median } from './regions';
 
 const MESSAGES = 3;
 const PING_TIMEOUT_MS = 4_000;

@@ -1,4 +1,5 @@
 // Asking the lobby for a place: `POST /api/join`. Every failure becomes one sentence for people.
+import { events } from './events';
 
 export interface Place {
   path: string;
@@ -8,42 +9,92 @@ export interface Place {
   room: string;
 }
 
-export type Wish = { instance: string; room?: string } | { region: string; room?: string };
+export type Wish = { instance: string; room?: string } | { region: string; room?: string } | { region: string; private: true };
 
-/** Longer than the lobby's own deadline of 15 s for waking a machine. */
-const JOIN_TIMEOUT_MS = 25_000;
+/** What the lobby is doing while we wait: a word for programs, a sentence for people. */
+export interface Stage {
+  stage: string;
+  message: string;
+}
+
+/** Another region that would take us. */
+export interface Offer {
+  region: string;
+  place: string;
+  latency_ms: number | null;
+}
+
+/** Longer than the lobby's own deadline of 60 s for machines to wake. */
+const JOIN_TIMEOUT_MS = 70_000;
 
 /** A failure whose message is fit to show. */
 export class JoinError extends Error {
   constructor(
     message: string,
     readonly code: string,
+    readonly offer?: Offer,
   ) {
     super(message);
   }
 }
 
-/** Asks for a place; rejects with a [`JoinError`]. The lobby wakes the machine first if it sleeps. */
-export async function join(wish: Wish): Promise<Place> {
-  let response: Response;
+/**
+ * Asks for a place; rejects with a [`JoinError`]. The lobby wakes a machine first if it must, and tells `onStage` what it
+ * does. `signal` gives up early, with the code `stopped`.
+ */
+export async function join(wish: Wish, onStage?: (stage: Stage) => void, signal?: AbortSignal): Promise<Place> {
+  // AbortSignal.any would do it, in browsers of 2024 and later.
+  const end = new AbortController();
+  const timer = setTimeout(() => end.abort(), JOIN_TIMEOUT_MS);
+  if (signal?.aborted) end.abort();
+  signal?.addEventListener('abort', () => end.abort());
   try {
-    response = await fetch('/api/join', {
+    const response = await fetch('/api/join', {
       method: 'POST',
-      headers: { 'content-type': 'application/json' },
+      headers: { 'content-type': 'application/json', accept: onStage === undefined ? 'application/json' : 'text/event-stream' },
       body: JSON.stringify(wish),
-      signal: AbortSignal.timeout(JOIN_TIMEOUT_MS),
+      signal: end.signal,
     });
-  } catch {
+    return understand(await answerOf(response, onStage), response.status);
+  } catch (error) {
+    if (error instanceof JoinError) throw error;
+    if (signal?.aborted) throw new JoinError('You stayed here.', 'stopped');
     throw new JoinError('The lobby does not answer. Check your connection and try again.', 'unreachable');
+  } finally {
+    clearTimeout(timer);
   }
-  const body: unknown = await response.json().catch(() => undefined);
+}
+
+/** The last word, whether it comes alone or after stages. */
+async function answerOf(response: Response, onStage?: (stage: Stage) => void): Promise<unknown> {
+  const isStream = response.headers.get('content-type')?.startsWith('text/event-stream') ?? false;
+  if (!isStream || response.body === null) return response.json().catch(() => undefined);
+  for await (const { event, data } of events(response.body)) {
+    const json: unknown = JSON.parse(data);
+    if (event !== 'stage') return json;
+    if (isStage(json)) onStage?.(json);
+  }
+  return undefined;
+}
+
+function understand(body: unknown, status: number): Place {
   if (isPlace(body)) return body;
-  const told = (body as { error?: { code?: unknown; message?: unknown } } | undefined)?.error;
+  const told = (body as { error?: { code?: unknown; message?: unknown; offer?: unknown } } | undefined)?.error;
   const message = typeof told?.message === 'string' ? told.message : 'The lobby could not find you a place. Try again in a moment.';
-  throw new JoinError(message, typeof told?.code === 'string' ? told.code : String(response.status));
+  throw new JoinError(message, typeof told?.code === 'string' ? told.code : String(status), isOffer(told?.offer) ? told.offer : undefined);
 }
 
 function isPlace(body: unknown): body is Place {
   const place = body as Partial<Place> | undefined;
   return typeof place?.path === 'string' && place.path.startsWith('/') && typeof place.ticket === 'string';
+}
+
+function isStage(json: unknown): json is Stage {
+  const stage = json as Partial<Stage> | undefined;
+  return typeof stage?.stage === 'string' && typeof stage.message === 'string';
+}
+
+function isOffer(json: unknown): json is Offer {
+  const offer = json as Partial<Offer> | undefined;
+  return typeof offer?.region === 'string' && typeof offer.place === 'string';
 }

@@ -151,9 +151,8 @@ impl Field {
 }
 
 async fn regions() -> Json<serde_json::Value> {
-    let server =
-        |region: &str, status: &str| json!({ "instance": INSTANCE, "region": region, "status": status, "players": 0 });
-    Json(json!({ "you": { "region": null }, "servers": [server("ewr", "full"), server("cdg", "ready")] }))
+    let row = |region: &str, status: &str| json!({ "region": region, "status": status, "players": 0 });
+    Json(json!({ "you": { "region": null }, "regions": [row("ewr", "full"), row("cdg", "up")] }))
 }
 
 async fn join(State(shared): State<Arc<Shared>>, body: String) -> Response {

@@ -1,0 +1,125 @@
+//! The check-in desk: `POST /api/join` over HTTP.
+//!
+//! Path: body and address are checked → [`Join::run`] → one JSON answer, or, for who accepts `text/event-stream`, a
+//! `stage` event for each stage and then `joined` or `refused`.
+//! Invariants: a stream ends within the join's deadline; who leaves ends the join, and no wake that others wait for.
+
+use crate::Lobby;
+use crate::http::edge_region;
+use crate::join::{Join, Joined};
+use crate::refusal::{Refusal, Refused};
+use crate::regions;
+use crate::stage::Stage;
+use crate::wish::Wish;
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{ConnectInfo, State};
+use axum::http::{HeaderMap, header};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::{StreamExt, stream};
+use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+/// Longest body of a join. Policy: 400 with a sentence.
+pub(crate) const BODY_MAX_BYTES: usize = 4096;
+/// Stages waiting to be sent to one player. Policy: further ones are dropped, the end is not.
+const STAGES_MAX_COUNT: usize = 32;
+/// A comment this often keeps the stream alive while Fly works.
+const HEARTBEAT_S: u64 = 5;
+
+/// `POST /api/join`.
+pub(crate) async fn join(
+    State(lobby): State<Arc<Lobby>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let address = client_address(&headers, peer);
+    let wish = match check(&lobby, address, body) {
+        Ok(wish) => wish,
+        Err(refusal) => return answer(&lobby, Err(refusal.into())),
+    };
+    let from = edge_region(&headers).or_else(|| lobby.region.clone()).and_then(|code| regions::find(&code));
+    if wants_stages(&headers) {
+        return tell_stages(lobby, address, from, wish);
+    }
+    let may_open = || lobby.may_open_field(address, Instant::now());
+    let run = Join { lobby: &lobby, from, tell: |_, _: &str| (), may_open: &may_open };
+    answer(&lobby, run.run(&wish).await)
+}
+
+fn check(lobby: &Lobby, address: IpAddr, body: Result<Bytes, BytesRejection>) -> Result<Wish, Refusal> {
+    if !lobby.may_join(address, Instant::now()) {
+        return Err(Refusal::TooManyJoins);
+    }
+    let body =
+        body.map_err(|_| Refusal::BadRequest(format!("The body must be JSON of at most {BODY_MAX_BYTES} bytes.")))?;
+    Wish::parse(&body)
+}
+
+fn answer(lobby: &Lobby, outcome: Result<Joined, Refused>) -> Response {
+    count(lobby, &outcome);
+    ([(header::CACHE_CONTROL, "no-store")], outcome.map(Json)).into_response()
+}
+
+fn count(lobby: &Lobby, outcome: &Result<Joined, Refused>) {
+    let code = outcome.as_ref().map_or_else(|refused| refused.refusal.code(), |_| "ok");
+    lobby.metrics.count_join(code);
+    if outcome.is_err() {
+        tracing::info!(code, "a join was refused");
+    }
+}
+
+/// The join runs as part of the stream, so that it ends when the player leaves; its last word goes the way of its stages,
+/// so that nothing overtakes.
+fn tell_stages(lobby: Arc<Lobby>, address: IpAddr, from: Option<&'static regions::Region>, wish: Wish) -> Response {
+    let (sender, receiver) = mpsc::channel(STAGES_MAX_COUNT);
+    let join = async move {
+        let tell = |stage: Stage, place: &str| {
+            drop(sender.try_send(Event::default().event("stage").data(stage.to_json(place).to_string())));
+        };
+        let may_open = || lobby.may_open_field(address, Instant::now());
+        let outcome = Join { lobby: &lobby, from, tell: &tell, may_open: &may_open }.run(&wish).await;
+        count(&lobby, &outcome);
+        let last = match outcome {
+            Ok(joined) => Event::default().event("joined").data(joined.to_json().to_string()),
+            Err(refused) => Event::default().event("refused").data(refused.to_json().to_string()),
+        };
+        drop(sender.send(last).await);
+    };
+    let told = stream::unfold(receiver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) });
+    let silent = stream::once(join).filter_map(|()| async { None });
+    let events = stream::select(told, silent).map(Ok::<_, Infallible>);
+    let heartbeat = KeepAlive::new().interval(Duration::from_secs(HEARTBEAT_S));
+    ([(header::CACHE_CONTROL, "no-store")], Sse::new(events).keep_alive(heartbeat)).into_response()
+}
+
+fn wants_stages(headers: &HeaderMap) -> bool {
+    let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    accepted.contains("text/event-stream")
+}
+
+/// The proxy says who the client is; without a proxy it is the peer.
+fn client_address(headers: &HeaderMap, peer: SocketAddr) -> IpAddr {
+    let said = headers.get("fly-client-ip").and_then(|value| value.to_str().ok()?.parse().ok());
+    said.unwrap_or(peer.ip())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_proxy_says_who_the_client_is() {
+        let peer = "127.0.0.1:5".parse().unwrap();
+        let with = |value: &str| HeaderMap::from_iter([("fly-client-ip".parse().unwrap(), value.parse().unwrap())]);
+        assert_eq!(client_address(&with("203.0.113.9"), peer).to_string(), "203.0.113.9");
+        assert_eq!(client_address(&with("nonsense"), peer).to_string(), "127.0.0.1");
+        assert_eq!(client_address(&HeaderMap::new(), peer).to_string(), "127.0.0.1");
+    }
+}

@@ -1,0 +1,218 @@
+//! `lobby provision`: makes the pool of machines what `assets/fleet.toml` says.
+//!
+//! Path: list → [`plan`] (pure, printed) → create what is missing, asleep; update what differs from the newest deployment.
+//! Invariants: doing it twice does nothing the second time; nothing is destroyed, and no machine that runs is touched,
+//! because people may fly on it; a name is created once, whoever else provisions at the same time.
+
+use crate::client;
+use crate::config::ApiConfig;
+use crate::machines::{Machine, Machines, Phase};
+use crate::metrics::Metrics;
+use crate::pools::{self, Pools};
+use crate::verdict::WakeError;
+use anyhow::{Context, bail};
+use serde_json::Value;
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Longest one creation may take, tries and pauses included. Policy: the run ends with a sentence; run it again.
+const CREATE_DEADLINE_MS: u64 = 90_000;
+
+/// What to do about one machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// It is missing.
+    Create {
+        /// Where.
+        region: String,
+        /// Its name.
+        name: String,
+    },
+    /// It sleeps and has another configuration than the newest deployment.
+    Update(Machine),
+    /// It is as it should be.
+    Keep(Machine),
+    /// It differs or is in no pool, and stays as it is, for this reason.
+    Leave(Machine, &'static str),
+}
+
+/// What the pool needs, in the order of the file; and the configuration that every machine of it gets.
+///
+/// # Errors
+/// A sentence, when there is nothing to copy.
+pub fn plan(machines: &[Machine], pools: &Pools, image: Option<&str>) -> Result<(Vec<Action>, Value), String> {
+    let template = pools::template(machines)
+        .ok_or("There is no machine to copy yet. Deploy once (fly deploy -c net/fly.toml), then provision again.")?;
+    let mut config = Value::clone(&template);
+    if let Some(image) = image {
+        config["image"] = image.into();
+    }
+    let there: Vec<&Machine> = machines.iter().filter(|machine| machine.phase != Phase::Gone).collect();
+    let mut actions = Vec::new();
+    let mut names: Vec<String> = there.iter().map(|machine| machine.name.clone()).collect();
+    for pool in &pools.regions {
+        let own = there.iter().filter(|machine| machine.region == pool.region);
+        actions.extend(own.clone().map(|machine| judge(machine, &config)));
+        for _ in own.count()..pool.machines as usize {
+            let taken = names.iter().map(String::as_str);
+            let name = pools::free_name(&pool.region, pool.machines_max, taken);
+            let Some(name) = name else {
+                return Err(format!("All names of the region \"{}\" are taken by machines elsewhere.", pool.region));
+            };
+            names.push(name.clone());
+            actions.push(Action::Create { region: pool.region.clone(), name });
+        }
+    }
+    let strangers = there.iter().filter(|machine| pools.find(&machine.region).is_none());
+    actions.extend(strangers.map(|&machine| Action::Leave(machine.clone(), "its region has no pool")));
+    Ok((actions, config))
+}
+
+fn judge(machine: &Machine, config: &Value) -> Action {
+    let machine = machine.clone();
+    if *machine.config == pools::mark(config, pools::is_grown(&machine.config)) {
+        Action::Keep(machine)
+    } else if !machine.is_host_ok {
+        Action::Leave(machine, "its host does not answer")
+    } else if machine.phase == Phase::Asleep {
+        Action::Update(machine)
+    } else {
+        Action::Leave(machine, "it runs; provision again when it sleeps")
+    }
+}
+
+impl std::fmt::Display for Action {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Create { region, name } => write!(f, "create  {region}  {name}"),
+            Self::Update(machine) => write!(f, "update  {}  {} ({})", machine.region, machine.name, machine.id),
+            Self::Keep(machine) => write!(f, "keep    {}  {} ({})", machine.region, machine.name, machine.id),
+            Self::Leave(machine, why) => {
+                write!(f, "leave   {}  {} ({}): {why}", machine.region, machine.name, machine.id)
+            }
+        }
+    }
+}
+
+/// Prints the plan to `out`, and carries it out unless it `is_dry_run`.
+///
+/// # Errors
+/// With context; what was done before stays done, and a second run continues.
+pub async fn run(
+    api: &ApiConfig,
+    pools: &Pools,
+    image: Option<&str>,
+    is_dry_run: bool,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
+    let machines = Machines::new(api, client::Client::new(), Arc::new(Metrics::default()));
+    let listed = machines.list().await.map_err(|error| anyhow::anyhow!("{error}")).context("listing the machines")?;
+    let (actions, config) = plan(&listed, pools, image).map_err(anyhow::Error::msg)?;
+    for action in &actions {
+        writeln!(out, "{action}")?;
+    }
+    if is_dry_run {
+        writeln!(out, "Nothing was changed: this was a dry run.")?;
+        return Ok(());
+    }
+    for action in &actions {
+        carry_out(&machines, action, &config).await.with_context(|| action.to_string())?;
+    }
+    writeln!(out, "The pool of {} is as the fleet file says.", api.game_app)?;
+    Ok(())
+}
+
+async fn carry_out(machines: &Machines, action: &Action, config: &Value) -> anyhow::Result<()> {
+    let outcome = match action {
+        Action::Create { region, name } => {
+            let deadline = Instant::now() + Duration::from_millis(CREATE_DEADLINE_MS);
+            machines.create(region, name, config, false, deadline).await.map(drop)
+        }
+        Action::Update(machine) => {
+            machines.update(machine, &pools::mark(config, pools::is_grown(&machine.config))).await
+        }
+        Action::Keep(_) | Action::Leave(..) => Ok(()),
+    };
+    match outcome {
+        Ok(()) => Ok(()),
+        Err(WakeError::NoCapacity) => bail!("Fly has no capacity there right now; try again later"),
+        Err(WakeError::NotAllowed) => bail!("Fly refused the token; it needs to manage machines of this app"),
+        Err(error) => bail!("Fly refused ({error:?}); the log above says why"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn machine(id: &str, region: &str, phase: Phase, image: &str) -> Machine {
+        Machine {
+            id: id.into(),
+            name: id.into(),
+            region: region.into(),
+            phase,
+            is_host_ok: true,
+            changed_at_ms: 0,
+            version: "1".into(),
+            config: Arc::new(json!({"image": image, "metadata": {}})),
+        }
+    }
+
+    fn pools() -> Pools {
+        let pool = |region: &str, machines: u32| {
+            format!("[[pool]]\nregion = \"{region}\"\nmachines = {machines}\nmachines_max = 4\n")
+        };
+        Pools::parse(&format!("machines_max = 9\n{}{}", pool("ewr", 2), pool("cdg", 1))).unwrap()
+    }
+
+    fn lines(machines: &[Machine], image: Option<&str>) -> Vec<String> {
+        plan(machines, &pools(), image).unwrap().0.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn what_is_missing_is_created_and_what_differs_is_updated_unless_it_runs() {
+        let first = machine("a", "ewr", Phase::Started, "game:2");
+        assert_eq!(
+            lines(std::slice::from_ref(&first), None),
+            ["keep    ewr  a (a)", "create  ewr  ewr-1", "create  cdg  cdg-1"]
+        );
+        let old = machine("b", "ewr", Phase::Asleep, "game:1");
+        let busy = machine("c", "cdg", Phase::Started, "game:1");
+        let lost = Machine { is_host_ok: false, ..machine("d", "cdg", Phase::Asleep, "game:1") };
+        let far = machine("e", "syd", Phase::Asleep, "game:2");
+        assert_eq!(
+            lines(&[first, old, busy, lost, far], None),
+            [
+                "keep    ewr  a (a)",
+                "update  ewr  b (b)",
+                "leave   cdg  c (c): it runs; provision again when it sleeps",
+                "leave   cdg  d (d): its host does not answer",
+                "leave   syd  e (e): its region has no pool",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_second_run_has_nothing_to_do() {
+        let there = [
+            machine("a", "ewr", Phase::Asleep, "game:2"),
+            machine("ewr-1", "ewr", Phase::Asleep, "game:2"),
+            machine("cdg-1", "cdg", Phase::Asleep, "game:2"),
+        ];
+        let (actions, _) = plan(&there, &pools(), None).unwrap();
+        assert!(actions.iter().all(|action| matches!(action, Action::Keep(_))), "{actions:?}");
+        let (actions, config) = plan(&there, &pools(), Some("game:3")).unwrap();
+        assert!(actions.iter().all(|action| matches!(action, Action::Update(_))), "{actions:?}");
+        assert_eq!(config["image"], "game:3");
+    }
+
+    #[test]
+    fn with_nothing_deployed_there_is_nothing_to_copy() {
+        assert!(plan(&[], &pools(), None).unwrap_err().contains("fly deploy"));
+        let gone = machine("a", "ewr", Phase::Gone, "game:1");
+        assert!(plan(&[gone], &pools(), None).is_err());
+    }
+}

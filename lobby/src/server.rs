@@ -1,0 +1,134 @@
+//! One machine as a player meets it: what to expect of it, and whether it takes somebody.
+//!
+//! Invariants: pure values, made by `book` and read by `board`, `place` and `steer`.
+
+/// One machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// Its id.
+    pub instance: String,
+    /// Its name in the app.
+    pub name: String,
+    /// Its region's code.
+    pub region: String,
+    /// What a player can expect.
+    pub condition: Condition,
+    /// What it said about itself last; `None` while it sleeps.
+    pub occupancy: Option<Occupancy>,
+    /// Seats given away that its last answer does not count yet.
+    pub promised_seats: u32,
+    /// The same for rooms.
+    pub promised_rooms: u32,
+    /// When something last happened to it, in unix milliseconds; 0 if nobody knows.
+    pub changed_at_ms: u64,
+    /// Whether a lobby created it under load.
+    pub is_grown: bool,
+}
+
+/// What a player can expect of a machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition {
+    /// Up, with room.
+    Ready,
+    /// Up and without room, or its host has none for it.
+    Full,
+    /// Stopped; the first player wakes it.
+    Asleep,
+    /// On its way up.
+    Waking,
+    /// Does not answer although it should, does not come up, or its host is gone.
+    Unreachable,
+}
+
+/// What somebody needs of a machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// A seat in a room that is there.
+    Seat,
+    /// A seat, and room for one more room.
+    Room,
+}
+
+/// How busy a machine is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Occupancy {
+    /// People, in all its rooms.
+    pub players: u32,
+    /// People and computer pilots.
+    pub pilots: u32,
+    /// People it has room for.
+    pub capacity: u32,
+    /// Open rooms.
+    pub rooms: u32,
+    /// Rooms it may have open.
+    pub rooms_max: u32,
+    /// It is about to stop and takes nobody in.
+    pub is_draining: bool,
+}
+
+impl Occupancy {
+    /// Whether somebody could come in.
+    pub fn condition(&self) -> Condition {
+        let is_full = self.is_draining || self.players >= self.capacity;
+        if is_full { Condition::Full } else { Condition::Ready }
+    }
+}
+
+impl Server {
+    /// Whether it is up and takes one more player with this need, whoever is on the way counted.
+    pub fn takes(&self, need: Need) -> bool {
+        self.condition == Condition::Ready
+            && self.occupancy.is_some_and(|said| {
+                let has_seat = said.players + self.promised_seats < said.capacity;
+                let has_room = said.rooms + self.promised_rooms < said.rooms_max;
+                has_seat && (need == Need::Seat || has_room)
+            })
+    }
+
+    /// People there and people on the way.
+    pub fn expected_players(&self) -> u32 {
+        self.occupancy.map_or(0, |said| said.players) + self.promised_seats
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A machine that is up with `players` of `capacity` people and one of two rooms, or is in another condition.
+    pub(crate) fn server(instance: &str, region: &str, condition: Condition, players: u32, capacity: u32) -> Server {
+        let is_up = condition == Condition::Ready || (condition == Condition::Full && capacity > 0);
+        Server {
+            instance: instance.into(),
+            name: format!("{region}-{instance}"),
+            region: region.into(),
+            condition,
+            occupancy: is_up.then_some(Occupancy {
+                players,
+                pilots: players + 20,
+                capacity,
+                rooms: 1,
+                rooms_max: 2,
+                is_draining: false,
+            }),
+            promised_seats: 0,
+            promised_rooms: 0,
+            changed_at_ms: 0,
+            is_grown: false,
+        }
+    }
+
+    #[test]
+    fn a_machine_takes_whom_it_has_seats_and_rooms_for() {
+        let ready = server("m", "ewr", Condition::Ready, 3, 5);
+        assert!(ready.takes(Need::Seat) && ready.takes(Need::Room));
+        let promised = Server { promised_seats: 1, promised_rooms: 1, ..ready.clone() };
+        assert!(promised.takes(Need::Seat) && !promised.takes(Need::Room));
+        assert!(!Server { promised_seats: 2, ..ready.clone() }.takes(Need::Seat));
+        for condition in [Condition::Full, Condition::Asleep, Condition::Waking, Condition::Unreachable] {
+            assert!(!Server { condition, ..ready.clone() }.takes(Need::Seat), "{condition:?}");
+        }
+        let draining = Occupancy { is_draining: true, ..ready.occupancy.unwrap() };
+        assert_eq!(draining.condition(), Condition::Full);
+    }
+}

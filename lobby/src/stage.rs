@@ -1,0 +1,71 @@
+//! What a join is doing right now, as a person hears it.
+//!
+//! Invariants: a stage is told when it begins, never guessed; each has a word for programs and a plain sentence.
+
+use crate::verdict::WakeError;
+use serde_json::{Value, json};
+
+/// One step of a join.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// The Machines API is asked for a start.
+    Asking,
+    /// It is asked for a new machine.
+    Creating,
+    /// It said "not now", for this reason; it is asked again soon.
+    Waiting(WakeError),
+    /// It took the start: the machine boots, until it answers on the path a player takes.
+    Booting,
+    /// This machine does not come up, for this reason; another one is tried.
+    Another(WakeError),
+    /// A machine is there.
+    Ready,
+}
+
+impl Stage {
+    /// For programs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Asking => "asking",
+            Self::Creating => "creating",
+            Self::Waiting(_) => "waiting",
+            Self::Booting => "booting",
+            Self::Another(_) => "another",
+            Self::Ready => "ready",
+        }
+    }
+
+    /// For the person who waits for a machine in `place`.
+    pub fn sentence(self, place: &str) -> String {
+        match self {
+            Self::Asking => format!("Asking Fly to wake {place}."),
+            Self::Creating => format!("{place} is busy, so we ask Fly for another machine there."),
+            Self::Waiting(WakeError::ApiDown) => "Fly is busy. We ask again in a moment.".to_owned(),
+            Self::Waiting(_) => format!("{place} is still on its way to bed. We ask again in a moment."),
+            Self::Booting => format!("{place} is booting."),
+            Self::Another(_) => format!("That machine does not come up. We try another one in {place}."),
+            Self::Ready => format!("{place} is ready."),
+        }
+    }
+
+    /// As the stream of a join carries it.
+    pub fn to_json(self, place: &str) -> Value {
+        json!({"stage": self.word(), "message": self.sentence(place)})
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_stage_is_one_plain_sentence() {
+        let waiting = [Stage::Waiting(WakeError::ApiDown), Stage::Waiting(WakeError::TooSlow)];
+        let others = [Stage::Asking, Stage::Creating, Stage::Booting, Stage::Another(WakeError::Gone), Stage::Ready];
+        for stage in waiting.into_iter().chain(others) {
+            let json = stage.to_json("Paris");
+            assert!(json["message"].as_str().unwrap().ends_with('.'), "{json}");
+            assert_eq!(json["stage"], stage.word());
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Invite links: the way to a machine, and to the same room when its machine is lost.
+
+use crate::support::{Lobby, error, key, now_s};
+use protocol::token::TokenError;
+use serde_json::json;
+
+const FAILED: &str = "instance=m1;app=aerodrome-game;region=ewr;replay_source=x;reason=timeout;elapsed_ms=10000";
+
+fn location(answer: &reqwest::Response) -> &str {
+    answer.headers()["location"].to_str().unwrap()
+}
+
+#[tokio::test]
+async fn a_request_for_a_known_machine_is_replayed_with_a_signed_state() {
+    let lobby = Lobby::start(&[("m1", "ewr", "stopped")]).await;
+    for path in ["/gameserver/m1/arena", "/gameserver/m1/assets/index-Ab_1.js", "/gameserver/m1/ping"] {
+        let answer = lobby.get(&format!("{path}?x=1")).header("upgrade", "websocket").send().await.unwrap();
+        assert_eq!(answer.status(), 307);
+        let header = answer.headers()["fly-replay"].to_str().unwrap().to_owned();
+        let state = header
+            .strip_prefix("app=aerodrome-game;instance=m1;state=")
+            .and_then(|rest| rest.strip_suffix(";timeout=10s;fallback=prefer_self"))
+            .unwrap_or_else(|| panic!("exactly this form: {header}"));
+        assert_eq!(key().verify_replay(state, "m1", path, now_s()), Ok(0));
+        assert_eq!(key().verify_replay(state, "m1", "/gameserver/m1/else", now_s()), Err(TokenError::Forged));
+        assert_eq!(answer.text().await.unwrap(), "");
+    }
+    assert_eq!(lobby.api.count("start m1"), 0, "the proxy starts it, not we");
+}
+
+#[tokio::test]
+async fn what_is_no_address_is_told_plainly() {
+    let lobby = Lobby::start(&[("m1", "ewr", "started")]).await;
+    for path in ["/gameserver/nobody/status", "/gameserver/m1/%2e%2e", "/gameserver/m1", "/nothing"] {
+        let answer = lobby.get(path).send().await.unwrap();
+        assert_eq!((answer.status().as_u16(), answer.headers().get("fly-replay")), (404, None), "{path}");
+        assert!(answer.text().await.unwrap().contains("Go to the lobby"));
+    }
+    assert!(lobby.api.count("list") <= 1, "strangers do not make us ask Fly");
+}
+
+#[tokio::test]
+async fn a_room_whose_machine_was_destroyed_is_sought_in_the_same_region_first() {
+    let lobby = Lobby::start(&[("m1", "cdg", "stopped"), ("n1", "ewr", "started"), ("p1", "cdg", "stopped")]).await;
+    lobby.board().await;
+    lobby.api.inner().machines.remove("m1");
+    // Known from the last list, until the proxy says otherwise and the API agrees.
+    let returned = |path: &str| lobby.get(path).header("fly-replay-failed", FAILED).header("fly-region", "ewr");
+    let moved = returned("/gameserver/m1/field-abc?new").send().await.unwrap();
+    assert_eq!((moved.status().as_u16(), location(&moved)), (302, "/gameserver/p1/field-abc?new"));
+    let arena = returned("/gameserver/m1/arena").send().await.unwrap();
+    assert_eq!(location(&arena), "/gameserver/p1/arena-m1", "its own field has a name of its own elsewhere");
+    let (status, body) = lobby.join(r#"{"instance":"m1","room":"arena"}"#).await;
+    assert_eq!((status, &body["path"]), (200, &json!("/gameserver/p1/arena-m1")), "{body}");
+    let ticket = body["ticket"].as_str().unwrap();
+    assert!(key().verify_ticket(ticket, "p1", "arena-m1", now_s()).is_ok());
+    // A machine that this lobby never saw: near the asker.
+    let stranger = lobby.get("/gameserver/nobody/field-x").header("fly-region", "ewr").send().await.unwrap();
+    assert_eq!(location(&stranger), "/gameserver/n1/field-x");
+    let socket = lobby.get("/gameserver/nobody/field-x").header("upgrade", "websocket").send().await.unwrap();
+    assert_eq!(socket.status(), 404, "a socket cannot follow; its page asks for a new place");
+}
+
+#[tokio::test]
+async fn a_room_that_is_sent_back_waits_on_a_page_instead_of_turning_in_circles() {
+    let lobby = Lobby::start(&[("p1", "cdg", "started")]).await;
+    let first = lobby.get("/gameserver/m1/field-abc").send().await.unwrap();
+    let cookie = first.headers()["set-cookie"].to_str().unwrap().to_owned();
+    assert!(cookie.starts_with("moved=1; Path=/gameserver/m1/field-abc; Max-Age=5"), "{cookie}");
+    let again = |query: &str| lobby.get(&format!("/gameserver/m1/field-abc{query}")).header("cookie", "moved=1");
+    let page = again("").send().await.unwrap();
+    assert_eq!(page.status(), 503);
+    assert!(page.text().await.unwrap().contains(r#"content="5;url=?try=1""#));
+    let tired = again("?try=8").send().await.unwrap().text().await.unwrap();
+    assert!(!tired.contains("http-equiv"), "it does not reload for ever");
+}
+
+#[tokio::test]
+async fn a_room_with_nowhere_to_go_is_gone_and_a_new_one_is_offered() {
+    let lobby = Lobby::start(&[]).await;
+    let page = lobby.get("/gameserver/m1/field-abc").send().await.unwrap();
+    assert_eq!(page.status(), 410);
+    assert!(page.text().await.unwrap().contains(r#"<a href="/#new">Open a new field</a>"#));
+    assert_eq!(lobby.join(r#"{"instance":"m1","room":"field-abc"}"#).await.1["error"]["code"], "unknown_server");
+}
+
+#[tokio::test]
+async fn a_request_that_came_back_is_never_replayed_again() {
+    let lobby = Lobby::start(&[("m1", "ewr", "stopped")]).await;
+    let returned = |path: &str| lobby.get(path).header("fly-replay-failed", FAILED);
+    // The proxy could not start it; we can, and the page comes again.
+    let woken = returned("/gameserver/m1/arena").send().await.unwrap();
+    assert_eq!((woken.status().as_u16(), location(&woken)), (302, "/gameserver/m1/arena?try=1"));
+    assert_eq!(lobby.api.count("start m1"), 1);
+    let tired = returned("/gameserver/m1/arena?try=5").send().await.unwrap();
+    assert_eq!(tired.status(), 503);
+    assert!(!tired.text().await.unwrap().contains("http-equiv"), "it does not reload for ever");
+    let socket = returned("/gameserver/m1/arena").header("upgrade", "websocket").send().await.unwrap();
+    assert_eq!((socket.status().as_u16(), &socket.headers()["retry-after"]), (503, &"2".parse().unwrap()));
+    assert_eq!(returned("/gameserver/nobody/status").send().await.unwrap().status(), 410);
+}
+
+#[tokio::test]
+async fn a_machine_that_takes_its_time_gets_a_waking_page() {
+    let lobby = Lobby::start(&[("m1", "ewr", "stopped")]).await;
+    lobby.api.set("m1", |machine| machine.is_silent = true);
+    let page = lobby.get("/gameserver/m1/arena").header("fly-replay-failed", FAILED).send().await.unwrap();
+    assert_eq!(page.status(), 503);
+    assert!(page.text().await.unwrap().contains(r#"http-equiv="refresh" content="2;url=?try=1""#));
+}
+
+#[tokio::test]
+async fn a_room_whose_host_is_full_is_restored_elsewhere() {
+    let lobby = Lobby::start(&[("m1", "ewr", "stopped"), ("m2", "ewr", "stopped")]).await;
+    let full = (409, error("aborted: could not reserve resource for machine: insufficient memory available"));
+    lobby.api.script("start m1", [full.clone(), full]);
+    let page = lobby.get("/gameserver/m1/field-abc").header("fly-replay-failed", FAILED).send().await.unwrap();
+    assert_eq!((page.status().as_u16(), location(&page)), (302, "/gameserver/m2/field-abc"));
+    let (status, body) = lobby.join(r#"{"instance":"m1","room":"field-abc"}"#).await;
+    assert_eq!((status, &body["path"]), (200, &json!("/gameserver/m2/field-abc")), "{body}");
+}

@@ -1,0 +1,11 @@
+//! The lobby over real sockets, in front of a scripted Machines API.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod board;
+mod growth;
+mod invites;
+mod joins;
+mod provision;
+mod support;
+mod wakes;

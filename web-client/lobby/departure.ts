@@ -1,0 +1,98 @@
+// Leaving for a field: asks the lobby for a place and says in words what it is doing, until the page goes there.
+//
+// A refusal is told in one sentence; if another region would take the pilot, a button offers it and nothing else happens.
+import { byId, setText } from '../shared/dom';
+import { join, JoinError, type Offer, type Stage, type Wish } from '../shared/join';
+import { arrivalFragment, type Me } from '../shared/me';
+import { latencyText, seconds, type Region } from './regions';
+
+/** The stage's word on the button; stages that take a moment only have none of their own. */
+const BUTTON_WORDS: Record<string, string> = { asking: 'Asking Fly', creating: 'Asking Fly', waiting: 'Asking again', booting: 'Booting', another: 'Trying another' };
+
+export interface Surroundings {
+  readonly me: Me;
+  readonly storeLasts: boolean;
+  /** A machine is being woken there. */
+  onStage(region: string): void;
+  /** We did not leave after all. */
+  onStay(): void;
+  /** The pilot takes the region that was offered. */
+  onAccept(region: string): void;
+}
+
+export class Departure {
+  private readonly button = byId<HTMLButtonElement>('fly');
+  private readonly trouble = byId('trouble');
+  private readonly progress = byId('progress-text');
+  private readonly stopButton = byId<HTMLButtonElement>('stop');
+  private readonly offerButton = byId<HTMLButtonElement>('offer');
+  private underWay: { since: number; word: string; abort: AbortController } | undefined;
+  private offered: Offer | undefined;
+
+  constructor(private readonly around: Surroundings) {
+    this.stopButton.addEventListener('click', () => this.stop());
+    this.offerButton.addEventListener('click', () => {
+      if (this.offered !== undefined) around.onAccept(this.offered.region);
+    });
+  }
+
+  get isUnderWay(): boolean {
+    return this.underWay !== undefined;
+  }
+
+  /** Resolves when the page leaves, or when it stays. */
+  async leave(region: Region, isPrivate: boolean): Promise<void> {
+    const abort = new AbortController();
+    this.underWay = { since: performance.now(), word: 'Rolling out', abort };
+    this.tell('', undefined);
+    setText(this.progress, isPrivate ? `Opening a room in ${region.place}.` : '');
+    this.button.disabled = true;
+    this.button.setAttribute('aria-busy', 'true');
+    this.stopButton.hidden = region.status === 'up';
+    const wish: Wish = isPrivate ? { region: region.region, private: true } : { region: region.region };
+    try {
+      const place = await join(wish, (stage) => this.onStage(stage, region.region), abort.signal);
+      location.assign(place.path + arrivalFragment(place.ticket, this.around.me, this.around.storeLasts));
+    } catch (error) {
+      this.stay();
+      if (!(error instanceof JoinError)) this.tell('Something went wrong on this page. Try again.', undefined);
+      else if (error.code !== 'stopped') this.tell(error.message, error.offer);
+    }
+  }
+
+  /** Gives up, if we are about to leave. */
+  stop(): void {
+    this.underWay?.abort.abort();
+  }
+
+  /** The page is as it was before. */
+  stay(): void {
+    this.underWay = undefined;
+    this.button.removeAttribute('aria-busy');
+    this.stopButton.hidden = true;
+    setText(this.progress, '');
+    this.around.onStay();
+  }
+
+  tick(now: number): void {
+    if (this.underWay === undefined) return;
+    const { word, since } = this.underWay;
+    setText(this.button, word === 'Rolling out' ? word : `${word} ${seconds(now - since)}`);
+  }
+
+  private onStage({ stage, message }: Stage, region: string): void {
+    if (this.underWay === undefined) return;
+    setText(this.progress, message);
+    this.underWay.word = BUTTON_WORDS[stage] ?? 'Rolling out';
+    if (stage === 'ready') return;
+    this.stopButton.hidden = false;
+    this.around.onStage(region);
+  }
+
+  private tell(sentence: string, offer: Offer | undefined): void {
+    setText(this.trouble, sentence);
+    this.offered = offer;
+    this.offerButton.hidden = offer === undefined;
+    if (offer !== undefined) setText(this.offerButton, `Fly from ${offer.place} instead (${latencyText({ ...offer, latency: 'estimated' })})`);
+  }
+}

@@ -1,0 +1,54 @@
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { join, type JoinError, type Stage } from './join';
+
+const PLACE = { path: '/gameserver/m1/arena', ticket: 't', instance: 'm1', region: 'ewr', room: 'arena' };
+
+/** A lobby that answers with these chunks. */
+function answer(type: string, status: number, ...chunks: string[]): void {
+  const encoder = new TextEncoder();
+  const body = new ReadableStream<Uint8Array>({
+    start(controller) {
+      for (const chunk of chunks) controller.enqueue(encoder.encode(chunk));
+      controller.close();
+    },
+  });
+  vi.stubGlobal('fetch', () => Promise.resolve(new Response(body, { status, headers: { 'content-type': type } })));
+}
+
+function stream(...chunks: string[]): void {
+  answer('text/event-stream', 200, ...chunks);
+}
+
+async function failure(promise: Promise<unknown>): Promise<JoinError> {
+  return promise.then(() => expect.fail('it should fail'), (error: unknown) => error as JoinError);
+}
+
+afterEach(() => vi.unstubAllGlobals());
+
+describe('a join', () => {
+  it('tells stages as they come, however the bytes are cut', async () => {
+    const told: Stage[] = [];
+    stream(': hello\n\nevent: stage\nda', 'ta: {"stage":"asking","message":"Asking."}\n', '\nevent: stage\ndata: {"stage":"booting","message":"Booting."}\n\n', `event: joined\ndata: ${JSON.stringify(PLACE)}\n\n`);
+    expect(await join({ region: 'ewr' }, (stage) => told.push(stage))).toEqual(PLACE);
+    expect(told.map(({ stage }) => stage)).toEqual(['asking', 'booting']);
+  });
+
+  it('passes on the sentence and the offer of a refusal', async () => {
+    const offer = { region: 'cdg', place: 'Paris', latency_ms: 75 };
+    stream(`event: refused\ndata: ${JSON.stringify({ error: { code: 'full', message: 'Full.', offer } })}\n\n`);
+    expect(await failure(join({ region: 'ewr' }, () => undefined))).toMatchObject({ message: 'Full.', code: 'full', offer });
+    answer('application/json', 429, JSON.stringify({ error: { code: 'too_many_joins', message: 'Wait.' } }));
+    expect(await failure(join({ region: 'ewr' }))).toMatchObject({ message: 'Wait.', code: 'too_many_joins', offer: undefined });
+  });
+
+  it('has a sentence for a stream that breaks off, for nonsense and for silence', async () => {
+    stream('event: stage\ndata: {"stage":"asking","message":"Asking."}\n\n');
+    expect((await failure(join({ region: 'ewr' }, () => undefined))).message).toContain('could not find you a place');
+    answer('text/html', 502, '<html>');
+    expect((await failure(join({ region: 'ewr' }))).code).toBe('502');
+    vi.stubGlobal('fetch', () => Promise.reject(new TypeError('no network')));
+    expect((await failure(join({ region: 'ewr' }))).code).toBe('unreachable');
+    vi.stubGlobal('fetch', (_: string, { signal }: RequestInit) => (signal?.aborted ? Promise.reject(new DOMException('', 'AbortError')) : undefined));
+    expect((await failure(join({ region: 'ewr' }, undefined, AbortSignal.abort()))).code).toBe('stopped');
+  });
+});
