@@ -54,12 +54,16 @@ impl CellId {
         is_neighbour.then_some(if index > 4 { index as u8 - 1 } else { index as u8 })
     }
 
-    /// The neighbour in this direction (0..=7, see [`Self::direction_to`]), if it is inside the field.
-    pub fn neighbour(self, direction: u8, rules: &Rules) -> Option<CellId> {
-        let index = i32::from(direction) + i32::from(direction > 3);
-        let place = self.place(rules)? + IVec2::new(index % 3 - 1, index / 3 - 1);
-        let is_inside = place.min_element() >= 0 && place.max_element() < rules.field_cells;
-        is_inside.then(|| Self::of(place, rules))
+    /// The neighbours inside the field, each with its direction (0..=7, see [`Self::direction_to`]).
+    pub fn neighbours(self, rules: &Rules) -> impl Iterator<Item = (u8, CellId)> {
+        let place = self.place(rules);
+        let side = 0..rules.field_cells;
+        (0..8).filter_map(move |direction| {
+            let index = i32::from(direction) + i32::from(direction > 3);
+            let place = place? + IVec2::new(index % 3 - 1, index / 3 - 1);
+            let is_inside = side.contains(&place.x) && side.contains(&place.y);
+            is_inside.then(|| (direction, Self(1 + (place.y * side.end + place.x) as u16)))
+        })
     }
 
     /// Whether a session with its eye in `self` that reaches this many cells in every direction holds `cell`; agrees with
@@ -185,10 +189,12 @@ mod tests {
             .collect();
         let expected = [Some(0), Some(1), Some(2), Some(3), None, Some(4), Some(5), Some(6), Some(7)];
         assert_eq!(around, expected);
-        for direction in 0..8 {
-            let neighbour = centre.neighbour(direction, &rules).expect("the centre has all eight");
+        assert_eq!(centre.neighbours(&rules).count(), 8);
+        for (direction, neighbour) in centre.neighbours(&rules) {
             assert_eq!(centre.direction_to(neighbour, &rules), Some(direction));
         }
+        assert_eq!(CellId(1).neighbours(&rules).count(), 3, "in a corner");
+        assert_eq!(CellId::EVERYONE.neighbours(&rules).count(), 0);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::{
     grid::Grid,
     plane::Plane,
     random::{Purpose, rand},
-    roster::Pilot,
+    roster::{Leaving, Pilot},
     rules::Rules,
     setup::{Phase, Setup},
 };
@@ -53,15 +53,12 @@ pub(crate) fn plugin(setup: &mut Setup) {
     setup.schedule.add_systems((leave, choose_places, appear).chain().in_set(Phase::Spawns));
 }
 
-fn leave(pilots: Query<(Entity, &Pilot)>, mut commands: Commands) {
-    for (entity, pilot) in &pilots {
-        if pilot.is_leaving {
-            commands.entity(entity).despawn();
-        }
-    }
+fn leave(pilots: Query<Entity, With<Leaving>>, mut commands: Commands) {
+    pilots.iter().for_each(|entity| commands.entity(entity).despawn());
 }
 
-fn choose_places(rules: Res<Rules>, clock: Res<Clock>, grid: Res<Grid>, mut pilots: Query<&mut Pilot>) {
+/// Whoever was shot down has a plane until its next step, and asks for another one after that.
+fn choose_places(rules: Res<Rules>, clock: Res<Clock>, grid: Res<Grid>, mut pilots: Query<&mut Pilot, Without<Plane>>) {
     for mut pilot in &mut pilots {
         let notice = match pilot.status {
             Status::New => 0,
@@ -74,7 +71,12 @@ fn choose_places(rules: Res<Rules>, clock: Res<Clock>, grid: Res<Grid>, mut pilo
     }
 }
 
-fn appear(rules: Res<Rules>, clock: Res<Clock>, mut pilots: Query<(Entity, &mut Pilot)>, mut commands: Commands) {
+fn appear(
+    rules: Res<Rules>,
+    clock: Res<Clock>,
+    mut pilots: Query<(Entity, &mut Pilot), Without<Plane>>,
+    mut commands: Commands,
+) {
     for (entity, mut pilot) in &mut pilots {
         if let Status::Returning(place) = pilot.status
             && place.tick == clock.tick

@@ -20,34 +20,40 @@ impl BitWriter {
         Self::default()
     }
 
-    /// An empty writer with room for this many bytes.
-    pub fn with_capacity(bytes: usize) -> Self {
-        Self { bytes: Vec::with_capacity(bytes), ..Self::default() }
+    /// A writer that goes on behind these bytes, which count as written.
+    pub fn behind(bytes: Vec<u8>) -> Self {
+        Self { bytes, ..Self::default() }
     }
 
     /// Appends the low `bits` bits of `value`, 0 ≤ `bits` ≤ 32. Asserts that `value` fits.
     #[inline]
     pub fn put(&mut self, value: u32, bits: u32) {
         assert!(bits <= 32 && u64::from(value) < 1 << bits, "{value} does not fit {bits} bits");
-        let value = u64::from(value);
-        self.pending |= value << self.pending_bits;
-        self.pending_bits += bits;
-        if self.pending_bits >= 64 {
-            self.bytes.extend_from_slice(&self.pending.to_le_bytes());
-            self.pending_bits -= 64;
-            // What did not fit: nothing when the word was filled exactly.
-            self.pending = value.checked_shr(bits - self.pending_bits).unwrap_or(0);
-        }
+        self.push(u64::from(value), bits);
     }
 
     /// Appends the low `bits` bits of `value`, 0 ≤ `bits` ≤ 64; those above must be 0.
     #[inline]
     pub fn put_word(&mut self, value: u64, bits: u32) {
-        self.put(value as u32, bits.min(32));
-        self.put((value >> 32) as u32, bits.saturating_sub(32));
+        debug_assert!(bits <= 64 && value.checked_shr(bits).unwrap_or(0) == 0, "{value} does not fit {bits} bits");
+        self.push(value, bits);
+    }
+
+    #[inline]
+    fn push(&mut self, value: u64, bits: u32) {
+        let taken = self.pending_bits;
+        self.pending |= value << taken;
+        self.pending_bits += bits;
+        if self.pending_bits >= 64 {
+            self.bytes.extend_from_slice(&self.pending.to_le_bytes());
+            self.pending_bits -= 64;
+            // What did not fit: nothing when the word was empty before.
+            self.pending = value.checked_shr(64 - taken).unwrap_or(0);
+        }
     }
 
     /// Appends one bit.
+    #[inline]
     pub fn put_bit(&mut self, value: bool) {
         self.put(u32::from(value), 1);
     }
@@ -63,8 +69,15 @@ impl BitWriter {
     }
 
     /// Appends a finished string of bits.
+    #[inline]
     pub fn append(&mut self, other: &Bits) {
         self.put_word(other.word, other.len.min(64));
+        if other.len > 64 {
+            self.append_rest(other);
+        }
+    }
+
+    fn append_rest(&mut self, other: &Bits) {
         let mut left = other.len.saturating_sub(64);
         for bytes in other.rest.chunks(8) {
             let mut word = [0; 8];
@@ -76,6 +89,7 @@ impl BitWriter {
     }
 
     /// Bits written so far.
+    #[inline]
     pub fn bit_len(&self) -> usize {
         self.bytes.len() * 8 + self.pending_bits as usize
     }
@@ -111,11 +125,13 @@ pub struct Bits {
 
 impl Bits {
     /// How many.
+    #[inline]
     pub fn bit_len(&self) -> usize {
         self.len as usize
     }
 
     /// All of them, if they fit a word.
+    #[inline]
     pub fn as_word(&self) -> Option<u64> {
         (self.len <= 64).then_some(self.word)
     }

@@ -55,7 +55,7 @@ impl PrefixCode {
     /// Appends a symbol. Panics if the code has no such symbol.
     #[inline]
     pub fn put(&self, bits: &mut BitWriter, symbol: usize) {
-        let (code, length) = self.codes[symbol];
+        let (code, length) = self.code_of(symbol);
         bits.put(u32::from(code), u32::from(length));
     }
 
@@ -71,9 +71,10 @@ impl PrefixCode {
         Ok(usize::from(symbol))
     }
 
-    /// Bits that a symbol takes.
-    pub fn bits_of(&self, symbol: usize) -> u32 {
-        u32::from(self.codes[symbol].1)
+    /// A symbol's code, first bit lowest, and how many bits that is.
+    #[inline]
+    pub fn code_of(&self, symbol: usize) -> (u16, u8) {
+        self.codes[symbol]
     }
 }
 
@@ -98,7 +99,7 @@ mod tests {
         let mut reader = BitReader::new(&bytes);
         assert_eq!([1, 1, 0, 3, 2].map(Ok), [(); 5].map(|()| code.get(&mut reader)));
         let only = PrefixCode::new(&[0]).unwrap();
-        assert_eq!((only.get(&mut BitReader::new(&[])), only.bits_of(0)), (Ok(0), 0));
+        assert_eq!((only.get(&mut BitReader::new(&[])), only.code_of(0)), (Ok(0), (0, 0)));
     }
 
     #[test]

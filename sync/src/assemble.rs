@@ -7,14 +7,15 @@
 //! without padding. Layout: `SPEC.md` §4.
 
 use crate::{
-    chunk::put_choice,
+    chunk::{put_by, put_choice},
     eye::{Eye, Interest, Interests, unknown_around},
     log::{Directions, Logs, Part},
-    model::Choice,
+    model::{Choice, model},
     rows,
 };
 use game::{field::CellId, row::Row, rules::Rules};
 use protocol::{Tick, bits::BitWriter};
+use std::ops::Range;
 
 /// Bits of [`Choice::Density`] as a value.
 pub(crate) const DENSITY_BITS: u32 = 2;
@@ -23,20 +24,30 @@ pub(crate) const CELL_GAP_BITS: u32 = 7;
 /// Instead of a gap: no other cell has a part.
 pub(crate) const NO_MORE: i32 = -1;
 
-/// Room for a tick's parts.
-const BODY_USUAL_BYTES: usize = 64;
-
 /// Tick and eye of the last frame that a client can be continued from.
 type From = Option<(Tick, Eye)>;
 
 /// The shared part of a frame.
-#[derive(Debug, Clone)]
-pub(crate) struct Body {
-    pub(crate) bytes: Vec<u8>,
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Body<'a> {
+    pub(crate) bytes: &'a [u8],
     /// Over all held cells, folded.
     pub(crate) checksum: u16,
     /// Whether a bitmap of whole cells leads the bytes.
     pub(crate) has_whole: bool,
+}
+
+/// A body of this tick.
+#[derive(Debug)]
+struct Made {
+    from: From,
+    eye: Eye,
+    checksum: u16,
+    has_whole: bool,
+    /// Where its bytes are among all bodies'.
+    bytes: Range<usize>,
+    /// The body made before for an eye in the same cell.
+    before: Option<u32>,
 }
 
 /// The room as it is after a tick.
@@ -59,14 +70,15 @@ pub(crate) struct Wanted<'a> {
     pub(crate) lost: &'a [CellId],
 }
 
-/// Remembers the bodies of the current tick, and where everybody can look from for good.
+/// Remembers the bodies of the current tick, and where everybody can look from for good. Bodies lie one behind the other,
+/// so that those of a tick fit a near cache whoever asks for them.
 #[derive(Debug)]
 pub(crate) struct Assembly {
     interests: Interests,
-    /// By the eye's cell; few share one, so the lists are short.
-    bodies: Vec<Vec<(From, Eye, Body)>>,
-    /// Cells of eyes that have bodies.
-    used: Vec<CellId>,
+    bodies: Vec<Made>,
+    bytes: Vec<u8>,
+    /// By the eye's cell its newest body; few share one, so the chains are short.
+    newest: Vec<Option<u32>>,
     /// The parts of the tick at hand, kept for its memory.
     parts: Vec<(usize, Part)>,
 }
@@ -74,15 +86,16 @@ pub(crate) struct Assembly {
 impl Assembly {
     /// For a room with cells 0 .. `count`.
     pub(crate) fn new(count: usize) -> Self {
-        let bodies = std::iter::repeat_with(Vec::new).take(count).collect();
-        Self { interests: Interests::new(count), bodies, used: Vec::new(), parts: Vec::new() }
+        let (interests, newest) = (Interests::new(count), vec![None; count]);
+        Self { interests, bodies: Vec::new(), bytes: Vec::new(), newest, parts: Vec::new() }
     }
 
     /// Forgets the last tick's bodies.
     pub(crate) fn begin_tick(&mut self) {
-        for cell in self.used.drain(..) {
-            self.bodies[usize::from(cell.0)].clear();
+        for body in self.bodies.drain(..) {
+            self.newest[usize::from(body.eye.cell.0)] = None;
         }
+        self.bytes.clear();
     }
 
     /// What is held from an eye.
@@ -90,30 +103,42 @@ impl Assembly {
         self.interests.of(eye, rules)
     }
 
-    /// Lends the body for a session, assembled at most once a tick for all that want the same.
-    pub(crate) fn body<T>(
-        &mut self,
-        logs: &mut Logs,
-        now: Now<'_>,
-        wanted: Wanted<'_>,
-        take: impl FnOnce(&Body) -> T,
-    ) -> T {
-        let index = usize::from(wanted.eye.cell.0);
-        if wanted.lost.is_empty()
-            && let Some((.., body)) =
-                self.bodies[index].iter().find(|(from, eye, _)| (*from, *eye) == (wanted.from, wanted.eye))
-        {
-            return take(body);
-        }
-        let body = assemble(&mut self.interests, &mut self.parts, logs, now, wanted);
-        let taken = take(&body);
-        if wanted.lost.is_empty() {
-            if self.bodies[index].is_empty() {
-                self.used.push(wanted.eye.cell);
+    /// The body for a session, assembled at most once a tick for all that want the same.
+    pub(crate) fn body(&mut self, logs: &mut Logs, now: Now<'_>, wanted: Wanted<'_>) -> Body<'_> {
+        let known = if wanted.lost.is_empty() { self.find(wanted) } else { None };
+        let at = known.unwrap_or_else(|| self.make(logs, now, wanted));
+        let Made { checksum, has_whole, ref bytes, .. } = self.bodies[at as usize];
+        Body { bytes: &self.bytes[bytes.clone()], checksum, has_whole }
+    }
+
+    fn find(&self, wanted: Wanted<'_>) -> Option<u32> {
+        let mut next = self.newest[usize::from(wanted.eye.cell.0)];
+        while let Some(at) = next {
+            let body = &self.bodies[at as usize];
+            if (body.from, body.eye) == (wanted.from, wanted.eye) {
+                return Some(at);
             }
-            self.bodies[index].push((wanted.from, wanted.eye, body));
+            next = body.before;
         }
-        taken
+        None
+    }
+
+    fn make(&mut self, logs: &mut Logs, now: Now<'_>, wanted: Wanted<'_>) -> u32 {
+        let Self { interests, bodies, bytes, newest, parts } = self;
+        let start = bytes.len();
+        let mut bits = BitWriter::behind(std::mem::take(bytes));
+        let has_whole = assemble(&mut bits, interests, parts, logs, now, wanted);
+        *bytes = bits.into_bytes();
+        let held = &interests.of(wanted.eye, now.rules).cells;
+        let sum = held.iter().fold(0u64, |sum, cell| sum.wrapping_add(now.sums[usize::from(cell.0)]));
+        let newest = &mut newest[usize::from(wanted.eye.cell.0)];
+        let (from, eye, checksum) = (wanted.from, wanted.eye, rows::fold(sum));
+        let at = bodies.len() as u32;
+        bodies.push(Made { from, eye, checksum, has_whole, bytes: start..bytes.len(), before: *newest });
+        if wanted.lost.is_empty() {
+            *newest = Some(at);
+        }
+        at
     }
 }
 
@@ -124,28 +149,25 @@ struct Continued {
     has_whole: bool,
 }
 
+/// Appends a body. Returns whether the bitmap of whole cells leads.
 fn assemble(
+    bits: &mut BitWriter,
     interests: &mut Interests,
     parts: &mut Vec<(usize, Part)>,
     logs: &mut Logs,
     now: Now<'_>,
     wanted: Wanted<'_>,
-) -> Body {
-    let mut bits = BitWriter::with_capacity(BODY_USUAL_BYTES);
+) -> bool {
     let is_steady = wanted.lost.is_empty() && wanted.from == Some((now.tick - 1, wanted.eye));
-    let has_whole = if is_steady {
-        let interest = interests.of(wanted.eye, now.rules);
-        put_tick(&mut bits, parts, logs, now, now.tick, (&interest.cells, &interest.unknown));
-        false
-    } else {
-        put_continued(&mut bits, interests, parts, logs, now, wanted)
-    };
-    let held = &interests.of(wanted.eye, now.rules).cells;
-    let sum = held.iter().fold(0u64, |sum, cell| sum.wrapping_add(now.sums[usize::from(cell.0)]));
-    Body { bytes: bits.into_bytes(), checksum: rows::fold(sum), has_whole }
+    if !is_steady {
+        return put_continued(bits, interests, parts, logs, now, wanted);
+    }
+    let interest = interests.of(wanted.eye, now.rules);
+    put_tick(bits, parts, logs, now, now.tick, (&interest.cells, &interest.unknown));
+    false
 }
 
-/// The general case: several ticks, cells that come whole. Returns whether the bitmap of whole cells leads.
+/// The general case: several ticks, cells that come whole.
 fn put_continued(
     bits: &mut BitWriter,
     interests: &mut Interests,
@@ -205,15 +227,15 @@ fn put_tick(
     if density == 0 {
         return;
     }
-    let gap = Choice::CellGap(density as u8 - 1);
+    let gaps = model().table(Choice::CellGap(density as u8 - 1));
     let mut next = 0;
     for (at, part) in parts.drain(..) {
-        put_choice(bits, gap, (at - next) as i32, NO_MORE, CELL_GAP_BITS);
+        put_by(bits, gaps, (at - next) as i32, NO_MORE, CELL_GAP_BITS);
         logs.put(part, bits);
         next = at + 1;
     }
     if next < cells.len() {
-        put_choice(bits, gap, NO_MORE, NO_MORE, CELL_GAP_BITS);
+        put_by(bits, gaps, NO_MORE, NO_MORE, CELL_GAP_BITS);
     }
 }
 

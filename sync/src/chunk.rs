@@ -7,7 +7,7 @@
 //! Never: a kind by name; every field is coded from its declaration, by the tables of [`crate::model`].
 
 use crate::{
-    model::{Choice, Model, ROW_GAP_CONTEXTS, is_small, model},
+    model::{Choice, Model, ROW_GAP_CONTEXTS, Table, is_small, model},
     tally::Tally,
 };
 use game::{
@@ -91,7 +91,13 @@ impl<'a, 't> Source<'a, 't> {
 
 /// Appends a value by its table, or its distance from `least` in `bits` bits if the table does not know it.
 pub(crate) fn put_choice(bits: &mut BitWriter, choice: Choice, value: i32, least: i32, escaped_bits: u32) {
-    if !model().table(choice).put(bits, value) {
+    put_by(bits, model().table(choice), value, least, escaped_bits);
+}
+
+/// The same by a table that was looked up before.
+#[inline]
+pub(crate) fn put_by(bits: &mut BitWriter, table: &Table, value: i32, least: i32, escaped_bits: u32) {
+    if !table.put(bits, value) {
         bits.put(value.wrapping_sub(least) as u32, escaped_bits);
     }
 }

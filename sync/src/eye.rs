@@ -90,7 +90,6 @@ impl Interests {
 
 /// The neighbours of `cell` that are not among `known`, which are ascending.
 pub(crate) fn unknown_around(cell: CellId, known: &[CellId], rules: &Rules) -> Directions {
-    let is_unknown =
-        |direction: u8| cell.neighbour(direction, rules).is_some_and(|other| known.binary_search(&other).is_err());
-    (0..8).filter(|direction| is_unknown(*direction)).fold(0, |set, direction| set | 1 << direction)
+    let unknown = cell.neighbours(rules).filter(|(_, other)| known.binary_search(other).is_err());
+    unknown.fold(0, |set, (direction, _)| set | 1 << direction)
 }

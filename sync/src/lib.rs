@@ -10,6 +10,7 @@
 mod assemble;
 mod chunk;
 pub mod client;
+mod due;
 mod events;
 mod eye;
 mod fillers;
@@ -27,6 +28,7 @@ mod session;
 mod shots;
 mod tally;
 pub mod view;
+mod window;
 
 pub use client::{Client, ClientStats};
 pub use governor::Level;

@@ -1,4 +1,4 @@
-//! Per-cell logs of immutable chunks, and the one way out of a room: [`Logs::part`] tick by tick, or [`Logs::whole`].
+//! The cells' logs of immutable chunks, and the one way out of a room: [`Logs::part`] tick by tick, or [`Logs::whole`].
 //!
 //! Path: `Room::tick` appends what happened to each cell once; frames take `delta(cell, since)`, which is the parts of
 //! the ticks after `since`, or the whole cell. Invariants: an entry never changes after its tick; a part is encoded at
@@ -12,7 +12,6 @@ use protocol::{
     bits::{BitWriter, Bits},
     limits::FRAME_SPAN_MAX_TICKS,
 };
-use std::collections::VecDeque;
 
 /// A set of neighbours of a cell: bit i is [`CellId::direction_to`]'s direction i.
 pub(crate) type Directions = u8;
@@ -20,23 +19,31 @@ pub(crate) type Directions = u8;
 /// What happened in one cell at one tick.
 #[derive(Debug)]
 struct Entry {
-    tick: Tick,
-    /// Rows the step brought in from a neighbour, before surprises, with that neighbour's direction.
-    entering: Vec<(u8, Row)>,
-    /// The directions that occur in `entering`.
+    cell: CellId,
+    /// The directions that rows came from.
     directions: Directions,
-    /// Kept while other parts may be made.
-    surprises: Option<Surprises>,
     /// The part for whoever knows all of `directions`; empty if there were no surprises.
     shared: Bits,
-    /// The parts for others, by those of `directions` that they do not know.
+    /// While others can ask.
+    crossing: Option<Box<Crossing>>,
+}
+
+/// What parts are made from for those who do not know where rows came from.
+#[derive(Debug)]
+struct Crossing {
+    /// Rows the step brought in from a neighbour, before surprises, with that neighbour's direction.
+    entering: Vec<(u8, Row)>,
+    surprises: Option<Surprises>,
+    /// Those parts, by the directions that are not known.
     others: Vec<(Directions, Bits)>,
 }
 
+/// What happened at one tick, by cell: one piece of memory, since the whole of it is written, and forgotten, at once.
 #[derive(Debug, Default)]
-struct CellLog {
-    entries: VecDeque<Entry>,
-    whole: Option<(Tick, Bits)>,
+struct TickLog {
+    tick: Tick,
+    /// In the order of cells.
+    entries: Vec<Entry>,
 }
 
 /// Where a part lies; good until the next tick.
@@ -45,7 +52,7 @@ pub(crate) enum Part {
     /// The newest part of this cell for whoever knows its neighbours.
     Newest(CellId),
     /// Any other: the shared one of an entry, or one for those who know less.
-    Entry { cell: CellId, entry: usize, other: Option<usize> },
+    Entry { tick: Tick, entry: usize, other: Option<usize> },
 }
 
 /// The newest entry of a cell at a glance: most frames ask for nothing else, and ask for it in many cells.
@@ -63,21 +70,36 @@ struct Newest {
 /// The logs of all cells.
 #[derive(Debug)]
 pub(crate) struct Logs {
-    cells: Vec<CellLog>,
+    /// The last ticks, each at its number's place.
+    ticks: Vec<TickLog>,
     /// By cell.
     newest: Vec<Newest>,
+    /// By cell: whole, as it was when that was last asked for.
+    wholes: Vec<Option<(Tick, Bits)>>,
     /// Counts chunks and whole cells encoded: the work that must not grow with the number of sessions.
     pub(crate) encoded: u64,
+}
+
+/// The place of a tick's log: what no frame can ask for any more is overwritten.
+fn slot(tick: Tick) -> usize {
+    (tick % FRAME_SPAN_MAX_TICKS) as usize
 }
 
 impl Logs {
     /// Empty logs for cells 0 .. `count`.
     pub(crate) fn new(count: usize) -> Self {
-        let cells = std::iter::repeat_with(CellLog::default).take(count).collect();
-        Self { cells, newest: vec![Newest::default(); count], encoded: 0 }
+        let ticks = std::iter::repeat_with(TickLog::default).take(FRAME_SPAN_MAX_TICKS as usize).collect();
+        Self { ticks, newest: vec![Newest::default(); count], wholes: vec![None; count], encoded: 0 }
     }
 
-    /// Appends what happened in `cell` at `tick` (something did) and forgets what no frame can ask for any more.
+    /// What is appended from now on happened at `tick`.
+    pub(crate) fn begin_tick(&mut self, tick: Tick) {
+        let log = &mut self.ticks[slot(tick)];
+        log.tick = tick;
+        log.entries.clear();
+    }
+
+    /// Appends what happened in `cell` (something did) at the tick that was begun; cells come in order.
     pub(crate) fn append(
         &mut self,
         cell: CellId,
@@ -86,28 +108,19 @@ impl Logs {
         surprises: Option<Surprises>,
         rules: &Rules,
     ) {
-        let log = &mut self.cells[usize::from(cell.0)];
-        while log.entries.front().is_some_and(|entry| entry.tick + FRAME_SPAN_MAX_TICKS <= tick) {
-            log.entries.pop_front();
-        }
         let directions = entering.iter().fold(0, |set, (from, _)| set | 1 << from);
-        let shared = Bits::default();
-        let mut entry = Entry { tick, entering, directions, surprises, shared, others: Vec::new() };
         let mut newest = Newest { tick, directions, ..Newest::default() };
-        if entry.surprises.is_some() {
-            let bits = entry.encode(0, rules);
+        let mut shared = Bits::default();
+        if surprises.is_some() {
+            shared = encode(&[], surprises.as_ref(), rules);
             self.encoded += 1;
-            if let Some(word) = bits.as_word() {
-                (newest.bits, newest.len) = (word, bits.bit_len() as u8);
+            if let Some(word) = shared.as_word() {
+                (newest.bits, newest.len) = (word, shared.bit_len() as u8);
             }
-            entry.shared = bits;
-        }
-        if directions == 0 {
-            // Nobody can ask for another part, so what they are made from is not needed any more.
-            entry.surprises = None;
         }
         self.newest[usize::from(cell.0)] = newest;
-        log.entries.push_back(entry);
+        let crossing = (directions != 0).then(|| Box::new(Crossing { entering, surprises, others: Vec::new() }));
+        self.ticks[slot(tick)].entries.push(Entry { cell, directions, shared, crossing });
     }
 
     /// The last tick at which something happened in the cell; 0 before.
@@ -124,24 +137,17 @@ impl Logs {
         if newest.tick == tick && newest.len > 0 && newest.directions & unknown == 0 {
             return Some(Part::Newest(cell));
         }
-        let log = &mut self.cells[usize::from(cell.0)];
-        let at = log.entries.iter().rposition(|entry| entry.tick <= tick)?;
+        let log = &mut self.ticks[slot(tick)];
+        debug_assert_eq!(log.tick, tick, "frames ask for no tick that is forgotten");
+        let at = log.entries.binary_search_by_key(&cell, |entry| entry.cell).ok()?;
         let entry = &mut log.entries[at];
-        if entry.tick != tick {
-            return None;
-        }
         let unknown = unknown & entry.directions;
-        if unknown == 0 {
-            return (entry.shared.bit_len() > 0).then_some(Part::Entry { cell, entry: at, other: None });
-        }
-        let known = entry.others.iter().position(|(other, _)| *other == unknown);
-        let other = known.unwrap_or_else(|| {
-            let bits = entry.encode(unknown, rules);
-            self.encoded += 1;
-            entry.others.push((unknown, bits));
-            entry.others.len() - 1
-        });
-        Some(Part::Entry { cell, entry: at, other: Some(other) })
+        let other = match &mut entry.crossing {
+            Some(crossing) if unknown != 0 => Some(crossing.part(unknown, rules, &mut self.encoded)),
+            _ if entry.shared.bit_len() > 0 => None,
+            _ => return None,
+        };
+        Some(Part::Entry { tick, entry: at, other })
     }
 
     /// Appends a part.
@@ -164,33 +170,49 @@ impl Logs {
     }
 
     fn bits(&self, part: Part) -> &Bits {
-        let (cell, entry, other) = match part {
-            Part::Newest(cell) => (cell, self.cells[usize::from(cell.0)].entries.len() - 1, None),
-            Part::Entry { cell, entry, other } => (cell, entry, other),
+        let (entry, other) = match part {
+            Part::Newest(cell) => {
+                let entries = &self.ticks[slot(self.newest(cell))].entries;
+                let at = entries.binary_search_by_key(&cell, |entry| entry.cell).expect("its newest tick has an entry");
+                (&entries[at], None)
+            }
+            Part::Entry { tick, entry, other } => (&self.ticks[slot(tick)].entries[entry], other),
         };
-        let entry = &self.cells[usize::from(cell.0)].entries[entry];
-        other.map_or(&entry.shared, |other| &entry.others[other].1)
+        match (&entry.crossing, other) {
+            (Some(crossing), Some(other)) => &crossing.others[other].1,
+            _ => &entry.shared,
+        }
     }
 
     /// The whole cell as it is at `tick`, the newest; `rows` are its rows.
     pub(crate) fn whole(&mut self, cell: CellId, tick: Tick, rows: &[Row], rules: &Rules) -> &Bits {
-        let log = &mut self.cells[usize::from(cell.0)];
-        if log.whole.as_ref().is_none_or(|(at, _)| *at != tick) {
+        let whole = &mut self.wholes[usize::from(cell.0)];
+        if whole.as_ref().is_none_or(|(at, _)| *at != tick) {
             let mut bits = BitWriter::new();
             chunk::put_rows(&mut bits, rows.iter(), rules);
             self.encoded += 1;
-            log.whole = Some((tick, bits.finish()));
+            *whole = Some((tick, bits.finish()));
         }
-        &log.whole.as_ref().expect("it was just made").1
+        &whole.as_ref().expect("it was just made").1
     }
 }
 
-impl Entry {
-    fn encode(&self, unknown: Directions, rules: &Rules) -> Bits {
-        let is_unknown = |(from, _): &&(u8, Row)| unknown >> from & 1 == 1;
-        let entering: Vec<&Row> = self.entering.iter().filter(is_unknown).map(|(_, row)| row).collect();
-        let mut bits = BitWriter::new();
-        chunk::put_part(&mut bits, &entering, self.surprises.as_ref(), rules);
-        bits.finish()
+impl Crossing {
+    /// The place of the part for someone who does not know these of the directions; encoded if nobody asked before.
+    fn part(&mut self, unknown: Directions, rules: &Rules, encoded: &mut u64) -> usize {
+        let known = self.others.iter().position(|(other, _)| *other == unknown);
+        known.unwrap_or_else(|| {
+            let is_unknown = |(from, _): &&(u8, Row)| unknown >> from & 1 == 1;
+            let entering: Vec<&Row> = self.entering.iter().filter(is_unknown).map(|(_, row)| row).collect();
+            self.others.push((unknown, encode(&entering, self.surprises.as_ref(), rules)));
+            *encoded += 1;
+            self.others.len() - 1
+        })
     }
+}
+
+fn encode(entering: &[&Row], surprises: Option<&Surprises>, rules: &Rules) -> Bits {
+    let mut bits = BitWriter::new();
+    chunk::put_part(&mut bits, entering, surprises, rules);
+    bits.finish()
 }

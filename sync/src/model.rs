@@ -73,19 +73,27 @@ pub(crate) fn is_small(field: &Field) -> bool {
 pub(crate) struct Table {
     /// By symbol; the symbol after the last value is the escape.
     values: Vec<i32>,
-    /// Ascending values with their symbols.
-    symbols: Vec<(i32, u16)>,
+    /// Ascending values with their codes.
+    codes: Vec<(i32, Code)>,
     /// The same by value less `least`, where values lie close together; else empty.
-    dense: Vec<u16>,
+    dense: Vec<Code>,
     least: i32,
+    escape: Code,
     code: PrefixCode,
+}
+
+/// A value's code, or the escape's.
+#[derive(Debug, Clone, Copy)]
+struct Code {
+    bits: u16,
+    len: u8,
+    is_escape: bool,
 }
 
 impl Table {
     /// Knows no value: all go by the escape, which takes no bits.
     fn unknowing() -> Self {
-        let code = PrefixCode::new(&[0]).expect("one symbol of no bits is a code");
-        Self { values: Vec::new(), symbols: Vec::new(), dense: Vec::new(), least: 0, code }
+        Self::new(Vec::new(), &[0]).expect("one symbol of no bits is a code")
     }
 
     /// From a line's `value:length …`, with `*` as the last value: the escape.
@@ -101,15 +109,26 @@ impl Table {
             }
         }
         lengths.push(escape?);
-        let mut symbols: Vec<(i32, u16)> = values.iter().copied().zip(0..).collect();
-        symbols.sort_unstable();
-        let (least, most) = (symbols.first().map_or(0, |first| first.0), symbols.last().map_or(0, |last| last.0));
+        Self::new(values, &lengths)
+    }
+
+    /// From values, and the lengths of their codes and the escape's.
+    fn new(values: Vec<i32>, lengths: &[u8]) -> Option<Self> {
+        let code = PrefixCode::new(lengths)?;
+        let code_of = |symbol: usize| {
+            let (bits, len) = code.code_of(symbol);
+            Code { bits, len, is_escape: symbol == values.len() }
+        };
+        let mut codes: Vec<_> = values.iter().enumerate().map(|(symbol, value)| (*value, code_of(symbol))).collect();
+        codes.sort_unstable_by_key(|(value, _)| *value);
+        let escape = code_of(values.len());
+        let (least, most) = (codes.first().map_or(0, |first| first.0), codes.last().map_or(0, |last| last.0));
         let mut dense = Vec::new();
         if i64::from(most) - i64::from(least) < DENSE_MAX_VALUES {
-            dense.resize((most - least + 1) as usize, values.len() as u16);
-            symbols.iter().for_each(|(value, symbol)| dense[(value - least) as usize] = *symbol);
+            dense.resize((most - least + 1) as usize, escape);
+            codes.iter().for_each(|(value, code)| dense[(value - least) as usize] = *code);
         }
-        Some(Self { values, symbols, dense, least, code: PrefixCode::new(&lengths)? })
+        Some(Self { values, codes, dense, least, escape, code })
     }
 
     /// The most frequent value.
@@ -118,22 +137,25 @@ impl Table {
     }
 
     /// Appends the value's code; `false` if it was the escape, and the value is to follow in some other way.
+    #[inline]
     pub(crate) fn put(&self, bits: &mut BitWriter, value: i32) -> bool {
-        let escape = self.values.len();
-        let symbol = if self.dense.is_empty() {
-            let known = self.symbols.binary_search_by_key(&value, |(value, _)| *value);
-            known.map_or(escape, |at| usize::from(self.symbols[at].1))
-        } else {
-            usize::try_from(i64::from(value) - i64::from(self.least))
-                .ok()
-                .and_then(|at| self.dense.get(at))
-                .map_or(escape, |symbol| usize::from(*symbol))
+        // A value below the least wraps around to far beyond the last.
+        let code = match self.dense.get(value.wrapping_sub(self.least) as u32 as usize) {
+            Some(code) => *code,
+            None if self.dense.is_empty() => self.search(value),
+            None => self.escape,
         };
-        self.code.put(bits, symbol);
-        symbol != escape
+        bits.put_word(code.bits.into(), code.len.into());
+        !code.is_escape
+    }
+
+    fn search(&self, value: i32) -> Code {
+        let known = self.codes.binary_search_by_key(&value, |(value, _)| *value);
+        known.map_or(self.escape, |at| self.codes[at].1)
     }
 
     /// Reads a value; `None` is the escape.
+    #[inline]
     pub(crate) fn get(&self, reader: &mut BitReader<'_>) -> Result<Option<i32>, DecodeError> {
         Ok(self.values.get(self.code.get(reader)?).copied())
     }

@@ -12,12 +12,13 @@ use crate::{
     SessionId,
     assemble::Assembly,
     chunk::{Scratch, Surprises},
+    due::{Due, Want},
     events::Events,
     fillers,
     governor::Level,
     log::Logs,
     rows::{self, Stepped},
-    session::Session,
+    session::{Ending, Session},
 };
 use bytes::{Bytes, BytesMut};
 use frames::Whereabouts;
@@ -111,6 +112,8 @@ pub struct RoomStats {
     pub late_inputs: u64,
 }
 
+/// How often it is looked after whether sessions have ended.
+const ENDINGS_INTERVAL_TICKS: u32 = 15;
 /// Memory for one session's frame, put aside for all at once.
 const FRAMES_USUAL_BYTES: usize = 64;
 
@@ -119,6 +122,8 @@ pub struct Room {
     config: RoomConfig,
     game: Game,
     sessions: BTreeMap<SessionId, Session>,
+    /// Inputs that wait for their tick.
+    due: Due,
     profiles: BTreeMap<PilotId, Profile>,
     fillers: Vec<PilotId>,
     next_session: u32,
@@ -127,8 +132,8 @@ pub struct Room {
     predicted: Stepped,
     /// Checksum per cell.
     sums: Vec<u64>,
-    /// Where each pilot's plane is, by id.
-    planes: Vec<Option<Whereabouts>>,
+    /// Where each pilot's plane was last, by id.
+    planes: Vec<Whereabouts>,
     /// The frame at hand, and what finished ones are cut from: one piece of memory for all frames of a tick.
     frame: Vec<u8>,
     arena: BytesMut,
@@ -167,6 +172,7 @@ impl Room {
         Self {
             game,
             sessions: BTreeMap::new(),
+            due: Due::new(),
             profiles: BTreeMap::new(),
             fillers: Vec::new(),
             next_session: 1,
@@ -215,7 +221,7 @@ impl Room {
         let now = self.game.tick();
         let Some(session) = self.sessions.get_mut(&id).filter(|session| session.is_connected) else { return };
         match packet {
-            ClientPacket::Inputs(packet) => self.late_inputs += u64::from(session.hear(&packet, now)),
+            ClientPacket::Inputs(packet) => self.late_inputs += u64::from(session.hear(&packet, now, &mut self.due)),
             ClientPacket::Message(message) => {
                 session.hear_message(now);
                 self.handle_message(id, message);
@@ -228,6 +234,7 @@ impl Room {
         let now = self.game.tick();
         if let Some(session) = self.sessions.get_mut(&id) {
             session.disconnect(now);
+            self.due.forget(session.pilot);
             // Nobody holds the stick: straight on, no fire.
             self.game.control(session.pilot, Controls::default());
         }
@@ -236,19 +243,16 @@ impl Room {
     /// One tick: 1/60 s of the room's life.
     pub fn tick(&mut self) {
         let tick = self.game.tick() + 1;
-        for session in self.sessions.values_mut() {
-            if let Some(controls) = session.controls_at(tick) {
-                self.game.control(session.pilot, Controls::from_bits(controls));
-            }
-            if let Some(behind) = session.view_at(tick) {
-                self.game.look(session.pilot, behind);
+        for (pilot, want) in self.due.take(tick) {
+            match want {
+                Want::Controls(bits) => self.game.control(pilot, Controls::from_bits(bits)),
+                Want::View(behind) => self.game.look(pilot, behind),
             }
         }
         self.predicted.step(&self.mirror, &self.config.rules);
         self.game.step();
         self.game.rows(&mut self.mirror);
         self.log_surprises(tick);
-        self.find_planes();
         self.assembly.begin_tick();
         self.arena.reserve(FRAMES_USUAL_BYTES * self.sessions.len());
         for kill in self.game.drain_kills() {
@@ -328,6 +332,7 @@ impl Room {
         let now = self.game.tick();
         let session = self.sessions.get_mut(&id).expect("the caller just found or made it");
         let since = session.connect(if resumed { hello.have_tick } else { 0 }, now);
+        self.due.forget(session.pilot);
         self.game.control(session.pilot, Controls::default());
         // A page that kept its state goes on where it was; a fresh one sees the chat so far instead.
         let keeps_state = since != 0;
@@ -419,18 +424,21 @@ impl Room {
         total
     }
 
-    /// Compares what every replica predicts with what is, cell by cell, and logs the difference once.
+    /// Compares what every replica predicts with what is, cell by cell, and logs the difference once; on the way it sums,
+    /// and notes where every plane is.
     fn log_surprises(&mut self, tick: Tick) {
         let rules = &self.config.rules;
         let predicted = &self.predicted.rows;
         self.predicted.moved.sort_unstable_by_key(|(_, row)| row.order());
         let mut moved = self.predicted.moved.iter().peekable();
+        self.logs.begin_tick(tick);
         let (mut at_predicted, mut at_actual) = (0, 0);
         for (index, sum) in self.sums.iter_mut().enumerate() {
             let cell = CellId(index as u16);
             let before = take_cell(predicted, &mut at_predicted, cell);
             let after = take_cell(&self.mirror, &mut at_actual, cell);
             *sum = rows::sum(after);
+            after.iter().for_each(|row| note_plane(&mut self.planes, row, tick));
             let mut entering = Vec::new();
             while let Some((from, row)) = moved.next_if(|(_, row)| row.cell == cell) {
                 entering.extend(cell.direction_to(*from, rules).map(|direction| (direction, *row)));
@@ -442,38 +450,20 @@ impl Room {
         }
     }
 
-    /// Notes where every plane is, for the sessions' eyes.
-    fn find_planes(&mut self) {
-        self.planes.fill(None);
-        for row in self.mirror.iter().filter(|row| row.kind == game::PLANE) {
-            let index = row.id as usize;
-            if self.planes.len() <= index {
-                self.planes.resize(index + 1, None);
-            }
-            let place = IVec2::new(row.fields[0], row.fields[1]);
-            self.planes[index] = Some(Whereabouts { cell: row.cell, place });
-        }
-    }
-
     fn end_sessions(&mut self, tick: Tick) {
-        let fault = |session: &Session| match session {
-            silent if silent.is_silent(tick) => Some(CloseReason::Silent),
-            slow if slow.is_too_slow(tick) => Some(CloseReason::TooSlow),
-            _ => None,
-        };
-        let faulty: Vec<_> = self.sessions.iter().filter_map(|(id, session)| Some((*id, fault(session)?))).collect();
-        for (id, reason) in faulty {
-            self.output.push_back(Output::Close(id, reason));
-            self.disconnect(id);
+        if !tick.is_multiple_of(ENDINGS_INTERVAL_TICKS) {
+            return;
         }
-        let abandoned = self
-            .sessions
-            .iter()
-            .filter(|(_, session)| session.is_abandoned(tick))
-            .map(|(id, _)| *id)
-            .collect::<Vec<_>>();
-        for id in abandoned {
-            self.end_session(id);
+        let ending = |(id, session): (&SessionId, &Session)| Some((*id, session.ending(tick)?));
+        let endings: Vec<_> = self.sessions.iter().filter_map(ending).collect();
+        for (id, ending) in endings {
+            match ending {
+                Ending::Close(reason) => {
+                    self.output.push_back(Output::Close(id, reason));
+                    self.disconnect(id);
+                }
+                Ending::Leave => self.end_session(id),
+            }
         }
     }
 
@@ -486,6 +476,7 @@ impl Room {
 
     fn dismiss(&mut self, pilot: PilotId) {
         self.game.leave(pilot);
+        self.due.forget(pilot);
         // That a filler made room for a player is no news.
         if let Some(profile) = self.profiles.remove(&pilot).filter(|profile| !profile.is_bot) {
             self.events.push(Event::Left { pilot: pilot.0, name: profile.name });
@@ -519,6 +510,17 @@ fn own(standing: Standing, now: Tick) -> Own {
         shots: respawn.shots as u8,
     });
     Own { score: standing.score.max(0) as u32, rank: short(standing.rank), ranked: short(standing.ranked), respawn }
+}
+
+/// If the row is a plane's, notes where it is.
+fn note_plane(planes: &mut Vec<Whereabouts>, row: &Row, tick: Tick) {
+    if row.kind == game::PLANE {
+        let index = row.id as usize;
+        if planes.len() <= index {
+            planes.resize(index + 1, Whereabouts::default());
+        }
+        planes[index] = Whereabouts { tick, cell: row.cell, place: IVec2::new(row.fields[0], row.fields[1]) };
+    }
 }
 
 /// `cell`'s rows, walking through canonically ordered rows cell by cell.

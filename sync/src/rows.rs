@@ -13,40 +13,59 @@ pub(crate) struct Stepped {
     pub(crate) rows: Vec<Row>,
     /// Those among them that are in another cell than what they came from, with the cell they came from.
     pub(crate) moved: Vec<(CellId, Row)>,
+    /// Those that are not where their row was: moved or new. Kept for its memory.
+    strays: Vec<Row>,
 }
 
 impl Stepped {
-    /// Becomes what `rows` are one tick later.
+    /// Becomes what `rows` (in canonical order) are one tick later.
     pub(crate) fn step(&mut self, rows: &[Row], rules: &Rules) {
         self.rows.clear();
         self.moved.clear();
+        self.strays.clear();
         for row in rows {
             let first = self.rows.len();
             row.step(rules, &mut self.rows);
-            let mut at = first;
-            while let Some(next) = self.rows.get(at) {
-                if next.cell == row.cell {
-                    at += 1;
-                } else if row.cell.direction_to(next.cell, rules).is_some() {
-                    self.moved.push((row.cell, *next));
-                    at += 1;
-                } else {
-                    self.rows.remove(at);
-                }
+            // Nearly all of them stay where they were: themselves, in their cell.
+            if self.rows.len() != first + 1 || self.rows[first].order() != row.order() {
+                self.set_apart(row, first, rules);
             }
         }
-        sort(&mut self.rows);
+        self.strays.sort_unstable_by_key(Row::order);
+        merge(&mut self.rows, &self.strays);
+    }
+
+    /// Of what became of `row`, from place `first` on, leaves the row itself where it is, if that is still its place.
+    fn set_apart(&mut self, row: &Row, first: usize, rules: &Rules) {
+        let mut at = first;
+        while let Some(next) = self.rows.get(at).copied() {
+            if next.order() == row.order() {
+                at += 1;
+                continue;
+            }
+            self.rows.remove(at);
+            if next.cell == row.cell {
+                self.strays.push(next);
+            } else if row.cell.direction_to(next.cell, rules).is_some() {
+                self.moved.push((row.cell, next));
+                self.strays.push(next);
+            }
+        }
     }
 }
 
-/// Sorts rows of which nearly all are in order already: each of the others is brought to its place.
-fn sort(rows: &mut [Row]) {
-    for at in 1..rows.len() {
-        let order = rows[at].order();
-        if order < rows[at - 1].order() {
-            let place = rows[..at].partition_point(|row| row.order() < order);
-            rows[place..=at].rotate_right(1);
-        }
+/// Brings `strays` to their places among `rows`, both in order: from behind, so that each row moves once at most.
+fn merge(rows: &mut Vec<Row>, strays: &[Row]) {
+    let mut end = rows.len();
+    rows.extend_from_slice(strays);
+    let mut free = rows.len();
+    for stray in strays.iter().rev() {
+        let place = rows[..end].partition_point(|row| row.order() < stray.order());
+        free -= end - place;
+        rows.copy_within(place..end, free);
+        free -= 1;
+        rows[free] = *stray;
+        end = place;
     }
 }
 

@@ -3,19 +3,23 @@
 //! Invariants: `since` (the last tick handed over) and the cells held then follow from what was handed out alone;
 //! acknowledgements only open and close the window.
 
-use crate::eye::Eye;
+use crate::{
+    due::{Due, Want},
+    eye::Eye,
+    window::{Sent, Window},
+};
 use game::{PilotId, field::CellId, past::PARTS};
 use protocol::{
     Tick,
+    close::CloseReason,
     frame::{Heard, Own},
     limits::{
         ACK_INTERVAL_MAX_MS, INPUT_LEAD_MAX_TICKS, RESUME_GRACE_MS, SILENCE_MAX_MS, UNACKNOWLEDGED_MAX_MS,
-        WINDOW_EASY_TICKS, WINDOW_MAX_TICKS,
+        WINDOW_MAX_TICKS,
     },
     message::InputPacket,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
 
 /// A session: a player from join to leave, over any number of sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,33 +51,13 @@ const fn ticks(ms: u64) -> u32 {
 // An acknowledgement must come several times within the window, else steady play would pause.
 const _: () = assert!(ticks(ACK_INTERVAL_MAX_MS) * 4 < WINDOW_MAX_TICKS);
 
-/// A frame that was handed over: what the client holds once it applied it.
+/// Why a session is not to go on as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Sent {
-    pub(crate) tick: Tick,
-    /// The eye the frame was made for: its cells are held.
-    pub(crate) eye: Eye,
-    /// The eye the client derives for the next frame.
-    pub(crate) next_eye: Eye,
-}
-
-/// Adds what is to happen at a tick, no sooner than what was added before; the last word for a tick counts. The room reads
-/// what is due on every tick and a client sends once per tick, so that a queue holds [`INPUT_LEAD_MAX_TICKS`] at most.
-fn put<T>(queue: &mut VecDeque<(Tick, T)>, tick: Tick, what: T) {
-    let tick = queue.back().map_or(tick, |(last, _)| tick.max(*last));
-    match queue.back_mut() {
-        Some(last) if last.0 == tick => last.1 = what,
-        _ => queue.push_back((tick, what)),
-    }
-}
-
-/// The newest of what is due at `tick`.
-fn take<T>(queue: &mut VecDeque<(Tick, T)>, tick: Tick) -> Option<T> {
-    let mut newest = None;
-    while let Some((_, what)) = queue.pop_front_if(|(due, _)| *due <= tick) {
-        newest = Some(what);
-    }
-    newest
+pub(crate) enum Ending {
+    /// The socket is to be closed; the plane stays for the grace.
+    Close(CloseReason),
+    /// The grace of a lost socket is over.
+    Leave,
 }
 
 /// What lasts of a session while its room is put aside; what was under way on its socket does not.
@@ -100,12 +84,7 @@ pub(crate) struct Session {
     /// The newest token that the client is known to have: it has spoken since it was given out.
     confirmed: u32,
     pub(crate) is_connected: bool,
-    /// The newest frame handed over, `None` before the first.
-    pub(crate) last: Option<Sent>,
-    /// Frames that are not acknowledged, oldest first, for the window and for a resume.
-    unacknowledged: VecDeque<Sent>,
-    /// The newest acknowledged frame, for a resume from just there.
-    acknowledged: Option<Sent>,
+    pub(crate) window: Window,
     /// Held cells that must come whole.
     pub(crate) lost: Vec<CellId>,
     pub(crate) wants_sums: bool,
@@ -115,10 +94,9 @@ pub(crate) struct Session {
     pub(crate) own: Option<Own>,
     /// The last input packet and the least lead since a frame told of one, until the next does.
     pub(crate) unanswered: Option<Heard>,
-    /// Controls by the tick they take effect at, and how far back the pilot sees others by the tick after which that
-    /// counts; both in the order of ticks.
-    inputs: VecDeque<(Tick, u16)>,
-    views: VecDeque<(Tick, u32)>,
+    /// The last ticks for which controls and a view are due: what comes later is not for an earlier one.
+    controls_due: Tick,
+    view_due: Tick,
     /// Round trip as measured here, 16ths of a tick: down at once, up slowly, since an acknowledgement may have waited.
     round_trip: u32,
     heard: Tick,
@@ -134,16 +112,14 @@ impl Session {
             generation: 0,
             confirmed: 0,
             is_connected: false,
-            last: None,
-            unacknowledged: VecDeque::new(),
-            acknowledged: None,
+            window: Window::default(),
             lost: Vec::new(),
             wants_sums: false,
             event: 0,
             own: None,
             unanswered: None,
-            inputs: VecDeque::new(),
-            views: VecDeque::new(),
+            controls_due: 0,
+            view_due: 0,
             round_trip: 0,
             heard: now,
             chat_spent: 0,
@@ -172,34 +148,26 @@ impl Session {
     /// A socket (the first or another) begins. The client says which tick it still has; returns from which tick frames
     /// continue, 0 when it must begin anew.
     pub(crate) fn connect(&mut self, have_tick: Tick, now: Tick) -> Tick {
-        let held = self.acknowledged.iter().chain(&self.unacknowledged).find(|sent| sent.tick == have_tick).copied();
-        self.last = held.filter(|_| have_tick != 0);
-        self.acknowledged = self.last;
-        self.unacknowledged.clear();
-        self.forget_inputs();
+        let held = self.window.find(have_tick).filter(|_| have_tick != 0);
+        self.window = Window::starting_at(held);
+        (self.controls_due, self.view_due) = (0, 0);
         self.round_trip = 0;
         self.lost.clear();
         self.generation += 1;
         self.is_connected = true;
         self.own = None;
         (self.unanswered, self.heard) = (None, now);
-        self.last.map_or(0, |sent| sent.tick)
+        held.map_or(0, |sent| sent.tick)
     }
 
     /// The socket is gone; the grace begins.
     pub(crate) fn disconnect(&mut self, now: Tick) {
         (self.is_connected, self.heard) = (false, now);
-        self.forget_inputs();
-    }
-
-    fn forget_inputs(&mut self) {
-        self.inputs.clear();
-        self.views.clear();
     }
 
     /// The eye the client expects next; it begins with what everyone sees.
     pub(crate) fn derived_eye(&self) -> Eye {
-        self.last.map_or(Eye::NOWHERE, |last| last.next_eye)
+        self.window.last().map_or(Eye::NOWHERE, |last| last.next_eye)
     }
 
     /// Whether the client asked for something that comes with a frame.
@@ -219,28 +187,27 @@ impl Session {
         self.generation = self.generation.max(generation);
     }
 
-    /// Notes inputs and acknowledgement; returns how many inputs came too late for their tick.
+    /// Notes the acknowledgement and files the inputs; returns how many of them came too late for their tick.
     ///
     /// Policy: late inputs take effect at the next tick; those from too far ahead at the limit.
-    pub(crate) fn hear(&mut self, packet: &InputPacket, now: Tick) -> u32 {
+    pub(crate) fn hear(&mut self, packet: &InputPacket, now: Tick, due: &mut Due) -> u32 {
         self.hear_message(now);
         let lead = i64::from(packet.at).saturating_sub(i64::from(now)).clamp(-128, 127) as i8;
         let least = self.unanswered.map_or(lead, |earlier| earlier.lead.min(lead));
         self.unanswered = Some(Heard { packet: packet.number, lead: least });
-        let ack = packet.ack.min(self.last.map_or(0, |sent| sent.tick));
-        while self.unacknowledged.front().is_some_and(|sent| sent.tick <= ack) {
-            self.acknowledged = self.unacknowledged.pop_front();
-        }
+        let ack = packet.ack.min(self.window.last().map_or(0, |sent| sent.tick));
+        self.window.acknowledge(ack);
         if ack != 0 {
             self.measure((now - ack) * PARTS);
         }
         let late = packet.inputs.iter().filter(|input| input.tick <= now).count();
         for input in &packet.inputs {
-            let tick = input.tick.clamp(now + 1, now + INPUT_LEAD_MAX_TICKS);
-            put(&mut self.inputs, tick, input.controls);
+            self.controls_due = self.controls_due.max(input.tick.clamp(now + 1, now + INPUT_LEAD_MAX_TICKS));
+            due.put(self.controls_due, self.pilot, Want::Controls(input.controls));
         }
         let seen = u32::from(packet.behind).min(self.behind_max(lead));
-        put(&mut self.views, packet.at.clamp(now, now + INPUT_LEAD_MAX_TICKS), seen);
+        self.view_due = self.view_due.max(packet.at.clamp(now, now + INPUT_LEAD_MAX_TICKS) + 1);
+        due.put(self.view_due, self.pilot, Want::View(seen));
         late as u32
     }
 
@@ -262,40 +229,27 @@ impl Session {
         (self.heard, self.confirmed) = (now, self.generation);
     }
 
-    /// The controls that take effect at `tick`, if they change.
-    pub(crate) fn controls_at(&mut self, tick: Tick) -> Option<u16> {
-        take(&mut self.inputs, tick)
-    }
-
-    /// How far back the pilot sees others from `tick` on, 16ths of a tick, if it was told.
-    pub(crate) fn view_at(&mut self, tick: Tick) -> Option<u32> {
-        take(&mut self.views, tick - 1)
-    }
-
-    /// Whether another frame may be on its way, `waited` ticks after the last one: the longer nothing is acknowledged, the
-    /// rarer frames get.
+    /// Whether another frame may go out, `waited` ticks after the last one.
     pub(crate) fn has_window(&self, now: Tick, waited: u32) -> bool {
-        let age = self.unacknowledged.front().map_or(0, |oldest| now - oldest.tick);
-        self.is_connected && age < WINDOW_MAX_TICKS && waited > age.saturating_sub(WINDOW_EASY_TICKS) / 4
-    }
-
-    /// Whether a connected client has left frames unacknowledged for too long.
-    pub(crate) fn is_too_slow(&self, now: Tick) -> bool {
-        self.is_connected
-            && self.unacknowledged.front().is_some_and(|oldest| now > oldest.tick + UNACKNOWLEDGED_MAX_TICKS)
+        self.is_connected && self.window.has_room(now, waited)
     }
 
     /// Notes that this frame was handed over.
     pub(crate) fn handed(&mut self, sent: Sent) {
-        self.unacknowledged.push_back(sent);
-        self.last = Some(sent);
+        self.window.handed(sent);
         self.lost.clear();
         (self.wants_sums, self.unanswered) = (false, None);
     }
 
-    /// Whether a connected client has said nothing for too long.
-    pub(crate) fn is_silent(&self, now: Tick) -> bool {
-        self.is_connected && now > self.heard + SILENCE_MAX_TICKS
+    /// How the session, or its socket, comes to an end now, if it does.
+    pub(crate) fn ending(&self, now: Tick) -> Option<Ending> {
+        let is_unacknowledged = || self.window.oldest().is_some_and(|oldest| now > oldest + UNACKNOWLEDGED_MAX_TICKS);
+        match self.is_connected {
+            true if now > self.heard + SILENCE_MAX_TICKS => Some(Ending::Close(CloseReason::Silent)),
+            true if is_unacknowledged() => Some(Ending::Close(CloseReason::TooSlow)),
+            false if now > self.heard + RESUME_GRACE_TICKS => Some(Ending::Leave),
+            _ => None,
+        }
     }
 
     /// Since when the socket is lost; `None` while there is one.
@@ -310,11 +264,6 @@ impl Session {
             self.repaired = Some(now);
         }
         may
-    }
-
-    /// Whether the grace of a lost socket is over.
-    pub(crate) fn is_abandoned(&self, now: Tick) -> bool {
-        !self.is_connected && now > self.heard + RESUME_GRACE_TICKS
     }
 
     /// Takes one chat line from the allowance, `false` when it is used up. A token bucket, kept as ticks owed.

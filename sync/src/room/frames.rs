@@ -13,7 +13,7 @@ use crate::{
     eye::Eye,
     governor::Level,
     rows,
-    session::Sent,
+    window::Sent,
 };
 use bytes::Bytes;
 use game::{
@@ -36,8 +36,10 @@ const SHED_CADENCE_TICKS: u32 = 3;
 /// And while it sheds more than that: 10 Hz.
 const SHED_MORE_CADENCE_TICKS: u32 = HEARTBEAT_MAX_TICKS;
 /// Where a pilot's plane is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Whereabouts {
+    /// When it was there.
+    pub(super) tick: Tick,
     pub(super) cell: CellId,
     pub(super) place: IVec2,
 }
@@ -48,11 +50,11 @@ impl Room {
     pub fn frame_for(&mut self, id: SessionId) -> Option<Bytes> {
         let (tick, rules) = (self.game.tick(), &self.config.rules);
         let session = self.sessions.get_mut(&id)?;
-        let waited = session.last.map_or(Tick::MAX, |last| tick - last.tick);
+        let waited = session.window.last().map_or(Tick::MAX, |last| tick - last.tick);
         if waited == 0 || !session.has_window(tick, waited) {
             return None;
         }
-        let plane = self.planes.get(usize::from(session.pilot.0)).copied().flatten();
+        let plane = self.planes.get(usize::from(session.pilot.0)).copied().filter(|plane| plane.tick == tick);
         // Nobody reads a score 60 times a second; whoever is in the air does not wait for a place to come back to.
         let knows_standing = plane.is_some() && session.own.is_some_and(|own| own.respawn.is_none());
         let is_fresh = knows_standing && waited < HEARTBEAT_MAX_TICKS && !tick.is_multiple_of(STICK_TICKS);
@@ -74,26 +76,25 @@ impl Room {
             urgent.next()?;
         }
 
-        let last = session.last.filter(|last| last.tick + FRAME_SPAN_MAX_TICKS >= tick);
+        let last = session.window.last().filter(|last| last.tick + FRAME_SPAN_MAX_TICKS >= tick);
         let from = last.map(|last| (last.tick, last.eye));
         let now = Now { tick, rules, rows: &self.mirror, sums: &self.sums };
         let bytes = &mut self.frame;
         bytes.clear();
-        self.assembly.body(&mut self.logs, now, Wanted { from, eye, lost: &session.lost }, |body| {
-            let header = Header {
-                tick,
-                span: last.map_or(0, |last| (tick - last.tick) as u8),
-                checksum: body.checksum,
-                heard: session.unanswered,
-                eye: (eye != derived).then_some(eye.to_bits()),
-                own: own.filter(|_| own != session.own),
-                has_whole: body.has_whole,
-                has_sums: session.wants_sums,
-                has_events,
-            };
-            header.encode(bytes);
-            bytes.extend_from_slice(&body.bytes);
-        });
+        let body = self.assembly.body(&mut self.logs, now, Wanted { from, eye, lost: &session.lost });
+        let header = Header {
+            tick,
+            span: last.map_or(0, |last| (tick - last.tick) as u8),
+            checksum: body.checksum,
+            heard: session.unanswered,
+            eye: (eye != derived).then_some(eye.to_bits()),
+            own: own.filter(|_| own != session.own),
+            has_whole: body.has_whole,
+            has_sums: session.wants_sums,
+            has_events,
+        };
+        header.encode(bytes);
+        bytes.extend_from_slice(body.bytes);
         if session.wants_sums {
             encode_sums(now, eye, bytes);
         }
