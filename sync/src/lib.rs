@@ -15,6 +15,7 @@ mod eye;
 mod fillers;
 pub mod governor;
 mod happening;
+pub mod line;
 mod log;
 mod model;
 mod names;
