@@ -15,6 +15,7 @@ mod world;
 mod capacity;
 mod delta;
 mod fanout;
+mod feel;
 mod frames;
 mod growth;
 mod idle;
@@ -54,6 +55,7 @@ const BENCHES: &[Bench] = &[
     },
     Bench { name: "frames", about: "assembling, encoding and decoding frames", run: frames::run },
     Bench { name: "delta", about: "bytes on the wire", run: delta::run },
+    Bench { name: "feel", about: "what players see over good and bad lines", run: feel::run },
     Bench { name: "tick", about: "the game's step", run: tick::run },
     Bench { name: "idle", about: "memory per connection", run: idle::run },
     Bench { name: "capacity", about: "players in one room", run: capacity::run },
@@ -77,11 +79,12 @@ fn main() -> anyhow::Result<()> {
             return Ok(());
         }
         Some("train") => return train::run(&progress),
+        Some("pictures") => return feel::pictures::draw(&progress),
         _ => {}
     }
     if let Some(unknown) = options.names.iter().find(|name| BENCHES.iter().all(|bench| bench.name != **name)) {
         let names: Vec<_> = BENCHES.iter().map(|bench| bench.name).collect();
-        bail!("There is no measurement \"{unknown}\". There are: {}, and train.", names.join(", "));
+        bail!("There is no measurement \"{unknown}\". There are: {}, train and pictures.", names.join(", "));
     }
     let is_wanted = |bench: &&Bench| options.names.is_empty() || options.names.iter().any(|name| name == bench.name);
     let mut report = Report::default();

@@ -82,9 +82,9 @@ impl Report {
                 Aim::AtLeast(limit) => (format!("≥ {limit}"), if value >= limit { "reached" } else { "missed" }),
             };
             let _ = writeln!(table, "  {key:48} {:>12}  {spread_text:24} {aim_text:10} {verdict}", short(*value));
-            values.insert(key.clone(), json!(value));
+            nested(&mut values, key, json!(value));
             if let Some((low, high)) = spread {
-                values.insert(format!("{key}_spread"), json!([low, high]));
+                nested(&mut values, &format!("{key}_spread"), json!([low, high]));
             }
         }
         for note in &figures.notes {
@@ -100,6 +100,14 @@ impl Report {
         let mut all = self.0.clone();
         all.insert("machine".to_owned(), machine());
         format!("{:#}\n", Value::Object(all))
+    }
+}
+
+/// Inserts a value; a key of two names with a dot between is an object's own.
+fn nested(values: &mut Map<String, Value>, key: &str, value: Value) {
+    match key.split_once('.') {
+        Some((name, key)) => values.entry(name).or_insert_with(|| json!({}))[key] = value,
+        None => drop(values.insert(key.to_owned(), value)),
     }
 }
 
@@ -156,11 +164,13 @@ mod tests {
     fn a_missed_aim_is_told() {
         let mut figures = Figures::default();
         figures.add("slow", 2.0, Aim::AtMost(1.0));
+        figures.add("line.late", 0.5, Aim::None);
         figures.add_median("fast", vec![3.0, 1.0, 2.0], Aim::AtLeast(2.0));
         let mut report = Report::default();
         let table = report.add("x", figures);
         assert!(table.contains("missed") && table.contains("reached") && table.contains("1.000 … 3.000"), "{table}");
         let json: Value = serde_json::from_str(&report.to_json()).unwrap();
+        assert_eq!(json["x"]["line"]["late"], json!(0.5));
         assert_eq!((&json["x"]["slow"], &json["x"]["fast_spread"][1]), (&json!(2.0), &json!(3.0)));
     }
 }

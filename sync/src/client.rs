@@ -259,6 +259,11 @@ impl Client {
         self.camera
     }
 
+    /// The (fractional) tick at which the own plane is shown.
+    pub fn own_at(&mut self, now_ms: f64) -> f64 {
+        self.pace.own_at(now_ms)
+    }
+
     /// The (fractional) tick at which others are shown.
     pub fn shown_at(&mut self, now_ms: f64) -> f64 {
         self.pace.shown_at(now_ms)
@@ -390,7 +395,7 @@ impl Client {
         self.stats.late_packets += u64::from(is_late);
         let after = self.predicted_plane(&replica, now_ms);
         if let (Some(before), Some(after)) = (before, after) {
-            self.correct(&before, &after, own_flight.was_touched() || is_late);
+            self.correct(&before, &after, header.span.into(), own_flight.was_touched() || is_late);
         }
         self.replica = Some(replica);
         self.check(&applied);

@@ -16,6 +16,7 @@ mod eye;
 mod fillers;
 pub mod governor;
 mod happening;
+pub mod line;
 mod log;
 mod model;
 mod names;

@@ -47,8 +47,8 @@ pub(crate) struct Shots {
     fired: Option<i32>,
     /// Own bullets of the newest truth.
     flying: Vec<Row>,
-    /// Whether the others are shown where the room looks for them.
-    is_fair: bool,
+    /// Hits that were seen here and that the others, as they are shown, do not have yet: when, and who.
+    dealt: Vec<(Tick, u16)>,
     counts: ShotCounts,
 }
 
@@ -82,24 +82,31 @@ impl Shots {
             return None;
         }
         self.judged = tick;
-        self.is_fair = behind <= BEHIND_MAX;
         let fired = self.fired(own_rows);
-        if !self.is_fair {
-            return fired;
-        }
+        // Whoever sees later than the bound is told where the room will look.
+        let from = ((tick - 1) * PARTS).saturating_sub(behind.min(BEHIND_MAX));
+        self.dealt.retain(|(met, _)| *met > from / PARTS);
         for row in own_rows.iter().filter(|row| row.kind == game::BULLET) {
             if self.met.contains_key(&row.id) {
                 continue;
             }
             let bullet = Bullet::from_fields(&row.fields);
             let shot = (bullet.position() - bullet.velocity(), bullet.position());
-            let from = ((tick - 1) * PARTS).saturating_sub(behind);
+            // Who has taken the last hit lets further bullets through, before the room says so.
+            let damage = |victim: u16| {
+                self.dealt.iter().filter(|(_, dealt)| *dealt == victim).count() as i32 * rules.bullet_damage
+            };
             let meeting = history
                 .ways(from, rules)
-                .filter_map(|(victim, way)| Some((moment_of_meeting(shot, way, rules.bullet_reach)?, victim, way.1)))
+                .filter(|way| way.health > damage(way.pilot))
+                .filter_map(|way| {
+                    let moment = moment_of_meeting(shot, (way.from, way.to), rules.bullet_reach)?;
+                    Some((moment, way.pilot, way.to))
+                })
                 .min_by_key(|(moment, victim, _)| (*moment, *victim));
             if let Some((_, victim, place)) = meeting {
                 self.met.insert(row.id, (tick, victim));
+                self.dealt.push((tick, victim));
                 tell(Spot { pilot: victim, x: lengths(place.x), y: lengths(place.y) });
             }
         }
@@ -135,7 +142,7 @@ impl Shots {
             };
             let is_known = held.binary_search(&stepped.cell).is_ok();
             let is_there = rows.iter().any(|other| other.key() == row.key());
-            if is_known && !is_there && self.is_fair {
+            if is_known && !is_there {
                 let met = self.met.remove(&row.id);
                 self.counts.met += u64::from(met.is_some());
                 self.counts.confirmed += u64::from(met.is_some());

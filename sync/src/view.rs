@@ -25,8 +25,9 @@ const EXTRAPOLATION_MAX_TICKS: u32 = 8;
 
 /// A plane that took off is all there after so long.
 const APPEAR_TICKS: i32 = 9;
-/// Half of what is surely known around the own plane: held are its cell and two more to every side.
-const KNOWN_LENGTHS: f32 = (VIEW_CELLS / 2 * CELL_UNITS) as f32 / PLANE_LENGTH_UNITS as f32;
+/// Half of what is surely known around the own plane, as the room had it: held are its cell and two more to every side. The
+/// others are shown a little before that, so a length is left out.
+const KNOWN_LENGTHS: f32 = (VIEW_CELLS / 2 * CELL_UNITS) as f32 / PLANE_LENGTH_UNITS as f32 - 1.0;
 /// Within so much of its edge planes fade.
 const FADE_LENGTHS: f32 = 1.5;
 
@@ -93,10 +94,10 @@ impl Scene {
         self.bullets.clear();
     }
 
-    /// Fades the planes towards the edge of what is known around the camera.
-    pub(crate) fn fade(&mut self, camera: (f32, f32)) {
+    /// Fades the planes towards the edge of what is known around this place.
+    pub(crate) fn fade(&mut self, middle: (f32, f32)) {
         for plane in &mut self.planes {
-            let away = (plane.x - camera.0).abs().max((plane.y - camera.1).abs());
+            let away = (plane.x - middle.0).abs().max((plane.y - middle.1).abs());
             plane.opacity *= ((KNOWN_LENGTHS - away) / FADE_LENGTHS).clamp(0.0, 1.0);
         }
     }
@@ -152,6 +153,16 @@ fn bullet_view(before: &Row, after: &Row, part: f32, own: PilotId, rules: &Rules
     }
 }
 
+/// Where somebody who can be hurt went within a tick.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Way {
+    pub(crate) pilot: u16,
+    pub(crate) from: IVec2,
+    pub(crate) to: IVec2,
+    /// At its beginning.
+    pub(crate) health: i32,
+}
+
 /// The planes and bullets of the last ticks, without the own ones.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct History {
@@ -178,23 +189,24 @@ impl History {
         self.ticks.push_back((tick, kept));
     }
 
-    /// Where everybody else who can be hurt went within a tick from a moment, in parts of a tick since tick 0: pilot and
-    /// both places. Beyond the newest tick the motion step carries them on.
-    pub(crate) fn ways(&self, from: u32, rules: &Rules) -> impl Iterator<Item = (u16, (IVec2, IVec2))> {
+    /// Where everybody else who can be hurt went within a tick from a moment, in parts of a tick since tick 0. Beyond the
+    /// newest tick the motion step carries them on.
+    pub(crate) fn ways(&self, from: u32, rules: &Rules) -> impl Iterator<Item = Way> {
         let part = (from % PARTS) as i32;
         let [first, second, third] = [0, 1, 2].map(|ahead| self.planes_at(from / PARTS + ahead, rules));
-        let find = |planes: &[(u16, IVec2)], id: u16| {
-            planes.binary_search_by_key(&id, |(id, _)| *id).ok().map(|at| planes[at].1)
+        let find = |planes: &[(u16, Plane)], id: u16| {
+            planes.binary_search_by_key(&id, |(id, _)| *id).ok().map(|at| planes[at].1.position())
         };
-        first.into_iter().filter_map(move |(id, a)| {
-            let b = find(&second, id)?;
-            let c = if part == 0 { b } else { find(&third, id)? };
-            Some((id, (place_between(a, b, part), place_between(b, c, part))))
+        first.into_iter().filter_map(move |(pilot, plane)| {
+            let (a, b) = (plane.position(), find(&second, pilot)?);
+            let c = if part == 0 { b } else { find(&third, pilot)? };
+            let (from, to) = (place_between(a, b, part), place_between(b, c, part));
+            Some(Way { pilot, from, to, health: plane.health })
         })
     }
 
-    /// Pilots and places of the planes that could be hurt at the end of a tick, by pilot.
-    fn planes_at(&self, tick: Tick, rules: &Rules) -> Vec<(u16, IVec2)> {
+    /// The planes that could be hurt at the end of a tick, by pilot.
+    fn planes_at(&self, tick: Tick, rules: &Rules) -> Vec<(u16, Plane)> {
         let known = self.ticks.binary_search_by_key(&tick, |(tick, _)| *tick).ok().map(|at| &self.ticks[at].1);
         let stepped_on = match (known, self.ticks.back()) {
             (None, Some((newest, rows))) if tick > *newest => {
@@ -204,8 +216,7 @@ impl History {
         };
         let rows = known.unwrap_or(&stepped_on).iter().filter(|row| row.kind == game::PLANE);
         let planes = rows.map(|row| (row.id as u16, Plane::from_fields(&row.fields)));
-        let open = planes.filter(|(_, plane)| plane.health > 0 && !plane.is_shielded());
-        open.map(|(id, plane)| (id, plane.position())).collect()
+        planes.filter(|(_, plane)| plane.health > 0 && !plane.is_shielded()).collect()
     }
 
     /// Adds everybody else to `scene`, as they were at the (fractional) tick `at`.

@@ -24,8 +24,12 @@ use protocol::Tick;
 const EASED_MAX_LENGTHS: f32 = 4.0;
 /// What is left of a correction after a second of easing.
 const EASED_LEFT_PER_S: f32 = 1e-4;
-/// Furthest the own plane is predicted beyond the newest frame. Policy: it waits there.
-const PREDICTION_MAX_TICKS: u32 = 60;
+/// A frame that covers more ticks than this ends a stall: everything is elsewhere, and the pilot wants to see where.
+/// Policy: nothing of its correction is eased.
+const EASED_MAX_TICKS: u32 = 30;
+/// Furthest the own plane is predicted beyond the newest frame: 2.5 s, so that it flies on through a stall. Policy: it waits
+/// there.
+const PREDICTION_MAX_TICKS: u32 = 150;
 
 impl Client {
     /// Fills `scene` with what to draw now; the own plane comes first, if it flies.
@@ -44,9 +48,12 @@ impl Client {
             (None, Some(respawn)) => self.camera = (lengths(respawn.x as i32), lengths(respawn.y as i32)),
             (None, None) => {}
         }
-        let rules = self.replica.as_ref().expect("it was there").rules();
-        self.history.at(shown_at, self.pilot, rules, scene);
-        scene.fade(self.camera);
+        let replica = self.replica.as_ref().expect("it was there");
+        self.history.at(shown_at, self.pilot, replica.rules(), scene);
+        // What is known is known around where the room has the own plane, and that is behind the camera.
+        let own = replica.rows().iter().find(|row| row.key() == (game::PLANE, self.pilot.0.into()));
+        let middle = own.map(|row| Plane::from_fields(&row.fields).position());
+        scene.fade(middle.map_or(self.camera, |place| (lengths(place.x), lengths(place.y))));
         scene.planes.iter().for_each(|plane| self.names.want(plane.id));
     }
 
@@ -89,9 +96,9 @@ impl Client {
         rows.iter().find(|row| row.kind == game::PLANE).map(|row| Plane::from_fields(&row.fields))
     }
 
-    /// The newest truth puts the own plane elsewhere than it was predicted; `is_explained`: something happened that
+    /// The newest truth, that of a frame of so many `ticks`, puts the own plane elsewhere than it was predicted; `is_explained`: something happened that
     /// nobody could predict.
-    pub(super) fn correct(&mut self, before: &Plane, after: &Plane, is_explained: bool) {
+    pub(super) fn correct(&mut self, before: &Plane, after: &Plane, ticks: u32, is_explained: bool) {
         let error = before.position() - after.position();
         let turn = turn_between(after.heading, before.heading);
         if error == glam::IVec2::ZERO && turn == 0 {
@@ -101,7 +108,11 @@ impl Client {
         self.stats.corrections += 1;
         self.stats.corrections_unexplained += u64::from(!is_explained);
         self.stats.correction_lengths = x.hypot(y);
-        self.easing.add(x, y, turn as f32 * std::f32::consts::TAU / TURN as f32);
+        if ticks > EASED_MAX_TICKS {
+            self.easing = Easing::default();
+        } else {
+            self.easing.add(x, y, turn as f32 * std::f32::consts::TAU / TURN as f32);
+        }
     }
 }
 

@@ -3,8 +3,10 @@
 use bytes::Bytes;
 use game::{Controls, field::CellId, pilot, plane::Plane, rules::Rules};
 use protocol::{close::CloseReason, message::ClientPacket, message::Hello, token::Key};
-use std::collections::VecDeque;
-use sync::{Client, Happening, Output, Room, RoomConfig, SessionId};
+use sync::{
+    Client, Happening, Output, Room, RoomConfig, SessionId,
+    line::{self, Chance, Pipe},
+};
 
 pub(crate) const TICK_MS: f64 = 1000.0 / 60.0;
 
@@ -17,23 +19,6 @@ pub(crate) struct Line {
     pub(crate) stall_per_mille: u64,
 }
 
-/// An ordered, lossless pipe, as TCP is.
-#[derive(Debug, Default)]
-struct Pipe {
-    on_the_way: VecDeque<(f64, Vec<u8>)>,
-}
-
-impl Pipe {
-    fn send(&mut self, bytes: Vec<u8>, due_ms: f64) {
-        let earliest = self.on_the_way.back().map_or(0.0, |(due, _)| *due);
-        self.on_the_way.push_back((due_ms.max(earliest), bytes));
-    }
-
-    fn receive(&mut self, now_ms: f64) -> Option<Vec<u8>> {
-        self.on_the_way.pop_front_if(|(due, _)| *due <= now_ms).map(|(_, bytes)| bytes)
-    }
-}
-
 /// A player: a client, its line, and whoever flies.
 pub(crate) struct Player {
     pub(crate) client: Client,
@@ -41,7 +26,6 @@ pub(crate) struct Player {
     pub(crate) line: Line,
     up: Pipe,
     down: Pipe,
-    stalled_until_ms: f64,
     /// Own happenings so far.
     pub(crate) happenings: Vec<Happening>,
     pub(crate) closed: Option<CloseReason>,
@@ -59,8 +43,7 @@ pub(crate) struct World {
     pub(crate) rules: Rules,
     pub(crate) players: Vec<Player>,
     pub(crate) now_ms: f64,
-    seed: u64,
-    draws: u64,
+    chance: Chance,
 }
 
 pub(crate) fn seed() -> u64 {
@@ -92,16 +75,13 @@ impl World {
         eprintln!("SIM_SEED={seed}");
         let mut config = config(seed);
         change(&mut config);
-        Self { rules: config.rules.clone(), room: Room::new(config), players: vec![], now_ms: 0.0, seed, draws: 0 }
-    }
-
-    /// A number below `below`, from the seed alone (SplitMix64's finaliser over a counter).
-    fn draw(&mut self, below: u64) -> u64 {
-        self.draws += 1;
-        let mut x = self.seed.wrapping_add(self.draws.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        x = (x ^ x >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        x = (x ^ x >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (x ^ x >> 31) % below
+        Self {
+            rules: config.rules.clone(),
+            room: Room::new(config),
+            players: vec![],
+            now_ms: 0.0,
+            chance: Chance::new(seed),
+        }
     }
 
     /// Adds a player, who says hello at once.
@@ -112,7 +92,6 @@ impl World {
             line,
             up: Pipe::default(),
             down: Pipe::default(),
-            stalled_until_ms: 0.0,
             happenings: vec![],
             closed: None,
             is_flown: true,
@@ -164,21 +143,20 @@ impl World {
     pub(crate) fn tick(&mut self) {
         self.now_ms += TICK_MS;
         for index in 0..self.players.len() {
-            let jitter = self.draw(1000) as f64 / 1000.0;
-            let is_stalling = self.draw(1000) < self.players[index].line.stall_per_mille;
+            let jitter = self.chance.share();
+            let is_stalling = self.chance.draw(1000) < self.players[index].line.stall_per_mille;
             let player = &mut self.players[index];
             if is_stalling {
-                player.stalled_until_ms = self.now_ms + 500.0;
+                player.up.stall(self.now_ms + 500.0);
+                player.down.stall(self.now_ms + 500.0);
             }
-            let delay = player.line.one_way_ms + player.line.jitter_ms * jitter;
-            let due = (self.now_ms + delay).max(player.stalled_until_ms);
             while let Some(bytes) = player.up.receive(self.now_ms) {
                 let packet = ClientPacket::decode(&bytes).expect("clients send what servers read");
                 self.room.handle(player.session.expect("it said hello"), packet);
             }
             player.fly(&self.rules, self.now_ms);
             while let Some(bytes) = (!player.is_frozen).then(|| player.client.poll_send(self.now_ms)).flatten() {
-                player.up.send(bytes, due);
+                player.up.send(bytes, player.line.delay(), jitter, self.now_ms);
             }
         }
         self.room.tick();
@@ -208,11 +186,16 @@ impl World {
 
     fn send(&mut self, session: SessionId, bytes: Bytes) {
         let now_ms = self.now_ms;
-        let jitter = self.draw(1000) as f64 / 1000.0;
+        let jitter = self.chance.share();
         if let Some(player) = self.players.iter_mut().find(|player| player.session == Some(session)) {
-            let due = now_ms + player.line.one_way_ms + player.line.jitter_ms * jitter;
-            player.down.send(bytes.to_vec(), due.max(player.stalled_until_ms));
+            player.down.send(bytes.to_vec(), player.line.delay(), jitter, now_ms);
         }
+    }
+}
+
+impl Line {
+    fn delay(self) -> line::Line {
+        line::Line { one_way_ms: self.one_way_ms, jitter_ms: self.jitter_ms }
     }
 }
 

@@ -1,0 +1,166 @@
+//! How it feels: what players see and do over good and bad lines, held against what really was, in virtual time.
+//!
+//! Path: for each of [`LINKS`] a room of real clients that computer pilots fly by what their screens show
+//! (`feel/world.rs`, `feel/player.rs`) → what the pages showed (`feel/log.rs`) is held against the room's own history
+//! (`feel/truth.rs`) → figures (`feel/judge.rs`), with an aim where there is one.
+//! Invariant: same seed, same figures; nothing depends on how fast the machine is.
+
+mod judge;
+mod log;
+pub(crate) mod pictures;
+mod player;
+mod truth;
+mod world;
+
+use crate::report::{Aim, Figures, Progress};
+use judge::Judge;
+use sync::line::Line;
+use world::{TICK_MS, World};
+
+const PLAYERS: usize = 16;
+const MEASURED_MS: f64 = 60_000.0;
+/// A stall of this length per player, one after the other.
+const STALL_MS: f64 = 2000.0;
+const STALL_EVERY_MS: f64 = 700.0;
+/// What a stall may add to a round trip until the picture is right.
+const RECOVERY_ALLOWED_MS: f64 = 100.0;
+/// Where there are stalls, each player has one this often on average.
+const STALLS_EVERY_MS: f64 = 8000.0;
+const SEED: u64 = 7;
+/// The variable that says another seed.
+const SEED_VARIABLE: &str = "FEEL_SEED";
+/// The variable that leaves out all lines but one.
+const LINK_VARIABLE: &str = "FEEL_LINK";
+
+/// A line that everybody in the room has.
+#[derive(Debug, Clone, Copy)]
+struct Link {
+    name: &'static str,
+    rtt_ms: f64,
+    jitter_ms: f64,
+    has_stalls: bool,
+}
+
+const fn link(name: &'static str, rtt_ms: f64, jitter_ms: f64) -> Link {
+    Link { name, rtt_ms, jitter_ms, has_stalls: false }
+}
+
+const LINKS: &[Link] = &[
+    link("0ms", 0.0, 0.0),
+    link("0ms_jitter20", 0.0, 20.0),
+    link("50ms", 50.0, 0.0),
+    link("50ms_jitter20", 50.0, 20.0),
+    link("50ms_jitter50", 50.0, 50.0),
+    link("150ms", 150.0, 0.0),
+    link("150ms_jitter20", 150.0, 20.0),
+    link("150ms_jitter50", 150.0, 50.0),
+    link("300ms", 300.0, 0.0),
+    link("300ms_jitter20", 300.0, 20.0),
+    link("300ms_jitter50", 300.0, 50.0),
+    Link { has_stalls: true, ..link("150ms_jitter20_stalls", 150.0, 20.0) },
+];
+
+/// The measurement.
+pub(crate) fn run(progress: &Progress) -> anyhow::Result<Figures> {
+    let seed = match std::env::var(SEED_VARIABLE) {
+        Ok(text) => text.parse().map_err(|_| anyhow::anyhow!("{SEED_VARIABLE} is \"{text}\", but must be a number"))?,
+        Err(_) => SEED,
+    };
+    let mut figures = Figures::default();
+    let only = std::env::var(LINK_VARIABLE).ok();
+    for link in LINKS.iter().filter(|link| only.as_ref().is_none_or(|only| link.name == only)) {
+        progress.say(&format!("feel: {}", link.name));
+        link.measure(seed, &mut figures)?;
+    }
+    figures.note(format!(
+        "seed {seed} ({SEED_VARIABLE}=… plays another), {PLAYERS} players, a minute of virtual time each"
+    ));
+    Ok(figures)
+}
+
+impl Link {
+    fn line(self) -> Line {
+        Line { one_way_ms: self.rtt_ms / 2.0, jitter_ms: self.jitter_ms }
+    }
+
+    fn measure(self, seed: u64, figures: &mut Figures) -> anyhow::Result<()> {
+        let mut world = World::new(self.line(), PLAYERS, seed)?;
+        self.play(&mut world)?;
+        self.judge_play(Judge::new(&world), figures);
+        if !self.has_stalls {
+            let mut world = World::new(self.line(), PLAYERS, seed)?;
+            stall_each(&mut world)?;
+            let recoveries = Judge::new(&world).stall_recoveries_ms();
+            self.add(figures, "stall_recovery_ms", Judge::quantile(recoveries, 0.95), self.recovery());
+        }
+        Ok(())
+    }
+
+    fn play(self, world: &mut World) -> anyhow::Result<()> {
+        let end_ms = world.now_ms() + MEASURED_MS;
+        while world.now_ms() < end_ms {
+            world.run(100.0)?;
+            for player in 0..PLAYERS {
+                if self.has_stalls && world.share() < 100.0 / STALLS_EVERY_MS {
+                    let for_ms = world.share() * STALL_MS;
+                    world.stall(player, for_ms);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn judge_play(self, judge: Judge<'_>, figures: &mut Figures) {
+        let is_calm = self.jitter_ms <= 20.0 && !self.has_stalls;
+        let is_near = self.rtt_ms <= 150.0 && !self.has_stalls;
+        let when = |does: bool, aim: Aim| if does { aim } else { Aim::None };
+        let quantile = Judge::quantile;
+        self.add(figures, "corrections_without_contact", Some(judge.corrections_without_contact()), Aim::AtMost(0.0));
+        self.add(figures, "late_input_share", Some(judge.late_input_share()), when(is_calm, Aim::AtMost(0.005)));
+        let corrections = judge.corrections();
+        let per_minute = corrections.len() as f64 / PLAYERS as f64 / (MEASURED_MS / 60_000.0);
+        self.add(figures, "corrections_per_minute", Some(per_minute), Aim::None);
+        let p99 = quantile(corrections, 0.99);
+        self.add(figures, "correction_p99_lengths", p99, when(is_near, Aim::AtMost(0.25)));
+        let shots = judge.shots();
+        let hits = shots.confirmed + shots.unseen;
+        self.add(figures, "hits", Some(hits), Aim::None);
+        let agreement = (shots.met > 0.0).then_some(shots.confirmed / shots.met);
+        self.add(figures, "hit_agreement", agreement, when(is_near, Aim::AtLeast(0.98)));
+        let unseen = (hits > 0.0).then_some(shots.unseen / hits);
+        self.add(figures, "unseen_hits", unseen, when(is_near, Aim::AtMost(0.02)));
+        let bound = Aim::AtMost(Judge::bound_ms());
+        self.add(figures, "hit_after_escape_ms", quantile(judge.after_escape_ms(), 0.95), bound);
+        self.add(figures, "hit_after_escape_shown_ms", quantile(judge.after_escape_shown_ms(), 0.95), Aim::None);
+        let delays = judge.input_delays();
+        let key = "input_delay_over_floor_ticks";
+        self.add(figures, key, quantile(delays.clone(), 0.5), when(is_calm, Aim::AtMost(3.0)));
+        self.add(figures, &format!("{key}_p99"), quantile(delays, 0.99), when(is_calm, Aim::AtMost(4.0)));
+        let most = self.jitter_ms * 0.95 / TICK_MS + 1.0;
+        let delay = quantile(judge.interpolation_delays(), 0.5);
+        self.add(figures, "interpolation_delay_ticks", delay, when(!self.has_stalls, Aim::AtMost(most)));
+        let (errors, jumps) = judge.others();
+        self.add(figures, "others_error_p99_lengths", quantile(errors, 0.99), Aim::None);
+        self.add(figures, "others_jump_p999_lengths", quantile(jumps, 0.999), Aim::None);
+        self.add(figures, "others_pops", Some(judge.pops()), Aim::None);
+    }
+
+    fn recovery(self) -> Aim {
+        Aim::AtMost(self.rtt_ms + RECOVERY_ALLOWED_MS)
+    }
+
+    fn add(self, figures: &mut Figures, key: &str, value: Option<f64>, aim: Aim) {
+        if let Some(value) = value {
+            figures.add(format!("{}.{key}", self.name), value, aim);
+        }
+    }
+}
+
+/// Every player has a stall, while the others play on.
+fn stall_each(world: &mut World) -> anyhow::Result<()> {
+    for player in 0..PLAYERS {
+        world.stall(player, STALL_MS);
+        world.run(STALL_EVERY_MS)?;
+    }
+    world.run(2.0 * STALL_MS)
+}

@@ -1,0 +1,189 @@
+//! A player: a real client, the line to the room, a screen, and a computer pilot who sees what the screen shows.
+//!
+//! Path: [`Player::receive`] takes what arrived, as a page's message handler does → [`Player::render`] is a rendered
+//! frame: hands, out it goes, picture. Invariant: the pilot knows nothing that is not in the picture.
+
+use super::log::{Correction, Drawn, Log, Picture};
+use game::{
+    Controls,
+    field::{PLANE_LENGTH_UNITS, TURN, squared},
+    pilot,
+    plane::Plane,
+    rules::Rules,
+};
+use protocol::message::{ClientMessage, ClientPacket};
+use std::collections::VecDeque;
+use sync::{
+    Client, SessionId,
+    line::{Chance, Line, Pipe},
+    view::{PlaneView, Scene},
+};
+
+const TICK_MS: f64 = 1000.0 / protocol::TICK_HZ as f64;
+/// Screens that people have, pictures a second.
+const SCREENS_HZ: [f64; 4] = [60.0, 59.94, 144.0, 120.0];
+const PILOT_SEED: u64 = 1;
+/// Who was shot down asks to fly again this often.
+const FLY_AGAIN_INTERVAL_MS: f64 = 500.0;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Player {
+    pub(crate) client: Client,
+    pub(crate) session: SessionId,
+    pub(crate) line: Line,
+    pub(crate) up: Pipe,
+    pub(crate) down: Pipe,
+    pub(crate) log: Log,
+    /// When the hand asked for what is on its way, one per input, oldest first.
+    pub(crate) wishes: VecDeque<f64>,
+    screen_ms: f64,
+    next_picture_ms: f64,
+    scene: Scene,
+    wanted: Controls,
+    wished_ms: f64,
+    decided: u32,
+    asked_ms: f64,
+}
+
+impl Player {
+    /// Player number `number`, whose first frame is rendered at `now_ms` or soon after.
+    pub(crate) fn new(client: Client, session: SessionId, line: Line, number: usize, now_ms: f64) -> Self {
+        let screen_ms = 1000.0 / SCREENS_HZ[number % SCREENS_HZ.len()];
+        Self {
+            client,
+            session,
+            line,
+            up: Pipe::default(),
+            down: Pipe::default(),
+            log: Log::default(),
+            wishes: VecDeque::new(),
+            screen_ms,
+            next_picture_ms: now_ms + number as f64 * 7.3 % screen_ms,
+            scene: Scene::default(),
+            wanted: Controls::default(),
+            wished_ms: now_ms,
+            decided: 0,
+            asked_ms: 0.0,
+        }
+    }
+
+    /// What has arrived by now.
+    pub(crate) fn receive(&mut self, chance: &mut Chance, now_ms: f64) -> anyhow::Result<()> {
+        while let Some(bytes) = self.down.receive(now_ms) {
+            let before = (self.tick(), self.client.own_plane(now_ms));
+            self.client.receive(&bytes, now_ms)?;
+            let after = (self.tick(), self.client.own_plane(now_ms));
+            if after.0 != before.0 {
+                self.log.frames.push((now_ms, after.0));
+                self.compare(before, after);
+            }
+            self.send(chance, now_ms);
+        }
+        while self.client.poll_happening().is_some() {}
+        Ok(())
+    }
+
+    fn tick(&self) -> u32 {
+        self.client.replica().map_or(0, sync::Replica::tick)
+    }
+
+    fn compare(&mut self, before: (u32, Option<Plane>), after: (u32, Option<Plane>)) {
+        let flight = |plane: &Plane| (plane.position(), plane.heading, plane.speed, plane.shots);
+        let is_right = before.1.as_ref().map(flight) == after.1.as_ref().map(flight);
+        if !is_right {
+            // A plane that is suddenly there, or gone, is no matter of lengths.
+            let lengths = before.1.zip(after.1).map_or(0.0, |(before, after)| {
+                let off = squared(before.position() - after.position()) as f64;
+                off.sqrt() / f64::from(PLANE_LENGTH_UNITS)
+            });
+            self.log.corrections.push(Correction { ticks: (before.0, after.0), lengths });
+        }
+    }
+
+    /// A rendered frame, if it is time for one.
+    pub(crate) fn render(&mut self, rules: &Rules, chance: &mut Chance, now_ms: f64) {
+        if now_ms < self.next_picture_ms {
+            return;
+        }
+        self.next_picture_ms += self.screen_ms;
+        if !self.client.is_welcomed() {
+            return;
+        }
+        self.fly(rules, now_ms);
+        self.send(chance, now_ms);
+        self.client.scene(now_ms, &mut self.scene);
+        self.note_picture(now_ms);
+    }
+
+    /// The pilot decides as often as its character allows, and leaves the stick alone in between.
+    fn fly(&mut self, rules: &Rules, now_ms: f64) {
+        let (id, tick) = (self.client.pilot(), (now_ms / TICK_MS) as u32);
+        let is_due = tick != self.decided && (tick + u32::from(id)).is_multiple_of(pilot::DECISION_TICKS);
+        let wanted = match self.client.own_plane(now_ms) {
+            Some(me) if is_due => {
+                self.decided = tick;
+                let mut others = self.scene.planes.iter().filter(|plane| plane.id != id).map(seen);
+                pilot::decide(&me, id, &mut others, rules, tick, PILOT_SEED)
+            }
+            Some(_) => self.wanted,
+            None => {
+                self.ask_to_fly(now_ms);
+                Controls::default()
+            }
+        };
+        if wanted != self.wanted {
+            (self.wanted, self.wished_ms) = (wanted, now_ms);
+        }
+        self.client.control(wanted);
+    }
+
+    fn ask_to_fly(&mut self, now_ms: f64) {
+        if self.client.respawn_in().is_none() && now_ms > self.asked_ms + FLY_AGAIN_INTERVAL_MS {
+            self.asked_ms = now_ms;
+            self.client.say(ClientMessage::FlyAgain);
+        }
+    }
+
+    fn send(&mut self, chance: &mut Chance, now_ms: f64) {
+        while let Some(bytes) = self.client.poll_send(now_ms) {
+            if let Ok(ClientPacket::Inputs(packet)) = ClientPacket::decode(&bytes) {
+                self.wishes.extend(packet.inputs.iter().map(|_| self.wished_ms));
+            }
+            self.up.send(bytes, self.line, chance.share(), now_ms);
+        }
+    }
+
+    fn note_picture(&mut self, now_ms: f64) {
+        let id = self.client.pilot();
+        let drawn =
+            |plane: &PlaneView| Drawn { id: plane.id, x: plane.x.into(), y: plane.y.into(), opacity: plane.opacity };
+        let own = self.scene.planes.first().filter(|plane| plane.id == id).map(drawn);
+        let others = self.scene.planes.iter().filter(|plane| plane.id != id).map(drawn).collect();
+        self.log.pictures.push(Picture {
+            now_ms,
+            own_at: self.client.own_at(now_ms),
+            shown_at: self.client.shown_at(now_ms),
+            newest: self.tick(),
+            lead: self.client.stats().lead_ticks,
+            own,
+            others,
+        });
+    }
+}
+
+/// A plane as a pilot makes it out on the screen.
+fn seen(view: &PlaneView) -> (u16, Plane) {
+    let units = |lengths: f32| (lengths * PLANE_LENGTH_UNITS as f32) as i32;
+    let turn = view.heading / std::f32::consts::TAU * TURN as f32;
+    let plane = Plane {
+        x: units(view.x),
+        y: units(view.y),
+        heading: (turn as i32).rem_euclid(TURN),
+        speed: units(view.speed) * 16 / protocol::TICK_HZ as i32,
+        health: i32::from(view.health > 0.0),
+        shield: i32::from(view.is_shielded),
+        ..Plane::default()
+    };
+    (view.id, plane)
+}

@@ -1,0 +1,154 @@
+//! A room, its players and the lines between them, in virtual time: a second of it takes as long as it takes.
+//!
+//! Path: [`World::run`] goes on in sixteenths of a tick: what arrived at the room, the room's tick when it is due, what
+//! arrived at the pages, and the pictures their screens ask for. Invariant: same seed, same run.
+
+use super::{log::Sent, player::Player, truth::Truth};
+use anyhow::Context;
+use game::rules::Rules;
+use protocol::{
+    limits::INPUT_LEAD_MAX_TICKS,
+    message::{ClientMessage, ClientPacket},
+    token::Key,
+};
+use sync::{
+    Client, Output, Room, RoomConfig, SessionId,
+    line::{Chance, Line},
+};
+
+pub(crate) const TICK_MS: f64 = 1000.0 / protocol::TICK_HZ as f64;
+/// Moments that are looked at, per tick.
+const STEPS_PER_TICK: u64 = 16;
+/// Computer pilots of the room itself, as in a public one.
+const FILLERS: u16 = 12;
+/// Side of the field, cells: with all players a dogfight, but one that crosses cells.
+const FIELD: &str = "cells: 7,";
+/// From the beginning of a run nothing counts for so long: everybody arrives.
+const WARM_UP_MS: f64 = 6000.0;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct World {
+    room: Room,
+    pub(crate) rules: Rules,
+    pub(crate) players: Vec<Player>,
+    pub(crate) truth: Truth,
+    chance: Chance,
+    steps: u64,
+}
+
+impl World {
+    /// A room of players who all have such a line, warmed up.
+    pub(crate) fn new(line: Line, players: usize, seed: u64) -> anyhow::Result<Self> {
+        let key = Key::new("only for measurements").expect("it is long enough");
+        let tuning = include_str!("../../../assets/tuning.ron").replacen("cells: 10,", FIELD, 1);
+        let config = RoomConfig::new("feel", key, 1, seed, &tuning).map_err(anyhow::Error::msg)?;
+        let rules = config.rules.clone();
+        // A filler leaves for every player who comes.
+        let room = Room::new(RoomConfig { fillers: FILLERS + players as u16, ..config });
+        let (players_wanted, players) = (players, Vec::new());
+        let mut world = Self { room, rules, players, truth: Truth::default(), chance: Chance::new(seed), steps: 0 };
+        for number in 0..players_wanted {
+            world.join(line, number)?;
+            world.run(TICK_MS * 3.0)?;
+        }
+        world.run(WARM_UP_MS)?;
+        world.players.iter_mut().for_each(|player| player.log = super::log::Log::default());
+        world.truth.hits.clear();
+        Ok(world)
+    }
+
+    fn join(&mut self, line: Line, number: usize) -> anyhow::Result<()> {
+        let mut client = Client::new();
+        let hello = ClientPacket::decode(&client.hello(&format!("Pilot {number}"), 0, None, None))?;
+        let ClientPacket::Message(ClientMessage::Hello(hello)) = hello else { anyhow::bail!("a hello was encoded") };
+        let session = self.room.join(&hello, true).map_err(|reason| anyhow::anyhow!("{}", reason.sentence()))?;
+        self.players.push(Player::new(client, session, line, number, self.now_ms()));
+        Ok(())
+    }
+
+    pub(crate) fn now_ms(&self) -> f64 {
+        self.steps as f64 * TICK_MS / STEPS_PER_TICK as f64
+    }
+
+    /// Lets time pass.
+    pub(crate) fn run(&mut self, for_ms: f64) -> anyhow::Result<()> {
+        let end_ms = self.now_ms() + for_ms;
+        while self.now_ms() < end_ms {
+            self.step()?;
+        }
+        Ok(())
+    }
+
+    /// Nothing gets through a player's line for so long, in either direction.
+    pub(crate) fn stall(&mut self, player: usize, for_ms: f64) {
+        let now_ms = self.now_ms();
+        let player = &mut self.players[player];
+        player.up.stall(now_ms + for_ms);
+        player.down.stall(now_ms + for_ms);
+        player.log.stalls.push((now_ms, now_ms + for_ms));
+    }
+
+    /// A number from 0 to 1.
+    pub(crate) fn share(&mut self) -> f64 {
+        self.chance.share()
+    }
+
+    fn step(&mut self) -> anyhow::Result<()> {
+        self.steps += 1;
+        let now_ms = self.now_ms();
+        self.hear(now_ms)?;
+        if self.steps.is_multiple_of(STEPS_PER_TICK) {
+            self.room.tick();
+            self.truth.note(self.room.rows(), &self.rules);
+            self.hand_over(now_ms)?;
+        }
+        for player in &mut self.players {
+            player.receive(&mut self.chance, now_ms)?;
+            player.render(&self.rules, &mut self.chance, now_ms);
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self, now_ms: f64) -> anyhow::Result<()> {
+        let now = self.truth.tick();
+        for player in &mut self.players {
+            while let Some(bytes) = player.up.receive(now_ms) {
+                let packet = ClientPacket::decode(&bytes)?;
+                if let ClientPacket::Inputs(packet) = &packet {
+                    for input in &packet.inputs {
+                        let wished_ms = player.wishes.pop_front().context("an input nobody asked for")?;
+                        // The room's policy: what is late counts for the next tick, what is early at the limit.
+                        let effect = input.tick.clamp(now + 1, now + INPUT_LEAD_MAX_TICKS);
+                        player.log.sent.push(Sent { wished_ms, tick: input.tick, effect });
+                    }
+                }
+                self.room.handle(player.session, packet);
+            }
+        }
+        Ok(())
+    }
+
+    fn hand_over(&mut self, now_ms: f64) -> anyhow::Result<()> {
+        while let Some(output) = self.room.poll_output() {
+            match output {
+                Output::Message(session, bytes) => self.send(session, bytes.to_vec(), now_ms),
+                Output::Close(_, reason) => anyhow::bail!("a player was closed: {}", reason.sentence()),
+            }
+        }
+        for index in 0..self.players.len() {
+            let session = self.players[index].session;
+            if let Some(bytes) = self.room.frame_for(session) {
+                self.send(session, bytes.to_vec(), now_ms);
+            }
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, session: SessionId, bytes: Vec<u8>, now_ms: f64) {
+        let chance = self.chance.share();
+        if let Some(player) = self.players.iter_mut().find(|player| player.session == session) {
+            player.down.send(bytes, player.line, chance, now_ms);
+        }
+    }
+}
