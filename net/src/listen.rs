@@ -16,14 +16,12 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use std::{
-    future::poll_fn,
     net::SocketAddr,
     pin::pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    task::Poll,
     time::Duration,
 };
 use tokio::{
@@ -105,10 +103,13 @@ async fn accept(listener: TcpListener, mut host: Host) {
         }
     }
     // Whoever is connected already would be reset by the close, which is not what proxies try again.
+    // The runtime may not know of them yet, so the kernel is asked.
+    let Ok(listener) = listener.into_std() else { return };
     for _ in 0..LAST_ACCEPTS_MAX_COUNT {
-        match poll_fn(|context| Poll::Ready(listener.poll_accept(context))).await {
-            Poll::Ready(Ok((stream, peer))) => host.welcome(stream, peer),
-            _ => return,
+        let Ok((stream, peer)) = listener.accept() else { return };
+        match stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)) {
+            Ok(stream) => host.welcome(stream, peer),
+            Err(error) => tracing::debug!(%error, "a connection ended before its first word"),
         }
     }
 }

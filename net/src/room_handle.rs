@@ -9,7 +9,7 @@ use protocol::message::{ClientPacket, Hello};
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -40,8 +40,6 @@ pub(crate) enum Event {
     Gone(SocketId),
     /// The process is stopping: save, close everybody and end the thread.
     Stop,
-    /// The machine wants to sleep: as when nobody has been there for long, unless somebody is.
-    Sleep,
     /// Another machine owns the room: close everybody and end the thread.
     Moved,
     /// Stands for a bug of ours in tests.
@@ -75,9 +73,11 @@ pub(crate) struct Gate {
     pub(crate) frames_flushed: AtomicU32,
 }
 
-/// Occupancy as of the last tick.
+/// Occupancy as of the last tick, and what the machine would like.
 #[derive(Debug, Default)]
 pub(crate) struct RoomFacts {
+    /// The machine wants to sleep: a room without anybody ends. No event, since an event means that somebody waits.
+    pub(crate) shall_sleep: AtomicBool,
     pub(crate) players: AtomicU32,
     pub(crate) pilots: AtomicU32,
     pub(crate) capacity: AtomicU32,

@@ -26,13 +26,11 @@ use std::{
 };
 use tokio::{
     runtime::Handle,
-    time::{Instant, sleep, timeout},
+    time::{sleep, timeout},
 };
 
-/// How often somebody who waits for rooms to close looks again.
-const POLL: Duration = Duration::from_millis(10);
-/// Longest time rooms take to fall asleep. Policy: they are asked again later.
-const FALL_ASLEEP_MAX: Duration = Duration::from_secs(10);
+/// How often stopping looks whether all rooms are closed.
+const STOP_POLL: Duration = Duration::from_millis(10);
 
 /// See the module; shared by all.
 #[derive(Debug)]
@@ -151,22 +149,11 @@ impl Rooms {
         self.lock().is_stopping
     }
 
-    /// Whether somebody is in a room, or on the way.
-    pub(crate) fn are_occupied(&self) -> bool {
-        let is_occupied = |room: &RoomHandle| room.facts.players.load(Ordering::Relaxed) > 0 || !room.events.is_empty();
-        self.lock().by_id.values().any(is_occupied)
-    }
-
-    /// Asks every room to be saved and closed; false if somebody is in one, or came meanwhile.
-    pub(crate) async fn put_to_sleep(&self) -> bool {
+    /// Asks every room to be saved and closed, unless somebody is there.
+    pub(crate) fn put_to_sleep(&self) {
         for room in self.list() {
-            room.tell(Event::Sleep).await;
+            room.facts.shall_sleep.store(true, Ordering::Relaxed);
         }
-        let until = Instant::now() + FALL_ASLEEP_MAX;
-        while !self.are_all_closed() && !self.are_occupied() && Instant::now() < until {
-            sleep(POLL).await;
-        }
-        self.are_all_closed()
     }
 
     /// Lets nobody in any more, ends every room and returns when all are saved and everybody is told, or when they have
@@ -178,7 +165,7 @@ impl Rooms {
         }
         let closed = async {
             while !self.are_all_closed() {
-                sleep(POLL).await;
+                sleep(STOP_POLL).await;
             }
         };
         if timeout(at_most, closed).await.is_err() {
@@ -187,7 +174,7 @@ impl Rooms {
         }
     }
 
-    fn are_all_closed(&self) -> bool {
+    pub(crate) fn are_all_closed(&self) -> bool {
         self.lock().by_id.is_empty()
     }
 

@@ -141,7 +141,7 @@ async fn room(
     }
     let id: Arc<str> = durable_id(&app.config.instance, &room).into();
     if !Upgrade::is_wanted(request.headers()) {
-        return page(&app, &id, &request).await;
+        return page(&app, &id, request.uri().query().unwrap_or_default(), request.headers()).await;
     }
     let upgrade = match Upgrade::of(&mut request) {
         Ok(upgrade) => upgrade,
@@ -157,10 +157,10 @@ async fn room(
 }
 
 /// The page of a room that is here, or can be; else where it is, or that it is gone.
-async fn page(app: &App, id: &str, request: &Request) -> Response {
-    let page = || assets::page(request.headers()).unwrap_or_else(pages::no_page_built);
+async fn page(app: &App, id: &str, query: &str, headers: &HeaderMap) -> Response {
+    let page = || assets::page(headers).unwrap_or_else(pages::no_page_built);
     // The lobby sends whoever asked for a new field with `?new`: nobody has saved that yet.
-    let is_new = request.uri().query().is_some_and(|query| query.split('&').any(|part| part == "new"));
+    let is_new = query.split('&').any(|part| part == "new");
     if is_new || app.rooms.is_arena(id) || app.rooms.is_open(id) {
         return page();
     }

@@ -198,8 +198,11 @@ mod tests {
     use super::*;
     use crate::room_handle::Event;
     use futures_util::{SinkExt, StreamExt};
-    use protocol::room::ARENA;
-    use protocol::{close::CloseReason, message::ServerMessage};
+    use protocol::{
+        close::CloseReason,
+        message::{ServerMessage, Welcome},
+        room::ARENA,
+    };
     use tokio::net::TcpStream;
     use tokio_tungstenite::{
         WebSocketStream, client_async,
@@ -220,18 +223,27 @@ mod tests {
     /// Joins and returns the socket and the room's epoch.
     async fn join(server: &Server, nonce: u64) -> (WebSocketStream<TcpStream>, u32) {
         let (key, now_s) = (&server.app.config.key, crate::admission::unix_now_s());
+        let (socket, welcome) = say_hello(server, Some(key.sign_ticket("m1", ARENA, nonce, now_s)), None).await;
+        (socket, welcome.epoch)
+    }
+
+    async fn say_hello(
+        server: &Server,
+        ticket: Option<String>,
+        resume: Option<String>,
+    ) -> (WebSocketStream<TcpStream>, Box<Welcome>) {
+        let (key, now_s) = (&server.app.config.key, crate::admission::unix_now_s());
         let path = "/gameserver/m1/arena";
         let mut request = format!("ws://{}{path}", server.address).into_client_request().unwrap();
         let state = format!("state={}", key.sign_replay("m1", path, now_s, 0));
         request.headers_mut().insert("fly-replay-src", state.parse().unwrap());
         let stream = TcpStream::connect(server.address).await.unwrap();
         let (mut socket, _) = client_async(request, stream).await.unwrap();
-        let ticket = key.sign_ticket("m1", ARENA, nonce, now_s);
-        let hello = sync::Client::new().hello("Ada", 0, Some(ticket), None);
+        let hello = sync::Client::new().hello("Ada", 0, ticket, resume);
         socket.send(Message::Binary(hello.into())).await.unwrap();
         let Some(Ok(Message::Binary(bytes))) = socket.next().await else { panic!("a welcome comes first") };
         let Ok(ServerMessage::Welcome(welcome)) = ServerMessage::decode(&bytes) else { panic!("no welcome") };
-        (socket, welcome.epoch)
+        (socket, welcome)
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -252,6 +264,43 @@ mod tests {
         let (_socket, fresh) = tokio::time::timeout(Duration::from_secs(5), join(&server, 2)).await.unwrap();
         assert!(fresh > epoch);
         assert_eq!(server.app.metrics.room_failures.get(), 1);
+        server.stop().await;
+    }
+
+    /// A player who comes back, and what was welcomed.
+    async fn come_back(server: &Server, resume: &str, nonce: u64) -> (WebSocketStream<TcpStream>, Box<Welcome>) {
+        let (key, now_s) = (&server.app.config.key, crate::admission::unix_now_s());
+        let ticket = Some(key.sign_ticket("m1", ARENA, nonce, now_s));
+        say_hello(server, ticket, Some(resume.to_owned())).await
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_room_that_failed_goes_on_from_its_last_save_unless_that_brings_it_down() {
+        let server = start().await;
+        let ticket = server.app.config.key.sign_ticket("m1", ARENA, 1, crate::admission::unix_now_s());
+        let (socket, first) = say_hello(&server, Some(ticket), None).await;
+        drop(socket);
+        let asleep = async {
+            while !server.app.rooms.are_all_closed() {
+                server.app.rooms.put_to_sleep();
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(5), asleep).await.expect("it is empty and sleeps");
+        let mut token = first.resume.clone();
+        for (fault, is_same) in [(1, true), (2, true), (3, false)] {
+            let (_socket, welcome) = come_back(&server, &token, 1 + fault).await;
+            let session = (welcome.resumed, welcome.pilot);
+            assert_eq!(session.0, is_same, "after {} faults", fault - 1);
+            assert!(!is_same || session.1 == first.pilot);
+            token = welcome.resume;
+            server.app.rooms.list()[0].events.send(Event::Fault).unwrap();
+            let began = std::time::Instant::now();
+            while server.app.metrics.room_failures.get() < fault {
+                assert!(began.elapsed() < Duration::from_secs(5));
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
         server.stop().await;
     }
 

@@ -13,9 +13,11 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-/// How often occupancy is looked at, at most.
+/// How often occupancy is looked at.
 const POLL: Duration = Duration::from_millis(200);
-/// How often it is while those who connected last are heard out.
+/// How often rooms are asked to fall asleep until they are; at most as long as the store takes to save them.
+const FALL_ASLEEP_POLL: Duration = Duration::from_millis(50);
+/// How often occupancy is looked at while those who connected last are heard out.
 const SETTLE_POLL: Duration = Duration::from_millis(5);
 /// Longest time that takes. Policy: who has said nothing by then is cut off.
 const SETTLE_MAX: Duration = Duration::from_millis(1_000);
@@ -29,7 +31,7 @@ impl Server {
         let Some(after) = self.app.config.sleep_after else { return pending().await };
         loop {
             self.idle_for(after).await;
-            if !self.app.rooms.put_to_sleep().await {
+            if !self.are_rooms_asleep().await {
                 continue;
             }
             self.close_listener().await;
@@ -43,15 +45,28 @@ impl Server {
         }
     }
 
-    /// Waits until nobody has been in a room for so long.
+    /// Waits until nobody has been here for so long. A socket that has not said hello yet is somebody, for a moment.
     async fn idle_for(&self, time: Duration) {
         let mut since = Instant::now();
         while since.elapsed() < time {
             sleep(POLL.min(time)).await;
-            if self.app.rooms.are_occupied() {
+            if self.app.admission.visitors() > 0 {
                 since = Instant::now();
             }
         }
+    }
+
+    /// Has every room saved and closed; false when somebody comes meanwhile.
+    async fn are_rooms_asleep(&self) -> bool {
+        while !self.app.rooms.are_all_closed() {
+            if self.app.admission.visitors() > 0 {
+                return false;
+            }
+            // Again and again: one that was just about to hear of somebody's end has not listened.
+            self.app.rooms.put_to_sleep();
+            sleep(FALL_ASLEEP_POLL).await;
+        }
+        true
     }
 
     /// Whether one of those who connected before the listener was closed wants to play.

@@ -337,3 +337,128 @@ async fn lock(path: PathBuf) -> Result<File, Error> {
 pub(crate) fn unix_now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A store in a directory and one in memory: one locks, the other compares.
+    fn both() -> [(Store, Option<PathBuf>); 2] {
+        let unique = format!("aerodrome-store-{}-{:?}", std::process::id(), std::thread::current().id());
+        let directory = std::env::temp_dir().join(unique.replace(['(', ')'], "-"));
+        let on_disk = Store::open(&format!("file://{}", directory.display())).unwrap();
+        [(on_disk, Some(directory)), (Store::open("memory:///").unwrap(), None)]
+    }
+
+    fn end((_, directory): (Store, Option<PathBuf>)) {
+        if let Some(directory) = directory {
+            std::fs::remove_dir_all(directory).unwrap();
+        }
+    }
+
+    fn id() -> Arc<str> {
+        "field-a".into()
+    }
+
+    /// Makes the owner look as if it had not renewed for long.
+    async fn let_lease_run_out(store: &Store) {
+        let (owner, version) = store.read_owner("field-a").await.unwrap().unwrap();
+        let stale = Owner { renewed_unix_ms: unix_now_ms() - LEASE_MS, ..owner };
+        store.write(&owner_path("field-a"), json(&stale), Some(version)).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_room_goes_from_owner_to_owner_with_what_it_was() {
+        for store in both() {
+            let at = &store.0;
+            assert_eq!(at.owner("field-a").await.unwrap(), None);
+            let (mut first, saved) = at.claim(&id(), "m1").await.unwrap();
+            assert_eq!((first.epoch(), saved), (1, None));
+            first.save(b"one").await.unwrap();
+            first.save(b"two").await.unwrap();
+            assert!(matches!(at.claim(&id(), "m2").await, Err(ClaimError::Held)));
+            first.leave(Some(b"three")).await.unwrap();
+            let (mut second, saved) = at.claim(&id(), "m2").await.unwrap();
+            assert_eq!((second.epoch(), saved.as_deref()), (2, Some(&b"three"[..])));
+            // A machine that was started again takes what it had, handed over or not.
+            second.save(b"four").await.unwrap();
+            let (third, saved) = at.claim(&id(), "m2").await.unwrap();
+            assert_eq!((third.epoch(), saved.as_deref()), (3, Some(&b"four"[..])));
+            end(store);
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_lost_a_room_writes_nothing_any_more() {
+        for store in both() {
+            let at = &store.0;
+            let (mut stale, _) = at.claim(&id(), "m1").await.unwrap();
+            stale.save(b"one").await.unwrap();
+            let_lease_run_out(at).await;
+            let (mut fresh, saved) = at.claim(&id(), "m2").await.unwrap();
+            assert_eq!(saved.as_deref(), Some(&b"one"[..]));
+            // Also not what was on its way when the room was claimed.
+            assert!(matches!(stale.put(b"late").await, Err(SaveError::Lost)));
+            assert!(matches!(stale.save(b"late").await, Err(SaveError::Lost)));
+            assert!(matches!(stale.leave(Some(b"late")).await, Err(SaveError::Lost)));
+            fresh.save(b"two").await.unwrap();
+            fresh.leave(None).await.unwrap();
+            let (_, saved) = at.claim(&id(), "m3").await.unwrap();
+            assert_eq!(saved.as_deref(), Some(&b"two"[..]));
+            end(store);
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn of_many_who_claim_at_once_one_has_it() {
+        for store in both() {
+            for round in 0..10 {
+                let id: Arc<str> = format!("field-{round}").into();
+                let claims: Vec<_> = (0..8)
+                    .map(|machine| {
+                        let (store, id) = (store.0.clone(), Arc::clone(&id));
+                        tokio::spawn(async move { store.claim(&id, &format!("m{machine}")).await.is_ok() })
+                    })
+                    .collect();
+                let mut won = 0;
+                for claim in claims {
+                    won += usize::from(claim.await.unwrap());
+                }
+                assert_eq!(won, 1, "round {round}");
+            }
+            end(store);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_write_whose_answer_got_lost_is_recognised() {
+        for store in both() {
+            let (mut claim, _) = store.0.claim(&id(), "m1").await.unwrap();
+            claim.save(b"one").await.unwrap();
+            let (owner, save) = (claim.owner_version.clone(), claim.save_version.clone());
+            claim.save(b"two").await.unwrap();
+            (claim.owner_version, claim.save_version) = (owner, save);
+            claim.save(b"three").await.unwrap();
+            end(store);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_damaged_record_of_an_owner_is_replaced_by_a_later_one() {
+        for store in both() {
+            let path = owner_path("field-a");
+            store.0.write(&path, Bytes::from_static(b"{\"instance\":"), None).await.unwrap();
+            let (claim, _) = store.0.claim(&id(), "m1").await.unwrap();
+            assert!(claim.epoch() > 1_700_000_000);
+            end(store);
+        }
+    }
+
+    #[test]
+    fn what_is_no_store_is_said_in_a_sentence() {
+        for url in ["rooms", "ftp://rooms/here", "http://rooms", "file://host/dir"] {
+            let error = Store::open(url).map(|_| ()).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("STORE_URL is \"{url}\".")), "{error}");
+        }
+    }
+}

@@ -21,7 +21,7 @@ use crossbeam_channel::Receiver;
 use protocol::{TICK_HZ, close::CloseReason, limits::RESUME_GRACE_MS, message::ServerMessage};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, mpsc::sync_channel},
+    sync::{Arc, atomic::Ordering, mpsc::sync_channel},
     thread,
     time::{Duration, Instant},
 };
@@ -195,7 +195,8 @@ impl<E: Engine> TickThread<E> {
     /// A room nobody is in does not tick.
     fn note_emptiness(&mut self) {
         self.empty_ticks = if self.seats.is_empty() { self.empty_ticks + 1 } else { 0 };
-        if self.empty_ticks > SLEEP_AFTER_TICKS {
+        let shall_sleep = self.facts.shall_sleep.swap(false, Ordering::Relaxed);
+        if shall_sleep || self.empty_ticks > SLEEP_AFTER_TICKS {
             self.sleep_if_empty();
         }
     }
@@ -264,7 +265,6 @@ impl<E: Engine> TickThread<E> {
             }
             Event::Stop => self.end = Some(End::Stopping),
             Event::Moved => self.end = Some(End::Moved),
-            Event::Sleep => self.sleep_if_empty(),
             #[cfg(test)]
             Event::Fault => panic!("a fault, as the test asked"),
         }

@@ -4,6 +4,7 @@
 // all parts; views and HUD know frames and callbacks.
 import { byId } from '../shared/dom';
 import { join, JoinError } from '../shared/join';
+import { durableId, fieldOf, followRedirect, socketUrl } from '../shared/field';
 import { loadMe, parseArrival, saveMe } from '../shared/me';
 import { longStore, tabStore } from '../shared/store';
 import { loadClient, look, nextHappening, standings, stats, type Client } from './client';
@@ -12,7 +13,7 @@ import type { Happening } from './happening';
 import { Hud } from './hud/hud';
 import { Input } from './input';
 import { run, type Pace } from './loop';
-import { Link, type LinkState } from './net';
+import { Link, type Berth, type LinkState } from './net';
 import { Roster } from './roster';
 import { Sound } from './sound';
 import { expose } from './surface';
@@ -26,11 +27,13 @@ const RELOADED = 'reloaded';
 
 const store = longStore();
 const tab = tabStore();
-const path = location.pathname.replace(/\/$/, '');
-const resumeKey = `resume:${path}`;
+/** Where the field is; it may move. */
+let path = location.pathname.replace(/\/$/, '');
+const resumeKey = `resume:${durableId(fieldOf(path))}`;
 const arrival = parseArrival(location.hash);
 const hasReloaded = location.hash.includes(RELOADED);
-history.replaceState(null, '', location.pathname + location.search);
+// Neither ticket nor `?new` belongs into an invitation.
+history.replaceState(null, '', location.pathname);
 
 const me = loadMe(store);
 me.name = arrival.name ?? me.name;
@@ -98,18 +101,19 @@ class Flight {
 
   private openLink(): Link {
     const { client } = this;
-    const protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
     return new Link(
       {
-        url: Object.assign(new URL(path, location.href), { protocol, hash: '' }).href,
+        url: socketUrl(path, location.href),
         wire: client,
         hello: (ticket) => client.hello(me.name, me.hue, ticket, this.resumeToken()),
         hasResume: () => this.resumeToken() !== undefined,
         askTicket: () => {
           // A refused ticket and a refused token look alike: come as somebody new.
           this.isTokenRefused = true;
-          return askTicket();
+          return askBerth(path);
         },
+        // A room that has moved tells by its page where it is; of one whose machine is gone only the lobby knows.
+        seek: async (why) => askBerth(why === 'moved' ? await followRedirect(path) : path),
         onState: (state) => this.tell(state),
         reload: reloadOnce,
         hasReloaded,
@@ -213,17 +217,20 @@ class Flight {
   }
 }
 
-async function askTicket(): Promise<string> {
-  const [, , instance = '', room = 'arena'] = path.split('/');
+/** A place on this field, wherever it is now: from here on the page's address is there. */
+async function askBerth(at: string): Promise<Berth> {
   try {
-    return (await join({ instance, room })).ticket;
+    const place = await join(fieldOf(at));
+    path = place.path.split(/[?#]/)[0] ?? path;
+    history.replaceState(null, '', path);
+    return { url: socketUrl(path, location.href), ticket: place.ticket };
   } catch (error) {
     throw new Error(error instanceof JoinError ? error.message : 'The lobby could not find you a place. Trying again.');
   }
 }
 
 function reloadOnce(): void {
-  history.replaceState(null, '', `${location.pathname}#${RELOADED}`);
+  history.replaceState(null, '', `${path}#${RELOADED}`);
   location.reload();
 }
 

@@ -53,7 +53,8 @@ function setUp(overrides: Partial<LinkOptions> = {}, ticket: 'ticket' | null = '
       return HELLO;
     },
     hasResume: () => hasResume,
-    askTicket: async () => 'fresh',
+    askTicket: async () => ({ url: 'ws://field/gameserver/i/arena', ticket: 'fresh' }),
+    seek: async () => ({ url: 'ws://field/gameserver/j/arena-i', ticket: 'elsewhere' }),
     onState: (state) => states.push(state),
     reload: vi.fn(),
     hasReloaded: false,
@@ -127,6 +128,58 @@ describe('link', () => {
     await vi.advanceTimersByTimeAsync(1);
     newest().open();
     expect(tickets).toEqual(['ticket', 'fresh']);
+  });
+
+  it('follows the field to where the lobby says, with a ticket and as who it was', async () => {
+    const seek = vi.fn(async () => ({ url: 'ws://field/gameserver/j/arena-i', ticket: 'elsewhere' }));
+    const { link, states, tickets, admit } = setUp({ seek });
+    link.start();
+    newest().open();
+    admit();
+    newest().end(CLOSE.moved);
+    expect(states.at(-1)).toMatchObject({ kind: 'waiting', sentence: 'This field is on another server now. Following it.' });
+    await vi.advanceTimersByTimeAsync(300);
+    newest().open();
+    expect(seek.mock.calls).toEqual([['moved']]);
+    expect(newest().url).toBe('ws://field/gameserver/j/arena-i');
+    expect(tickets).toEqual(['ticket', 'elsewhere']);
+    admit();
+    // From then on it comes back to where it is.
+    newest().end(1006);
+    await vi.advanceTimersByTimeAsync(300);
+    expect(newest().url).toBe('ws://field/gameserver/j/arena-i');
+  });
+
+  it('asks the lobby once nothing has answered for a while', async () => {
+    const seek = vi.fn(async () => ({ url: 'ws://field/gameserver/j/arena-i', ticket: 'elsewhere' }));
+    const { link, admit } = setUp({ seek });
+    link.start();
+    newest().open();
+    admit();
+    for (let loss = 0; loss < 4; loss += 1) {
+      newest().end(1006);
+      await vi.advanceTimersByTimeAsync(4_100);
+    }
+    expect(seek.mock.calls).toEqual([['gone']]);
+    expect(newest().url).toBe('ws://field/gameserver/j/arena-i');
+  });
+
+  it('says what the lobby says, tries for a while, and then leaves it to a person', async () => {
+    const seek = vi.fn(async () => {
+      throw new Error('Every server there is full.');
+    });
+    const { link, states, admit } = setUp({ seek });
+    link.start();
+    newest().open();
+    admit();
+    newest().end(CLOSE.serverStopping);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(states.at(-1)).toMatchObject({ kind: 'waiting', sentence: 'Every server there is full.' });
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(states.at(-1)).toMatchObject({ kind: 'stopped', sentence: 'Every server there is full.' });
+    expect(seek).toHaveBeenCalledTimes(10);
+    link.start();
+    expect(FakeSocket.all).toHaveLength(2);
   });
 
   it('stays away when a newer window took over, until asked', async () => {

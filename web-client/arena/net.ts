@@ -4,7 +4,7 @@
 // It knows no message: bytes in, bytes out, through the line that the page may impose on itself (`imposed.ts`). The policy
 // of coming back is in `reconnect.ts`.
 import { Imposed, type Arrival } from './imposed';
-import { afterClose, type NextStep } from './reconnect';
+import { afterClose, SEEKS_MAX, type NextStep } from './reconnect';
 
 /** What the link needs of the client. */
 export interface Wire {
@@ -17,14 +17,22 @@ export type LinkState =
   | { kind: 'waiting'; sentence: string }
   | { kind: 'stopped'; sentence: string };
 
+/** Where to connect, and with what. */
+export interface Berth {
+  url: string;
+  ticket: string;
+}
+
 export interface LinkOptions {
   url: string;
   wire: Wire;
   /** The first message of a socket; the ticket is spent on it. */
   hello(ticket: string | undefined): Uint8Array;
   hasResume(): boolean;
-  /** A place from the lobby; rejects with an error whose message is fit to show. */
-  askTicket(): Promise<string>;
+  /** A place from the lobby, as somebody new; rejects with an error whose message is fit to show. */
+  askTicket(): Promise<Berth>;
+  /** The same as who one is. The field may be somewhere else by now. */
+  seek(why: 'gone' | 'moved'): Promise<Berth>;
   onState(state: LinkState): void;
   /** A newer version of the page is there. */
   reload(): void;
@@ -43,6 +51,8 @@ export class Link {
   readonly imposed: Imposed;
   private socket: WebSocket | undefined;
   private attempt = 0;
+  private seeks = 0;
+  private url: string;
   private isStopped = false;
   private retryTimer: ReturnType<typeof setTimeout> | undefined;
   private heardAt = 0;
@@ -53,6 +63,7 @@ export class Link {
     private readonly options: LinkOptions,
     private ticket: string | undefined,
   ) {
+    this.url = options.url;
     this.imposed = new Imposed({
       now: options.now,
       send: (bytes) => this.send(bytes),
@@ -65,6 +76,7 @@ export class Link {
 
   /** Connects; also the way back after it stopped. */
   start(): void {
+    if (this.isStopped) this.seeks = 0;
     this.isStopped = false;
     clearTimeout(this.retryTimer);
     if (this.ticket === undefined && !this.options.hasResume()) void this.fetchTicket();
@@ -74,6 +86,7 @@ export class Link {
   /** The field let us in: the next loss starts with short waits again. */
   welcomed(): void {
     this.attempt = 0;
+    this.seeks = 0;
     this.options.onState({ kind: 'open', sentence: '' });
   }
 
@@ -119,7 +132,7 @@ export class Link {
     this.drop();
     if (this.options.now() < this.cutUntil) return this.lost(LOST_CODE, '');
     this.options.onState({ kind: 'connecting', sentence: this.attempt === 0 ? '' : 'Reconnecting.' });
-    const socket = new WebSocket(this.options.url);
+    const socket = new WebSocket(this.url);
     socket.binaryType = 'arraybuffer';
     this.socket = socket;
     this.heardAt = this.options.now();
@@ -188,6 +201,10 @@ export class Link {
         this.options.onState({ kind: 'waiting', sentence: step.sentence });
         this.retryTimer = setTimeout(() => void this.fetchTicket(), step.delayMs);
         return;
+      case 'seek':
+        this.options.onState({ kind: 'waiting', sentence: step.sentence });
+        this.retryTimer = setTimeout(() => void this.seek(step.why), step.delayMs);
+        return;
       case 'retry':
         this.options.onState({ kind: 'waiting', sentence: step.sentence });
         this.retryTimer = setTimeout(() => this.start(), step.delayMs);
@@ -196,13 +213,32 @@ export class Link {
 
   private async fetchTicket(): Promise<void> {
     try {
-      this.ticket = await this.options.askTicket();
-      if (!this.isStopped) this.connect();
+      this.moor(await this.options.askTicket());
     } catch (error) {
       const step = afterClose({ code: LOST_CODE, reason: '', attempt: this.attempt, hasReloaded: true });
       this.attempt += 1;
-      this.take(step.do === 'retry' ? { ...step, do: 'ticket', sentence: (error as Error).message } : step);
+      if ('delayMs' in step) this.take({ do: 'ticket', delayMs: step.delayMs, sentence: (error as Error).message });
     }
+  }
+
+  private async seek(why: 'gone' | 'moved'): Promise<void> {
+    this.seeks += 1;
+    try {
+      this.moor(await this.options.seek(why));
+    } catch (error) {
+      if (this.isStopped) return;
+      const sentence = (error as Error).message;
+      if (this.seeks >= SEEKS_MAX) return this.take({ do: 'stop', sentence });
+      const step = afterClose({ code: LOST_CODE, reason: '', attempt: this.attempt, hasReloaded: true });
+      this.attempt += 1;
+      if ('delayMs' in step) this.take({ do: 'seek', why, delayMs: step.delayMs, sentence });
+    }
+  }
+
+  private moor({ url, ticket }: Berth): void {
+    this.url = url;
+    this.ticket = ticket;
+    if (!this.isStopped) this.connect();
   }
 
   /** The network is back: no need to wait out the delay. */

@@ -25,6 +25,13 @@ describe('after the socket is gone', () => {
     expect(afterClose({ ...lost, code: CLOSE.replaced })).toEqual({ do: 'stop', sentence: 'You are flying in another window now.' });
   });
 
+  it('goes through the lobby when the server closes, the field has moved, or nothing answers', () => {
+    expect(afterClose({ ...lost, code: CLOSE.serverStopping })).toMatchObject({ do: 'seek', why: 'gone' });
+    expect(afterClose({ ...lost, code: CLOSE.moved })).toMatchObject({ do: 'seek', why: 'moved' });
+    const steps = [0, 1, 2, 3, 4].map((attempt) => afterClose({ ...lost, attempt }).do);
+    expect(steps).toEqual(['retry', 'retry', 'retry', 'seek', 'seek']);
+  });
+
   it('does not press a field that is too busy', () => {
     expect(afterClose({ ...lost, code: CLOSE.overloaded }).do).toBe('stop');
   });

@@ -14,17 +14,24 @@ export const CLOSE = {
   roomFailed: 4010,
   overloaded: 4011,
   tooSlow: 4012,
+  moved: 4013,
 } as const;
 
 const BACKOFF_FIRST_MS = 250;
 const BACKOFF_MAX_MS = 4_000;
 /** Half of a delay is drawn by lot, so that a field that restarts is not met by everybody at once. */
 const JITTER = 0.5;
+/** Losses in a row after which the server counts as gone. */
+const GONE_AFTER_ATTEMPTS = 3;
+/** Times the lobby is asked where the field is now, about half a minute. Then a person decides. */
+export const SEEKS_MAX = 10;
 
 export type NextStep =
   | { do: 'retry'; delayMs: number; sentence: string }
   /** Ask the lobby for a new ticket, then connect. */
   | { do: 'ticket'; delayMs: number; sentence: string }
+  /** Ask the lobby where the field is now, then connect there as who one was. */
+  | { do: 'seek'; why: 'gone' | 'moved'; delayMs: number; sentence: string }
   | { do: 'reload' }
   /** Not by itself; a button may. */
   | { do: 'stop'; sentence: string };
@@ -59,11 +66,15 @@ export function afterClose(situation: Situation, random: () => number = Math.ran
     case CLOSE.tooFast:
       return { do: 'stop', sentence: 'This page sent more messages than the field allows. You can come back now.' };
     case CLOSE.serverStopping:
-      return { do: 'retry', delayMs, sentence: 'This field is closing for maintenance. Coming back by itself.' };
+      return { do: 'seek', why: 'gone', delayMs, sentence: 'This server is closing. Your plane comes along to the next one.' };
+    case CLOSE.moved:
+      return { do: 'seek', why: 'moved', delayMs, sentence: 'This field is on another server now. Following it.' };
     case CLOSE.roomFailed:
       return { do: 'retry', delayMs, sentence: 'Something broke on this field. Coming back by itself.' };
     default:
-      return { do: 'retry', delayMs, sentence: 'Connection lost. Reconnecting by itself.' };
+      return situation.attempt < GONE_AFTER_ATTEMPTS
+        ? { do: 'retry', delayMs, sentence: 'Connection lost. Reconnecting by itself.' }
+        : { do: 'seek', why: 'gone', delayMs, sentence: 'This server does not answer. Asking the lobby where the field is now.' };
   }
 }
 

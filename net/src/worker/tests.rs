@@ -4,23 +4,30 @@ use super::*;
 use crate::{
     admission::Admission,
     config::Config,
+    keeper::Life,
     metrics::Metrics,
-    room_handle::{RoomHandle, SocketId},
+    room_handle::{Join, SocketId},
+    rooms::{Machinery, Rooms},
+    store::Store,
 };
-use crossbeam_channel::Receiver;
-use protocol::message::{Hello, InputPacket};
-use std::sync::Arc;
+use protocol::{
+    message::{Hello, InputPacket},
+    token::{Key, Resume},
+};
+use std::sync::{Arc, mpsc};
 use tungstenite::{Message, WebSocket, protocol::Role};
 
 const PATIENCE: Duration = Duration::from_secs(5);
+const ROOM: &str = "field-a";
 
-/// A worker whose room nobody ticks, a player's end of one of its sockets, and the room's queue.
+/// A worker whose room nobody ticks, a player's end of one of its sockets, and the room.
 struct Bench {
     inbox: Inbox,
     player: WebSocket<std::net::TcpStream>,
-    room: RoomHandle,
-    events: Receiver<Event>,
+    rooms: Arc<Rooms>,
+    lives: mpsc::Receiver<Life>,
     admission: Arc<Admission>,
+    key: Key,
 }
 
 async fn begin() -> Bench {
@@ -31,9 +38,13 @@ async fn begin() -> Bench {
     });
     let config = config.unwrap();
     let admission = Arc::new(Admission::new(&config, 0));
-    let (room, events) = RoomHandle::new("arena");
-    let door = Door::new(&config, room.clone(), Arc::clone(&admission), Arc::new(Metrics::new()));
+    let metrics = Arc::new(Metrics::new());
+    let rooms = Rooms::new(&config, Store::open("memory:///").unwrap(), Arc::clone(&metrics));
+    let door = Door::new(&config, &rooms, Arc::clone(&admission), metrics);
     let inbox = Worker::start(0, door).unwrap();
+    let (begun, lives) = mpsc::channel();
+    let start = Box::new(move |life| begun.send(life).map_err(|_| anyhow::anyhow!("nobody is interested")));
+    rooms.equip(Machinery { start, workers: Arc::from([inbox.clone()]) });
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let player = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     player.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -41,8 +52,9 @@ async fn begin() -> Bench {
     stream.set_nonblocking(true).unwrap();
     let place = admission.open(peer.ip(), Instant::now()).unwrap();
     let stream = TcpStream::from_std(stream);
-    inbox.send(WorkerMessage::Adopt(stream, bytes::Bytes::new(), place)).await;
-    Bench { inbox, player: WebSocket::from_raw_socket(player, Role::Client, None), room, events, admission }
+    inbox.send(WorkerMessage::Adopt(stream, bytes::Bytes::new(), place, ROOM.into())).await;
+    let player = WebSocket::from_raw_socket(player, Role::Client, None);
+    Bench { inbox, player, rooms, lives, admission, key: config.key }
 }
 
 impl Bench {
@@ -50,11 +62,15 @@ impl Bench {
         self.player.send(Message::Binary(message.into())).unwrap();
     }
 
-    fn say_hello(&mut self) {
-        let (version, ticket, resume) = (protocol::PROTOCOL_VERSION, None, Some("any".to_owned()));
+    fn hello(&self) -> Hello {
+        let resume = self.key.sign_resume(ROOM, Resume { epoch: 1, session: 1, generation: 1 });
+        let (version, ticket, resume) = (protocol::PROTOCOL_VERSION, None, Some(resume));
         let name = "Ada".to_owned();
-        let hello = Hello { version, ticket, resume, have_tick: 0, have_event: 0, name, hue: 0 };
-        self.say(ClientMessage::Hello(hello).encode());
+        Hello { version, ticket, resume, have_tick: 0, have_event: 0, name, hue: 0 }
+    }
+
+    fn say_hello(&mut self) {
+        self.say(ClientMessage::Hello(self.hello()).encode());
     }
 
     fn say_input(&mut self, number: u8) {
@@ -71,11 +87,14 @@ impl Bench {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_queue_delays_and_loses_nothing() {
     let mut bench = begin().await;
     let other = SocketId { worker: 1, slot: 0, number: 0 };
-    while bench.room.events.try_send(Event::Gone(other)).is_ok() {}
+    let join = Join { socket: other, gate: Arc::default(), hello: bench.hello(), admitted: false };
+    let (queue, _) = bench.rooms.enter(&ROOM.into(), Box::new(join)).unwrap();
+    let life = bench.lives.recv_timeout(PATIENCE).unwrap();
+    while queue.try_send(Event::Gone(other)).is_ok() {}
     bench.say_hello();
     (1..=100).for_each(|number| bench.say_input(number));
     bench.player.close(None).unwrap();
@@ -84,8 +103,9 @@ async fn a_full_queue_delays_and_loses_nothing() {
     let mut heard = Vec::new();
     let mut is_gone = false;
     while !is_gone {
-        match bench.events.recv_timeout(PATIENCE).unwrap() {
+        match life.events.recv_timeout(PATIENCE).unwrap() {
             Event::Gone(socket) if socket == other => {}
+            Event::Join(join) if join.socket == other => {}
             Event::Gone(_) => is_gone = true,
             Event::Packet(_, ClientPacket::Inputs(packet)) => heard.push(packet.number),
             Event::Join(_) => assert!(heard.is_empty()),
@@ -95,23 +115,31 @@ async fn a_full_queue_delays_and_loses_nothing() {
     assert!(heard.into_iter().eq(1..=100));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_room_that_ended_closes_its_sockets() {
     let mut bench = begin().await;
     bench.say_hello();
-    assert!(matches!(bench.events.recv_timeout(PATIENCE), Ok(Event::Join(_))));
-    drop(bench.events);
-    bench.events = crossbeam_channel::never();
+    let life = bench.lives.recv_timeout(PATIENCE).unwrap();
+    assert!(matches!(life.events.recv_timeout(PATIENCE), Ok(Event::Join(_))));
+    // Its thread ends without a word.
+    drop(life);
+    let began = Instant::now();
+    while bench.rooms.is_open(ROOM) {
+        assert!(began.elapsed() < PATIENCE, "the room stays");
+        thread::sleep(Duration::from_millis(5));
+    }
     bench.say_input(1);
     assert_eq!(bench.hear_close(), CloseReason::ServerStopping.code());
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_ends_with_its_last_inbox() {
     let mut bench = begin().await;
     bench.say_hello();
-    assert!(matches!(bench.events.recv_timeout(PATIENCE), Ok(Event::Join(_))));
-    drop(bench.inbox);
+    let life = bench.lives.recv_timeout(PATIENCE).unwrap();
+    assert!(matches!(life.events.recv_timeout(PATIENCE), Ok(Event::Join(_))));
+    // The room's keeper has an inbox as long as there is a room.
+    drop((bench.inbox, bench.rooms, life));
     let began = Instant::now();
     while bench.admission.sockets() > 0 {
         assert!(began.elapsed() < PATIENCE, "its sockets stay");

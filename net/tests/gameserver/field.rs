@@ -5,6 +5,8 @@ use net::{Config, Server};
 use protocol::{message::ServerMessage, token::Key};
 use std::{
     net::SocketAddr,
+    path::PathBuf,
+    sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 use sync::Client;
@@ -27,6 +29,40 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Field {
     pub(crate) server: Server,
     pub(crate) key: Key,
+    pub(crate) instance: String,
+}
+
+/// A directory that several gameservers keep their rooms in; gone with the test.
+pub(crate) struct Shelf(pub(crate) PathBuf);
+
+impl Shelf {
+    pub(crate) fn new() -> Self {
+        Self(std::env::temp_dir().join(format!("aerodrome-{}-{:x}", std::process::id(), nonce())))
+    }
+
+    /// A gameserver that keeps its rooms here.
+    pub(crate) async fn serve(&self, instance: &str, change: impl FnOnce(&mut Config)) -> Field {
+        Field::start_with(|config| {
+            (config.instance, config.store_url) = (instance.to_owned(), format!("file://{}", self.0.display()));
+            change(config);
+        })
+        .await
+    }
+
+    /// An object of a room.
+    pub(crate) fn object(&self, room: &str, name: &str) -> PathBuf {
+        self.0.join("rooms").join(room).join(name)
+    }
+
+    pub(crate) fn owner(&self, room: &str) -> serde_json::Value {
+        serde_json::from_slice(&std::fs::read(self.object(room, "owner")).unwrap()).unwrap()
+    }
+}
+
+impl Drop for Shelf {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 /// What a socket brought next.
@@ -57,8 +93,8 @@ impl Field {
         // Frames are counted here, also on a busy machine: one every tick, whatever it costs.
         (config.cadence_ticks, config.tick_budget) = (1, None);
         change(&mut config);
-        let key = config.key.clone();
-        Self { server: Server::start(config).await.unwrap(), key }
+        let (key, instance) = (config.key.clone(), config.instance.clone());
+        Self { server: Server::start(config).await.unwrap(), key, instance }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -66,13 +102,16 @@ impl Field {
     }
 
     pub(crate) fn ticket(&self) -> String {
-        let nonce = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
-        self.key.sign_ticket(INSTANCE, "arena", nonce, now_s())
+        self.ticket_for("arena")
+    }
+
+    pub(crate) fn ticket_for(&self, room: &str) -> String {
+        self.key.sign_ticket(&self.instance, room, nonce(), now_s())
     }
 
     /// The header a replay by the lobby brings.
     pub(crate) fn replay_source(&self, path: &str) -> String {
-        format!("instance=lobby1;region=ewr;t=1;state={}", self.key.sign_replay(INSTANCE, path, now_s(), 0))
+        format!("instance=lobby1;region=ewr;t=1;state={}", self.key.sign_replay(&self.instance, path, now_s(), 0))
     }
 
     /// A socket to the arena that has not said anything.
@@ -96,7 +135,7 @@ impl Field {
         headers: &[(&'static str, &str)],
         receive_buffer_bytes: Option<u32>,
     ) -> Result<Socket, Error> {
-        let path = format!("/gameserver/{INSTANCE}/{name}");
+        let path = format!("/gameserver/{}/{name}", self.instance);
         let mut request = format!("ws://{}{path}", self.address()).into_client_request().unwrap();
         request.headers_mut().insert("fly-replay-src", self.replay_source(&path).parse().unwrap());
         for (name, value) in headers {
@@ -106,8 +145,8 @@ impl Field {
         if let Some(bytes) = receive_buffer_bytes {
             socket.set_recv_buffer_size(bytes).unwrap();
         }
-        let stream = socket.connect(self.address()).await.unwrap();
-        stream.set_nodelay(true).unwrap();
+        let stream = socket.connect(self.address()).await?;
+        stream.set_nodelay(true)?;
         let (stream, _) = client_async(request, stream).await?;
         Ok(Socket { stream })
     }
@@ -118,6 +157,20 @@ impl Field {
         player.say_hello(name, Some(self.ticket()), None).await;
         player.wait_for_welcome().await;
         player
+    }
+
+    /// Says hello to a room; a player who was let in, or the close code.
+    pub(crate) async fn try_join(&self, room: &str, mut client: Client, ticket: Option<String>) -> Result<Player, u16> {
+        let token = client.resume_token().map(str::to_owned);
+        let hello = client.hello("Ada", 3, ticket, token);
+        let mut player = Player::on(self.upgrade(room, &[], None).await.expect("the upgrade is granted"), client);
+        player.socket.send(hello).await;
+        player.wait_for_welcome_or_close().await.map_or(Ok(player), Err)
+    }
+
+    /// Somebody new in a room.
+    pub(crate) async fn join_room(&self, room: &str) -> Result<Player, u16> {
+        self.try_join(room, Client::new(), Some(self.ticket_for(room))).await
     }
 
     /// One HTTP request; status, head and body of the answer.
@@ -147,7 +200,7 @@ impl Field {
 
     /// The room's clock, and the ticks it had to leave out because the machine was too busy.
     pub(crate) async fn ticks(&self) -> (f64, f64) {
-        let (_, _, body) = self.get_replayed(&format!("/gameserver/{INSTANCE}/status")).await;
+        let (_, _, body) = self.get_replayed(&format!("/gameserver/{}/status", self.instance)).await;
         let status: serde_json::Value = serde_json::from_str(&body).unwrap();
         (status["rooms"][0]["tick"].as_f64().unwrap(), self.metric("ticks_dropped_total").await)
     }
@@ -226,6 +279,33 @@ impl Player {
         }
     }
 
+    /// The close code, if one comes before the welcome.
+    pub(crate) async fn wait_for_welcome_or_close(&mut self) -> Option<u16> {
+        while !self.client.is_welcomed() {
+            match self.socket.hear().await {
+                Heard::Message(bytes) => self.take(&bytes).await,
+                Heard::Closed(code) => return Some(code),
+                Heard::Gone => panic!("the connection ended without a close frame"),
+            }
+        }
+        None
+    }
+
+    /// Plays on until the socket is closed: its code, and the control messages until then.
+    pub(crate) async fn play_until_closed(&mut self) -> (u16, Vec<ServerMessage>) {
+        let mut messages = Vec::new();
+        loop {
+            match self.socket.hear().await {
+                Heard::Message(bytes) => {
+                    messages.extend(ServerMessage::decode(&bytes).ok());
+                    self.take(&bytes).await;
+                }
+                Heard::Closed(code) => return (code, messages),
+                Heard::Gone => panic!("the connection ended without a close frame"),
+            }
+        }
+    }
+
     /// Plays for this long; panics if the socket ends.
     pub(crate) async fn play(&mut self, time: Duration) {
         let end = Instant::now() + time;
@@ -235,7 +315,7 @@ impl Player {
         }
     }
 
-    async fn take(&mut self, bytes: &[u8]) {
+    pub(crate) async fn take(&mut self, bytes: &[u8]) {
         let now_ms = self.began.elapsed().as_secs_f64() * 1000.0;
         self.client.receive(bytes, now_ms).expect("what the server sends is understood");
         self.frames += usize::from(bytes[0] & protocol::message::HOT_BIT != 0);
@@ -243,6 +323,13 @@ impl Player {
             self.socket.send(message).await;
         }
     }
+}
+
+/// Different each time.
+fn nonce() -> u64 {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
+    now.wrapping_mul(1 << 12) | COUNT.fetch_add(1, Ordering::Relaxed) % (1 << 12)
 }
 
 pub(crate) fn now_s() -> u64 {

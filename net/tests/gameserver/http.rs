@@ -23,7 +23,8 @@ async fn only_what_the_lobby_signed_comes_in() {
     let json: serde_json::Value = serde_json::from_str(&body).unwrap();
     assert_eq!((json["instance"].as_str(), json["region"].as_str()), (Some(INSTANCE), Some("ewr")));
     assert_eq!((json["players"].as_u64(), json["rooms"][0]["room"].as_str()), (Some(0), Some("arena")));
-    assert!(json["capacity"].as_u64() >= Some(1) && json["pilots"].as_u64() >= Some(1));
+    assert!(json["capacity"].as_u64() >= Some(1) && json["pilots"].as_u64() == Some(0), "nobody opened it yet");
+    assert_eq!((json["rooms_max"].as_u64(), json["is_draining"].as_bool()), (Some(8), Some(false)));
     field.server.stop().await;
 }
 
@@ -44,6 +45,8 @@ async fn anothers_request_is_sent_on_once() {
 async fn unknown_fields_and_assets_are_not_found() {
     let field = Field::start().await;
     let (status, _, body) = field.get_replayed(&format!("/gameserver/{INSTANCE}/elsewhere")).await;
+    assert!(status == 404 && body.contains("This field is gone."));
+    let (status, _, body) = field.get_replayed(&format!("/gameserver/{INSTANCE}/No.Name")).await;
     assert!(status == 404 && body.contains("There is no such field."));
     assert_eq!(field.get_replayed(&format!("/gameserver/{INSTANCE}/assets/none.js")).await.0, 404);
     assert_eq!(field.get("/anything", "").await.0, 404);

@@ -7,5 +7,7 @@ mod http;
 mod joining;
 mod overload;
 mod refusals;
+mod rooms;
+mod sleep;
 mod slow_reader;
 mod stopping;

@@ -1,6 +1,6 @@
 //! Who does not get in, who does not stay, and what they are told.
 
-use crate::field::{Field, INSTANCE, now_s};
+use crate::field::{Field, INSTANCE, Shelf, now_s};
 use protocol::{
     PROTOCOL_VERSION,
     close::CloseReason,
@@ -50,12 +50,68 @@ async fn a_ticket_works_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_forged_resume_token_is_the_rooms_to_refuse() {
+async fn a_forged_resume_token_is_refused() {
     let field = Field::start().await;
-    let hello = Hello { resume: Some("1.1.00".to_owned()), ..hello(None) };
+    let hello = Hello { resume: Some("1.1.1.00".to_owned()), ..hello(None) };
     let (code, told) = close_code_of(&field, ClientMessage::Hello(hello).encode()).await;
     assert_eq!(code, CloseReason::BadTicket.code());
     assert_eq!(told, [ServerMessage::refused(CloseReason::BadTicket)]);
+    field.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_forged_opens_a_room() {
+    let shelf = Shelf::new();
+    let field = shelf.serve("m1", |_| {}).await;
+    let ticket = |instance: &str, room: &str, signed_s| Some(field.key.sign_ticket(instance, room, 9, signed_s));
+    let stranger = protocol::token::Key::new("another secret, also long").unwrap();
+    let resume = protocol::token::Resume { epoch: 1, session: 1, generation: 1 };
+    let strangers = [
+        (None, None),
+        (ticket("m2", "field-a", now_s()), None),
+        (ticket("m1", "field-b", now_s()), None),
+        (ticket("m1", "field-a", now_s() - 120), None),
+        (Some(stranger.sign_ticket("m1", "field-a", 9, now_s())), None),
+        (None, Some(stranger.sign_resume("field-a", resume))),
+        (None, Some(field.key.sign_resume("field-b", resume))),
+        (None, ticket("m1", "field-a", now_s())),
+    ];
+    for (ticket, resume) in strangers {
+        let mut socket = field.upgrade("field-a", &[], None).await.unwrap();
+        socket.send(ClientMessage::Hello(Hello { resume, ..hello(ticket) }).encode()).await;
+        assert_eq!(socket.hear_close().await.0, CloseReason::BadTicket.code());
+    }
+    // A replay that nobody of ours signed, or signed for something else, does not even get a socket.
+    let path = "/gameserver/m1/field-a";
+    let states = [
+        "state=1.0.00".to_owned(),
+        format!("state={}", field.key.sign_replay("m1", path, now_s() - 60, 0)),
+        format!("state={}", field.key.sign_replay("m1", "/gameserver/m1/arena", now_s(), 0)),
+        format!("state={}", stranger.sign_replay("m1", path, now_s(), 0)),
+    ];
+    let upgrade =
+        "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: AA==\r\n";
+    for state in states {
+        assert_eq!(field.get(path, &format!("{upgrade}fly-replay-src: {state}\r\n")).await.0, 403);
+    }
+    assert_eq!(field.get(path, upgrade).await.0, 403);
+    assert_eq!((field.metric("rooms_open").await, shelf.object("field-a", "owner").exists()), (0.0, false));
+    field.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_stolen_before_its_last_use_opens_nothing() {
+    let field = Field::start().await;
+    let mut player = field.join("Ada").await;
+    let stolen = player.client.resume_token().map(str::to_owned);
+    let client = std::mem::take(&mut player.client);
+    let mut player = field.try_join("arena", client, None).await.unwrap();
+    player.play(Duration::from_millis(200)).await;
+    let thief = Hello { resume: stolen, ..hello(None) };
+    let (code, told) = close_code_of(&field, ClientMessage::Hello(thief).encode()).await;
+    assert_eq!(code, CloseReason::BadTicket.code());
+    assert_eq!(told, [ServerMessage::refused(CloseReason::BadTicket)]);
+    player.play(Duration::from_millis(100)).await;
     field.server.stop().await;
 }
 

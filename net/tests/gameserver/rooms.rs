@@ -1,0 +1,195 @@
+//! Rooms that last: opened on demand, saved, and taken up again by another machine.
+
+use crate::field::{Field, PATIENCE, Shelf};
+use futures_util::future::join_all;
+use protocol::{
+    close::CloseReason,
+    message::{ClientMessage, Event, ServerMessage},
+};
+use std::time::{Duration, Instant};
+use sync::Happening;
+
+/// What the tower said before, to somebody who was just welcomed.
+fn history(player: &mut crate::field::Player) -> Vec<String> {
+    let happenings = std::iter::from_fn(|| player.client.poll_happening());
+    let histories = happenings.filter_map(|happening| match happening {
+        Happening::Welcomed { history, .. } => Some(history),
+        _ => None,
+    });
+    let chat =
+        histories.flatten().filter_map(|event| if let Event::Chat { text, .. } = event { Some(text) } else { None });
+    chat.collect()
+}
+
+/// Waits until a field says a room is there, or is not.
+async fn wait_for_room(field: &Field, room: &str, is_there: bool) {
+    let began = Instant::now();
+    loop {
+        let (_, _, body) = field.get_replayed(&format!("/gameserver/{}/status", field.instance)).await;
+        let status: serde_json::Value = serde_json::from_str(&body).unwrap();
+        if status["rooms"].as_array().unwrap().iter().any(|found| found["room"] == room) == is_there {
+            return;
+        }
+        assert!(began.elapsed() < 3 * PATIENCE, "{body}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_room_outlives_its_machine() {
+    let shelf = Shelf::new();
+    let first = shelf.serve("m1", |_| {}).await;
+    let mut player = first.join_room("field-a").await.unwrap();
+    player.client.say(ClientMessage::Chat("See you elsewhere".to_owned()));
+    player.play(Duration::from_millis(500)).await;
+    let (pilot, tick) = (player.client.pilot(), player.client.replica().unwrap().tick());
+    first.server.stop().await;
+    assert_eq!(shelf.owner("field-a")["is_asleep"], true);
+
+    let second = shelf.serve("m2", |_| {}).await;
+    let client = std::mem::take(&mut player.client);
+    let mut player = second.try_join("field-a", client, None).await.unwrap();
+    assert_eq!(player.client.pilot(), pilot);
+    assert_eq!(history(&mut player), ["See you elsewhere"]);
+    player.play(Duration::from_millis(300)).await;
+    assert!(player.client.replica().unwrap().tick() > tick, "its clock goes on");
+    assert_eq!(player.client.stats().mismatches, 0);
+    let owner = shelf.owner("field-a");
+    assert_eq!((&owner["instance"], &owner["epoch"], &owner["is_asleep"]), (&"m2".into(), &2.into(), &false.into()));
+    second.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fifty_players_move_and_nobody_is_lost() {
+    let shelf = Shelf::new();
+    let first = shelf.serve("m1", |_| {}).await;
+    let players = join_all((0..50).map(|_| first.join_room("arena"))).await;
+    let flights = players.into_iter().map(|player| {
+        tokio::spawn(async move {
+            let mut player = player.unwrap();
+            let (code, told) = player.play_until_closed().await;
+            (player.client.pilot(), player.client.own().score, code, told, player.client)
+        })
+    });
+    let flights: Vec<_> = flights.collect();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let began = Instant::now();
+    first.server.stop().await;
+    assert!(began.elapsed() < Duration::from_secs(12), "it took {:?}", began.elapsed());
+
+    let second = shelf.serve("m2", |_| {}).await;
+    let code = CloseReason::ServerStopping.code();
+    for flight in flights {
+        let (pilot, score, heard, told, client) = flight.await.unwrap();
+        assert!(heard == code && told.contains(&ServerMessage::Bye { code }), "{heard} {told:?}");
+        let mut player = second.try_join("arena-m1", client, None).await.unwrap();
+        player.play(Duration::from_millis(20)).await;
+        assert_eq!((player.client.pilot(), player.client.own().score >= score), (pilot, true));
+    }
+    second.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_machines_that_claim_a_room_one_wins_and_the_other_knows_it() {
+    let shelf = Shelf::new();
+    let fields = [shelf.serve("m1", |_| {}).await, shelf.serve("m2", |_| {}).await];
+    for round in 0..8 {
+        let room = format!("field-{round}");
+        let [one, other] = [fields[0].join_room(&room), fields[1].join_room(&room)];
+        let (one, other) = tokio::join!(one, other);
+        let moved = CloseReason::Moved.code();
+        let (winner, loser) = match (&one, &other) {
+            (Ok(_), Err(code)) if *code == moved => (0, 1),
+            (Err(code), Ok(_)) if *code == moved => (1, 0),
+            (one, other) => panic!("{:?} and {:?}", one.as_ref().err(), other.as_ref().err()),
+        };
+        // The page of the loser leads to the winner.
+        wait_for_room(&fields[loser], &room, false).await;
+        let (status, head, _) =
+            fields[loser].get_replayed(&format!("/gameserver/{}/{room}", fields[loser].instance)).await;
+        let there = format!("location: /gameserver/{}/{room}", fields[winner].instance);
+        assert!(status == 307 && head.contains(&there), "{head}");
+    }
+    for field in fields {
+        field.server.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_owner_that_lost_its_room_stops_it() {
+    let shelf = Shelf::new();
+    let stale = shelf.serve("m1", |_| {}).await;
+    let mut player = stale.join_room("field-a").await.unwrap();
+    player.play(Duration::from_millis(100)).await;
+    // As if the machine had stood still for longer than its lease.
+    let mut owner = shelf.owner("field-a");
+    owner["renewed_unix_ms"] = 0.into();
+    std::fs::write(shelf.object("field-a", "owner"), owner.to_string()).unwrap();
+    let fresh = shelf.serve("m2", |_| {}).await;
+    let newcomer = fresh.join_room("field-a").await.unwrap();
+    // It learns it with its next save.
+    assert_eq!(player.play_until_closed().await.0, CloseReason::Moved.code());
+    assert_eq!(shelf.owner("field-a")["instance"], "m2");
+    wait_for_room(&stale, "field-a", false).await;
+    drop(newcomer);
+    stale.server.stop().await;
+    fresh.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_save_that_cannot_be_used_begins_the_room_anew() {
+    let shelf = Shelf::new();
+    let field = shelf.serve("m1", |_| {}).await;
+    let mut player = field.join_room("field-a").await.unwrap();
+    player.play(Duration::from_millis(100)).await;
+    field.server.stop().await;
+    let save = shelf.object("field-a", "snapshot");
+    let mut bytes = std::fs::read(&save).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&save, bytes).unwrap();
+
+    let field = shelf.serve("m1", |_| {}).await;
+    let client = std::mem::take(&mut player.client);
+    let refused = field.try_join("field-a", client.clone(), None).await.err();
+    assert_eq!(refused, Some(CloseReason::BadTicket.code()), "nobody knows the session");
+    let mut player = field.try_join("field-a", client, Some(field.ticket_for("field-a"))).await.unwrap();
+    player.play(Duration::from_millis(100)).await;
+    field.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_machine_has_so_many_rooms_and_no_more() {
+    let field = Field::start_with(|config| config.max_rooms = 2).await;
+    let players = [field.join_room("field-a").await.unwrap(), field.join_room("arena").await.unwrap()];
+    assert_eq!(field.join_room("field-b").await.err(), Some(CloseReason::RoomFull.code()));
+    let other_name = field.join_room(&format!("arena-{}", field.instance)).await.unwrap();
+    let (_, _, body) = field.get_replayed(&format!("/gameserver/{}/status", field.instance)).await;
+    let status: serde_json::Value = serde_json::from_str(&body).unwrap();
+    let rooms: Vec<_> = status["rooms"].as_array().unwrap().iter().map(|room| room["room"].as_str().unwrap()).collect();
+    assert_eq!(rooms, ["arena", "field-a"]);
+    assert_eq!(status["players"], 3);
+    drop((players, other_name));
+    field.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_is_there_for_rooms_that_are_or_will_be() {
+    let shelf = Shelf::new();
+    let field = shelf.serve("m1", |_| {}).await;
+    let page = async |name: &str| field.get_replayed(&format!("/gameserver/m1/{name}")).await;
+    let is_gone = |(status, _, body): (u16, String, String)| status == 404 && body.contains("This field is gone.");
+    assert!(is_gone(page("field-a").await));
+    // What the lobby signs is the path without its query.
+    let source = field.replay_source("/gameserver/m1/field-a");
+    let (_, _, body) = field.get("/gameserver/m1/field-a?new", &format!("fly-replay-src: {source}\r\n")).await;
+    assert!(!body.contains("This field is gone."));
+    let player = field.join_room("field-a").await.unwrap();
+    assert!(!is_gone(page("field-a").await), "an open one");
+    drop(player);
+    field.server.stop().await;
+    let field = shelf.serve("m2", |_| {}).await;
+    let (_, _, body) = field.get_replayed("/gameserver/m2/field-a").await;
+    assert!(!body.contains("This field is gone."), "one that sleeps");
+    field.server.stop().await;
+}

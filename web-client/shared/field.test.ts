@@ -1,0 +1,29 @@
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { durableId, fieldOf, followRedirect, socketUrl } from './field';
+
+afterEach(() => vi.unstubAllGlobals());
+
+describe("a field's address", () => {
+  it('names machine and room', () => {
+    expect(fieldOf('/gameserver/148e/field-abc')).toEqual({ instance: '148e', room: 'field-abc' });
+    expect(fieldOf('/gameserver/148e')).toEqual({ instance: '148e', room: 'arena' });
+  });
+
+  it('keeps its id wherever it goes', () => {
+    expect(durableId(fieldOf('/gameserver/148e/arena'))).toBe('arena-148e');
+    expect(durableId(fieldOf('/gameserver/9999/arena-148e'))).toBe('arena-148e');
+    expect(durableId(fieldOf('/gameserver/9999/field-abc'))).toBe('field-abc');
+  });
+
+  it('has a socket at the same place', () => {
+    expect(socketUrl('/gameserver/i/arena', 'https://play.example/gameserver/x/y?new#t')).toBe('wss://play.example/gameserver/i/arena');
+    expect(socketUrl('/gameserver/i/arena', 'http://localhost:8080/')).toBe('ws://localhost:8080/gameserver/i/arena');
+  });
+
+  it('is followed to where its page is', async () => {
+    vi.stubGlobal('fetch', async () => ({ url: 'https://play.example/gameserver/j/arena-i' }));
+    expect(await followRedirect('/gameserver/i/arena')).toBe('/gameserver/j/arena-i');
+    vi.stubGlobal('fetch', async () => Promise.reject(new Error('offline')));
+    expect(await followRedirect('/gameserver/i/arena')).toBe('/gameserver/i/arena');
+  });
+});
