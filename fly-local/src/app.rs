@@ -1,93 +1,55 @@
-//! One Fly app, as its `fly.toml` describes it.
+//! One Fly app: what its machines have in common, and what its `fly.toml` says about them.
 //!
-//! Path: [`App::load`] reads the same file a deployment reads and keeps what a local machine needs: environment, stop
-//! signal, restart policy, service.
+//! Path: [`App::load`] reads the same file a deployment reads and makes the machine configuration that `flyctl` would
+//! make of it; the API's `POST /apps` makes an app without one.
 //! Invariants: what a file leaves out gets Fly's documented default.
 //! Never: starts anything; keys it has no use for (build, checks, metrics) are ignored.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
-use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use nix::sys::signal::Signal;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use serde_json::{Value, json};
 
-/// Fly's default between the stop signal and the kill.
-const KILL_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
-/// Fly's own upper limit for it.
-const KILL_TIMEOUT_MAX: Duration = Duration::from_secs(300);
-/// Fly's default number of restarts before a machine is left stopped.
-const RESTARTS_DEFAULT: u32 = 10;
+use crate::spec::{RestartPolicy, Spec};
+
+/// The private network of an app that names none.
+pub(crate) const NETWORK_DEFAULT: &str = "default";
 const INTERNAL_PORT_DEFAULT: u16 = 8080;
-const MEMORY_DEFAULT_MB: u32 = 256;
 
 /// An app: what all of its machines have in common.
 #[derive(Debug, Clone)]
 pub(crate) struct App {
     /// Name, as in `Fly-Replay: app=..`.
     pub(crate) name: String,
-    /// The program that a machine of this app runs.
-    pub(crate) program: PathBuf,
+    /// Its private network. Fixed for good.
+    pub(crate) network: String,
+    /// The program that a machine of this app runs; without one, the image decides.
+    pub(crate) program: Option<PathBuf>,
     /// Region of its first machine.
     pub(crate) primary_region: String,
-    /// `[env]`, shown by the API.
-    pub(crate) env: BTreeMap<String, String>,
-    /// Secrets: they win over `env`, and the API never shows them.
+    /// What wins over a configuration's `env`: secrets, and what differs on this computer. The API never shows it.
     pub(crate) secrets: BTreeMap<String, String>,
-    /// Signal that asks a machine to stop.
-    pub(crate) kill_signal: Signal,
-    /// How long it may take before it is killed.
-    pub(crate) kill_timeout: Duration,
-    /// What happens when the process ends by itself.
-    pub(crate) restart: Restart,
-    /// The public service.
-    pub(crate) service: Service,
-    /// Memory a machine is told it has, in MB.
-    pub(crate) memory_mb: u32,
-}
-
-/// What happens when a process ends by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Restart {
-    /// In which cases it is started again.
-    pub(crate) policy: RestartPolicy,
-    /// How often in a row.
-    pub(crate) max_retries: u32,
-}
-
-/// In which cases a process is started again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum RestartPolicy {
-    /// Never.
-    #[serde(alias = "never")]
-    No,
-    /// When it ended with anything but exit code 0.
-    OnFailure,
-    /// Unless somebody asked it to stop.
-    Always,
+    /// Configuration of the machines that are there from the start.
+    pub(crate) template: Option<Spec>,
 }
 
 /// The part of `[http_service]` that the proxy acts on or the API shows.
-#[derive(Debug, Clone, Deserialize)]
-pub(crate) struct Service {
-    /// Port the app listens on in production; here every machine gets a free one of its own.
+#[derive(Debug, Deserialize)]
+struct HttpService {
     #[serde(default = "internal_port_default")]
-    pub(crate) internal_port: u16,
-    /// Whether a request may start a machine that does not run.
-    #[serde(default = "yes", rename = "auto_start_machines")]
-    pub(crate) autostart: bool,
-    /// Machines kept running in the primary region.
+    internal_port: u16,
+    #[serde(default = "yes")]
+    auto_start_machines: bool,
     #[serde(default)]
-    pub(crate) min_machines_running: u32,
-    /// Whether plain HTTP is redirected in production; here there is no TLS.
+    auto_stop_machines: Option<Value>,
     #[serde(default)]
-    pub(crate) force_https: bool,
-    /// Limits, shown by the API as they are.
+    min_machines_running: u32,
     #[serde(default)]
-    pub(crate) concurrency: Option<serde_json::Value>,
+    force_https: bool,
+    #[serde(default)]
+    concurrency: Option<Value>,
 }
 
 impl App {
@@ -98,46 +60,45 @@ impl App {
         Self::parse(&text, program).with_context(|| format!("{} is not a valid fly.toml.", path.display()))
     }
 
+    /// An app that was asked for through the API.
+    pub(crate) fn bare(
+        name: String,
+        network: String,
+        primary_region: String,
+        secrets: BTreeMap<String, String>,
+    ) -> Self {
+        Self { name, network, program: None, primary_region, secrets, template: None }
+    }
+
     fn parse(text: &str, program: PathBuf) -> anyhow::Result<Self> {
         let file: File = toml::from_str(text)?;
-        for name in file.env.keys() {
-            ensure!(!name.starts_with("FLY_"), "[env] may not set {name}: FLY_ is Fly's");
-        }
-        let kill_timeout = file.kill_timeout.map_or(Ok(KILL_TIMEOUT_DEFAULT), |time| time.parse())?;
-        ensure!(kill_timeout <= KILL_TIMEOUT_MAX, "kill_timeout may be at most 5 minutes");
-        let memory_mb = match file.vm.first().and_then(|vm| vm.memory.as_ref()) {
-            Some(memory) => memory_mb(memory).context("[[vm]] memory is not like \"256mb\"")?,
-            None => MEMORY_DEFAULT_MB,
-        };
-        let restart = file.restart.first();
+        let template = file.machine_config()?;
+        let template = template.as_object().expect("it was made as an object").clone();
         Ok(Self {
-            name: file.app,
-            program,
+            network: NETWORK_DEFAULT.into(),
+            program: Some(program),
             primary_region: file.primary_region,
-            env: file.env,
             secrets: BTreeMap::new(),
-            kill_signal: Signal::from_str(&file.kill_signal).context("kill_signal is not a signal's name")?,
-            kill_timeout,
-            restart: Restart {
-                policy: restart.map_or(RestartPolicy::OnFailure, |restart| restart.policy),
-                max_retries: restart.and_then(|restart| restart.retries).unwrap_or(RESTARTS_DEFAULT),
-            },
-            service: file.http_service,
-            memory_mb,
+            template: Some(Spec::parse(template).map_err(anyhow::Error::msg)?),
+            name: file.app,
         })
     }
+}
+
+/// The image that an app's machines run.
+pub(crate) fn image_ref(app: &str) -> String {
+    format!("registry.fly.io/{app}:local")
 }
 
 #[derive(Deserialize)]
 struct File {
     app: String,
     primary_region: String,
-    #[serde(default = "kill_signal_default")]
-    kill_signal: String,
+    kill_signal: Option<String>,
     kill_timeout: Option<Time>,
     #[serde(default)]
     env: BTreeMap<String, String>,
-    http_service: Service,
+    http_service: HttpService,
     #[serde(default)]
     restart: Vec<RestartEntry>,
     #[serde(default)]
@@ -155,21 +116,71 @@ struct Vm {
     memory: Option<String>,
 }
 
+impl File {
+    /// What `flyctl` would send as a machine's `config`.
+    fn machine_config(&self) -> anyhow::Result<Value> {
+        let mut config = json!({
+            "image": image_ref(&self.app),
+            "env": self.env,
+            "guest": { "cpu_kind": "shared", "cpus": 1 },
+            "metadata": { "fly_platform_version": "v2", "fly_process_group": "app" },
+            "services": [self.http_service.machine_service()],
+            "restart": {},
+            "stop_config": {},
+            "auto_destroy": false,
+        });
+        if let Some(memory) = self.vm.first().and_then(|vm| vm.memory.as_ref()) {
+            config["guest"]["memory_mb"] = memory_mb(memory).context("[[vm]] memory is not like \"256mb\"")?.into();
+        }
+        if let Some(restart) = self.restart.first() {
+            config["restart"]["policy"] = serde_json::to_value(restart.policy)?;
+            if let Some(retries) = restart.retries {
+                config["restart"]["max_retries"] = retries.into();
+            }
+        }
+        if let Some(signal) = &self.kill_signal {
+            config["stop_config"]["signal"] = signal.as_str().into();
+        }
+        if let Some(time) = &self.kill_timeout {
+            config["stop_config"]["timeout"] = match time {
+                Time::Seconds(seconds) => format!("{seconds}s").into(),
+                Time::Text(text) => text.as_str().into(),
+            };
+        }
+        ensure!(
+            !self.env.keys().any(|name| name.starts_with("FLY_")),
+            "[env] may not set names in FLY_: they are Fly's"
+        );
+        Ok(config)
+    }
+}
+
+impl HttpService {
+    fn machine_service(&self) -> Value {
+        let mut service = json!({
+            "protocol": "tcp",
+            "internal_port": self.internal_port,
+            "ports": [
+                { "port": 80, "handlers": ["http"], "force_https": self.force_https },
+                { "port": 443, "handlers": ["tls", "http"] },
+            ],
+            "autostart": self.auto_start_machines,
+            "autostop": self.auto_stop_machines.clone().unwrap_or("off".into()),
+            "min_machines_running": self.min_machines_running,
+        });
+        if let Some(concurrency) = &self.concurrency {
+            service["concurrency"] = concurrency.clone();
+        }
+        service
+    }
+}
+
 /// Seconds, or text such as `10s`.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Time {
     Seconds(u64),
     Text(String),
-}
-
-impl Time {
-    fn parse(self) -> anyhow::Result<Duration> {
-        match self {
-            Self::Seconds(seconds) => Ok(Duration::from_secs(seconds)),
-            Self::Text(text) => humantime::parse_duration(&text).context("kill_timeout is not like \"10s\""),
-        }
-    }
 }
 
 fn memory_mb(text: &str) -> Option<u32> {
@@ -183,10 +194,6 @@ fn memory_mb(text: &str) -> Option<u32> {
     }
 }
 
-fn kill_signal_default() -> String {
-    "SIGINT".into()
-}
-
 fn internal_port_default() -> u16 {
     INTERNAL_PORT_DEFAULT
 }
@@ -197,26 +204,34 @@ fn yes() -> bool {
 
 #[cfg(test)]
 mod tests {
+    use nix::sys::signal::Signal;
+
     use super::*;
+    use crate::settings::{Settings, Switch};
+    use crate::spec::Restart;
 
     #[test]
     fn the_projects_own_files_are_understood() {
         let lobby = App::parse(include_str!("../../fly.toml"), "lobby".into()).unwrap();
+        let front = lobby.template.unwrap();
         assert_eq!((lobby.name.as_str(), lobby.primary_region.as_str()), ("aerodrome", "ewr"));
-        assert_eq!(lobby.kill_signal, Signal::SIGTERM);
-        assert_eq!(lobby.memory_mb, 256);
+        assert_eq!(front.stop(&Settings::default()).0, Signal::SIGTERM);
+        assert_eq!(front.memory_mb(), 256);
         let game = App::parse(include_str!("../../net/fly.toml"), "gameserver".into()).unwrap();
-        assert_eq!(game.name, lobby.env["GAME_APP"]);
-        assert_eq!(game.restart, Restart { policy: RestartPolicy::OnFailure, max_retries: 10 });
-        assert!(game.service.autostart, "a replay to a sleeping machine must start it");
-        assert_eq!(game.memory_mb, 4096);
+        assert_eq!(game.name, front.env()["GAME_APP"]);
+        let spec = game.template.unwrap();
+        assert_eq!(spec.restart(), Restart { policy: RestartPolicy::OnFailure, max_retries: 10 });
+        let service = spec.service(443).unwrap();
+        assert!(service.is_autostarted(Switch::Off), "a replay to a sleeping machine must start it");
+        assert_eq!(spec.memory_mb(), 4096);
     }
 
     #[test]
-    fn what_is_left_out_gets_flys_defaults() {
+    fn what_a_file_leaves_out_gets_flys_defaults() {
         let app = App::parse("app = \"a\"\nprimary_region = \"ewr\"\n[http_service]", "a".into()).unwrap();
-        assert_eq!((app.kill_signal, app.kill_timeout), (Signal::SIGINT, KILL_TIMEOUT_DEFAULT));
-        assert_eq!(app.restart.policy, RestartPolicy::OnFailure);
-        assert!(app.service.autostart);
+        let spec = app.template.unwrap();
+        assert_eq!(spec.stop(&Settings::default()), (Signal::SIGINT, std::time::Duration::from_secs(5)));
+        assert_eq!(spec.restart(), Restart::default());
+        assert!(spec.service(80).unwrap().is_autostarted(Switch::Off));
     }
 }

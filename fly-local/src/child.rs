@@ -32,9 +32,15 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts `program`. `env` is added to our own environment, from which everything Fly's was taken out.
-    pub(crate) fn spawn(program: &Path, env: &BTreeMap<String, String>, prefix: &str) -> std::io::Result<Self> {
+    /// Starts `program` in `folder`. `env` is added to our own environment, from which everything Fly's was taken out.
+    pub(crate) fn spawn(
+        program: &Path,
+        folder: &Path,
+        env: &BTreeMap<String, String>,
+        prefix: &str,
+    ) -> std::io::Result<Self> {
         let mut command = Command::new(program);
+        command.current_dir(folder);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("FLY_") {
                 command.env_remove(name);
@@ -55,6 +61,11 @@ impl Process {
         let guard_pipe = guard.stdin.take();
         let group = Pid::from_raw(i32::try_from(id).expect("process ids fit in 31 bits"));
         Ok(Self { child, group, guard, guard_pipe })
+    }
+
+    /// Id of the process, while it was not waited for.
+    pub(crate) fn id(&self) -> Option<u32> {
+        self.child.id()
     }
 
     /// Waits until the child has ended. May be dropped and called again.

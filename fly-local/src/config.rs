@@ -5,6 +5,8 @@
 
 use std::path::PathBuf;
 
+use crate::settings::{Settings, Switch};
+
 /// How to run the local Fly. Paths are relative to the working directory.
 #[derive(Debug, Clone, clap::Parser)]
 #[command(name = "fly-local", about = "A local Fly: edge proxy, Machines API and regions, over real processes")]
@@ -21,6 +23,9 @@ pub struct Config {
     /// The `fly.toml` of the gameserver app.
     #[arg(long, default_value = "net/fly.toml")]
     pub game_config: PathBuf,
+    /// Private network of the gameserver app; without it, the lobby's.
+    #[arg(long)]
+    pub game_network: Option<String>,
     /// The pool of gameserver machines, by region.
     #[arg(long, default_value = "assets/fleet.toml")]
     pub fleet: PathBuf,
@@ -30,22 +35,26 @@ pub struct Config {
     /// Folder of the programs `lobby` and `gameserver`; without it, the folder of fly-local itself.
     #[arg(long)]
     pub bin_dir: Option<PathBuf>,
+    /// Folder of the machines' disks and of the object store; without it, `target/fly-local/<port>`, or for port 0 one
+    /// that is deleted at the end.
+    #[arg(long)]
+    pub data_dir: Option<PathBuf>,
+    /// Object store that machines find as STORE_URL; without it, `store` in the folder of data.
+    #[arg(long, env = "STORE_URL")]
+    pub store_url: Option<String>,
     /// Region of the edge that "you" connect to.
     #[arg(long, default_value = "ewr")]
     pub edge_region: String,
     /// Whether bytes take as long as the distance to a machine's region asks.
     #[arg(long, value_enum, default_value_t = Switch::On)]
     pub latency: Switch,
+    /// A JSON file of faults to begin with, as `GET /_fly/api/faults` shows them.
+    #[arg(long)]
+    pub faults: Option<PathBuf>,
     /// The secret both apps share; without it, a random one for this run.
     #[arg(long, env = "AERODROME_SECRET", hide = true, hide_env_values = true)]
     pub secret: Option<String>,
-}
-
-/// On or off, as the command line spells it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Switch {
-    /// Do it.
-    On,
-    /// Leave it out.
-    Off,
+    /// How Fly behaves where it does not say.
+    #[command(flatten)]
+    pub settings: Settings,
 }

@@ -1,7 +1,7 @@
 //! A wire that is as long as the way to a machine's region.
 //!
 //! Path: [`lengthen`] wraps a connected stream; each direction reads what is there, stamps it with the time it is due
-//! at the far end, and hands it over then.
+//! at the far end, and hands it over then. The length is asked for anew for every piece, so it can change on the way.
 //! Invariants: bytes keep their order and are never dropped; many chunks are under way at once, so distance costs time
 //! and not throughput; what is under way is bounded, and then the sender waits as on any full wire.
 //! Never: knows HTTP. The connection itself opens without delay, as Fly's backhaul keeps its own connections open.
@@ -22,16 +22,17 @@ const NEAR_BUFFER_BYTES: usize = 64 * 1024;
 /// After the near end has closed, how long the far end may go on before the wire is cut.
 const CLOSE_TIMEOUT_MS: u64 = 5_000;
 
-/// Returns the near end of a wire to `far` on which every byte takes `one_way` in each direction.
-pub(crate) fn lengthen<S>(far: S, one_way: Duration) -> DuplexStream
+/// Returns the near end of a wire to `far` on which every byte takes `one_way()` in each direction.
+pub(crate) fn lengthen<S, F>(far: S, one_way: F) -> DuplexStream
 where
     S: AsyncRead + AsyncWrite + Send + 'static,
+    F: Fn() -> Duration + Clone + Send + 'static,
 {
     let (near, inner) = tokio::io::duplex(NEAR_BUFFER_BYTES);
     let (near_read, near_write) = tokio::io::split(inner);
     let (far_read, far_write) = tokio::io::split(far);
     tokio::spawn(async move {
-        let mut back = std::pin::pin!(carry(far_read, near_write, one_way));
+        let mut back = std::pin::pin!(carry(far_read, near_write, one_way.clone()));
         let forth = std::pin::pin!(carry(near_read, far_write, one_way));
         let back_first = tokio::select! {
             () = &mut back => true,
@@ -46,7 +47,7 @@ where
 }
 
 /// Carries one direction until either side ends, then closes the writing side.
-async fn carry(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, one_way: Duration) {
+async fn carry(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, one_way: impl Fn() -> Duration) {
     let (sender, mut receiver) = mpsc::channel::<(Instant, Bytes)>(UNDER_WAY_MAX_CHUNKS);
     let entering = async move {
         let mut buffer = BytesMut::new();
@@ -56,7 +57,7 @@ async fn carry(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin
                 Ok(0) | Err(_) => return,
                 Ok(_) => {}
             }
-            if sender.send((Instant::now() + one_way, buffer.split().freeze())).await.is_err() {
+            if sender.send((Instant::now() + one_way(), buffer.split().freeze())).await.is_err() {
                 return;
             }
         }
@@ -87,7 +88,7 @@ mod tests {
     #[tokio::test]
     async fn every_byte_arrives_in_order_and_late() {
         let (far, mut machine) = tokio::io::duplex(1024);
-        let mut near = lengthen(far, WAY);
+        let mut near = lengthen(far, || WAY);
         let start = Instant::now();
         near.write_all(b"one ").await.unwrap();
         near.write_all(b"two").await.unwrap();
@@ -105,7 +106,7 @@ mod tests {
     async fn distance_costs_no_throughput() {
         const SENT: usize = 4 * 1024 * 1024;
         let (far, mut machine) = tokio::io::duplex(64 * 1024);
-        let mut near = lengthen(far, WAY);
+        let mut near = lengthen(far, || WAY);
         let start = Instant::now();
         let writer = tokio::spawn(async move {
             near.write_all(&vec![7; SENT]).await.unwrap();
@@ -120,9 +121,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_wire_can_become_longer_and_keeps_its_order() {
+        let (far, mut machine) = tokio::io::duplex(1024);
+        let way_ms = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(50));
+        let now = std::sync::Arc::clone(&way_ms);
+        let mut near = lengthen(far, move || Duration::from_millis(now.load(std::sync::atomic::Ordering::Relaxed)));
+        near.write_all(b"slow").await.unwrap();
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        way_ms.store(0, std::sync::atomic::Ordering::Relaxed);
+        near.write_all(b"fast").await.unwrap();
+        let mut heard = [0; 8];
+        machine.read_exact(&mut heard).await.unwrap();
+        assert_eq!(&heard, b"slowfast");
+    }
+
+    #[tokio::test]
     async fn closing_travels_too() {
         let (far, machine) = tokio::io::duplex(1024);
-        let mut near = lengthen(far, WAY);
+        let mut near = lengthen(far, || WAY);
         let start = Instant::now();
         drop(machine);
         assert_eq!(near.read(&mut [0; 8]).await.unwrap(), 0);

@@ -9,6 +9,7 @@ use std::fmt;
 use hyper::StatusCode;
 
 use crate::replay::Refusal;
+use crate::settings::Settings;
 
 /// Why a request got no answer from an app.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,13 +29,17 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    /// Fly documents the status of few of these; 502 stands for "a machine failed us" and 503 for "there is none".
-    pub(crate) fn status(&self) -> StatusCode {
-        match self {
-            Self::BodyBroken => StatusCode::BAD_REQUEST,
-            Self::Refused(Refusal::NoCandidate) => StatusCode::SERVICE_UNAVAILABLE,
-            _ => StatusCode::BAD_GATEWAY,
-        }
+    /// Fly documents the status of few of these, so the settings say what they are.
+    pub(crate) fn status(&self, settings: &Settings) -> StatusCode {
+        let status = match self {
+            Self::BodyBroken => 400,
+            Self::Refused(Refusal::NoCandidate) => settings.status_no_candidate,
+            Self::Unreached | Self::NoAnswer(_) => settings.status_unreached,
+            Self::BodyTooLong | Self::TooManyReplays | Self::ReplayAfterFallback | Self::Refused(_) => {
+                settings.status_refused
+            }
+        };
+        StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY)
     }
 }
 
@@ -47,6 +52,9 @@ impl fmt::Display for Failure {
             Self::ReplayAfterFallback => write!(f, "PA02: a request that came back may not be replayed again."),
             Self::Refused(Refusal::Malformed(why)) => write!(f, "PA03: malformed fly-replay: {why}."),
             Self::Refused(Refusal::UnknownApp(app)) => write!(f, "PA04: there is no app `{app}` to replay to."),
+            Self::Refused(Refusal::OtherNetwork(app)) => {
+                write!(f, "PA05: the app `{app}` is on another private network, and replays may not cross.")
+            }
             Self::Refused(Refusal::NoCandidate) => write!(f, "PR01: no machine fits this request."),
             Self::Unreached => write!(f, "PR03: the machine could not be reached in time."),
             Self::NoAnswer(why) => write!(f, "PU02: the machine did not answer: {why}."),

@@ -1,20 +1,30 @@
 //! All apps and machines of the local Fly.
 //!
-//! Path: [`Fleet::seed`] makes one lobby machine and the pool of `assets/fleet.toml`; API and proxy look machines up.
-//! Invariants: machines are neither added nor removed afterwards, so no lock is needed; ids are unique.
+//! Path: [`Fleet::seed`] makes one lobby machine and the pool of `assets/fleet.toml`; the API adds and removes apps and
+//! machines; API and edge look them up.
+//! Invariants: ids are unique, names are within an app; a destroyed machine is shown a little longer and is then
+//! forgotten.
 //! Never: decides where a request goes.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, RwLock};
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, ensure};
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 
 use crate::app::App;
-use crate::machine::{Machine, State};
+use crate::boot::app_of_image;
+use crate::controls::{Controls, Host, News};
+use crate::machine::{Identity, Machine, State};
 use crate::regions::Regions;
-use crate::replay::Candidate;
+use crate::replay::{Candidate, Load, Seen};
+use crate::spec::Spec;
+
+/// Destroyed machines that are remembered. Policy: the oldest is forgotten.
+const DESTROYED_KEPT_MAX: usize = 100;
 
 /// Apps and machines, by name and id.
 #[derive(Debug)]
@@ -23,7 +33,16 @@ pub(crate) struct Fleet {
     pub(crate) lobby: Arc<App>,
     /// The app that only replays reach.
     pub(crate) game: Arc<App>,
-    machines: BTreeMap<String, Arc<Machine>>,
+    pub(crate) regions: Regions,
+    pub(crate) controls: Arc<Controls>,
+    /// Region of the edge, for whoever asks for "near me".
+    pub(crate) edge_region: String,
+    /// Folder of the machines' root disks.
+    disks: PathBuf,
+    /// What every machine finds in its environment, whatever its configuration says.
+    every_child: BTreeMap<String, String>,
+    apps: RwLock<BTreeMap<String, Arc<App>>>,
+    machines: RwLock<BTreeMap<String, Arc<Machine>>>,
 }
 
 /// The pool as `assets/fleet.toml` describes it.
@@ -35,7 +54,42 @@ pub(crate) struct Pools {
 #[derive(Debug, Deserialize)]
 struct Pool {
     region: String,
+    #[serde(default = "one")]
     machines: u32,
+}
+
+/// What all machines stand on.
+#[derive(Debug)]
+pub(crate) struct Ground {
+    /// Folder of their root disks.
+    pub(crate) disks: PathBuf,
+    /// What each finds in its environment, whatever its configuration says.
+    pub(crate) every_child: BTreeMap<String, String>,
+}
+
+/// A machine that somebody asks for.
+#[derive(Debug)]
+pub(crate) struct Order {
+    /// Without one, one is made up.
+    pub(crate) name: Option<String>,
+    /// Regions or aliases, tried in order; without any, the edge's.
+    pub(crate) regions: Vec<String>,
+    pub(crate) spec: Spec,
+    pub(crate) launch: bool,
+    pub(crate) is_cordoned: bool,
+}
+
+/// Why there is no new machine.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum OrderRefused {
+    /// The machine of this id has the name already.
+    NameTaken(String, String),
+    UnknownRegion(String),
+    /// No program belongs to this image.
+    UnknownImage(String),
+    /// There may be this many.
+    TooMany(usize),
+    RegionsFull,
 }
 
 impl Pools {
@@ -54,51 +108,240 @@ impl Pools {
 
 impl Fleet {
     /// Creates every machine; none of them runs yet.
-    pub(crate) fn seed(lobby: App, game: App, pools: &Pools) -> Self {
+    pub(crate) fn seed(
+        mut lobby: App,
+        mut game: App,
+        pools: &Pools,
+        regions: Regions,
+        edge_region: String,
+        ground: Ground,
+        controls: Arc<Controls>,
+    ) -> Self {
+        let Ground { disks, every_child } = ground;
+        for app in [&mut lobby, &mut game] {
+            app.secrets.extend(every_child.clone());
+        }
         let (lobby, game) = (Arc::new(lobby), Arc::new(game));
-        let front = Machine::launch(Arc::clone(&lobby), &lobby.primary_region, 0, State::Created);
-        let pool = pools.pool.iter().flat_map(|pool| (0..pool.machines).map(|index| (pool.region.as_str(), index)));
-        let machines = pool
-            .map(|(region, index)| Machine::launch(Arc::clone(&game), region, index, State::Stopped))
-            .chain([front])
-            .map(|machine| (machine.identity.id.clone(), Arc::new(machine)))
-            .collect();
-        Self { lobby, game, machines }
+        let apps = [&lobby, &game].map(|app| (app.name.clone(), Arc::clone(app)));
+        let fleet = Self {
+            lobby: Arc::clone(&lobby),
+            game: Arc::clone(&game),
+            regions,
+            controls,
+            edge_region,
+            disks,
+            every_child,
+            apps: RwLock::new(apps.into()),
+            machines: RwLock::default(),
+        };
+        fleet.seed_machine(&lobby, &lobby.primary_region, 0);
+        for pool in &pools.pool {
+            for index in 0..pool.machines {
+                fleet.seed_machine(&game, &pool.region, index);
+            }
+        }
+        fleet
+    }
+
+    /// The machine number `index` of its app and region, with the same id on every run so that links survive one.
+    fn seed_machine(&self, app: &Arc<App>, region: &str, index: u32) {
+        let digest = Sha256::digest(format!("{}/{region}/{index}", app.name));
+        let program = app.program.clone().expect("the apps of the start have a program");
+        let name = format!("{}-{region}-{index}", app.name);
+        let spec = app.template.clone().expect("the apps of the start have a template");
+        self.add(app, hex(&digest[..7]), name, region, program, spec, State::Stopped, false);
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "private, and each is one word of the sentence")]
+    fn add(
+        &self,
+        app: &Arc<App>,
+        id: String,
+        name: String,
+        region: &str,
+        program: PathBuf,
+        spec: Spec,
+        state: State,
+        launch: bool,
+    ) -> Arc<Machine> {
+        let identity = Identity {
+            root: self.disks.join(&id),
+            id: id.clone(),
+            name,
+            region: region.to_owned(),
+            app: Arc::clone(app),
+            program,
+            created_at: SystemTime::now(),
+        };
+        let machine = Machine::launch(identity, spec, state, launch, Arc::clone(&self.controls));
+        let mut machines = write(&self.machines);
+        machines.insert(id, Arc::clone(&machine));
+        forget_destroyed(&mut machines);
+        machine
+    }
+
+    /// Makes the machine that `order` describes.
+    pub(crate) fn create(&self, app: &Arc<App>, order: Order) -> Result<Arc<Machine>, OrderRefused> {
+        let id = hex(&random_bytes());
+        let machines: Vec<_> = self.machines().into_iter().filter(|it| it.state() != State::Destroyed).collect();
+        let name = order.name.unwrap_or_else(|| format!("nameless-{}", &id[..6]));
+        let twin = machines.iter().find(|it| it.identity.app.name == app.name && it.identity.name == name);
+        if let Some(twin) = twin {
+            return Err(OrderRefused::NameTaken(twin.identity.id.clone(), name));
+        }
+        let limit = self.controls.settings().machines_max;
+        if machines.len() >= limit {
+            return Err(OrderRefused::TooMany(limit));
+        }
+        let unknown_image = || OrderRefused::UnknownImage(order.spec.image().to_owned());
+        let program = self.program_of(app, &order.spec).ok_or_else(unknown_image)?;
+        let region = self.place(&order.regions)?;
+        let machine = self.add(app, id, name, &region, program, order.spec, State::Created, order.launch);
+        if order.is_cordoned {
+            machine.alter(|view| view.is_cordoned = true);
+        }
+        Ok(machine)
+    }
+
+    /// What machines of `app` run; an app without a program runs that of the app whose image is named.
+    fn program_of(&self, app: &App, spec: &Spec) -> Option<PathBuf> {
+        let named = || self.app(app_of_image(spec.image()))?.program.clone();
+        app.program.clone().or_else(named)
+    }
+
+    /// The first wanted region that has room.
+    fn place(&self, wanted: &[String]) -> Result<String, OrderRefused> {
+        let here = std::slice::from_ref(&self.edge_region);
+        for wanted in if wanted.is_empty() { here } else { wanted } {
+            let codes = self.regions.meant_by(wanted, &self.edge_region);
+            if codes.is_empty() {
+                return Err(OrderRefused::UnknownRegion(wanted.clone()));
+            }
+            if let Some(code) = codes.into_iter().find(|code| !self.controls.is_region_full(code)) {
+                return Ok(code.to_owned());
+            }
+        }
+        Err(OrderRefused::RegionsFull)
+    }
+
+    /// All apps, by name.
+    pub(crate) fn apps(&self) -> Vec<Arc<App>> {
+        read(&self.apps).values().cloned().collect()
     }
 
     /// The app of that name.
-    pub(crate) fn app(&self, name: &str) -> Option<&Arc<App>> {
-        [&self.lobby, &self.game].into_iter().find(|app| app.name == name)
+    pub(crate) fn app(&self, name: &str) -> Option<Arc<App>> {
+        read(&self.apps).get(name).cloned()
     }
 
-    /// The machine of that id.
-    pub(crate) fn machine(&self, id: &str) -> Option<&Arc<Machine>> {
-        self.machines.get(id)
+    /// Adds an app. False if its name is taken.
+    pub(crate) fn add_app(&self, name: &str, network: &str) -> bool {
+        let mut apps = write(&self.apps);
+        if apps.contains_key(name) {
+            return false;
+        }
+        let app = App::bare(name.into(), network.into(), self.edge_region.clone(), self.every_child.clone());
+        apps.insert(name.into(), Arc::new(app));
+        drop(apps);
+        self.controls.tell(News::Controls);
+        true
     }
 
-    /// All machines, by id.
-    pub(crate) fn machines(&self) -> impl Iterator<Item = &Arc<Machine>> {
-        self.machines.values()
+    pub(crate) fn remove_app(&self, name: &str) {
+        write(&self.apps).remove(name);
+        self.controls.tell(News::Controls);
     }
 
-    /// All machines as the proxy's choice at the edge in `edge_region` sees them.
-    pub(crate) fn candidates(&self, edge_region: &str, regions: &Regions) -> Vec<Candidate> {
-        let seen = |machine: &Arc<Machine>| {
+    /// The machine of that id, also when it is destroyed.
+    pub(crate) fn machine(&self, id: &str) -> Option<Arc<Machine>> {
+        read(&self.machines).get(id).cloned()
+    }
+
+    /// All machines, by id, also destroyed ones.
+    pub(crate) fn machines(&self) -> Vec<Arc<Machine>> {
+        read(&self.machines).values().cloned().collect()
+    }
+
+    /// Whether the API still shows this machine.
+    pub(crate) fn is_shown(&self, machine: &Machine) -> bool {
+        let shows = Duration::from_millis(self.controls.settings().destroyed_shows_ms);
+        let view = machine.view();
+        view.state != State::Destroyed || view.updated_at.elapsed().is_ok_and(|since| since < shows)
+    }
+
+    /// Apps and machines as the edge sees them, which is a little late.
+    pub(crate) fn seen(&self) -> Seen {
+        let settings = self.controls.settings();
+        let see = |machine: Arc<Machine>| {
             let identity = &machine.identity;
+            let faults = self.controls.machine_faults(&identity.id);
+            let lag = Duration::from_millis(faults.edge_lag_ms.unwrap_or(settings.edge_lag_ms));
+            let (state, _) = machine.seen_after(lag);
+            let view = machine.view();
+            let service = view.spec.service(settings.edge_serves_port);
             Candidate {
                 id: identity.id.clone(),
                 app: identity.app.name.clone(),
                 region: identity.region.clone(),
-                running: machine.state() == State::Started,
-                startable: identity.app.service.autostart,
-                distance: regions.one_way(edge_region, &identity.region),
+                is_running: state == State::Started,
+                is_startable: service.is_some_and(|service| service.is_autostarted(settings.autostart_default))
+                    && !matches!(state, State::Destroying | State::Destroyed),
+                is_served: service.is_some(),
+                is_cordoned: view.is_cordoned,
+                load: service.map_or(Load::Light, |service| {
+                    Load::of(machine.load(), service.soft_limit(), service.hard_limit())
+                }),
+                connections: machine.load(),
+                distance: self.regions.one_way(&self.edge_region, &identity.region),
             }
         };
-        self.machines().map(seen).collect()
+        Seen {
+            apps: self.apps().into_iter().map(|app| (app.name.clone(), app.network.clone())).collect(),
+            machines: self.machines().into_iter().map(see).collect(),
+            is_crossing_networks: settings.cross_network_replay.is_on(),
+            cordon_binds_instance: settings.cordon_binds_instance.is_on(),
+        }
     }
 
-    /// Stops every machine for good and waits until all have ended; each gets its app's grace, then it is killed.
-    pub(crate) async fn end(&self) {
-        futures_util::future::join_all(self.machines().map(|machine| machine.end())).await;
+    /// How the host of `machine` is.
+    pub(crate) fn host(&self, machine: &Machine) -> Host {
+        self.controls.host(&machine.identity.id)
     }
+
+    /// Stops every machine for good and waits until all have ended; each gets its grace, then it is killed.
+    pub(crate) async fn end(&self) {
+        let machines = self.machines();
+        futures_util::future::join_all(machines.iter().map(|machine| machine.end())).await;
+    }
+}
+
+fn forget_destroyed(machines: &mut BTreeMap<String, Arc<Machine>>) {
+    let gone = |machine: &Machine| machine.state() == State::Destroyed;
+    while machines.values().filter(|machine| gone(machine)).count() > DESTROYED_KEPT_MAX {
+        let oldest = machines.values().filter(|machine| gone(machine)).min_by_key(|it| it.view().updated_at);
+        let Some(id) = oldest.map(|machine| machine.identity.id.clone()) else { return };
+        machines.remove(&id);
+    }
+}
+
+fn read<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {
+    lock.read().expect("nobody panics while holding the fleet")
+}
+
+fn write<T>(lock: &RwLock<T>) -> std::sync::RwLockWriteGuard<'_, T> {
+    lock.write().expect("nobody panics while holding the fleet")
+}
+
+fn random_bytes() -> [u8; 7] {
+    let mut bytes = [0; 7];
+    getrandom::fill(&mut bytes).expect("the system gave randomness when fly-local started");
+    bytes
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn one() -> u32 {
+    1
 }

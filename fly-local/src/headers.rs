@@ -32,13 +32,22 @@ const HOP_BY_HOP: [&str; 10] = [
 ];
 
 /// Makes a client's headers those that an app behind Fly's edge receives.
-pub(crate) fn enter(headers: &mut HeaderMap, client: SocketAddr, edge: SocketAddr, edge_region: &str) {
+/// `strip_forged`: take out whatever a client sends under a name of Fly's.
+pub(crate) fn enter(
+    headers: &mut HeaderMap,
+    client: SocketAddr,
+    edge: SocketAddr,
+    edge_region: &str,
+    strip_forged: bool,
+) {
     let upgrade = upgrade_of(headers);
     drop_hop_by_hop(headers);
-    // Everything `fly-`: what the edge says about a request, and steering headers that this edge does not offer.
-    let forged: Vec<_> = headers.keys().filter(|name| name.as_str().starts_with("fly-")).cloned().collect();
-    for name in forged {
-        headers.remove(name);
+    if strip_forged {
+        // Everything `fly-`: what the edge says about a request, and steering headers that this edge does not offer.
+        let forged: Vec<_> = headers.keys().filter(|name| name.as_str().starts_with("fly-")).cloned().collect();
+        for name in forged {
+            headers.remove(name);
+        }
     }
     // The left part is the client's own claim, as on Fly; the rightmost address is the app's.
     let mut way: Vec<_> = headers.get_all(X_FORWARDED_FOR).iter().filter_map(|v| v.to_str().ok()).collect();
@@ -106,12 +115,16 @@ mod tests {
     use super::*;
 
     fn entered(sent: &[(&'static str, &'static str)]) -> HeaderMap {
+        entered_with(sent, true)
+    }
+
+    fn entered_with(sent: &[(&'static str, &'static str)], strip_forged: bool) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for (name, text) in sent {
             headers.append(HeaderName::from_static(name), HeaderValue::from_static(text));
         }
         let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
-        enter(&mut headers, address(50_000), address(8080), "ewr");
+        enter(&mut headers, address(50_000), address(8080), "ewr", strip_forged);
         headers
     }
 
@@ -131,6 +144,12 @@ mod tests {
         assert_eq!(headers["fly-region"], "ewr");
         assert_eq!(headers["x-forwarded-proto"], "http");
         assert_eq!(headers["x-forwarded-for"], "9.9.9.9, 127.0.0.1, 127.0.0.1");
+    }
+
+    #[test]
+    fn an_edge_that_strips_nothing_still_speaks_for_itself() {
+        let headers = entered_with(&[("fly-replay-src", "forged"), ("fly-region", "nrt")], false);
+        assert_eq!((&headers[FLY_REPLAY_SRC], &headers["fly-region"]), (&value("forged"), &value("ewr")));
     }
 
     #[test]

@@ -5,40 +5,55 @@
 //! lobby; a request then goes client → edge → lobby → `Fly-Replay` → edge → gameserver.
 //! Invariants: loopback only; the machines' environment is Fly's; no child outlives [`FlyLocal::shutdown`], a dropped
 //! [`FlyLocal`], or the process itself.
-//! Never: knows what the apps do; whatever it emulates is listed in the modules' own headers.
+//! Never: knows what the apps do; whatever it emulates is listed in README.md and in the modules' own headers.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
+use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-pub use config::{Config, Switch};
+pub use config::Config;
+pub use controls::{Answer, Faults, Host, MachineFaults};
+pub use settings::{KillSignal, Settings, StartOnStarted, Switch, WebsocketReplay};
 
 use app::App;
-use fleet::{Fleet, Pools};
-use machine::State;
+use controls::Controls;
+use data::Data;
+use fleet::{Fleet, Ground, Pools};
+use machine::Command;
 use proxy::Edge;
 use regions::Regions;
 
 mod api;
 mod app;
+mod boot;
 mod child;
 mod config;
+mod control;
+mod controls;
+mod data;
 mod delay;
 mod failure;
 mod fleet;
 mod headers;
+mod lease;
 mod machine;
 mod object;
 mod original;
 mod proxy;
+mod rate;
 mod regions;
 mod replay;
+mod route;
+mod settings;
+mod spec;
 mod supervisor;
 mod upstream;
 
@@ -59,6 +74,7 @@ pub struct FlyLocal {
     token: String,
     fleet: Arc<Fleet>,
     tasks: Vec<JoinHandle<()>>,
+    _data: Data,
 }
 
 impl FlyLocal {
@@ -68,30 +84,38 @@ impl FlyLocal {
         let regions = Regions::load(&config.regions)?;
         ensure!(regions.knows(&config.edge_region), "There is no region `{}` to be in.", config.edge_region);
         let pools = Pools::load(&config.fleet, &regions)?;
+        let faults = load_faults(config.faults.as_deref())?;
         let bin_dir = bin_dir(&config)?;
         let mut lobby = App::load(&config.lobby_config, program(&bin_dir, LOBBY_PROGRAM)?)?;
         let mut game = App::load(&config.game_config, program(&bin_dir, GAME_PROGRAM)?)?;
+        game.network = config.game_network.unwrap_or(game.network);
 
         let edge_listener = listen(config.port, "PORT").await?;
         let api_listener = listen(config.api_port, "FLY_API_PORT").await?;
         let (edge, api) = (edge_listener.local_addr()?, api_listener.local_addr()?);
+        let data = Data::open(config.data_dir.as_deref(), config.port)?;
         let token = random_hex()?;
         let secret = config.secret.map_or_else(random_hex, Ok)?;
+        let every_child = BTreeMap::from([
+            ("LOG_FORMAT".into(), "text".into()),
+            ("STORE_URL".into(), config.store_url.unwrap_or_else(|| data.store_url())),
+        ]);
         for app in [&mut lobby, &mut game] {
-            app.env.insert("LOG_FORMAT".into(), "text".into());
             app.secrets.insert("AERODROME_SECRET".into(), secret.clone());
         }
-        lobby.env.insert("PUBLIC_URL".into(), format!("http://{edge}"));
-        lobby.env.insert("FLY_API_HOSTNAME".into(), format!("http://{api}"));
+        lobby.secrets.insert("PUBLIC_URL".into(), format!("http://{edge}"));
+        lobby.secrets.insert("FLY_API_HOSTNAME".into(), format!("http://{api}"));
         lobby.secrets.insert("FLY_API_TOKEN".into(), token.clone());
 
-        let fleet = Arc::new(Fleet::seed(lobby, game, &pools));
+        let controls = Arc::new(Controls::new(config.settings, faults));
+        let ground = Ground { disks: data.disks(), every_child };
+        let fleet = Fleet::seed(lobby, game, &pools, regions, config.edge_region, ground, controls);
+        let fleet = Arc::new(fleet);
         let router = api::router(Arc::clone(&fleet), &token);
         let edge_proxy = Arc::new(Edge {
+            control: TowerToHyperService::new(control::router(Arc::clone(&fleet), edge)),
             fleet: Arc::clone(&fleet),
-            regions,
-            region: config.edge_region,
-            latency: config.latency == Switch::On,
+            has_latency: config.latency.is_on(),
             address: edge,
         });
         let tasks = vec![
@@ -102,7 +126,7 @@ impl FlyLocal {
             }),
             tokio::spawn(edge_proxy.serve(edge_listener)),
         ];
-        let running = Self { edge, api, token, fleet, tasks };
+        let running = Self { edge, api, token, fleet, tasks, _data: data };
         running.start_lobby().await?;
         Ok(running)
     }
@@ -123,12 +147,10 @@ impl FlyLocal {
     }
 
     /// Region codes of the gameserver machines, each once.
-    pub fn pool_regions(&self) -> Vec<&str> {
-        let game = self.fleet.machines().filter(|machine| machine.identity.app.name == self.fleet.game.name);
-        let mut codes: Vec<_> = game.map(|machine| machine.identity.region.as_str()).collect();
-        codes.sort_unstable();
-        codes.dedup();
-        codes
+    pub fn pool_regions(&self) -> Vec<String> {
+        let game = self.fleet.machines().into_iter().filter(|it| it.identity.app.name == self.fleet.game.name);
+        let codes: BTreeSet<_> = game.map(|machine| machine.identity.region.clone()).collect();
+        codes.into_iter().collect()
     }
 
     /// Waits until the lobby answers `/healthz` through the edge, at most `timeout`.
@@ -153,22 +175,22 @@ impl FlyLocal {
 
     async fn start_lobby(&self) -> anyhow::Result<()> {
         for machine in self.lobby_machines() {
-            if let Err(refused) = machine.start().await {
+            if let Err(refused) = machine.tell(Command::Start).await {
                 bail!("The lobby could not be started: {refused:?}");
             }
         }
         Ok(())
     }
 
-    fn lobby_machines(&self) -> impl Iterator<Item = &Arc<machine::Machine>> {
-        self.fleet.machines().filter(|machine| machine.identity.app.name == self.fleet.lobby.name)
+    fn lobby_machines(&self) -> Vec<Arc<machine::Machine>> {
+        let machines = self.fleet.machines().into_iter();
+        machines.filter(|machine| machine.identity.app.name == self.fleet.lobby.name).collect()
     }
 
-    /// Returns when a lobby that ran does not run any more, even if it would be restarted: whoever waits for the first
-    /// page wants to know at once.
+    /// Returns when a lobby has exited, even if it is restarted: whoever waits for the first page wants to know at once.
     async fn lobby_gone(&self) {
         for machine in self.lobby_machines() {
-            machine.wait(|state| state != State::Started).await;
+            machine.wait(|view| view.events.iter().any(|event| event.kind == "exit")).await;
         }
     }
 
@@ -195,10 +217,20 @@ impl Drop for FlyLocal {
 
 fn bin_dir(config: &Config) -> anyhow::Result<PathBuf> {
     if let Some(dir) = &config.bin_dir {
-        return Ok(dir.clone());
+        // Machines run in folders of their own, so the path must be whole.
+        return dir.canonicalize().with_context(|| format!("There is no folder of programs {}.", dir.display()));
     }
     let own = std::env::current_exe().context("The folder of fly-local itself is unknown; name one with --bin-dir.")?;
     Ok(own.parent().expect("a program lies in a folder").to_owned())
+}
+
+fn load_faults(path: Option<&Path>) -> anyhow::Result<Faults> {
+    let Some(path) = path else { return Ok(Faults::default()) };
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("The file of faults {} cannot be read.", path.display()))?;
+    control::read_faults(&text)
+        .map_err(anyhow::Error::msg)
+        .with_context(|| format!("The file of faults {} is not valid.", path.display()))
 }
 
 fn program(dir: &Path, name: &str) -> anyhow::Result<PathBuf> {

@@ -1,54 +1,66 @@
-//! A machine: the handle that the API and the proxy hold.
+//! A machine: the handle that API, edge and control page hold.
 //!
 //! Path: [`Machine::launch`] starts a supervisor (see `supervisor.rs`) that owns the process; this handle sends it
 //! commands and watches its [`View`].
-//! Invariants: only the supervisor changes a view, so every command sees one definite state. `started` means that the
-//! process runs, not that it listens, as on Fly.
+//! Invariants: only the supervisor moves a machine from state to state, so every command sees one definite state.
+//! `started` means that the process runs, not that it listens, as on Fly.
 //! Never: touches a process.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::sys::signal::Signal;
 use serde::Serialize;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 use ulid::Ulid;
 
 use crate::app::App;
+use crate::controls::{Controls, News};
+use crate::lease::Leases;
+use crate::spec::Spec;
 use crate::supervisor::Supervisor;
 
-/// Commands a supervisor may have waiting; more senders wait.
+/// Commands a supervisor may have waiting. Policy: more senders wait.
 const COMMANDS_MAX: usize = 16;
-/// Events kept per machine, newest first; older ones are forgotten.
-const EVENTS_MAX: usize = 20;
+/// Events kept per machine, newest first. Policy: older ones are forgotten.
+const EVENTS_MAX: usize = 50;
+/// States kept for an edge that lags behind. Policy: the oldest is forgotten, so a picture can only get newer.
+const PAST_MAX: usize = 32;
 
 /// The handle of one machine.
 #[derive(Debug)]
 pub(crate) struct Machine {
     /// Who it is.
     pub(crate) identity: Arc<Identity>,
-    view: watch::Receiver<View>,
-    commands: mpsc::Sender<Command>,
+    view: watch::Sender<View>,
+    commands: mpsc::Sender<Ask>,
+    controls: Arc<Controls>,
+    leases: Mutex<Leases>,
+    /// Requests and WebSockets that the edge has brought here and that have not ended.
+    load: Arc<AtomicU32>,
 }
 
 /// What never changes about a machine.
 #[derive(Debug)]
 pub(crate) struct Identity {
-    /// 14 hex characters, the same on every run so that links survive a restart.
+    /// 14 hex characters.
     pub(crate) id: String,
-    /// A readable name.
+    /// A readable name, unique in its app.
     pub(crate) name: String,
     /// Code of its region.
     pub(crate) region: String,
     /// Its app.
     pub(crate) app: Arc<App>,
-    /// Version of its configuration (Fly's `instance_id`).
-    pub(crate) version: String,
-    /// When this run of fly-local created it.
+    /// What it runs.
+    pub(crate) program: PathBuf,
+    /// Its root disk: emptied on every start.
+    pub(crate) root: PathBuf,
     pub(crate) created_at: SystemTime,
 }
 
@@ -57,12 +69,21 @@ pub(crate) struct Identity {
 pub(crate) struct View {
     /// Where it is in its life.
     pub(crate) state: State,
-    /// Where its process listens or will listen, while it is started.
+    /// Version of its configuration (Fly's `instance_id`).
+    pub(crate) version: String,
+    pub(crate) spec: Arc<Spec>,
+    /// The edge brings it nothing.
+    pub(crate) is_cordoned: bool,
+    /// Where its process listens or will listen, while it has one.
     pub(crate) address: Option<SocketAddr>,
+    /// Its process, while it has one.
+    pub(crate) pid: Option<u32>,
     /// Newest first, at most [`EVENTS_MAX`].
     pub(crate) events: VecDeque<Event>,
-    /// When `state` last changed.
+    /// When something last changed.
     pub(crate) updated_at: SystemTime,
+    /// States with their addresses and beginnings, newest first.
+    past: VecDeque<(Instant, State, Option<SocketAddr>)>,
 }
 
 /// A machine's state, as the Machines API spells it.
@@ -71,14 +92,28 @@ pub(crate) struct View {
 pub(crate) enum State {
     /// Never started yet.
     Created,
-    /// Not running; can be started.
-    Stopped,
     /// About to run, or waiting to be restarted after a failure.
     Starting,
     /// Its process runs.
     Started,
     /// Asked to stop; still running.
     Stopping,
+    /// Not running; can be started.
+    Stopped,
+    /// About to be frozen.
+    Suspending,
+    /// Frozen with its memory; a start goes on where it was.
+    Suspended,
+    /// Asked to stop in order to start again.
+    Restarting,
+    /// Between two versions.
+    Replacing,
+    /// It could not boot.
+    Failed,
+    /// Being destroyed.
+    Destroying,
+    /// Gone for good.
+    Destroyed,
 }
 
 /// Something that happened to a machine.
@@ -86,7 +121,7 @@ pub(crate) enum State {
 pub(crate) struct Event {
     /// Unique and ordered by time.
     pub(crate) id: String,
-    /// `launch`, `start`, `stop`, `exit` or `restart`.
+    /// `launch`, `start`, `stop`, `exit`, `restart`, `suspend`, `update` or `destroy`.
     #[serde(rename = "type")]
     pub(crate) kind: &'static str,
     /// State it led to.
@@ -100,51 +135,99 @@ pub(crate) struct Event {
     pub(crate) request: Option<Value>,
 }
 
-/// Why a machine cannot be started now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum StartRefused {
+/// Why a machine does not do as it was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refused {
     /// A start is under way.
-    InProgress,
-    /// It is in a state that no start leads out of.
-    From(State),
-    /// The program could not be run.
-    Failed(String),
+    StartUnderWay,
+    /// It runs already, and the setting says to make an error of it.
+    AlreadyStarted,
+    /// No start leads out of this state.
+    StartFrom(State),
+    /// It reads `stopped` and is still being taken down.
+    StillActive,
+    /// A new version of it is on its way.
+    Replacing,
+    /// Its host has no room.
+    HostFull,
+    /// It would have to run for this.
+    NotRunning,
+    /// It runs, and nobody said to destroy it all the same.
+    NotStopped,
+    /// No suspension leads out of this state.
+    SuspendFrom(State),
+    /// It has too much memory, or a schedule.
+    NotSuspendable,
+    /// Something else changes it right now, or its version is not the one that was meant.
+    Concurrent,
+    /// fly-local ends.
+    Ending,
 }
 
+/// What a supervisor may be told.
 #[derive(Debug)]
 pub(crate) enum Command {
-    Start {
-        reply: oneshot::Sender<Result<State, StartRefused>>,
-    },
-    /// `for_good`: it can never be started again, so that nobody who reconnects wakes it while fly-local ends.
+    Start,
+    /// Without arguments, as its configuration says.
     Stop {
         signal: Option<Signal>,
-        timeout: Option<Duration>,
-        for_good: bool,
-        reply: oneshot::Sender<()>,
+        grace: Option<Duration>,
     },
+    Restart {
+        signal: Option<Signal>,
+        grace: Option<Duration>,
+    },
+    Suspend,
+    Signal(Signal),
+    /// `launch`: start the new version if the old one ran.
+    Update {
+        spec: Box<Spec>,
+        expected_version: Option<String>,
+        launch: bool,
+    },
+    Destroy {
+        force: bool,
+    },
+    /// Stop, and never start again, so that nobody who reconnects wakes it while fly-local ends.
+    End,
 }
 
+/// A command and where its answer goes: the state before it.
+#[derive(Debug)]
+pub(crate) struct Ask {
+    pub(crate) command: Command,
+    pub(crate) reply: oneshot::Sender<Result<State, Refused>>,
+}
+
+/// A place taken at a machine; it is free again when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Slot(Arc<AtomicU32>);
+
 impl Machine {
-    /// Creates the machine number `index` of its app and region, in `state`, and its supervisor.
-    pub(crate) fn launch(app: Arc<App>, region: &str, index: u32, state: State) -> Self {
-        let identity = Arc::new(Identity {
-            id: stable_id(&app.name, region, index),
-            name: format!("{}-{region}-{index}", app.name),
-            region: region.to_owned(),
-            app,
-            version: Ulid::new().to_string(),
-            created_at: SystemTime::now(),
-        });
+    /// Creates a machine and its supervisor. In `created`, it is prepared and then `launch` says whether it starts.
+    pub(crate) fn launch(
+        identity: Identity,
+        spec: Spec,
+        state: State,
+        launch: bool,
+        controls: Arc<Controls>,
+    ) -> Arc<Self> {
+        let identity = Arc::new(identity);
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
-        let (writer, view) = watch::channel(View {
+        let view = watch::Sender::new(View {
             state,
+            version: Ulid::new().to_string(),
+            spec: Arc::new(spec),
+            is_cordoned: false,
             address: None,
+            pid: None,
             events: VecDeque::from([Event::now("launch", State::Created, "user", None)]),
             updated_at: identity.created_at,
+            past: VecDeque::from([(Instant::now(), state, None)]),
         });
-        tokio::spawn(Supervisor::new(Arc::clone(&identity), inbox, writer).run());
-        Self { identity, view, commands }
+        let supervisor = Supervisor::new(Arc::clone(&identity), Arc::clone(&controls), inbox, view.clone());
+        tokio::spawn(supervisor.run(launch));
+        Arc::new(Self { identity, view, commands, controls, leases: Mutex::default(), load: Arc::default() })
     }
 
     /// The machine as it is now.
@@ -157,47 +240,88 @@ impl Machine {
         self.view.borrow().state
     }
 
-    /// Starts it if it does not run. Returns the state it was in; a machine that already runs is no error.
-    pub(crate) async fn start(&self) -> Result<State, StartRefused> {
-        let (reply, answer) = oneshot::channel();
-        let gone = |_| StartRefused::Failed("fly-local is ending".into());
-        self.commands.send(Command::Start { reply }).await.map_err(|_| gone(()))?;
-        answer.await.map_err(|_| gone(()))?
+    /// State and address as they were `lag` ago.
+    pub(crate) fn seen_after(&self, lag: Duration) -> (State, Option<SocketAddr>) {
+        let then = Instant::now().checked_sub(lag);
+        self.view.borrow().seen_at(then)
     }
 
-    /// Asks it to stop and returns at once; without arguments, as its app says.
-    pub(crate) async fn stop(&self, signal: Option<Signal>, timeout: Option<Duration>) {
-        let (reply, answer) = oneshot::channel();
-        if self.commands.send(Command::Stop { signal, timeout, for_good: false, reply }).await.is_ok() {
-            // No answer means that it is gone already, which is what was asked for.
-            let _ = answer.await;
-        }
+    /// Changes what is no state: cordon and metadata.
+    pub(crate) fn alter(&self, change: impl FnOnce(&mut View)) {
+        self.view.send_modify(|view| {
+            change(view);
+            view.updated_at = SystemTime::now();
+        });
+        self.controls.tell(News::Machine(self.identity.id.clone()));
     }
 
-    /// Stops it as its app says, waits until it has ended, and never lets it start again.
+    /// Has the supervisor do `command`. Returns as soon as it is begun, with the state before it.
+    pub(crate) async fn tell(&self, command: Command) -> Result<State, Refused> {
+        let gone = || match self.state() {
+            State::Destroyed => Refused::StartFrom(State::Destroyed),
+            _ => Refused::Ending,
+        };
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(Ask { command, reply }).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+
+    /// Stops it as its configuration says, waits until it has ended, and never lets it start again.
     pub(crate) async fn end(&self) {
-        let (reply, _) = oneshot::channel();
-        let _ = self.commands.send(Command::Stop { signal: None, timeout: None, for_good: true, reply }).await;
+        let _ = self.tell(Command::End).await;
         self.commands.closed().await;
     }
 
-    /// Waits until the machine is in a state that `accept` likes, and returns it. Ends early if fly-local ends.
-    pub(crate) async fn wait(&self, accept: impl Fn(State) -> bool) -> View {
-        let mut view = self.view.clone();
-        match view.wait_for(|view| accept(view.state)).await {
-            Ok(reached) => reached.clone(),
-            Err(_) => self.view(),
+    /// Waits until `accept` likes the machine, and returns it. Ends early if it will never change again.
+    pub(crate) async fn wait(&self, accept: impl Fn(&View) -> bool) -> View {
+        let mut changes = self.view.subscribe();
+        tokio::select! {
+            reached = changes.wait_for(accept) => reached.map_or_else(|_| self.view(), |view| view.clone()),
+            () = self.commands.closed() => self.view(),
         }
+    }
+
+    /// Who may change it.
+    pub(crate) fn leases(&self) -> MutexGuard<'_, Leases> {
+        self.leases.lock().expect("nobody panics while holding the leases")
+    }
+
+    /// Requests and WebSockets it has.
+    pub(crate) fn load(&self) -> u32 {
+        self.load.load(Ordering::Relaxed)
+    }
+
+    /// Takes a place, if fewer than `limit` are taken.
+    pub(crate) fn occupy(&self, limit: u32) -> Option<Slot> {
+        let more = |load: u32| (load < limit).then(|| load + 1);
+        self.load.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
+        Some(Slot(Arc::clone(&self.load)))
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 impl View {
-    /// Moves to `status` and notes why.
+    /// Moves to the event's state and notes why.
     pub(crate) fn enter(&mut self, event: Event) {
         self.state = event.status;
         self.updated_at = SystemTime::now();
+        self.past.push_front((Instant::now(), self.state, self.address));
+        self.past.truncate(PAST_MAX);
         self.events.push_front(event);
         self.events.truncate(EVENTS_MAX);
+    }
+
+    /// State and address at the time `then`; before its beginning (`None`), a machine is seen as it began.
+    fn seen_at(&self, then: Option<Instant>) -> (State, Option<SocketAddr>) {
+        let was = |since: &Instant| then.is_some_and(|then| *since <= then);
+        let seen = self.past.iter().find(|(since, ..)| was(since)).or(self.past.back());
+        let (_, state, address) = seen.expect("a machine begins with a state");
+        (*state, *address)
     }
 }
 
@@ -217,17 +341,24 @@ impl State {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Created => "created",
-            Self::Stopped => "stopped",
             Self::Starting => "starting",
             Self::Started => "started",
             Self::Stopping => "stopping",
+            Self::Stopped => "stopped",
+            Self::Suspending => "suspending",
+            Self::Suspended => "suspended",
+            Self::Restarting => "restarting",
+            Self::Replacing => "replacing",
+            Self::Failed => "failed",
+            Self::Destroying => "destroying",
+            Self::Destroyed => "destroyed",
         }
     }
-}
 
-fn stable_id(app: &str, region: &str, index: u32) -> String {
-    let digest = Sha256::digest(format!("{app}/{region}/{index}"));
-    digest[..7].iter().map(|byte| format!("{byte:02x}")).collect()
+    /// Whether a machine stays in it by itself.
+    pub(crate) fn is_settled(self) -> bool {
+        matches!(self, Self::Created | Self::Started | Self::Stopped | Self::Suspended | Self::Failed | Self::Destroyed)
+    }
 }
 
 #[cfg(test)]
@@ -235,11 +366,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_survive_a_restart_and_tell_machines_apart() {
-        let id = stable_id("aerodrome-game", "ewr", 0);
-        assert_eq!(id, stable_id("aerodrome-game", "ewr", 0));
-        assert_eq!(id.len(), 14);
-        assert_ne!(id, stable_id("aerodrome-game", "ewr", 1));
-        assert_ne!(id, stable_id("aerodrome-game", "cdg", 0));
+    fn a_lagging_edge_sees_what_was() {
+        let began = Instant::now();
+        let mut view = View {
+            state: State::Stopped,
+            version: String::new(),
+            spec: Arc::new(Spec::parse(serde_json::from_str(r#"{"image":"a"}"#).unwrap()).unwrap()),
+            is_cordoned: false,
+            address: None,
+            pid: None,
+            events: VecDeque::new(),
+            updated_at: SystemTime::now(),
+            past: VecDeque::from([(began, State::Stopped, None)]),
+        };
+        view.enter(Event::now("start", State::Started, "flyd", None));
+        let started = view.past[0].0;
+        assert_eq!(view.seen_at(Some(started)).0, State::Started);
+        assert_eq!(view.seen_at(Some(began)).0, State::Stopped);
+        assert_eq!(view.seen_at(None).0, State::Stopped);
+        for _ in 0..2 * PAST_MAX {
+            view.enter(Event::now("start", State::Started, "flyd", None));
+        }
+        assert_eq!(view.past.len(), PAST_MAX);
     }
 }

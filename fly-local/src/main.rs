@@ -60,6 +60,7 @@ fn announce(running: &FlyLocal) -> std::io::Result<()> {
         out,
         "\n  Gameservers sleep in {regions} and wake for the first player.\n  \
          Machines API: http://{api}\n  \
+         What happens, and what should go wrong: http://{edge}/_fly\n  \
          Ctrl-C stops everything.\n\nAerodrome is ready: http://{edge}\n"
     )?;
     out.flush()

@@ -6,82 +6,72 @@
 
 use std::time::SystemTime;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::app::App;
-use crate::machine::{Identity, View};
-use crate::supervisor::{image_ref, private_ip};
+use crate::boot::private_ip;
+use crate::controls::Host;
+use crate::machine::{Event, Identity, View};
 
-/// An app, as `GET /v1/apps/{app}` answers it.
+/// Events in a machine's own object; the events' endpoint shows more.
+const EVENTS_SHOWN_MAX: usize = 20;
+
+/// An app, as `GET /v1/apps` and `GET /v1/apps/{app}` answer it.
 pub(crate) fn app(app: &App, machine_count: usize) -> Value {
     json!({
         "id": app.name,
         "name": app.name,
-        "status": "deployed",
+        "status": if machine_count == 0 { "pending" } else { "deployed" },
         "machine_count": machine_count,
         "volume_count": 0,
-        "network": "default",
+        "network": app.network,
         "organization": { "name": "Local", "slug": "local" },
     })
 }
 
 /// A machine, as every endpoint that answers one does.
-pub(crate) fn machine(identity: &Identity, view: &View) -> Value {
-    json!({
+pub(crate) fn machine(identity: &Identity, view: &View, host: Host) -> Value {
+    let mut shown = summary(identity, view);
+    let more = json!({
+        "events": view.events.iter().take(EVENTS_SHOWN_MAX).collect::<Vec<&Event>>(),
+        "checks": [],
+        "host_status": if host == Host::Unreachable { "unreachable" } else { "ok" },
+    });
+    // The configuration lies with the host.
+    let config = if host == Host::Unreachable { "incomplete_config" } else { "config" };
+    shown.insert(config.into(), Value::Object(view.spec.shown().clone()));
+    if let Value::Object(more) = more {
+        shown.extend(more);
+    }
+    Value::Object(shown)
+}
+
+/// A machine, as a list with `summary` shows it: without what is long or lies with the host.
+pub(crate) fn summary(identity: &Identity, view: &View) -> Map<String, Value> {
+    let shown = json!({
         "id": identity.id,
         "name": identity.name,
         "state": view.state,
         "region": identity.region,
-        "instance_id": identity.version,
-        "version": identity.version,
+        "instance_id": view.version,
+        "version": view.version,
         "private_ip": private_ip(&identity.id),
-        "image_ref": {
-            "registry": "registry.fly.io",
-            "repository": identity.app.name,
-            "tag": "local",
-            "digest": "",
-        },
+        "image_ref": image_ref(view.spec.image()),
         "created_at": rfc3339(identity.created_at),
         "updated_at": rfc3339(view.updated_at),
-        "config": config(&identity.app),
-        "events": view.events,
-        "checks": [],
-        "host_status": "ok",
-        "cordoned": false,
-    })
+        "cordoned": view.is_cordoned,
+    });
+    match shown {
+        Value::Object(shown) => shown,
+        _ => unreachable!("it was made as an object"),
+    }
 }
 
-fn config(app: &App) -> Value {
-    json!({
-        "image": image_ref(&app.name),
-        "env": app.env,
-        "guest": { "cpu_kind": "shared", "cpus": 1, "memory_mb": app.memory_mb },
-        "metadata": { "fly_platform_version": "v2", "fly_process_group": "app" },
-        "services": [service(app)],
-        "restart": { "policy": app.restart.policy, "max_retries": app.restart.max_retries },
-        "stop_config": {
-            "signal": app.kill_signal.as_str(),
-            "timeout": humantime::format_duration(app.kill_timeout).to_string(),
-        },
-        "auto_destroy": false,
-    })
-}
-
-fn service(app: &App) -> Value {
-    let service = &app.service;
-    json!({
-        "protocol": "tcp",
-        "internal_port": service.internal_port,
-        "ports": [
-            { "port": 80, "handlers": ["http"], "force_https": service.force_https },
-            { "port": 443, "handlers": ["tls", "http"] },
-        ],
-        "concurrency": service.concurrency,
-        "autostart": service.autostart,
-        // The API answers false where the file says "off". There is no autostop loop here.
-        "autostop": false,
-        "min_machines_running": service.min_machines_running,
-    })
+fn image_ref(image: &str) -> Value {
+    let (image, digest) = image.split_once('@').unwrap_or((image, ""));
+    let (registry, rest) = image.split_once('/').unwrap_or(("registry-1.docker.io", image));
+    let (repository, tag) = rest.rsplit_once(':').unwrap_or((rest, "latest"));
+    json!({ "registry": registry, "repository": repository, "tag": tag, "digest": digest })
 }
 
 fn rfc3339(time: SystemTime) -> String {

@@ -1,7 +1,7 @@
 //! A client's request, kept so that it can be sent again.
 //!
 //! Path: [`Original::read`] takes the request in; [`Original::request`] makes one copy per hop.
-//! Invariants: a body of up to [`REPLAY_BODY_MAX_BYTES`] is read whole before the first hop and can be replayed; a
+//! Invariants: a body of up to the setting's length is read whole before the first hop and can be replayed; a
 //! longer one streams through once, and then a replay is refused.
 //! Never: changes a header after it was read in.
 
@@ -13,10 +13,8 @@ use hyper::http::request::Parts;
 use hyper::{HeaderMap, Request, Uri, Version};
 
 use crate::failure::Failure;
+use crate::headers;
 use crate::upstream::Body;
-
-/// Fly's limit for a body that is replayed; longer ones fail with PA01.
-const REPLAY_BODY_MAX_BYTES: usize = 1024 * 1024;
 
 /// A request as the client sent it, with the edge's headers.
 pub(crate) struct Original {
@@ -33,12 +31,16 @@ enum Kept {
 }
 
 impl Original {
-    /// Reads the request and lets `edit` rewrite its headers.
-    pub(crate) async fn read(request: Request<Incoming>, edit: impl FnOnce(&mut HeaderMap)) -> Result<Self, Failure> {
+    /// Reads the request and lets `edit` rewrite its headers. A body longer than `kept_max_bytes` cannot be replayed.
+    pub(crate) async fn read(
+        request: Request<Incoming>,
+        kept_max_bytes: usize,
+        edit: impl FnOnce(&mut HeaderMap),
+    ) -> Result<Self, Failure> {
         let (mut parts, mut incoming) = request.into_parts();
         edit(&mut parts.headers);
         let mut read = BytesMut::new();
-        while read.len() <= REPLAY_BODY_MAX_BYTES {
+        while read.len() <= kept_max_bytes {
             match incoming.frame().await {
                 Some(Ok(frame)) => read.extend_from_slice(frame.data_ref().map_or(&[], |data| data)),
                 Some(Err(_)) => return Err(Failure::BodyBroken),
@@ -46,6 +48,16 @@ impl Original {
             }
         }
         Ok(Self { parts, body: Kept::Long(read.freeze(), incoming) })
+    }
+
+    /// Method and path, for people.
+    pub(crate) fn what(&self) -> String {
+        format!("{} {}", self.parts.method, self.parts.uri.path())
+    }
+
+    /// Whether it asks for a WebSocket.
+    pub(crate) fn is_upgrade(&self) -> bool {
+        headers::upgrade_of(&self.parts.headers).is_some()
     }
 
     /// The request for the next hop, with `told` beside its own headers.
@@ -69,7 +81,8 @@ impl Original {
             }
             Kept::Long(read, rest) if !rest.is_end_stream() => {
                 let read = futures_util::stream::iter([Ok(Frame::data(read))]);
-                Ok(StreamBody::new(read.chain(BodyStream::new(rest))).boxed_unsync())
+                let rest = BodyStream::new(rest).map(|frame| frame.map_err(std::io::Error::other));
+                Ok(StreamBody::new(read.chain(rest)).boxed_unsync())
             }
             Kept::Long(read, _) => Ok(Full::new(read).map_err(|never| match never {}).boxed_unsync()),
             Kept::Gone => Err(Failure::BodyTooLong),

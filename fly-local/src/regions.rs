@@ -28,6 +28,7 @@ struct Place {
     code: String,
     name: String,
     geo_region: String,
+    deprecated: bool,
     latitude: f64,
     longitude: f64,
 }
@@ -76,6 +77,22 @@ impl Regions {
             _ => false,
         }
     }
+
+    /// The codes that `wanted` means: a code itself, or the open regions of an alias, those nearest to `from` first.
+    pub(crate) fn meant_by(&self, wanted: &str, from: &str) -> Vec<&str> {
+        if let Some(place) = self.0.get(wanted) {
+            return vec![&place.code];
+        }
+        let is_meant = |place: &&Place| !place.deprecated && self.matches(wanted, &place.code);
+        let mut codes: Vec<_> = self.0.values().filter(is_meant).map(|place| place.code.as_str()).collect();
+        codes.sort_by_key(|code| self.one_way(from, code));
+        codes
+    }
+
+    /// Where a region is, in words.
+    pub(crate) fn place(&self, code: &str) -> &str {
+        self.0.get(code).map_or("", |place| &place.name)
+    }
 }
 
 /// The haversine formula.
@@ -105,6 +122,15 @@ pub(crate) mod tests {
         assert!((70.0..85.0).contains(&round_trip_ms("cdg")), "{}", round_trip_ms("cdg"));
         assert!((140.0..160.0).contains(&round_trip_ms("nrt")), "{}", round_trip_ms("nrt"));
         assert_eq!(regions().one_way("cdg", "ewr"), regions().one_way("ewr", "cdg"));
+    }
+
+    #[test]
+    fn an_alias_means_its_open_regions_nearest_first() {
+        let regions = regions();
+        assert_eq!(regions.meant_by("nrt", "ewr"), ["nrt"]);
+        assert_eq!(regions.meant_by("us", "ewr")[..2], ["ewr", "iad"]);
+        assert!(!regions.meant_by("any", "ewr").contains(&"atl"), "atl is closed");
+        assert!(regions.meant_by("xxx", "ewr").is_empty());
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! Invariants: pure; the same header and fleet give the same choice.
 //! Never: a socket, a clock or a process. The JSON form, transforms and the replay cache are left out.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::regions::Regions;
@@ -39,6 +40,18 @@ pub(crate) enum Fallback {
     PreferSelf,
 }
 
+/// Apps and machines as the edge sees them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Seen {
+    /// Names of all apps, with their private networks.
+    pub(crate) apps: BTreeMap<String, String>,
+    pub(crate) machines: Vec<Candidate>,
+    /// Whether a replay may reach another private network.
+    pub(crate) is_crossing_networks: bool,
+    /// Whether a cordon also holds against `instance`.
+    pub(crate) cordon_binds_instance: bool,
+}
+
 /// A machine as the choice sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Candidate {
@@ -49,11 +62,39 @@ pub(crate) struct Candidate {
     /// Code of its region.
     pub(crate) region: String,
     /// Whether it runs now.
-    pub(crate) running: bool,
+    pub(crate) is_running: bool,
     /// Whether a request may start it.
-    pub(crate) startable: bool,
+    pub(crate) is_startable: bool,
+    /// Whether it has a service on the edge's public port.
+    pub(crate) is_served: bool,
+    pub(crate) is_cordoned: bool,
+    /// How busy it is, against its limits.
+    pub(crate) load: Load,
+    /// How busy it is; of machines that are equally near, the least busy wins.
+    pub(crate) connections: u32,
     /// One-way delay from the edge; the nearest wins.
     pub(crate) distance: Duration,
+}
+
+/// How busy a machine is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Load {
+    /// Below its soft limit.
+    Light,
+    /// Others are better, even if they have to be started.
+    Heavy,
+    /// At its hard limit: whoever insists waits.
+    Full,
+}
+
+impl Load {
+    pub(crate) fn of(connections: u32, soft_limit: u32, hard_limit: u32) -> Self {
+        match connections {
+            n if n >= hard_limit => Self::Full,
+            n if n >= soft_limit => Self::Heavy,
+            _ => Self::Light,
+        }
+    }
 }
 
 /// Why a header cannot be obeyed.
@@ -63,6 +104,8 @@ pub(crate) enum Refusal {
     Malformed(String),
     /// No app of that name (Fly's PA04).
     UnknownApp(String),
+    /// The app is on another private network (Fly's PA05).
+    OtherNetwork(String),
     /// The app is there, and no machine of it fits.
     NoCandidate,
 }
@@ -106,27 +149,31 @@ impl Directive {
         Ok(())
     }
 
-    /// The machines of `fleet` this means when `from` answered it, best first and never none.
+    /// The machines this means when a machine `from` of the app `from_app` answered it, best first and never none.
     pub(crate) fn choose<'a>(
         &self,
-        from: &Candidate,
-        fleet: &'a [Candidate],
+        from: &str,
+        from_app: &str,
+        seen: &'a Seen,
         regions: &Regions,
     ) -> Result<Vec<&'a Candidate>, Refusal> {
-        let app = self.app.as_deref().unwrap_or(&from.app);
-        if !fleet.iter().any(|candidate| candidate.app == app) {
-            return Err(Refusal::UnknownApp(app.to_owned()));
+        let app = self.app.as_deref().unwrap_or(from_app);
+        let network = seen.apps.get(app).ok_or_else(|| Refusal::UnknownApp(app.to_owned()))?;
+        if seen.apps.get(from_app) != Some(network) && !seen.is_crossing_networks {
+            return Err(Refusal::OtherNetwork(app.to_owned()));
         }
-        let mut fitting: Vec<_> = fleet
+        let mut fitting: Vec<_> = seen
+            .machines
             .iter()
-            .filter(|candidate| candidate.app == app && (candidate.running || candidate.startable))
-            .filter(|candidate| self.instance.as_ref().is_none_or(|id| *id == candidate.id))
-            .filter(|candidate| !(self.elsewhere && candidate.id == from.id))
-            .filter_map(|candidate| Some((self.region_rank(candidate, regions)?, candidate)))
+            .filter(|it| it.app == app && it.is_served && (it.is_running || it.is_startable))
+            .filter(|it| self.instance.as_ref().is_none_or(|id| *id == it.id))
+            .filter(|it| !it.is_cordoned || (self.instance.is_some() && !seen.cordon_binds_instance))
+            .filter(|it| !(self.elsewhere && it.id == from))
+            .filter_map(|it| Some((self.region_rank(it, regions)?, it)))
             .collect();
-        fitting.sort_by_key(|(rank, candidate)| {
-            let preferred = self.prefer_instance.as_ref() == Some(&candidate.id);
-            (!preferred, *rank, !candidate.running, candidate.distance, candidate.id.clone())
+        fitting.sort_by_key(|(rank, it)| {
+            let is_preferred = self.prefer_instance.as_ref() == Some(&it.id);
+            (it.load == Load::Full, !is_preferred, *rank, it.effort(), it.distance, it.connections, it.id.clone())
         });
         if fitting.is_empty() {
             return Err(Refusal::NoCandidate);
@@ -139,6 +186,17 @@ impl Directive {
             return Some(0);
         }
         self.regions.iter().position(|wanted| regions.matches(wanted, &candidate.region))
+    }
+}
+
+impl Candidate {
+    /// A sleeper is woken only when whatever runs is busy already.
+    fn effort(&self) -> u8 {
+        match (self.is_running, self.load) {
+            (true, Load::Light) => 0,
+            (false, _) => 1,
+            (true, _) => 2,
+        }
     }
 }
 
@@ -187,34 +245,59 @@ mod tests {
         }
     }
 
-    fn candidate(id: &str, app: &str, region: &str, running: bool) -> Candidate {
-        let distance = regions().one_way("ewr", region);
-        Candidate { id: id.into(), app: app.into(), region: region.into(), running, startable: true, distance }
+    fn candidate(id: &str, app: &str, region: &str, is_running: bool) -> Candidate {
+        Candidate {
+            id: id.into(),
+            app: app.into(),
+            region: region.into(),
+            is_running,
+            is_startable: true,
+            is_served: true,
+            is_cordoned: false,
+            load: Load::Light,
+            connections: 0,
+            distance: regions().one_way("ewr", region),
+        }
     }
 
-    fn fleet() -> Vec<Candidate> {
-        vec![
-            candidate("lobby1", "lobby", "ewr", true),
-            candidate("lobby2", "lobby", "cdg", true),
-            candidate("game-ewr", "game", "ewr", false),
-            candidate("game-cdg", "game", "cdg", true),
-            candidate("game-nrt", "game", "nrt", true),
-        ]
+    fn seen() -> Seen {
+        let apps = [("lobby", "default"), ("game", "default"), ("alone", "private"), ("empty", "default")];
+        Seen {
+            apps: apps.map(|(name, network)| (name.into(), network.into())).into(),
+            machines: vec![
+                candidate("lobby1", "lobby", "ewr", true),
+                candidate("lobby2", "lobby", "cdg", true),
+                candidate("game-ewr", "game", "ewr", false),
+                candidate("game-cdg", "game", "cdg", true),
+                candidate("game-nrt", "game", "nrt", true),
+                candidate("alone-ewr", "alone", "ewr", true),
+            ],
+            is_crossing_networks: false,
+            cordon_binds_instance: true,
+        }
+    }
+
+    fn chosen(header: &str, seen: &Seen) -> Result<Vec<String>, Refusal> {
+        let chosen = Directive::parse(header).unwrap().choose("lobby1", "lobby", seen, &regions())?;
+        Ok(chosen.into_iter().map(|it| it.id.clone()).collect())
     }
 
     #[test]
     fn each_header_means_these_machines() {
-        let fleet = fleet();
+        let seen = seen();
         for (header, expected) in [
             ("app=game;instance=game-nrt", Ok(vec!["game-nrt"])),
             ("app=game;instance=gone", Err(Refusal::NoCandidate)),
             // A machine of another app is not a machine of this one.
             ("instance=game-nrt", Err(Refusal::NoCandidate)),
             ("app=nobody", Err(Refusal::UnknownApp("nobody".into()))),
+            ("app=empty", Err(Refusal::NoCandidate)),
+            ("app=alone", Err(Refusal::OtherNetwork("alone".into()))),
             // Running and near first; the sleeper is woken only when nothing else is left.
             ("app=game", Ok(vec!["game-cdg", "game-nrt", "game-ewr"])),
             ("app=game;region=ewr", Ok(vec!["game-ewr"])),
             ("app=game;region=\"nrt,eu\"", Ok(vec!["game-nrt", "game-cdg"])),
+            ("app=game;region=\"nrt,any\"", Ok(vec!["game-nrt", "game-cdg", "game-ewr"])),
             ("app=game;region=syd", Err(Refusal::NoCandidate)),
             ("app=game;prefer_instance=game-ewr", Ok(vec!["game-ewr", "game-cdg", "game-nrt"])),
             ("app=game;prefer_instance=gone;region=eu", Ok(vec!["game-cdg"])),
@@ -222,10 +305,47 @@ mod tests {
             ("instance=lobby1;elsewhere=true", Err(Refusal::NoCandidate)),
             ("state=x", Ok(vec!["lobby1", "lobby2"])),
         ] {
-            let directive = Directive::parse(header).unwrap();
-            let chosen = directive.choose(&fleet[0], &fleet, &regions());
-            let ids = chosen.map(|chosen| chosen.iter().map(|c| c.id.as_str()).collect::<Vec<_>>());
-            assert_eq!(ids, expected, "{header}");
+            let expected = expected.map(|ids| ids.into_iter().map(str::to_owned).collect());
+            assert_eq!(chosen(header, &seen), expected, "{header}");
         }
+    }
+
+    #[test]
+    fn the_networks_switch_lets_a_replay_across() {
+        let mut seen = seen();
+        seen.is_crossing_networks = true;
+        assert_eq!(chosen("app=alone", &seen).unwrap(), ["alone-ewr"]);
+    }
+
+    #[test]
+    fn cordoned_and_unserved_machines_get_nothing() {
+        let mut seen = seen();
+        seen.machines[3].is_cordoned = true;
+        seen.machines[4].is_served = false;
+        assert_eq!(chosen("app=game", &seen).unwrap(), ["game-ewr"]);
+        assert_eq!(chosen("app=game;instance=game-cdg", &seen), Err(Refusal::NoCandidate));
+        assert_eq!(chosen("app=game;instance=game-nrt", &seen), Err(Refusal::NoCandidate));
+        seen.cordon_binds_instance = false;
+        assert_eq!(chosen("app=game;instance=game-cdg", &seen).unwrap(), ["game-cdg"]);
+    }
+
+    #[test]
+    fn a_busy_machine_comes_after_one_that_must_be_woken_and_a_full_one_last() {
+        let mut seen = seen();
+        seen.machines[3].load = Load::Heavy;
+        assert_eq!(chosen("app=game;region=\"ewr,cdg\"", &seen).unwrap(), ["game-ewr", "game-cdg"]);
+        assert_eq!(chosen("app=game", &seen).unwrap(), ["game-nrt", "game-ewr", "game-cdg"]);
+        seen.machines[3].load = Load::Full;
+        let preferred = "app=game;prefer_instance=game-cdg";
+        assert_eq!(chosen(preferred, &seen).unwrap(), ["game-nrt", "game-ewr", "game-cdg"]);
+        assert_eq!([9, 10, 19, 20].map(|n| Load::of(n, 10, 20)), [Load::Light, Load::Heavy, Load::Heavy, Load::Full]);
+    }
+
+    #[test]
+    fn of_two_equally_near_the_less_busy_wins() {
+        let mut seen = seen();
+        seen.machines.push(candidate("game-cdg2", "game", "cdg", true));
+        seen.machines[3].connections = 2;
+        assert_eq!(chosen("app=game;region=cdg", &seen).unwrap(), ["game-cdg2", "game-cdg"]);
     }
 }

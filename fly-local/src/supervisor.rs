@@ -1,262 +1,482 @@
 //! The life of one machine: the only task that owns its process.
 //!
-//! Path: [`Supervisor::run`] waits for a start → boots the process → serves commands until it ends → restarts it by
-//! policy or leaves the machine stopped.
+//! Path: [`Supervisor::run`] waits for whichever comes first: a command, the end of the process, or what is due by
+//! itself; each is one short step from one state to the next.
 //! Invariants: `started` if and only if the process runs and nobody asked it to stop; a process that was asked to stop
-//! is never restarted; restarts in a row are bounded; without a handle left, the process is killed.
+//! is never restarted by policy; restarts in a row are bounded; without a handle left, the process is killed.
 //! Never: speaks HTTP.
 
-use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use serde_json::json;
-use tokio::sync::{mpsc, oneshot, watch};
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
+use ulid::Ulid;
 
-use crate::app::RestartPolicy;
+use crate::boot::boot;
 use crate::child::Process;
-use crate::machine::{Command, Event, Identity, StartRefused, State, View, unix_time};
+use crate::controls::{Controls, Host, News};
+use crate::machine::{Ask, Command, Event, Identity, Refused, State, View, unix_time};
+use crate::settings::{StartOnStarted, Switch};
+use crate::spec::{RestartPolicy, Spec};
 
 /// Pause before the first restart; it doubles with each further one.
 const RESTART_PAUSE_MS: u64 = 500;
 const RESTART_PAUSE_MAX_MS: u64 = 8_000;
 /// A process that ran this long has proven itself: its restarts are counted anew (Fly counts within 5 minutes).
 const RESTART_WINDOW_SECS: u64 = 300;
+/// How often a machine that is stuck looks whether it still is.
+const STUCK_LOOK_MS: u64 = 100;
 
-type StartReply = oneshot::Sender<Result<State, StartRefused>>;
+type Done = Result<State, Refused>;
 
 pub(crate) struct Supervisor {
     identity: Arc<Identity>,
-    commands: mpsc::Receiver<Command>,
+    controls: Arc<Controls>,
+    commands: mpsc::Receiver<Ask>,
     view: watch::Sender<View>,
+    process: Option<Process>,
+    /// When the process began.
+    began: Instant,
+    /// What happens next by itself.
+    due: Option<(Instant, Due)>,
+    /// What the end of the process leads to.
+    then: Then,
+    /// Restarts by policy in a row.
+    restarts: u32,
+    /// Until then the machine is still being taken down.
+    active_until: Instant,
     /// The machine was stopped for good: fly-local ends.
-    ending: bool,
+    is_ending: bool,
 }
 
-/// How a process ended.
-struct Exit {
-    status: ExitStatus,
-    /// Somebody asked for it.
-    requested: bool,
-    ran_for: Duration,
+/// What happens by itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Due {
+    /// The image of a new machine is ready.
+    Prepared { launch: bool },
+    /// The program is run.
+    Boot,
+    /// The frozen process goes on.
+    Resume,
+    /// The process is frozen.
+    Freeze,
+    /// The grace is over.
+    Kill,
+    /// The new version of a machine that did not run is in place.
+    Replaced { launch: bool },
+    /// Nothing is left of the machine.
+    Destroyed,
+}
+
+/// What the end of the process leads to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Then {
+    /// Whatever the restart policy says.
+    Policy,
+    Stop,
+    Start,
+    Destroy,
 }
 
 impl Supervisor {
-    pub(crate) fn new(identity: Arc<Identity>, commands: mpsc::Receiver<Command>, view: watch::Sender<View>) -> Self {
-        Self { identity, commands, view, ending: false }
-    }
-
-    /// Serves the machine until its last handle is gone or it was stopped for good.
-    pub(crate) async fn run(mut self) {
-        while !self.ending
-            && let Some(command) = self.commands.recv().await
-        {
-            match command {
-                Command::Start { reply } => self.stay_up(reply).await,
-                Command::Stop { for_good, reply, .. } => {
-                    self.ending |= for_good;
-                    let _ = reply.send(());
-                }
-            }
+    pub(crate) fn new(
+        identity: Arc<Identity>,
+        controls: Arc<Controls>,
+        commands: mpsc::Receiver<Ask>,
+        view: watch::Sender<View>,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            identity,
+            controls,
+            commands,
+            view,
+            process: None,
+            began: now,
+            due: None,
+            then: Then::Policy,
+            restarts: 0,
+            active_until: now,
+            is_ending: false,
         }
     }
 
-    /// Boots the machine and keeps it up until it is stopped, ends by itself or fails too often.
-    async fn stay_up(&mut self, reply: StartReply) {
-        let previous = self.view.borrow().state;
-        self.enter(Event::now("start", State::Starting, "user", None));
-        let mut reply = Some(reply);
-        let mut restarts = 0;
-        loop {
-            let process = match self.boot() {
-                Ok(process) => process,
-                Err(error) => return self.boot_failed(&error, reply),
-            };
-            if let Some(reply) = reply.take() {
-                let _ = reply.send(Ok(previous));
-            }
-            let exit = self.attend(process).await;
-            if exit.ran_for >= Duration::from_secs(RESTART_WINDOW_SECS) {
-                restarts = 0;
-            }
-            let again = self.restarts(&exit) && restarts < self.identity.app.restart.max_retries;
-            self.left(&exit, again, restarts);
-            if !again || !self.pause(restarts).await {
-                return;
-            }
-            restarts += 1;
+    /// Serves the machine until its last handle is gone, it was destroyed or stopped for good.
+    pub(crate) async fn run(mut self, launch: bool) {
+        if self.state() == State::Created {
+            self.after(self.controls.settings().create_ms, Due::Prepared { launch });
         }
-    }
-
-    /// Runs the program on a free port.
-    fn boot(&mut self) -> std::io::Result<Process> {
-        let address = free_address()?;
-        let identity = &self.identity;
-        let prefix = format!("[{} {} {}]", identity.app.name, identity.region, identity.id);
-        let process = Process::spawn(&identity.app.program, &environment(identity, address), &prefix)?;
-        tracing::info!(machine = %identity.id, app = %identity.app.name, region = %identity.region, "machine started");
-        self.view.send_modify(|view| {
-            view.address = Some(address);
-            view.enter(Event::now("start", State::Started, "flyd", None));
-        });
-        Ok(process)
-    }
-
-    fn boot_failed(&mut self, error: &std::io::Error, reply: Option<StartReply>) {
-        let sentence = format!("{} cannot be run: {error}", self.identity.app.program.display());
-        tracing::error!(machine = %self.identity.id, "{sentence}");
-        self.enter(Event::now("exit", State::Stopped, "flyd", None));
-        if let Some(reply) = reply {
-            let _ = reply.send(Err(StartRefused::Failed(sentence)));
-        }
-    }
-
-    /// Serves commands while the process runs.
-    async fn attend(&mut self, mut process: Process) -> Exit {
-        let began = Instant::now();
-        let mut kill_at = None;
-        let mut requested = false;
-        let mut attended = true;
-        let status = loop {
-            let deadline = kill_at.unwrap_or(began);
+        self.controls.tell(News::Machine(self.identity.id.clone()));
+        while self.process.is_some() || !(self.is_ending || self.state() == State::Destroyed) {
+            let due = self.due.map_or(self.began, |(at, _)| at);
             tokio::select! {
-                status = process.wait() => break status,
-                command = self.commands.recv(), if attended => match command {
-                    Some(Command::Start { reply }) => drop(reply.send(self.start_while_running())),
-                    Some(Command::Stop { signal, timeout, for_good, reply }) => {
-                        self.ending |= for_good;
-                        let app = &self.identity.app;
-                        process.signal(signal.unwrap_or(app.kill_signal));
-                        kill_at.get_or_insert(Instant::now() + timeout.unwrap_or(app.kill_timeout));
-                        if !requested {
-                            self.enter(Event::now("stop", State::Stopping, "user", None));
-                        }
-                        requested = true;
-                        let _ = reply.send(());
+                ask = self.commands.recv() => match ask {
+                    Some(Ask { command, reply }) => {
+                        let done = self.obey(command);
+                        let _ = reply.send(done);
                     }
-                    None => {
-                        (attended, requested) = (false, true);
-                        process.signal(Signal::SIGKILL);
-                    }
+                    // Dropping the process kills it.
+                    None => break,
                 },
-                () = sleep_until(deadline), if kill_at.is_some() => {
-                    tracing::warn!(machine = %self.identity.id, "did not stop in time and was killed");
-                    process.signal(Signal::SIGKILL);
-                    kill_at = None;
-                }
+                status = end_of(&mut self.process), if self.process.is_some() => self.ended(status).await,
+                () = sleep_until(due), if self.due.is_some() => self.fall_due(),
             }
-        };
-        process.clear_up().await;
-        // Waiting fails only for a process that is not ours, so its status is as good as lost: count it as a failure.
-        Exit { status: status.unwrap_or_else(|_| ExitStatus::from_raw(1 << 8)), requested, ran_for: began.elapsed() }
+        }
+        // Fly resets a root disk on every start, and nobody looks at one of a machine that is gone.
+        let _ = std::fs::remove_dir_all(&self.identity.root);
     }
 
-    fn start_while_running(&self) -> Result<State, StartRefused> {
-        match self.view.borrow().state {
-            State::Started => Ok(State::Started),
-            other => Err(StartRefused::From(other)),
+    fn obey(&mut self, command: Command) -> Done {
+        match command {
+            Command::Start => self.start(),
+            Command::Stop { signal, grace } => self.stop(signal, grace),
+            Command::Restart { signal, grace } => self.restart(signal, grace),
+            Command::Suspend => self.suspend(),
+            Command::Signal(signal) => self.signal(signal),
+            Command::Update { spec, expected_version, launch } => self.update(*spec, expected_version, launch),
+            Command::Destroy { force } => self.destroy(force),
+            Command::End => {
+                self.is_ending = true;
+                self.stop(None, None)
+            }
         }
     }
 
-    fn restarts(&self, exit: &Exit) -> bool {
-        !exit.requested
-            && match self.identity.app.restart.policy {
-                RestartPolicy::No => false,
-                RestartPolicy::OnFailure => !exit.status.success(),
-                RestartPolicy::Always => true,
-            }
-    }
-
-    /// Notes the end of the process.
-    fn left(&mut self, exit: &Exit, again: bool, restarts: u32) {
-        tracing::info!(machine = %self.identity.id, status = %exit.status, again, "machine exited");
-        let details = json!({
-            "exit_event": {
-                "exit_code": exit.status.code().unwrap_or(-1),
-                "guest_exit_code": exit.status.code().unwrap_or(0),
-                "guest_signal": exit.status.signal().unwrap_or(-1),
-                "signal": exit.status.signal().unwrap_or(-1),
-                "oom_killed": false,
-                "requested_stop": exit.requested,
-                "restarting": again,
-                "exited_at": unix_time().as_millis() as u64,
+    fn start(&mut self) -> Done {
+        let state = self.state();
+        match state {
+            State::Started => match self.controls.settings().start_on_started {
+                StartOnStarted::Ok => return Ok(state),
+                StartOnStarted::Conflict => return Err(Refused::AlreadyStarted),
+                StartOnStarted::Precondition => return Err(Refused::StartFrom(state)),
             },
-            "restart_count": restarts,
-        });
-        self.view.send_modify(|view| {
-            view.address = None;
-            let state = if again { State::Starting } else { State::Stopped };
-            view.enter(Event::now("exit", state, "flyd", Some(details)));
-        });
+            State::Starting => return Err(Refused::StartUnderWay),
+            State::Replacing => return Err(Refused::Replacing),
+            State::Created if self.due.is_some() => return Err(Refused::StartFrom(state)),
+            State::Stopped if Instant::now() < self.active_until => return Err(Refused::StillActive),
+            State::Stopped | State::Created | State::Failed => {
+                self.host_has_room()?;
+                self.restarts = 0;
+                self.begin("user");
+            }
+            // What is suspended still holds its place on the host.
+            State::Suspended => {
+                self.enter("start", State::Starting, "user", None);
+                self.after(self.controls.settings().resume_ms, Due::Resume);
+            }
+            State::Suspending => {
+                self.due = None;
+                self.enter("start", State::Started, "user", None);
+            }
+            State::Stopping | State::Restarting | State::Destroying | State::Destroyed => {
+                return Err(Refused::StartFrom(state));
+            }
+        }
+        Ok(state)
     }
 
-    /// Waits before a restart. False if the machine was stopped meanwhile.
-    async fn pause(&mut self, restarts: u32) -> bool {
-        let pause_ms = (RESTART_PAUSE_MS << restarts.min(8)).min(RESTART_PAUSE_MAX_MS);
-        let until = Instant::now() + Duration::from_millis(pause_ms);
-        loop {
-            tokio::select! {
-                () = sleep_until(until) => return true,
-                command = self.commands.recv() => match command {
-                    Some(Command::Start { reply }) => drop(reply.send(Err(StartRefused::InProgress))),
-                    Some(Command::Stop { for_good, reply, .. }) => {
-                        self.ending |= for_good;
-                        self.enter(Event::now("stop", State::Stopped, "user", None));
-                        let _ = reply.send(());
-                        return false;
-                    }
-                    None => return false,
-                },
+    /// A host without room refuses, unless the setting has the machine moved to another one.
+    fn host_has_room(&self) -> Result<(), Refused> {
+        let id = &self.identity.id;
+        if self.controls.host(id) != Host::Full {
+            return Ok(());
+        }
+        if self.controls.settings().migrate_from_full_host == Switch::Off {
+            return Err(Refused::HostFull);
+        }
+        tracing::info!(machine = %id, "moved to another host");
+        self.controls.alter_machine_faults(id, |faults| faults.host = Host::Ok);
+        Ok(())
+    }
+
+    /// On the way up, from nothing.
+    fn begin(&mut self, source: &'static str) {
+        self.enter("start", State::Starting, source, None);
+        let settings = self.controls.settings();
+        let faults = self.controls.machine_faults(&self.identity.id);
+        self.after(faults.boot_ms.unwrap_or(settings.boot_ms), Due::Boot);
+    }
+
+    fn stop(&mut self, signal: Option<Signal>, grace: Option<Duration>) -> Done {
+        let state = self.state();
+        match state {
+            State::Started | State::Stopping | State::Restarting => {
+                self.then = Then::Stop;
+                self.ask_to_stop(signal, grace);
+                if state != State::Stopping {
+                    self.enter("stop", State::Stopping, "user", None);
+                }
+            }
+            // Its snapshot is thrown away.
+            State::Suspended | State::Suspending => self.kill(Then::Stop, "stop", State::Stopping),
+            // Resuming, or on its way up from nothing.
+            State::Starting if self.process.is_some() => self.kill(Then::Stop, "stop", State::Stopping),
+            State::Starting => {
+                self.due = None;
+                self.enter("stop", State::Stopped, "user", None);
+            }
+            State::Replacing if self.process.is_some() => self.then = Then::Stop,
+            _ => {}
+        }
+        Ok(state)
+    }
+
+    fn restart(&mut self, signal: Option<Signal>, grace: Option<Duration>) -> Done {
+        let state = self.state();
+        if state != State::Started {
+            return Err(Refused::NotRunning);
+        }
+        self.then = Then::Start;
+        self.ask_to_stop(signal, grace);
+        self.enter("restart", State::Restarting, "user", None);
+        Ok(state)
+    }
+
+    fn suspend(&mut self) -> Done {
+        let state = self.state();
+        if state != State::Started {
+            return Err(Refused::SuspendFrom(state));
+        }
+        let settings = self.controls.settings();
+        let spec = self.spec();
+        if spec.memory_mb() > settings.suspend_memory_max_mb || spec.is_scheduled() {
+            return Err(Refused::NotSuspendable);
+        }
+        self.enter("suspend", State::Suspending, "user", None);
+        self.after(settings.suspend_ms, Due::Freeze);
+        Ok(state)
+    }
+
+    fn signal(&mut self, signal: Signal) -> Done {
+        let state = self.state();
+        match &self.process {
+            Some(process) if state != State::Suspended => process.signal(signal),
+            _ => return Err(Refused::NotRunning),
+        }
+        Ok(state)
+    }
+
+    fn update(&mut self, spec: Spec, expected_version: Option<String>, launch: bool) -> Done {
+        let state = self.state();
+        if expected_version.is_some_and(|expected| expected != self.view.borrow().version) {
+            return Err(Refused::Concurrent);
+        }
+        if matches!(state, State::Stopping | State::Restarting | State::Replacing | State::Destroying) {
+            return Err(Refused::Concurrent);
+        }
+        self.host_has_room()?;
+        self.view.send_modify(|view| {
+            view.spec = Arc::new(spec);
+            view.version = Ulid::new().to_string();
+        });
+        match state {
+            State::Started | State::Suspending => {
+                self.then = if launch { Then::Start } else { Then::Stop };
+                self.ask_to_stop(None, None);
+                self.enter("update", State::Replacing, "user", None);
+            }
+            _ if self.process.is_some() => self.kill(Then::Stop, "update", State::Replacing),
+            _ => {
+                self.enter("update", State::Replacing, "user", None);
+                let launch = launch && state == State::Starting;
+                self.after(self.controls.settings().replace_ms, Due::Replaced { launch });
+            }
+        }
+        Ok(state)
+    }
+
+    fn destroy(&mut self, force: bool) -> Done {
+        let state = self.state();
+        match state {
+            State::Destroying | State::Destroyed => {}
+            State::Stopped | State::Suspended | State::Failed | State::Created => self.take_away(),
+            _ if force => self.take_away(),
+            _ => return Err(Refused::NotStopped),
+        }
+        Ok(state)
+    }
+
+    fn take_away(&mut self) {
+        match self.process {
+            Some(_) => self.kill(Then::Destroy, "destroy", State::Destroying),
+            None => {
+                self.enter("destroy", State::Destroying, "user", None);
+                self.after(self.controls.settings().destroy_ms, Due::Destroyed);
             }
         }
     }
 
-    fn enter(&self, event: Event) {
-        self.view.send_modify(|view| view.enter(event));
+    /// Sends the signal and lets the grace run; a grace that runs already goes on.
+    fn ask_to_stop(&mut self, signal: Option<Signal>, grace: Option<Duration>) {
+        let (usual, usual_grace) = self.spec().stop(&self.controls.settings());
+        if let Some(process) = &self.process {
+            process.signal(signal.unwrap_or(usual));
+        }
+        if !matches!(self.due, Some((_, Due::Kill))) {
+            self.due = Some((Instant::now() + grace.unwrap_or(usual_grace), Due::Kill));
+        }
+    }
+
+    fn kill(&mut self, then: Then, kind: &'static str, state: State) {
+        (self.then, self.due) = (then, None);
+        if let Some(process) = &self.process {
+            process.signal(Signal::SIGKILL);
+        }
+        self.enter(kind, state, "user", None);
+    }
+
+    fn fall_due(&mut self) {
+        let Some((_, due)) = self.due.take() else { return };
+        if due != Due::Kill && self.controls.machine_faults(&self.identity.id).is_stuck {
+            return self.after(STUCK_LOOK_MS, due);
+        }
+        match due {
+            Due::Prepared { launch: true } => self.begin("flyd"),
+            Due::Prepared { launch: false } if self.controls.settings().created_settles == Switch::Off => {}
+            Due::Prepared { launch: false } => self.enter("launch", State::Stopped, "flyd", None),
+            Due::Boot => self.boot(),
+            Due::Resume => {
+                self.signal_process(Signal::SIGCONT);
+                self.enter("start", State::Started, "flyd", None);
+            }
+            Due::Freeze => {
+                self.signal_process(Signal::SIGSTOP);
+                self.enter("suspend", State::Suspended, "flyd", None);
+            }
+            Due::Kill => {
+                tracing::warn!(machine = %self.identity.id, "did not stop in time and was killed");
+                self.signal_process(Signal::SIGKILL);
+            }
+            Due::Replaced { launch: true } => self.begin("flyd"),
+            Due::Replaced { launch: false } => {
+                tracing::info!(
+                    machine = %self.identity.id,
+                    "machine was in a non-started state prior to the update so leaving the new version stopped"
+                );
+                self.enter("update", State::Stopped, "flyd", None);
+            }
+            Due::Destroyed => self.enter("destroy", State::Destroyed, "flyd", None),
+        }
+    }
+
+    fn boot(&mut self) {
+        let booted = match self.controls.machine_faults(&self.identity.id).boot_fails {
+            true => Err(std::io::Error::other("a fault says so")),
+            false => boot(&self.identity, &self.view.borrow()),
+        };
+        match booted {
+            Ok((process, address)) => {
+                let id = &self.identity;
+                tracing::info!(machine = %id.id, app = %id.app.name, region = %id.region, "machine started");
+                self.view.send_modify(|view| (view.address, view.pid) = (Some(address), process.id()));
+                (self.process, self.began, self.then) = (Some(process), Instant::now(), Then::Policy);
+                self.enter("start", State::Started, "flyd", None);
+            }
+            Err(error) => {
+                let program = self.identity.program.display();
+                tracing::error!(machine = %self.identity.id, "{program} cannot be run: {error}");
+                self.enter("exit", State::Failed, "flyd", None);
+            }
+        }
+    }
+
+    /// The process has ended.
+    async fn ended(&mut self, status: std::io::Result<ExitStatus>) {
+        // Waiting fails only for a process that is not ours, so its status is as good as lost: count it as a failure.
+        let status = status.unwrap_or_else(|_| ExitStatus::from_raw(1 << 8));
+        if let Some(process) = self.process.take() {
+            process.clear_up().await;
+        }
+        self.due = None;
+        self.view.send_modify(|view| (view.address, view.pid) = (None, None));
+        self.active_until = Instant::now() + Duration::from_millis(self.controls.settings().teardown_ms);
+        let then = self.then;
+        let again = then == Then::Policy && self.restarts_after(status);
+        let next = match then {
+            Then::Destroy => State::Destroying,
+            Then::Start => State::Restarting,
+            Then::Policy if again => State::Starting,
+            Then::Policy | Then::Stop => State::Stopped,
+        };
+        tracing::info!(machine = %self.identity.id, %status, again, "machine exited");
+        self.enter("exit", next, "flyd", Some(exit_details(status, then != Then::Policy, again, self.restarts)));
+        self.then = Then::Policy;
+        match next {
+            State::Starting => {
+                let pause_ms = (RESTART_PAUSE_MS << self.restarts.min(8)).min(RESTART_PAUSE_MAX_MS);
+                self.restarts += 1;
+                self.after(pause_ms, Due::Boot);
+            }
+            State::Restarting => self.begin("flyd"),
+            State::Destroying => self.after(self.controls.settings().destroy_ms, Due::Destroyed),
+            _ if self.spec().is_auto_destroyed() && !self.is_ending => self.take_away(),
+            _ => {}
+        }
+    }
+
+    fn restarts_after(&mut self, status: ExitStatus) -> bool {
+        if self.began.elapsed() >= Duration::from_secs(RESTART_WINDOW_SECS) {
+            self.restarts = 0;
+        }
+        let restart = self.spec().restart();
+        let wanted = match restart.policy {
+            RestartPolicy::No => false,
+            // Only failures are counted out: `always` never leaves a machine stopped.
+            RestartPolicy::OnFailure => !status.success() && self.restarts < restart.max_retries,
+            RestartPolicy::Always => true,
+        };
+        wanted && !self.is_ending
+    }
+
+    fn signal_process(&self, signal: Signal) {
+        if let Some(process) = &self.process {
+            process.signal(signal);
+        }
+    }
+
+    fn after(&mut self, ms: u64, due: Due) {
+        self.due = Some((Instant::now() + Duration::from_millis(ms), due));
+    }
+
+    fn state(&self) -> State {
+        self.view.borrow().state
+    }
+
+    fn spec(&self) -> Arc<Spec> {
+        Arc::clone(&self.view.borrow().spec)
+    }
+
+    fn enter(&self, kind: &'static str, state: State, source: &'static str, details: Option<Value>) {
+        self.view.send_modify(|view| view.enter(Event::now(kind, state, source, details)));
+        self.controls.tell(News::Machine(self.identity.id.clone()));
     }
 }
 
-/// A port that is free now. Somebody else may take it before the child does; then the child fails and is restarted on
-/// another one.
-fn free_address() -> std::io::Result<SocketAddr> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
-}
-
-/// What a machine finds in its environment, as on Fly, apart from `BIND` and `PORT`: here all machines share one host.
-fn environment(identity: &Identity, address: SocketAddr) -> BTreeMap<String, String> {
-    let app = &identity.app;
-    let mut env = app.env.clone();
-    env.extend(app.secrets.clone());
-    for (name, value) in [
-        ("FLY_APP_NAME", app.name.clone()),
-        ("FLY_MACHINE_ID", identity.id.clone()),
-        ("FLY_ALLOC_ID", identity.id.clone()),
-        ("FLY_REGION", identity.region.clone()),
-        ("FLY_PUBLIC_IP", "::1".into()),
-        ("FLY_PRIVATE_IP", private_ip(&identity.id)),
-        ("FLY_IMAGE_REF", image_ref(&app.name)),
-        ("FLY_MACHINE_VERSION", identity.version.clone()),
-        ("FLY_PROCESS_GROUP", "app".into()),
-        ("FLY_VM_MEMORY_MB", app.memory_mb.to_string()),
-        ("PRIMARY_REGION", app.primary_region.clone()),
-        ("BIND", address.ip().to_string()),
-        ("PORT", address.port().to_string()),
-    ] {
-        env.insert(name.to_owned(), value);
+/// Waits for the end of the process. Only called while there is one.
+async fn end_of(process: &mut Option<Process>) -> std::io::Result<ExitStatus> {
+    match process {
+        Some(process) => process.wait().await,
+        None => std::future::pending().await,
     }
-    env
 }
 
-/// An address of the shape Fly's private network has; nothing listens there.
-pub(crate) fn private_ip(id: &str) -> String {
-    format!("fdaa:0:1:a7b:{}:{}:{}:2", &id[..4], &id[4..8], &id[8..12])
-}
-
-pub(crate) fn image_ref(app: &str) -> String {
-    format!("registry.fly.io/{app}:local")
+fn exit_details(status: ExitStatus, is_requested: bool, is_restarting: bool, restarts: u32) -> Value {
+    json!({
+        "exit_event": {
+            "exit_code": status.code().unwrap_or(-1),
+            "guest_exit_code": status.code().unwrap_or(0),
+            "guest_signal": status.signal().unwrap_or(-1),
+            "signal": status.signal().unwrap_or(-1),
+            "oom_killed": false,
+            "requested_stop": is_requested,
+            "restarting": is_restarting,
+            "exited_at": unix_time().as_millis() as u64,
+        },
+        "restart_count": restarts,
+    })
 }

@@ -5,6 +5,8 @@
 //! app says no autostart is never started from here.
 //! Never: looks at `Fly-Replay`.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,41 +19,83 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
+use crate::controls::{Controls, Host};
 use crate::delay::lengthen;
-use crate::machine::{Machine, State};
+use crate::machine::{Command, Machine, Slot, State};
+use crate::settings::Settings;
 
 /// Pause between two attempts to reach a machine that boots.
 const RETRY_PAUSE_MS: u64 = 20;
 
 /// A body on its way through the edge.
-pub(crate) type Body = UnsyncBoxBody<Bytes, hyper::Error>;
+pub(crate) type Body = UnsyncBoxBody<Bytes, std::io::Error>;
 
-/// Connects to `machine`, starting it if it does not run, until `deadline`.
-pub(crate) async fn reach(machine: &Machine, deadline: Instant) -> Option<TcpStream> {
-    timeout_at(deadline, try_until_connected(machine)).await.ok().flatten()
+/// A connection to a machine, with the place it takes there.
+pub(crate) struct Reached {
+    pub(crate) machine: Arc<Machine>,
+    pub(crate) stream: TcpStream,
+    pub(crate) slot: Slot,
 }
 
-async fn try_until_connected(machine: &Machine) -> Option<TcpStream> {
+/// Connects to `machine`, starting it if it does not run and waiting while it is full, until `deadline`.
+pub(crate) async fn reach(machine: &Arc<Machine>, controls: &Controls, deadline: Instant) -> Option<Reached> {
+    timeout_at(deadline, try_until_connected(machine, controls)).await.ok().flatten()
+}
+
+/// The first try trusts the edge's picture, which may be old; each further one asks the machine's host.
+async fn try_until_connected(machine: &Arc<Machine>, controls: &Controls) -> Option<Reached> {
+    let id = &machine.identity.id;
+    let settings = controls.settings();
+    let lag_ms = controls.machine_faults(id).edge_lag_ms.unwrap_or(settings.edge_lag_ms);
+    let mut lag = Duration::from_millis(lag_ms);
     loop {
-        let view = machine.view();
-        match (view.state, view.address) {
-            (State::Started, Some(address)) => {
-                if let Ok(stream) = TcpStream::connect(address).await
-                    && !is_its_own_peer(&stream)
-                {
-                    let _ = stream.set_nodelay(true);
-                    return Some(stream);
+        let (state, address) = machine.seen_after(std::mem::take(&mut lag));
+        let is_true = machine.state() == state;
+        match (state, address) {
+            _ if controls.host(id) == Host::Unreachable => {}
+            // What the edge takes for running may have stopped or been frozen: then the connection fails.
+            (State::Started, Some(address)) if is_true => {
+                if let Some((stream, slot)) = connect(machine, address, &settings).await {
+                    return Some(Reached { machine: Arc::clone(machine), stream, slot });
                 }
             }
-            (State::Stopped | State::Created, _) if !machine.identity.app.service.autostart => return None,
-            (State::Stopped | State::Created, _) => {
-                tracing::info!(machine = %machine.identity.id, "starting machine for a request");
-                // A refusal is a state that passes: the next attempt sees what came of it.
-                let _ = machine.start().await;
+            (State::Destroying | State::Destroyed, _) => return None,
+            (State::Stopped | State::Created | State::Suspended | State::Suspending | State::Failed, _) => {
+                if !is_autostarted(machine, &settings) {
+                    return None;
+                }
+                // A refusal is a state that passes: the next try sees what came of it.
+                wake(machine).await;
             }
             _ => {}
         }
         tokio::time::sleep(Duration::from_millis(RETRY_PAUSE_MS)).await;
+    }
+}
+
+async fn connect(machine: &Machine, address: SocketAddr, settings: &Settings) -> Option<(TcpStream, Slot)> {
+    let limit = machine.view().spec.service(settings.edge_serves_port)?.hard_limit();
+    let slot = machine.occupy(limit)?;
+    let stream = TcpStream::connect(address).await.ok().filter(|stream| !is_its_own_peer(stream))?;
+    let _ = stream.set_nodelay(true);
+    Some((stream, slot))
+}
+
+fn is_autostarted(machine: &Machine, settings: &Settings) -> bool {
+    let view = machine.view();
+    let service = view.spec.service(settings.edge_serves_port);
+    service.is_some_and(|service| service.is_autostarted(settings.autostart_default))
+}
+
+/// Starts a machine for a request; a lease that somebody holds is in the way, as for everybody else.
+async fn wake(machine: &Machine) {
+    let id = &machine.identity.id;
+    if machine.leases().allow(None).is_err() {
+        return tracing::debug!(machine = %id, "a lease keeps it from starting");
+    }
+    match machine.tell(Command::Start).await {
+        Ok(_) => tracing::info!(machine = %id, "starting machine for a request"),
+        Err(refused) => tracing::debug!(machine = %id, ?refused, "not started"),
     }
 }
 
@@ -60,12 +104,15 @@ fn is_its_own_peer(stream: &TcpStream) -> bool {
     stream.local_addr().ok() == stream.peer_addr().ok()
 }
 
-/// Sends `request` over `stream`, every byte taking `one_way` in each direction, and returns the answer's head.
-pub(crate) async fn exchange(
+/// Sends `request` over `stream`, every byte taking `one_way()` in each direction, and returns the answer's head.
+pub(crate) async fn exchange<F>(
     stream: TcpStream,
-    one_way: Option<Duration>,
+    one_way: Option<F>,
     request: Request<Body>,
-) -> hyper::Result<Response<Incoming>> {
+) -> hyper::Result<Response<Incoming>>
+where
+    F: Fn() -> Duration + Clone + Send + 'static,
+{
     match one_way {
         Some(one_way) => speak(lengthen(stream, one_way), request).await,
         None => speak(stream, request).await,

@@ -1,13 +1,11 @@
 //! The life of machines, seen through the Machines API and the process table.
 
-mod support;
-
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::support::{Local, answer, gone, runs};
 use serde_json::json;
-use support::{Local, answer, gone, runs};
 
 #[tokio::test]
 async fn a_machine_is_shown_as_the_real_api_shows_it() {
@@ -182,7 +180,7 @@ async fn shutdown_leaves_no_child_and_dropping_leaves_none_either() {
 async fn a_port_in_use_gets_a_sentence() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
-    let mut config = support::config();
+    let mut config = crate::support::config();
     config.port = port;
     let error = fly_local::FlyLocal::start(config).await.unwrap_err().to_string();
     let other = port.checked_add(1).unwrap_or(port - 1);
@@ -193,7 +191,7 @@ async fn a_port_in_use_gets_a_sentence() {
 
 #[tokio::test]
 async fn a_missing_program_gets_a_sentence() {
-    let config = support::config();
+    let config = crate::support::config();
     std::fs::remove_file(config.bin_dir.as_ref().unwrap().join("gameserver")).unwrap();
     let error = fly_local::FlyLocal::start(config).await.unwrap_err().to_string();
     assert!(error.starts_with("The program `gameserver` is missing from "), "{error}");
@@ -201,13 +199,13 @@ async fn a_missing_program_gets_a_sentence() {
 
 #[tokio::test]
 async fn a_lobby_that_fails_at_once_is_told_at_once() {
-    let config = support::config();
+    let config = crate::support::config();
     let lobby = config.bin_dir.as_ref().unwrap().join("lobby");
     std::fs::remove_file(&lobby).unwrap();
     std::os::unix::fs::symlink("/bin/false", lobby).unwrap();
     let fly = fly_local::FlyLocal::start(config).await.unwrap();
     let start = Instant::now();
-    let error = fly.ready(support::PATIENCE).await.unwrap_err().to_string();
+    let error = fly.ready(crate::support::PATIENCE).await.unwrap_err().to_string();
     assert!(error.starts_with("The lobby stopped while it was starting."), "{error}");
     assert!(start.elapsed() < Duration::from_secs(5));
     fly.shutdown().await;
@@ -217,7 +215,7 @@ async fn a_lobby_that_fails_at_once_is_told_at_once() {
 #[tokio::test]
 async fn children_end_with_the_program_even_if_it_is_killed() {
     for (signal, clean) in [("-TERM", true), ("-KILL", false)] {
-        let config = support::config();
+        let config = crate::support::config();
         let path = |path: &std::path::Path| path.to_str().unwrap().to_owned();
         let mut fly = Command::new(env!("CARGO_BIN_EXE_fly-local"))
             .args(["--port", "0", "--api-port", "0", "--latency", "off", "--bin-dir"])
@@ -231,7 +229,8 @@ async fn children_end_with_the_program_even_if_it_is_killed() {
         let lines = BufReader::new(fly.stdout.take().unwrap()).lines();
         let ready =
             lines.map_while(Result::ok).find_map(|line| line.strip_prefix("Aerodrome is ready: ").map(str::to_owned));
-        let seen = support::seen(reqwest::Client::builder().no_proxy().build().unwrap().get(ready.unwrap())).await;
+        let seen =
+            crate::support::seen(reqwest::Client::builder().no_proxy().build().unwrap().get(ready.unwrap())).await;
         let lobby = seen["pid"].as_u64().unwrap();
         assert!(runs(lobby));
         Command::new("kill").args([signal, &fly.id().to_string()]).status().unwrap();

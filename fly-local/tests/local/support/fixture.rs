@@ -1,8 +1,9 @@
 //! An app for the tests: as lobby and as gameserver it echoes what it was asked, unless it is told otherwise.
 //!
 //! `x-directive: ..` on a request makes it answer `Fly-Replay: ..` with the status in `x-status` (default 307), once
-//! (`fly-replay-failed` makes it echo) or always (`x-insist`). Paths: `/ws` echoes messages, `/drip` streams, `/exit/N`
-//! ends the process, `/deafen` makes it ignore SIGTERM. `BOOT_MS` delays listening.
+//! (`fly-replay-failed` makes it echo, and with `x-once` so does `fly-replay-src`) or always (`x-insist`). Paths: `/ws`
+//! echoes messages, `/drip` streams, `/exit/N` ends the process, `/deafen` makes it ignore SIGTERM, `/write/NAME` leaves
+//! a file in the working directory and `/files` lists what is there. `BOOT_MS` delays listening.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -33,6 +34,8 @@ async fn main() -> std::io::Result<()> {
         .route("/drip", get(drip))
         .route("/exit/{code}", get(exit))
         .route("/deafen", get(deafen))
+        .route("/write/{name}", get(write))
+        .route("/files", get(files))
         .fallback(echo)
         .layer(from_fn(replay_if_told));
     let address = format!("{}:{}", var("BIND").unwrap_or_default(), var("PORT").unwrap_or_default());
@@ -41,10 +44,11 @@ async fn main() -> std::io::Result<()> {
 
 async fn replay_if_told(request: Request, next: Next) -> Response {
     let headers = request.headers();
+    let is_replayed = headers.contains_key("fly-replay-src") && headers.contains_key("x-once");
     let came_back = headers.contains_key("fly-replay-failed") && !headers.contains_key("x-insist");
     let is_lobby = var("FLY_APP_NAME").is_ok_and(|app| app == "front");
     match headers.get("x-directive") {
-        Some(directive) if is_lobby && !came_back => {
+        Some(directive) if is_lobby && !came_back && !is_replayed => {
             let directive = directive.clone();
             let status = headers.get("x-status").and_then(|text| text.to_str().ok()?.parse().ok());
             let status = status.unwrap_or(StatusCode::TEMPORARY_REDIRECT);
@@ -101,6 +105,16 @@ async fn exit(Path(code): Path<i32>) -> &'static str {
         std::process::exit(code);
     });
     "ending"
+}
+
+async fn write(Path(name): Path<String>) -> &'static str {
+    std::fs::write(name, "left here").expect("the working directory can be written to");
+    "written"
+}
+
+async fn files() -> Json<Vec<String>> {
+    let entries = std::fs::read_dir(".").expect("the working directory can be read");
+    Json(entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect())
 }
 
 async fn deafen() -> &'static str {

@@ -1,14 +1,11 @@
 //! What a client and an app see of the edge, over real processes.
 
-mod support;
-
 use std::time::{Duration, Instant};
 
+use crate::support::{Local, seen, socket};
 use fly_local::Switch;
 use futures_util::{SinkExt, StreamExt};
-use support::{Local, seen};
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 #[tokio::test]
 async fn a_public_request_reaches_the_lobby_with_the_edges_headers() {
@@ -70,12 +67,7 @@ async fn a_websocket_is_replayed_and_then_carried_as_it_is() {
     let local = Local::start_with(|config| config.latency = Switch::On).await;
     let id = local.game_machine("cdg").await;
     for status in ["307", "101"] {
-        let mut request = format!("ws://{}/ws", local.fly.edge()).into_client_request().unwrap();
-        let directive = format!("app=game;instance={id};timeout=10s");
-        request.headers_mut().insert("x-directive", directive.parse().unwrap());
-        request.headers_mut().insert("x-status", status.parse().unwrap());
-        let (mut socket, response) = tokio_tungstenite::connect_async(request).await.unwrap();
-        assert_eq!(response.status(), 101);
+        let mut socket = socket(&local, &format!("app=game;instance={id};timeout=10s"), status).await.unwrap();
         let start = Instant::now();
         for size in [0, 1, 100, 100_000] {
             let sent = Message::binary(vec![7; size]);

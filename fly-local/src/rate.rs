@@ -1,0 +1,106 @@
+//! How often the API may be asked.
+//!
+//! Path: the API's gate asks [`Rates::allow`] for every request.
+//! Invariants: one bucket per action and identifier, which method and path spell; memory is bounded.
+//! Never: reads a clock or waits; who asks too often is refused.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// Buckets remembered. Policy: those that are full again are forgotten, and if none is, all are.
+const BUCKETS_MAX: usize = 4_096;
+
+/// A rate, as Fly documents it.
+#[derive(Clone, Copy)]
+struct Rate {
+    per_sec: f64,
+    burst: f64,
+}
+
+/// Any action on one machine or app.
+const ACTION: Rate = Rate { per_sec: 1.0, burst: 3.0 };
+/// Looking at one machine.
+const MACHINE_SHOW: Rate = Rate { per_sec: 5.0, burst: 10.0 };
+/// Deleting apps, all together.
+const APP_DELETION: Rate = Rate { per_sec: 100.0 / 60.0, burst: 100.0 };
+
+/// The buckets of all actions.
+#[derive(Debug, Default)]
+pub(crate) struct Rates(Mutex<HashMap<String, Bucket>>);
+
+#[derive(Debug)]
+struct Bucket {
+    tokens: f64,
+    since: Instant,
+    /// When it will be full again, if nobody takes from it.
+    full_at: Instant,
+}
+
+impl Rates {
+    /// Whether one more request of `method` to `path` is within its rate; counts it if so.
+    pub(crate) fn allow(&self, method: &str, path: &str, now: Instant) -> bool {
+        let depth = path.trim_matches('/').split('/').count();
+        let (rate, key) = match (method, depth) {
+            ("DELETE", 3) => (APP_DELETION, "DELETE app".to_owned()),
+            // v1/apps/<app>/machines/<id>
+            ("GET", 5) => (MACHINE_SHOW, format!("GET {path}")),
+            _ => (ACTION, format!("{method} {path}")),
+        };
+        let mut buckets = self.0.lock().expect("nobody panics while holding the buckets");
+        if buckets.len() >= BUCKETS_MAX {
+            buckets.retain(|_, bucket| bucket.full_at > now);
+            if buckets.len() >= BUCKETS_MAX {
+                buckets.clear();
+            }
+        }
+        let bucket = buckets.entry(key).or_insert(Bucket { tokens: rate.burst, since: now, full_at: now });
+        let filled = bucket.tokens + (now - bucket.since).as_secs_f64() * rate.per_sec;
+        (bucket.tokens, bucket.since) = (filled.min(rate.burst), now);
+        let is_allowed = bucket.tokens >= 1.0;
+        if is_allowed {
+            bucket.tokens -= 1.0;
+        }
+        bucket.full_at = now + Duration::from_secs_f64((rate.burst - bucket.tokens) / rate.per_sec);
+        is_allowed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn allowed(rates: &Rates, method: &str, path: &str, now: Instant) -> usize {
+        (0..200).filter(|_| rates.allow(method, path, now)).count()
+    }
+
+    #[test]
+    fn a_burst_then_one_a_second_for_each_action_and_machine() {
+        let (rates, now) = (Rates::default(), Instant::now());
+        let start = "/v1/apps/game/machines/a/start";
+        assert_eq!(allowed(&rates, "POST", start, now), 3);
+        assert_eq!(allowed(&rates, "POST", "/v1/apps/game/machines/b/start", now), 3, "another machine");
+        assert_eq!(allowed(&rates, "POST", "/v1/apps/game/machines/a/stop", now), 3, "another action");
+        assert_eq!(allowed(&rates, "POST", start, now + Duration::from_secs(2)), 2);
+        assert_eq!(allowed(&rates, "POST", start, now + Duration::from_secs(60)), 3);
+    }
+
+    #[test]
+    fn one_machine_may_be_looked_at_more_often() {
+        let (rates, now) = (Rates::default(), Instant::now());
+        assert_eq!(allowed(&rates, "GET", "/v1/apps/game/machines/a", now), 10);
+        assert_eq!(allowed(&rates, "GET", "/v1/apps/game/machines", now), 3);
+        assert_eq!(allowed(&rates, "GET", "/v1/apps/game/machines/a", now + Duration::from_secs(1)), 5);
+        let deletions = (0..200).filter(|n| rates.allow("DELETE", &format!("/v1/apps/app{n}"), now));
+        assert_eq!(deletions.count(), 100);
+    }
+
+    #[test]
+    fn memory_stays_bounded() {
+        let (rates, now) = (Rates::default(), Instant::now());
+        for n in 0..2 * BUCKETS_MAX {
+            rates.allow("POST", &format!("/v1/apps/{n}"), now);
+        }
+        assert!(rates.0.lock().unwrap().len() <= BUCKETS_MAX);
+    }
+}
