@@ -18,7 +18,7 @@ const SHAPES: Record<Status, string> = {
 
 interface Line {
   row: HTMLTableRowElement;
-  cells: Record<keyof Omit<RowTexts, 'people' | 'wake'>, HTMLTableCellElement>;
+  cells: Record<keyof Omit<RowTexts, 'people' | 'rooms' | 'wake'>, HTMLTableCellElement>;
   shown: RowTexts | undefined;
 }
 
@@ -116,8 +116,8 @@ export class Board {
       const shape = icon('0 0 14 14', { d: SHAPES[region.status] });
       this.flip(line.cells.status, before !== undefined, shape, el('span', { class: 'word' }, texts.status), el('span', { class: 'aside' }, texts.wake));
     }
-    if (before?.pilots !== texts.pilots || before.people !== texts.people) {
-      this.flip(line.cells.pilots, before !== undefined, texts.pilots, el('span', { class: 'aside' }, texts.people));
+    if (before?.pilots !== texts.pilots || before.people !== texts.people || before.rooms !== texts.rooms) {
+      this.flip(line.cells.pilots, before !== undefined, texts.pilots, el('span', { class: 'aside' }, texts.people, el('span', { class: 'rooms' }, texts.rooms)));
     }
     const hint = hints(region);
     line.cells.latency.title = hint.latency;

@@ -54,8 +54,8 @@ describe('the board', () => {
   });
 
   it('counts people apart from computer pilots, rooms where there are several, and nobody where nothing runs', () => {
-    expect(rowTexts(region({}), 0)).toMatchObject({ pilots: '23', people: '3 people' });
-    expect(rowTexts(region({ players: 1, rooms: 2 }), 0).people).toBe('1 person, 2 rooms');
+    expect(rowTexts(region({}), 0)).toMatchObject({ pilots: '23', people: '3 people', rooms: '' });
+    expect(rowTexts(region({ players: 1, rooms: 2 }), 0)).toMatchObject({ people: '1 person', rooms: ', 2 rooms' });
     expect(rowTexts(region({ status: 'asleep' }), 0)).toMatchObject({ pilots: '–', people: '' });
   });
 

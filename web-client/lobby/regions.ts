@@ -40,6 +40,7 @@ export interface RowTexts {
   wake: string;
   pilots: string;
   people: string;
+  rooms: string;
   latency: string;
 }
 
@@ -91,7 +92,8 @@ export function rowTexts(region: Region, wakingMs: number): RowTexts {
     status: statusWord(region.status, wakingMs),
     wake: region.status === 'asleep' && region.wake !== null ? `wakes in ${seconds(region.wake.p50_ms)}` : '',
     pilots: isUp ? String(region.pilots) : '–',
-    people: isUp ? people(region.players) + rooms(region.rooms) : '',
+    people: isUp ? people(region.players) : '',
+    rooms: isUp && region.rooms > 1 ? `, ${region.rooms} rooms` : '',
     latency: latencyText(region),
   };
 }
@@ -124,10 +126,6 @@ export function seconds(ms: number): string {
 function people(count: number): string {
   if (count === 0) return 'no people yet';
   return count === 1 ? '1 person' : `${count} people`;
-}
-
-function rooms(count: number): string {
-  return count > 1 ? `, ${count} rooms` : '';
 }
 
 /** The middle one of some measurements; the lower middle of an even number. */
