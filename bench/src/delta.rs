@@ -30,6 +30,8 @@ const WEBSOCKET_HEADER_BYTES: [(usize, usize); 3] = [(125, 2), (65_535, 4), (usi
 pub(crate) enum Style {
     /// A mouse that follows targets.
     Mouse,
+    /// Keys and sticks that look nowhere, as in `peers`: they turn more softly, and ram more.
+    Blind,
     /// Other controls on every tick.
     Restless,
 }
@@ -138,6 +140,7 @@ fn steer(world: &mut World, replicas: &[Replica], style: Style, tick: Tick) {
                 let others: Vec<Plane> = planes(replica).filter(|row| row.id != id).map(plane).collect();
                 hand.aim(&me, others.iter(), &world.rules, tick)
             }
+            (_, Style::Blind) => hand.blind(tick),
             _ => hand.shake(tick),
         };
         world.input(index, tick, controls.to_bits(), me.is_none() && tick.is_multiple_of(30));

@@ -7,7 +7,7 @@ use crate::{
     Clock,
     field::{TURN, heading_of, squared, toward, turn_between},
     grid::Grid,
-    plane::Plane,
+    plane::{Plane, rammed_speed},
     roster::{Kill, Kills, Pilot},
     rules::Rules,
     setup::{Phase, Setup},
@@ -66,7 +66,7 @@ fn part(a: &mut Plane, b: &mut Plane, rules: &Rules) {
     for (plane, push, away) in [(a, push, line), (b, -push, line + TURN / 2)] {
         plane.move_to(plane.position() + push, rules);
         plane.turn(turn_between(plane.heading, away) / 2);
-        plane.speed -= plane.speed / 4;
+        plane.speed = rammed_speed(plane.speed);
     }
 }
 

@@ -76,19 +76,29 @@ pub const KIND: Kind = Kind {
     fields: Plane::FIELDS,
     is_placed: true,
     step: step_row,
-    followers: 1 << UNREST,
+    followers: 1 << SPEED | 1 << UNREST,
     follow,
 };
 
 /// Places of fields in the declaration.
+const HEADING: usize = 2;
+const SPEED: usize = 3;
 const STEER: usize = 4;
 const UNREST: usize = 13;
 
-/// A stick that moved has not rested.
+/// What turns a plane by surprise has rammed it, which takes a quarter of its speed; a stick that moved has not rested.
 fn follow(before: &Fields, after: &mut Fields) {
+    if after[HEADING] != before[HEADING] {
+        after[SPEED] = rammed_speed(before[SPEED]);
+    }
     if after[STEER] != before[STEER] {
         after[UNREST] = STICK_REST_TICKS;
     }
+}
+
+/// The speed that being rammed leaves.
+pub(crate) fn rammed_speed(speed: i32) -> i32 {
+    speed - speed / 4
 }
 
 fn step_row(row: &Row, rules: &Rules, next: &mut Vec<Row>) {
@@ -231,7 +241,8 @@ mod tests {
 
     #[test]
     fn fields_are_where_their_names_say() {
-        assert_eq!((Plane::FIELDS[STEER].name, Plane::FIELDS[UNREST].name), ("steer", "unrest"));
+        let places = [HEADING, SPEED, STEER, UNREST];
+        assert_eq!(places.map(|place| Plane::FIELDS[place].name), ["heading", "speed", "steer", "unrest"]);
     }
 
     #[test]

@@ -47,11 +47,9 @@ pub(crate) struct Pilot {
     pub(crate) shots: i32,
     /// Ramming does not hurt before this tick.
     pub(crate) rammed_until: u32,
+    /// Gone by the next tick.
+    pub(crate) is_leaving: bool,
 }
-
-/// Marks a pilot who is gone by the next tick.
-#[derive(Debug, Component)]
-pub(crate) struct Leaving;
 
 impl Pilot {
     /// More points, up to [`SCORE_MAX`].
@@ -131,6 +129,7 @@ pub(crate) fn join(world: &mut World, is_bot: bool) -> Option<PilotId> {
         score: 0,
         shots: 0,
         rammed_until: 0,
+        is_leaving: false,
     };
     let entity = world.spawn((pilot, Wake::default())).id();
     world.resource_mut::<Roster>().insert(id, entity);
@@ -153,7 +152,7 @@ impl Kills {
 /// Takes a pilot off the roster; the entity goes with the next tick.
 pub(crate) fn leave(world: &mut World, id: PilotId) {
     if let Some(entity) = world.resource_mut::<Roster>().remove(id) {
-        world.entity_mut(entity).insert(Leaving);
+        world.get_mut::<Pilot>(entity).expect("whoever is on the roster is a pilot").is_leaving = true;
         world.resource_mut::<Board>().is_stale = true;
     }
 }

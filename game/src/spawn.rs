@@ -10,7 +10,7 @@ use crate::{
     grid::Grid,
     plane::Plane,
     random::{Purpose, rand},
-    roster::{Leaving, Pilot},
+    roster::Pilot,
     rules::Rules,
     setup::{Phase, Setup},
 };
@@ -53,8 +53,12 @@ pub(crate) fn plugin(setup: &mut Setup) {
     setup.schedule.add_systems((leave, choose_places, appear).chain().in_set(Phase::Spawns));
 }
 
-fn leave(pilots: Query<Entity, With<Leaving>>, mut commands: Commands) {
-    pilots.iter().for_each(|entity| commands.entity(entity).despawn());
+fn leave(pilots: Query<(Entity, &Pilot)>, mut commands: Commands) {
+    for (entity, pilot) in &pilots {
+        if pilot.is_leaving {
+            commands.entity(entity).despawn();
+        }
+    }
 }
 
 /// Whoever was shot down has a plane until its next step, and asks for another one after that.

@@ -8,7 +8,7 @@
 
 use crate::{
     chunk::{put_by, put_choice},
-    eye::{Eye, Interest, Interests, unknown_around},
+    eye::{Eye, unknown_around},
     log::{Directions, Logs, Part},
     model::{Choice, model},
     rows,
@@ -70,11 +70,10 @@ pub(crate) struct Wanted<'a> {
     pub(crate) lost: &'a [CellId],
 }
 
-/// Remembers the bodies of the current tick, and where everybody can look from for good. Bodies lie one behind the other,
+/// Remembers the bodies of the current tick. They lie one behind the other,
 /// so that those of a tick fit a near cache whoever asks for them.
 #[derive(Debug)]
 pub(crate) struct Assembly {
-    interests: Interests,
     bodies: Vec<Made>,
     bytes: Vec<u8>,
     /// By the eye's cell its newest body; few share one, so the chains are short.
@@ -86,8 +85,7 @@ pub(crate) struct Assembly {
 impl Assembly {
     /// For a room with cells 0 .. `count`.
     pub(crate) fn new(count: usize) -> Self {
-        let (interests, newest) = (Interests::new(count), vec![None; count]);
-        Self { interests, bodies: Vec::new(), bytes: Vec::new(), newest, parts: Vec::new() }
+        Self { bodies: Vec::new(), bytes: Vec::new(), newest: vec![None; count], parts: Vec::new() }
     }
 
     /// Forgets the last tick's bodies.
@@ -96,11 +94,6 @@ impl Assembly {
             self.newest[usize::from(body.eye.cell.0)] = None;
         }
         self.bytes.clear();
-    }
-
-    /// What is held from an eye.
-    pub(crate) fn interest(&mut self, eye: Eye, rules: &Rules) -> &Interest {
-        self.interests.of(eye, rules)
     }
 
     /// The body for a session, assembled at most once a tick for all that want the same.
@@ -124,13 +117,13 @@ impl Assembly {
     }
 
     fn make(&mut self, logs: &mut Logs, now: Now<'_>, wanted: Wanted<'_>) -> u32 {
-        let Self { interests, bodies, bytes, newest, parts } = self;
+        let Self { bodies, bytes, newest, parts } = self;
         let start = bytes.len();
         let mut bits = BitWriter::behind(std::mem::take(bytes));
-        let has_whole = assemble(&mut bits, interests, parts, logs, now, wanted);
+        let has_whole = assemble(&mut bits, parts, logs, now, wanted);
         *bytes = bits.into_bytes();
-        let held = &interests.of(wanted.eye, now.rules).cells;
-        let sum = held.iter().fold(0u64, |sum, cell| sum.wrapping_add(now.sums[usize::from(cell.0)]));
+        let held = wanted.eye.square(now.rules).cells();
+        let sum = held.fold(0u64, |sum, cell| sum.wrapping_add(now.sums[usize::from(cell.0)]));
         let newest = &mut newest[usize::from(wanted.eye.cell.0)];
         let (from, eye, checksum) = (wanted.from, wanted.eye, rows::fold(sum));
         let at = bodies.len() as u32;
@@ -152,7 +145,6 @@ struct Continued {
 /// Appends a body. Returns whether the bitmap of whole cells leads.
 fn assemble(
     bits: &mut BitWriter,
-    interests: &mut Interests,
     parts: &mut Vec<(usize, Part)>,
     logs: &mut Logs,
     now: Now<'_>,
@@ -160,31 +152,38 @@ fn assemble(
 ) -> bool {
     let is_steady = wanted.lost.is_empty() && wanted.from == Some((now.tick - 1, wanted.eye));
     if !is_steady {
-        return put_continued(bits, interests, parts, logs, now, wanted);
+        return put_continued(bits, parts, logs, now, wanted);
     }
-    let interest = interests.of(wanted.eye, now.rules);
-    put_tick(bits, parts, logs, now, now.tick, (&interest.cells, &interest.unknown));
+    let mut count = 0;
+    wanted.eye.square(now.rules).for_each(|cell, unknown| {
+        if let Some(part) = logs.part(cell, now.tick, unknown, now.rules) {
+            parts.push((count, part));
+        }
+        count += 1;
+    });
+    put_parts(bits, parts, logs, count);
     false
 }
 
 /// The general case: several ticks, cells that come whole.
 fn put_continued(
     bits: &mut BitWriter,
-    interests: &mut Interests,
     parts: &mut Vec<(usize, Part)>,
     logs: &mut Logs,
     now: Now<'_>,
     wanted: Wanted<'_>,
 ) -> bool {
-    let continued = continued(interests, logs, now, wanted);
-    let held = &interests.of(wanted.eye, now.rules).cells;
+    let continued = continued(logs, now, wanted);
+    let held = wanted.eye.interest(now.rules);
     let is_whole = |cell: &CellId| continued.cells.binary_search(cell).is_err();
     if continued.has_whole {
         held.iter().for_each(|cell| bits.put_bit(is_whole(cell)));
     }
     let since = wanted.from.map_or(now.tick, |(since, _)| since);
     for tick in since + 1..=now.tick {
-        put_tick(bits, parts, logs, now, tick, (&continued.cells, &continued.unknown));
+        let each = continued.cells.iter().zip(&continued.unknown).enumerate();
+        parts.extend(each.filter_map(|(at, (cell, unknown))| Some((at, logs.part(*cell, tick, *unknown, now.rules)?))));
+        put_parts(bits, parts, logs, continued.cells.len());
     }
     for cell in held.iter().filter(|cell| is_whole(cell)) {
         let rows = &now.rows[rows::range_of(now.rows, *cell)];
@@ -193,13 +192,12 @@ fn put_continued(
     continued.has_whole
 }
 
-fn continued(interests: &mut Interests, logs: &mut Logs, now: Now<'_>, wanted: Wanted<'_>) -> Continued {
+fn continued(logs: &mut Logs, now: Now<'_>, wanted: Wanted<'_>) -> Continued {
     let Some((since, eye)) = wanted.from else {
         return Continued { cells: Vec::new(), unknown: Vec::new(), has_whole: false };
     };
-    let held = interests.of(wanted.eye, now.rules).cells.clone();
-    let had = &interests.of(eye, now.rules).cells;
-    let is_known = |cell: &CellId| had.binary_search(cell).is_ok();
+    let held = wanted.eye.interest(now.rules);
+    let is_known = |cell: &CellId| eye.holds(*cell, now.rules);
     let possible = held.iter().filter(|cell| is_known(cell)).count();
     let mut cells: Vec<_> = held.into_iter().filter(|cell| is_known(cell) && !wanted.lost.contains(cell)).collect();
     if now.tick > since + 1 {
@@ -210,19 +208,10 @@ fn continued(interests: &mut Interests, logs: &mut Logs, now: Now<'_>, wanted: W
     Continued { cells, unknown, has_whole }
 }
 
-/// Appends the parts of one tick: how many cells have one, then each with its distance from the one before.
-fn put_tick(
-    bits: &mut BitWriter,
-    parts: &mut Vec<(usize, Part)>,
-    logs: &mut Logs,
-    now: Now<'_>,
-    tick: Tick,
-    (cells, unknown): (&[CellId], &[Directions]),
-) {
-    parts.clear();
-    let each = cells.iter().zip(unknown).enumerate();
-    parts.extend(each.filter_map(|(at, (cell, unknown))| Some((at, logs.part(*cell, tick, *unknown, now.rules)?))));
-    let density = density(parts.len(), cells.len());
+/// Appends the parts of one tick, each with its place among the `count` cells: how many cells have one, then each with its
+/// distance from the one before.
+fn put_parts(bits: &mut BitWriter, parts: &mut Vec<(usize, Part)>, logs: &Logs, count: usize) {
+    let density = density(parts.len(), count);
     put_choice(bits, Choice::Density, density, 0, DENSITY_BITS);
     if density == 0 {
         return;
@@ -234,7 +223,7 @@ fn put_tick(
         logs.put(part, bits);
         next = at + 1;
     }
-    if next < cells.len() {
+    if next < count {
         put_by(bits, gaps, NO_MORE, NO_MORE, CELL_GAP_BITS);
     }
 }

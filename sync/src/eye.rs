@@ -1,13 +1,14 @@
 //! Where a session looks from, and what it holds because of that.
 //!
 //! Path: both ends derive the next eye from the own plane; the room tells it when it cannot be derived. What is held
-//! from an eye is worked out once ([`Interests`]).
+//! from an eye is a [`Square`] of cells, walked row by row: nothing to look up, whoever looks from wherever.
 
 use crate::log::Directions;
 use game::{
     field::{CellId, VIEW_CELLS},
     rules::Rules,
 };
+use glam::IVec2;
 
 /// How far an eye reaches with full detail: half a view in every direction.
 const FULL_REACH_CELLS: i32 = VIEW_CELLS / 2;
@@ -48,6 +49,11 @@ impl Eye {
         self.cell.holds(cell, self.reach(), rules)
     }
 
+    /// What is held, to be walked through.
+    pub(crate) fn square(self, rules: &Rules) -> Square {
+        Square::around(self, rules)
+    }
+
     /// The cells held, ascending.
     pub(crate) fn interest(self, rules: &Rules) -> Vec<CellId> {
         self.cell.interest(self.reach(), rules)
@@ -59,32 +65,57 @@ impl Eye {
     }
 }
 
-/// The cells held from one eye.
-#[derive(Debug)]
-pub(crate) struct Interest {
-    /// Ascending.
-    pub(crate) cells: Vec<CellId>,
-    /// Per cell the neighbours that are not among `cells`.
-    pub(crate) unknown: Vec<Directions>,
+/// Directions that lead up, down, left and right (see [`CellId::direction_to`]).
+const UPWARDS: Directions = 0b0000_0111;
+const DOWNWARDS: Directions = 0b1110_0000;
+const LEFTWARDS: Directions = 0b0010_1001;
+const RIGHTWARDS: Directions = 0b1001_0100;
+
+/// The cells held from an eye: those it reaches, clipped at the field's border, behind what everyone holds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Square {
+    /// First and last column and row; nothing for an eye outside of the field.
+    first: IVec2,
+    last: IVec2,
+    /// The same if the field did not end.
+    reached: (IVec2, IVec2),
+    field_cells: i32,
 }
 
-/// Interests by eye; filled as eyes get there.
-#[derive(Debug)]
-pub(crate) struct Interests(Vec<[Option<Interest>; 2]>);
-
-impl Interests {
-    /// For cells 0 .. `count`.
-    pub(crate) fn new(count: usize) -> Self {
-        Self(std::iter::repeat_with(Default::default).take(count).collect())
+impl Square {
+    fn around(eye: Eye, rules: &Rules) -> Self {
+        let field_cells = rules.field_cells;
+        let Some(centre) = eye.cell.place(rules) else {
+            return Self { first: IVec2::ONE, last: IVec2::ZERO, reached: (IVec2::ONE, IVec2::ZERO), field_cells };
+        };
+        let reached = (centre - eye.reach(), centre + eye.reach());
+        let (first, last) = (reached.0.max(IVec2::ZERO), reached.1.min(IVec2::splat(field_cells - 1)));
+        Self { first, last, reached, field_cells }
     }
 
-    /// What is held from an eye in the field.
-    pub(crate) fn of(&mut self, eye: Eye, rules: &Rules) -> &Interest {
-        self.0[usize::from(eye.cell.0)][usize::from(eye.is_near)].get_or_insert_with(|| {
-            let cells = eye.interest(rules);
-            let unknown = cells.iter().map(|cell| unknown_around(*cell, &cells, rules)).collect();
-            Interest { cells, unknown }
-        })
+    /// The cells, ascending.
+    #[inline]
+    pub(crate) fn cells(self) -> impl Iterator<Item = CellId> {
+        let line = move |y: i32| {
+            let start = 1 + y * self.field_cells;
+            (start + self.first.x..=start + self.last.x).map(|cell| CellId(cell as u16))
+        };
+        std::iter::once(CellId::EVERYONE).chain((self.first.y..=self.last.y).flat_map(line))
+    }
+
+    /// The cells, ascending, each with the neighbours that are not among them; beyond the field's border there are none,
+    /// and they count as they may.
+    #[inline]
+    pub(crate) fn for_each(self, mut take: impl FnMut(CellId, Directions)) {
+        take(CellId::EVERYONE, 0);
+        let edge = |is_edge: bool, directions: Directions| if is_edge { directions } else { 0 };
+        for y in self.first.y..=self.last.y {
+            let outside = edge(y == self.reached.0.y, UPWARDS) | edge(y == self.reached.1.y, DOWNWARDS);
+            for x in self.first.x..=self.last.x {
+                let beside = edge(x == self.reached.0.x, LEFTWARDS) | edge(x == self.reached.1.x, RIGHTWARDS);
+                take(CellId((1 + y * self.field_cells + x) as u16), outside | beside);
+            }
+        }
     }
 }
 
@@ -92,4 +123,28 @@ impl Interests {
 pub(crate) fn unknown_around(cell: CellId, known: &[CellId], rules: &Rules) -> Directions {
     let unknown = cell.neighbours(rules).filter(|(_, other)| known.binary_search(other).is_err());
     unknown.fold(0, |set, (direction, _)| set | 1 << direction)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_square_holds_what_the_field_says_and_knows_its_edges() {
+        for field_cells in [3, 4, 5, 10] {
+            let rules = Rules { field_cells, ..Rules::default() };
+            let eyes = (0..=(field_cells * field_cells) as u16 + 1).map(CellId);
+            for eye in eyes.flat_map(|cell| [false, true].map(|is_near| Eye { cell, is_near })) {
+                let cells = eye.interest(&rules);
+                assert_eq!(eye.square(&rules).cells().collect::<Vec<_>>(), cells, "{eye:?}");
+                let mut walked = Vec::new();
+                eye.square(&rules).for_each(|cell, unknown| {
+                    walked.push(cell);
+                    let inside = cell.neighbours(&rules).fold(0, |set, (direction, _)| set | 1 << direction);
+                    assert_eq!(unknown & inside, unknown_around(cell, &cells, &rules), "{eye:?} {cell:?}");
+                });
+                assert_eq!(walked, cells);
+            }
+        }
+    }
 }

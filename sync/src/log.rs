@@ -129,6 +129,7 @@ impl Logs {
     }
 
     /// The cell's part of `tick` for someone who did not know the rows of the `unknown` neighbours; `None` if empty.
+    #[inline]
     pub(crate) fn part(&mut self, cell: CellId, tick: Tick, unknown: Directions, rules: &Rules) -> Option<Part> {
         let newest = self.newest[usize::from(cell.0)];
         if newest.tick < tick {
@@ -137,6 +138,10 @@ impl Logs {
         if newest.tick == tick && newest.len > 0 && newest.directions & unknown == 0 {
             return Some(Part::Newest(cell));
         }
+        self.look_up(cell, tick, unknown, rules)
+    }
+
+    fn look_up(&mut self, cell: CellId, tick: Tick, unknown: Directions, rules: &Rules) -> Option<Part> {
         let log = &mut self.ticks[slot(tick)];
         debug_assert_eq!(log.tick, tick, "frames ask for no tick that is forgotten");
         let at = log.entries.binary_search_by_key(&cell, |entry| entry.cell).ok()?;
@@ -151,6 +156,7 @@ impl Logs {
     }
 
     /// Appends a part.
+    #[inline]
     pub(crate) fn put(&self, part: Part, bits: &mut BitWriter) {
         match part {
             Part::Newest(cell) => {

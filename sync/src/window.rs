@@ -118,7 +118,7 @@ mod tests {
             let mut tick = 100;
             for (ticks, cell, next, ack) in steps {
                 tick += ticks;
-                if !list.front().is_some_and(|oldest: &Sent| tick - oldest.tick >= WINDOW_MAX_TICKS) {
+                if list.front().is_none_or(|oldest: &Sent| tick - oldest.tick < WINDOW_MAX_TICKS) {
                     window.handed(sent(tick, cell, next));
                     list.push_back(sent(tick, cell, next));
                 }

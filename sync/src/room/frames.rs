@@ -68,11 +68,10 @@ impl Room {
         let has_private = (own != session.own || has_events) && rhythm.is_beat(tick);
         let is_due = eye != derived || session.has_asked() || has_private;
         if !is_due && waited < HEARTBEAT_MAX_TICKS && !rhythm.is_always() {
-            let held = &self.assembly.interest(eye, rules).cells;
             let since = tick - waited;
-            let news = held.iter().filter(|cell| self.logs.newest(**cell) > since);
+            let news = eye.square(rules).cells().filter(|cell| self.logs.newest(*cell) > since);
             let mut urgent =
-                news.filter(|cell| rhythm.is_beat(tick) || rhythm.is_urgent(**cell, plane, self.reach, rules));
+                news.filter(|cell| rhythm.is_beat(tick) || rhythm.is_urgent(*cell, plane, self.reach, rules));
             urgent.next()?;
         }
 

@@ -4,4 +4,6 @@
 
 mod behaviour;
 mod governor;
+mod window;
+mod work;
 mod world;

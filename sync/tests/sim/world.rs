@@ -33,6 +33,8 @@ pub(crate) struct Player {
     pub(crate) is_flown: bool,
     /// Does not even acknowledge.
     pub(crate) is_frozen: bool,
+    /// Reads nothing of what has come, but goes on talking.
+    pub(crate) is_deaf: bool,
     /// The next frame in which a flipped bit goes unnoticed by the decoder arrives with that bit flipped.
     pub(crate) is_to_be_damaged: bool,
 }
@@ -96,6 +98,7 @@ impl World {
             closed: None,
             is_flown: true,
             is_frozen: false,
+            is_deaf: false,
             is_to_be_damaged: false,
         });
         let index = self.players.len() - 1;
@@ -200,8 +203,13 @@ impl Line {
 }
 
 impl Player {
+    /// Messages that have come, or are on the way.
+    pub(crate) fn unread(&self) -> usize {
+        self.down.on_the_way.len()
+    }
+
     fn receive(&mut self, now_ms: f64) {
-        while let Some(bytes) = self.down.receive(now_ms) {
+        while let Some(bytes) = (!self.is_deaf).then(|| self.down.receive(now_ms)).flatten() {
             if self.is_to_be_damaged && self.receive_damaged(&bytes, now_ms) {
                 self.is_to_be_damaged = false;
                 continue;
