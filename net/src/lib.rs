@@ -23,6 +23,7 @@ mod load;
 mod metrics;
 mod pages;
 mod ping;
+mod precedence;
 mod replay;
 mod room_handle;
 mod routes;

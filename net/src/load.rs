@@ -38,6 +38,14 @@ impl Load {
         Self { room, budget, governor: budget.map(Governor::new), metrics }
     }
 
+    /// From now on a tick may cost this; what is not governed stays so.
+    pub(crate) fn set_budget(&mut self, budget: Budget) {
+        if let Some(governor) = &mut self.governor {
+            governor.set_budget(budget);
+            self.budget = Some(budget);
+        }
+    }
+
     /// A fresh room takes the old one's place.
     pub(crate) fn begin_anew(&mut self) {
         self.governor = self.budget.map(Governor::new);

@@ -13,11 +13,12 @@ use std::{
     },
     time::Duration,
 };
+use sync::governor::Budget;
 
 /// Events waiting for a tick. Policy: a worker that finds the queue full stops reading that socket and tries again.
 const EVENTS_MAX_COUNT: usize = 8192;
-/// Pause between two tries to stop the room. Policy: delay.
-const STOP_RETRY: Duration = Duration::from_millis(4);
+/// Pause between two tries to tell the room. Policy: delay.
+const TELL_RETRY: Duration = Duration::from_millis(4);
 
 /// One socket of this process: where it is, and a number that its place will not have again for 2^32 sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,6 +39,8 @@ pub(crate) enum Event {
     Packet(SocketId, ClientPacket),
     /// A socket ended, or is being closed by its worker.
     Gone(SocketId),
+    /// From now on a tick may cost this.
+    Budget(Budget),
     /// The process is stopping: close everybody and end the thread.
     Stop,
     /// Stands for a bug of ours in tests.
@@ -88,10 +91,11 @@ impl RoomHandle {
         (Self { name, facts: Arc::default(), events: sender }, receiver)
     }
 
-    /// Tells the room to end, as soon as its queue has a place.
-    pub(crate) async fn stop(&self) {
-        while let Err(TrySendError::Full(_)) = self.events.try_send(Event::Stop) {
-            tokio::time::sleep(STOP_RETRY).await;
+    /// Tells the room, as soon as its queue has a place.
+    pub(crate) async fn tell(&self, mut event: Event) {
+        while let Err(TrySendError::Full(same)) = self.events.try_send(event) {
+            event = same;
+            tokio::time::sleep(TELL_RETRY).await;
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     listen,
     load::Load,
     metrics::Metrics,
-    room_handle::RoomHandle,
+    room_handle::{Event, RoomHandle},
     routes,
     tick::TickThread,
     worker::{WORKERS_COUNT, Worker},
@@ -29,7 +29,7 @@ use std::{
     thread,
     time::Duration,
 };
-use sync::{Room, RoomConfig};
+use sync::{Room, RoomConfig, governor::Budget};
 use tokio::{
     net::TcpListener,
     sync::{oneshot, watch},
@@ -133,6 +133,11 @@ impl Server {
         self.address
     }
 
+    /// From now on a tick may cost this; nothing happens when the server was begun without a budget.
+    pub async fn set_tick_budget(&self, budget: Budget) {
+        self.app.arena.tell(Event::Budget(budget)).await;
+    }
+
     /// Tells everybody, closes every socket and returns when they are gone, or when it has waited long enough.
     pub async fn stop(self) {
         let Self { app, stop, accepting, room_ended, .. } = self;
@@ -159,13 +164,12 @@ async fn accept(listener: TcpListener, app: Arc<App>, stopping: watch::Receiver<
     for worker in app.workers.iter() {
         worker.send(WorkerMessage::Stop).await;
     }
-    app.arena.stop().await;
+    app.arena.tell(Event::Stop).await;
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::room_handle::Event;
     use futures_util::{SinkExt, StreamExt};
     use protocol::{close::CloseReason, message::ServerMessage};
     use tokio::net::TcpStream;

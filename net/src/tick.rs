@@ -11,6 +11,7 @@ use crate::{
     inbox::{Batch, Inbox, WorkerMessage, worker_of},
     load::Load,
     metrics::Metrics,
+    precedence::Precedence,
     room_handle::{Event, Join, RoomFacts, SocketId},
     seats::{Seat, Seats},
 };
@@ -56,6 +57,7 @@ pub(crate) struct TickThread<E> {
     facts: Arc<RoomFacts>,
     metrics: Arc<Metrics>,
     load: Load,
+    precedence: Precedence,
     /// Sockets whose session was let in during this tick.
     newcomers: Vec<SocketId>,
     empty_ticks: u32,
@@ -77,6 +79,7 @@ impl<E: Engine> TickThread<E> {
         let epoch = epoch_now();
         let room = begin(epoch);
         facts.publish(&room.stats(), room.max_players());
+        let precedence = Precedence::new(name, Arc::clone(&metrics));
         Self {
             name,
             begin,
@@ -91,6 +94,7 @@ impl<E: Engine> TickThread<E> {
             facts,
             metrics,
             load,
+            precedence,
             newcomers: Vec::new(),
             empty_ticks: 0,
             is_stopping: false,
@@ -99,6 +103,7 @@ impl<E: Engine> TickThread<E> {
 
     /// Ticks until told to stop.
     pub(crate) fn run(mut self) {
+        self.precedence.take();
         while !self.is_stopping {
             if catch_unwind(AssertUnwindSafe(|| self.tick())).is_err() {
                 self.begin_anew();
@@ -198,6 +203,7 @@ impl<E: Engine> TickThread<E> {
             self.metrics.ticks_late.inc();
         }
         self.metrics.ticks_dropped.inc_by(due.dropped);
+        self.precedence.note(!due.sleep.is_zero());
         thread::sleep(due.sleep);
     }
 
@@ -215,6 +221,7 @@ impl<E: Engine> TickThread<E> {
                     self.room.disconnect(session);
                 }
             }
+            Event::Budget(budget) => self.load.set_budget(budget),
             Event::Stop => self.is_stopping = true,
             #[cfg(test)]
             Event::Fault => panic!("a fault, as the test asked"),
