@@ -42,4 +42,7 @@ ENTRYPOINT ["lobby"]
 
 FROM runtime AS gameserver
 COPY --from=binaries /out/gameserver /usr/local/bin/gameserver
-ENTRYPOINT ["gameserver"]
+COPY scripts/as-nobody.sh /usr/local/bin/as-nobody
+# Begins as root and becomes nobody with the right to let ticks go first.
+USER 0:0
+ENTRYPOINT ["as-nobody", "gameserver"]

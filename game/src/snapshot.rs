@@ -12,7 +12,7 @@ use crate::{
     motion::BulletId,
     past::{BEHIND_MAX, PARTS, Wake},
     plane::Plane,
-    roster::{Leaving, Pilot, Roster},
+    roster::{Pilot, Roster},
     row::Fields,
     rules::Rules,
     sector::{self, Minimap},
@@ -38,8 +38,8 @@ pub struct GameSnapshot {
     last_pilot: u16,
     is_board_stale: bool,
     minimap: Vec<Fields>,
-    /// By id, with the plane's fields if it flies, and whether the pilot is gone by the next tick.
-    pilots: Vec<(Pilot, Wake, Option<Fields>, bool)>,
+    /// By id.
+    pilots: Vec<(Pilot, Wake, Option<Fields>)>,
     /// By id.
     bullets: Vec<(u32, Fields)>,
 }
@@ -68,16 +68,11 @@ impl Game {
     /// Everything, between two steps.
     pub fn snapshot(&self) -> GameSnapshot {
         let world = &self.world;
-        let mut pilots = world
-            .try_query::<(&Pilot, &Wake, Option<&Plane>, Has<Leaving>)>()
-            .expect("registered by the plugins");
+        let mut pilots = world.try_query::<(&Pilot, &Wake, Option<&Plane>)>().expect("registered by the plugins");
         let mut bullets = world.try_query::<(&BulletId, &Bullet)>().expect("as above");
         let plane = |plane: Option<&Plane>| plane.map(|plane| plane.to_fields());
-        let pilots = pilots.iter(world).map(|(pilot, wake, aloft, is_leaving)| {
-            let (pilot, wake) = (pilot.clone(), wake.clone());
-            (pilot, wake, plane(aloft), is_leaving)
-        });
-        let mut pilots: Vec<_> = pilots.collect();
+        let mut pilots: Vec<_> =
+            pilots.iter(world).map(|(pilot, wake, aloft)| (pilot.clone(), wake.clone(), plane(aloft))).collect();
         let mut bullets: Vec<_> = bullets.iter(world).map(|(id, bullet)| (id.0, bullet.to_fields())).collect();
         pilots.sort_unstable_by_key(|(pilot, ..)| pilot.id);
         bullets.sort_unstable_by_key(|(id, _)| *id);
@@ -108,16 +103,14 @@ impl Game {
         // Whoever came since the last step is not ranked yet.
         board.rank_all(snapshot.pilots.iter().map(|(pilot, ..)| pilot).filter(|pilot| pilot.status != Status::New));
         board.is_stale = snapshot.is_board_stale;
-        for (pilot, wake, plane, is_leaving) in snapshot.pilots {
-            let id = pilot.id;
+        for (pilot, wake, plane) in snapshot.pilots {
+            let (id, is_leaving) = (pilot.id, pilot.is_leaving);
             let mut entity = world.spawn((pilot, wake));
             if let Some(fields) = plane {
                 entity.insert(Plane::from_fields(&fields));
             }
-            if is_leaving {
-                entity.insert(Leaving);
-            } else {
-                let entity = entity.id();
+            let entity = entity.id();
+            if !is_leaving {
                 world.resource_mut::<Roster>().insert(id, entity);
             }
         }
@@ -148,7 +141,7 @@ impl GameSnapshot {
         within(self.pilots.len() <= PILOTS_MAX_COUNT, "number of pilots")?;
         within(self.pilots.is_sorted_by(|(a, ..), (b, ..)| a.id < b.id), "order of pilots")?;
         within(self.bullets.is_sorted_by(|(a, _), (b, _)| a < b), "order of bullets")?;
-        for (pilot, wake, plane, _) in &self.pilots {
+        for (pilot, wake, plane) in &self.pilots {
             pilot.check(self.tick, plane.is_some(), rules)?;
             within(wake.is_within(rules.field_side()), "wake")?;
             plane.iter().try_for_each(|fields| check_row(PLANE, pilot.id.0.into(), fields, rules))?;
@@ -276,7 +269,7 @@ mod tests {
             &|bad| bad.pilots[0].0.status = Status::Down { since: bad.tick + 1, is_ready: false },
             "pilot's status",
         );
-        let aloft = good.pilots.iter().position(|(_, _, plane, _)| plane.is_some()).unwrap();
+        let aloft = good.pilots.iter().position(|(_, _, plane)| plane.is_some()).unwrap();
         refused(&|bad| bad.pilots[aloft].2.as_mut().unwrap()[0] = 10 * 16_384, "plane");
         refused(&|bad| bad.pilots[aloft].2.as_mut().unwrap()[8] = 101, "plane");
         refused(&|bad| bad.pilots[aloft].2.as_mut().unwrap()[15] = 1, "plane");

@@ -4,7 +4,7 @@
 //! epoll wakes.
 //! Invariant: a frame is assembled only for a worker that has a place for it.
 
-use crate::{admission::Place, room_handle::SocketId};
+use crate::{admission::Place, line::push_message, room_handle::SocketId};
 use bytes::Bytes;
 use mio::{Events, Poll, Registry, Token, Waker, net::TcpStream};
 use protocol::close::CloseReason;
@@ -35,8 +35,8 @@ pub(crate) struct Batch {
     pub(crate) closes: Vec<(SocketId, CloseReason)>,
     /// Whose frame ends where in `bytes`.
     frames: Vec<(SocketId, usize)>,
-    /// All frames, one behind the other: one allocation a tick instead of one a frame, each of which another thread would
-    /// have to free.
+    /// All frames, one behind the other, as they go over the wire: one allocation a tick instead of one a frame, each of
+    /// which another thread would have to free.
     bytes: Vec<u8>,
 }
 
@@ -48,17 +48,17 @@ impl Batch {
 
     /// Adds a socket's frame.
     pub(crate) fn push_frame(&mut self, socket: SocketId, frame: &[u8]) {
-        self.bytes.extend_from_slice(frame);
+        push_message(&mut self.bytes, frame);
         self.frames.push((socket, self.bytes.len()));
     }
 
-    /// Takes the frames out.
-    pub(crate) fn frames(&mut self) -> impl ExactSizeIterator<Item = (SocketId, Bytes)> + use<> {
-        let (bytes, mut start) = (Bytes::from(std::mem::take(&mut self.bytes)), 0);
-        std::mem::take(&mut self.frames).into_iter().map(move |(socket, end)| {
-            let frame = bytes.slice(start..end);
-            start = end;
-            (socket, frame)
+    /// The frames, each with WebSocket's head.
+    pub(crate) fn frames(&self) -> impl Iterator<Item = (SocketId, &[u8])> {
+        let mut start = 0;
+        self.frames.iter().map(move |(socket, end)| {
+            let frame = &self.bytes[start..*end];
+            start = *end;
+            (*socket, frame)
         })
     }
 
@@ -170,15 +170,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_frame_comes_out_as_it_went_in() {
+    fn every_frame_comes_out_with_its_head() {
         let socket = |slot| SocketId { worker: 0, slot, number: 1 };
         let mut batch = Batch::default();
-        for (slot, frame) in [(1, &b"one"[..]), (2, b""), (3, b"three")] {
+        let long = [7; 200];
+        for (slot, frame) in [(1, &b"one"[..]), (2, b""), (3, &long)] {
             batch.push_frame(socket(slot), frame);
         }
-        let mut taken = batch.take();
+        let taken = batch.take();
         assert!(batch.is_empty() && !taken.is_empty());
         let frames: Vec<_> = taken.frames().map(|(socket, frame)| (socket.slot, frame)).collect();
-        assert_eq!(frames, [(1, "one".into()), (2, "".into()), (3, "three".into())]);
+        let long = [&[0x82, 126, 0, 200][..], &long].concat();
+        assert_eq!(frames, [(1, &b"\x82\x03one"[..]), (2, b"\x82\x00"), (3, &long)]);
     }
 }

@@ -26,6 +26,7 @@ mod load;
 mod metrics;
 mod pages;
 mod ping;
+mod precedence;
 mod replay;
 mod room_handle;
 mod rooms;

@@ -1,10 +1,12 @@
 //! One player's socket: WebSocket's state, what its peer said, and what the kernel has not taken yet.
 //!
-//! Path: a worker calls [`Line::hear`] when there is something to read, [`Line::control`], [`Line::frame`] and
-//! [`Line::close`] when there is something to say, then [`Line::flush`].
+//! Path: a worker calls [`Line::hear`] when there is something to read, [`Line::control`] and [`Line::close`] when there
+//! is something to say, then [`Line::flush`]; [`Line::frame`] does both, for it is what happens all the time.
 //! Invariants: no call waits; at most one frame waits for the kernel (the gate sees to it) and at most
 //! [`CONTROLS_MAX_COUNT`] control messages, so a socket that is not read costs a bounded amount; after
 //! [`Line::close`] nothing else is said.
+//! Why tungstenite's state machine reads, answers pings and closes, but messages do not go through it: a server's message
+//! is a head of 2 or 4 bytes ([`push_message`]) and itself, and can leave in one write from where the tick thread put it.
 
 use crate::{
     admission::Place,
@@ -23,7 +25,13 @@ use std::{
 use tungstenite::{
     Error, Message, Utf8Bytes,
     error::ProtocolError,
-    protocol::{CloseFrame, Role, WebSocketConfig, WebSocketContext},
+    protocol::{
+        CloseFrame, Role, WebSocketConfig, WebSocketContext,
+        frame::{
+            FrameHeader,
+            coding::{Data, OpCode},
+        },
+    },
 };
 
 /// Control messages that may wait for a socket that takes nothing. Policy: close with `TooFast`; they are answers to
@@ -35,10 +43,15 @@ const MESSAGES_PER_S: u32 = 120;
 const MESSAGES_BURST_COUNT: u32 = 240;
 /// Read buffer of a socket, which it keeps: a client's messages have a few dozen bytes. A longer one makes it grow.
 const READ_BUFFER_BYTES: usize = 512;
-/// A control message and a frame of the same tick fit, so that they leave in one write.
-const WRITE_BUFFER_BYTES: usize = 4096;
-/// The most that may wait for the kernel: the largest frame and the largest control message. Policy: drop the socket.
-const WRITE_BUFFER_MAX_BYTES: usize = limits::FRAME_MAX_BYTES + limits::SERVER_MESSAGE_MAX_BYTES + WRITE_BUFFER_BYTES;
+/// Pongs and the close that may wait for the kernel. Policy: the newest pong replaces an older one.
+const ANSWERS_MAX_BYTES: usize = 1024;
+
+/// Appends a binary message to what is to be sent: WebSocket's head, then the message.
+pub(crate) fn push_message(out: &mut Vec<u8>, message: &[u8]) {
+    let head = FrameHeader { opcode: OpCode::Data(Data::Binary), ..FrameHeader::default() };
+    head.format(message.len() as u64, out).expect("memory takes everything");
+    out.extend_from_slice(message);
+}
 
 /// How far a socket has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,8 +100,6 @@ pub(crate) struct Line {
     pub(crate) events: Option<Sender<Event>>,
     /// Reading waits until the room's queue has taken what was read.
     pub(crate) is_held: bool,
-    /// Waits for a flush at the end of a batch.
-    pub(crate) is_listed: bool,
     /// The kernel took no more. Counts the sweeps since, from 0.
     pub(crate) blocked_for: Option<u32>,
     /// When the phase has lasted too long.
@@ -107,13 +118,17 @@ pub(crate) struct Line {
     _place: Place,
 }
 
-/// The connection, and whether it is known to have nothing to read.
+/// The connection, whether it is known to have nothing to read, and what it has not taken.
 #[derive(Debug)]
 struct Stream {
     tcp: TcpStream,
     is_empty: bool,
     /// The peer has sent its last byte: the end is told only once, so it must be read.
     is_ending: bool,
+    /// Said, and not taken by the kernel yet.
+    unsent: Vec<u8>,
+    /// WebSocket's own answers wait behind that.
+    has_answers: bool,
 }
 
 impl Line {
@@ -121,8 +136,8 @@ impl Line {
     pub(crate) fn new(id: SocketId, tcp: TcpStream, first: &[u8], place: Place, room: Arc<str>, now: Instant) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER_BYTES)
-            .write_buffer_size(WRITE_BUFFER_BYTES)
-            .max_write_buffer_size(WRITE_BUFFER_MAX_BYTES)
+            .write_buffer_size(0)
+            .max_write_buffer_size(ANSWERS_MAX_BYTES)
             .max_message_size(Some(limits::CLIENT_MESSAGE_MAX_BYTES))
             .max_frame_size(Some(limits::CLIENT_MESSAGE_MAX_BYTES));
         Self {
@@ -131,11 +146,10 @@ impl Line {
             room,
             events: None,
             is_held: false,
-            is_listed: false,
             blocked_for: None,
             deadline: None,
             socket: WebSocketContext::from_partially_read(first.to_vec(), Role::Server, Some(config)),
-            stream: Stream { tcp, is_empty: false, is_ending: false },
+            stream: Stream { tcp, is_empty: false, is_ending: false, unsent: Vec::new(), has_answers: false },
             is_deaf: false,
             messages: Bucket::new(MESSAGES_PER_S, MESSAGES_BURST_COUNT, now),
             gate: Arc::default(),
@@ -190,7 +204,7 @@ impl Line {
 
     /// Says a control message; false when too many wait already.
     #[must_use]
-    pub(crate) fn control(&mut self, message: Bytes) -> bool {
+    pub(crate) fn control(&mut self, message: &[u8]) -> bool {
         self.controls += 1;
         let has_room = self.controls <= CONTROLS_MAX_COUNT;
         if has_room {
@@ -199,10 +213,13 @@ impl Line {
         has_room
     }
 
-    /// Says the tick's frame.
-    pub(crate) fn frame(&mut self, frame: Bytes) {
+    /// Says the tick's frame, which has its head already, and hands everything said to the kernel.
+    pub(crate) fn frame(&mut self, frame: &[u8]) -> Flushed {
         self.frames = self.frames.wrapping_add(1);
-        self.say(frame);
+        if self.phase != Phase::Closing && self.stream.send(frame).is_err() {
+            return Flushed::Broken;
+        }
+        self.flush()
     }
 
     /// Says the last words and WebSocket's close, with a code for programs and a sentence for people. False when it is
@@ -212,7 +229,7 @@ impl Line {
             return false;
         }
         if let Some(message) = last_words {
-            self.say(message.encode().into());
+            self.say(&message.encode());
         }
         self.say_close(Some(CloseFrame {
             code: reason.code().into(),
@@ -228,28 +245,67 @@ impl Line {
         self.phase = Phase::Closing;
     }
 
-    fn say(&mut self, message: Bytes) {
+    fn say(&mut self, message: &[u8]) {
         if self.phase != Phase::Closing {
-            // As above: even what does not fit any more.
-            let _ = self.socket.write(&mut self.stream, Message::Binary(message));
+            push_message(&mut self.stream.unsent, message);
         }
     }
 
     /// Hands everything said to the kernel, as far as it takes it.
     pub(crate) fn flush(&mut self) -> Flushed {
-        match self.socket.flush(&mut self.stream) {
-            Ok(()) => {
-                self.controls = 0;
-                self.gate.frames_flushed.store(self.frames, Ordering::Release);
-                Flushed::All
-            }
-            Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => Flushed::Part,
-            Err(_) => Flushed::Broken,
+        match self.stream.send_rest() {
+            Ok(true) => {}
+            Ok(false) => return Flushed::Part,
+            Err(_) => return Flushed::Broken,
         }
+        if self.stream.has_answers {
+            self.stream.has_answers = false;
+            match self.socket.flush(&mut self.stream) {
+                Ok(()) if self.stream.unsent.is_empty() => {}
+                Ok(()) => return Flushed::Part,
+                Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => return Flushed::Part,
+                Err(_) => return Flushed::Broken,
+            }
+        }
+        self.controls = 0;
+        self.gate.frames_flushed.store(self.frames, Ordering::Release);
+        Flushed::All
     }
 }
 
 impl Stream {
+    /// Sends, behind whatever waits; what the kernel does not take waits.
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let taken = if self.unsent.is_empty() { self.try_send(bytes)? } else { 0 };
+        self.unsent.extend_from_slice(&bytes[taken..]);
+        Ok(())
+    }
+
+    /// Sends what waits; false when the kernel does not take all of it.
+    fn send_rest(&mut self) -> io::Result<bool> {
+        if !self.unsent.is_empty() {
+            let unsent = std::mem::take(&mut self.unsent);
+            let taken = self.try_send(&unsent)?;
+            self.unsent.extend_from_slice(&unsent[taken..]);
+        }
+        Ok(self.unsent.is_empty())
+    }
+
+    /// How many of the bytes the kernel took.
+    fn try_send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut taken = 0;
+        while taken < bytes.len() {
+            match self.tcp.write(&bytes[taken..]) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(count) => taken += count,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(taken)
+    }
+
     /// Throws away what comes.
     fn discard(&mut self) -> Heard {
         let mut bytes = [0; READ_BUFFER_BYTES];
@@ -277,9 +333,16 @@ impl Read for Stream {
     }
 }
 
+/// What tungstenite writes: its answers.
 impl Write for Stream {
+    /// Takes all or nothing: nothing while something waits, so that no message is cut in two.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.tcp.write(bytes)
+        if !self.unsent.is_empty() {
+            self.has_answers = true;
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        self.send(bytes)?;
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -39,6 +39,13 @@ impl Load {
         load
     }
 
+    /// From now on a tick may cost this; what is not governed stays so.
+    pub(crate) fn set_budget(&mut self, budget: Budget) {
+        if let Some(governor) = &mut self.governor {
+            governor.set_budget(budget);
+        }
+    }
+
     /// A tick was done.
     pub(crate) fn note(&mut self, simulate: Duration, frames: Duration) -> Change {
         self.metrics.simulate_seconds.observe(simulate.as_secs_f64());

@@ -13,6 +13,7 @@ use std::{
     },
     time::Duration,
 };
+use sync::governor::Budget;
 
 /// Events waiting for a tick. Policy: a worker that finds the queue full stops reading that socket and tries again.
 const EVENTS_MAX_COUNT: usize = 8192;
@@ -38,6 +39,8 @@ pub(crate) enum Event {
     Packet(SocketId, ClientPacket),
     /// A socket ended, or is being closed by its worker.
     Gone(SocketId),
+    /// From now on a tick may cost this.
+    Budget(Budget),
     /// The process is stopping: save, close everybody and end the thread.
     Stop,
     /// Another machine owns the room: close everybody and end the thread.

@@ -16,6 +16,7 @@ use crate::{
     listen::Listening,
     load::Load,
     metrics::Metrics,
+    room_handle::Event,
     rooms::{Machinery, Rooms},
     routes,
     store::{Store, unix_now_ms},
@@ -134,6 +135,14 @@ impl Server {
         self.address
     }
 
+    /// From now on a tick of the rooms that are open may cost this; nothing happens when the server was begun without a
+    /// budget.
+    pub async fn set_tick_budget(&self, budget: Budget) {
+        for room in self.app.rooms.list() {
+            room.tell(Event::Budget(budget)).await;
+        }
+    }
+
     /// Saves every room, tells everybody, closes every socket and returns when they are gone, or when it has waited long
     /// enough.
     pub async fn stop(self) {
@@ -196,7 +205,6 @@ fn starter<E: Engine>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::room_handle::Event;
     use futures_util::{SinkExt, StreamExt};
     use protocol::{
         close::CloseReason,

@@ -13,6 +13,7 @@ use crate::{
     keeper::{self, Life, SAVES_MAX_COUNT, Save},
     load::Load,
     metrics::Metrics,
+    precedence::Precedence,
     room_handle::{Event, Join, RoomFacts, SocketId},
     seats::{Seat, Seats},
 };
@@ -70,6 +71,7 @@ pub(crate) struct TickThread<E> {
     facts: Arc<RoomFacts>,
     metrics: Arc<Metrics>,
     load: Load,
+    precedence: Precedence,
     /// Sockets whose session was let in during this tick.
     newcomers: Vec<SocketId>,
     saves: mpsc::Sender<Save>,
@@ -84,6 +86,7 @@ impl<E: Engine> TickThread<E> {
         let Life { id, events, facts, saves, .. } = life;
         let batches = workers.iter().map(|_| Batch::default()).collect();
         facts.publish(&room.stats(), room.max_players());
+        let precedence = Precedence::new(Arc::clone(&id), Arc::clone(&metrics));
         Self {
             id,
             room,
@@ -96,6 +99,7 @@ impl<E: Engine> TickThread<E> {
             facts,
             metrics,
             load,
+            precedence,
             newcomers: Vec::new(),
             saves,
             empty_ticks: 0,
@@ -106,6 +110,7 @@ impl<E: Engine> TickThread<E> {
 
     /// Ticks until there is a reason to end.
     pub(crate) fn run(mut self) {
+        self.precedence.take();
         let end = loop {
             if catch_unwind(AssertUnwindSafe(|| self.tick())).is_err() {
                 break self.fail();
@@ -246,6 +251,7 @@ impl<E: Engine> TickThread<E> {
             self.metrics.ticks_late.inc();
         }
         self.metrics.ticks_dropped.inc_by(due.dropped);
+        self.precedence.note(!due.sleep.is_zero());
         thread::sleep(due.sleep);
     }
 
@@ -263,6 +269,7 @@ impl<E: Engine> TickThread<E> {
                     self.room.disconnect(session);
                 }
             }
+            Event::Budget(budget) => self.load.set_budget(budget),
             Event::Stop => self.end = Some(End::Stopping),
             Event::Moved => self.end = Some(End::Moved),
             #[cfg(test)]

@@ -193,43 +193,36 @@ impl Worker {
     }
 
     /// Says what a tick brought. A socket that is not there any more gets nothing.
-    fn say(&mut self, mut batch: Batch, now: Instant) {
-        let frames = batch.frames();
-        let mut listed = Vec::with_capacity(batch.controls.len() + batch.closes.len());
-        let mut list = |line: &mut Line| {
-            if !std::mem::replace(&mut line.is_listed, true) {
-                listed.push(line.id.slot as usize);
-            }
-        };
+    fn say(&mut self, batch: Batch, now: Instant) {
         let mut too_fast = Vec::new();
-        for (socket, message) in batch.controls {
-            let Some(line) = self.line_of(socket) else { continue };
-            list(line);
+        for (socket, message) in &batch.controls {
+            let Some(line) = self.line_of(*socket) else { continue };
             if !line.control(message) {
-                too_fast.push(socket);
+                too_fast.push(*socket);
             }
         }
-        for (socket, frame) in frames {
-            let Some(line) = self.line_of(socket) else { continue };
-            line.frame(frame);
-            // At once, while all that is needed for it is at hand.
-            if !line.is_listed {
-                self.flush(socket.slot as usize, now);
-            }
-        }
-        for (socket, reason) in batch.closes {
+        for (socket, frame) in batch.frames() {
             if let Some(line) = self.line_of(socket) {
-                list(line);
-                self.close(socket.slot as usize, None, reason, now);
+                let flushed = line.frame(frame);
+                self.note_flushed(socket.slot as usize, flushed, now);
+            }
+        }
+        for (socket, reason) in &batch.closes {
+            if self.line_of(*socket).is_some() {
+                self.close(socket.slot as usize, None, *reason, now);
             }
         }
         for socket in too_fast {
-            self.fault(socket.slot as usize, CloseReason::TooFast, now);
+            if self.line_of(socket).is_some() {
+                self.fault(socket.slot as usize, CloseReason::TooFast, now);
+            }
         }
-        for slot in listed {
-            if let Some(line) = self.line(slot) {
-                line.is_listed = false;
-                self.flush(slot, now);
+        // What did not leave together with a frame.
+        let unsaid =
+            batch.controls.iter().map(|(socket, _)| socket).chain(batch.closes.iter().map(|(socket, _)| socket));
+        for socket in unsaid {
+            if self.line_of(*socket).is_some() {
+                self.flush(socket.slot as usize, now);
             }
         }
     }
@@ -435,8 +428,15 @@ impl Worker {
 
     /// Writes what was said. What the kernel does not take waits for its word.
     fn flush(&mut self, slot: usize, now: Instant) {
+        if let Some(line) = self.line(slot) {
+            let flushed = line.flush();
+            self.note_flushed(slot, flushed, now);
+        }
+    }
+
+    fn note_flushed(&mut self, slot: usize, flushed: Flushed, now: Instant) {
         let Some(line) = self.lines.get_mut(slot).and_then(Option::as_deref_mut) else { return };
-        match line.flush() {
+        match flushed {
             Flushed::All => {
                 if line.blocked_for.take().is_some_and(|sweeps| sweeps > 0) {
                     self.door.metrics.sockets_slow.dec();

@@ -3,8 +3,8 @@
 //! Path: [`Room::frame_for`] asks whether a frame is due, then joins a header with the shared body.
 //! Invariants: at most one frame a tick; whatever happens within weapon range of the own plane goes out with its tick;
 //! what happens farther away waits at most [`RoomConfig::cadence_ticks`]; a silent session hears something at least
-//! every [`HEARTBEAT_MAX_TICKS`]. Ticks in which all that waits goes out are the same for everybody, so that chunks stay
-//! shared.
+//! every [`HEARTBEAT_MAX_TICKS`]. Ticks in which all that waits goes out are the same for all who look from one cell, so
+//! that bodies stay shared.
 
 use super::{Room, own};
 use crate::{
@@ -64,14 +64,14 @@ impl Room {
         let own = standing.map_or(session.own, |standing| Some(own(standing, tick)));
         let has_events = session.event < self.events.last();
         let rhythm = Rhythm::new(self.config.cadence_ticks, self.level);
+        let is_beat = rhythm.is_beat(tick, eye.cell, waited);
         // Scores, ranks and events come often in a full room and hurt nobody: they wait as news from afar do.
-        let has_private = (own != session.own || has_events) && rhythm.is_beat(tick);
+        let has_private = (own != session.own || has_events) && is_beat;
         let is_due = eye != derived || session.has_asked() || has_private;
         if !is_due && waited < HEARTBEAT_MAX_TICKS && !rhythm.is_always() {
             let since = tick - waited;
             let news = eye.square(rules).cells().filter(|cell| self.logs.newest(*cell) > since);
-            let mut urgent =
-                news.filter(|cell| rhythm.is_beat(tick) || rhythm.is_urgent(*cell, plane, self.reach, rules));
+            let mut urgent = news.filter(|cell| is_beat || rhythm.is_urgent(*cell, plane, self.reach, rules));
             urgent.next()?;
         }
 
@@ -149,8 +149,14 @@ impl Rhythm {
         self.cadence_ticks == 1
     }
 
-    fn is_beat(self, tick: Tick) -> bool {
-        tick.is_multiple_of(self.cadence_ticks)
+    /// Whether what waits goes out. With full service that is on the ticks on which sticks are read. While everything
+    /// waits, each cell has a phase of its own, or all frames would fall on the same tick; whoever comes from a cell of
+    /// another phase waits no longer for that.
+    fn is_beat(self, tick: Tick, eye: CellId, waited: Tick) -> bool {
+        if !self.all_wait {
+            return tick.is_multiple_of(self.cadence_ticks);
+        }
+        (tick + Tick::from(eye.0)).is_multiple_of(self.cadence_ticks) || waited >= self.cadence_ticks
     }
 
     /// Whether news of a cell cannot wait: the cell is within weapon range (`reach_units`) of the own plane.

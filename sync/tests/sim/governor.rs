@@ -237,6 +237,29 @@ fn frames_are_rarer_by_level_whatever_happens() {
 }
 
 #[test]
+fn shed_frames_do_not_fall_on_the_same_tick() {
+    let mut world = World::new(seed(), 0);
+    (0..120).for_each(|_| _ = world.join(CALM));
+    world.run(WARM_UP_TICKS as u32);
+    for (level, cadence_ticks) in [(Level::Cadence, 3), (Level::Detail, 6)] {
+        world.room.relieve(level);
+        world.run(12);
+        let frames = world.room.stats().frames;
+        let most = (0..SECOND_TICKS).fold(0, |most, _| {
+            let before = world.room.stats().frames;
+            world.tick();
+            most.max(world.room.stats().frames - before)
+        });
+        let mean = (world.room.stats().frames - frames) as f64 / SECOND_TICKS as f64;
+        let per_beat = world.players.len() as f64 / f64::from(cadence_ticks);
+        assert!(most as f64 <= 1.8 * per_beat, "{level:?}: {most} frames in a tick, {mean} in the mean");
+        // Few sessions look from one cell here, so most have no other to share a body with; but none is sent oftener.
+        assert!(mean <= 1.15 * per_beat, "{level:?}: {mean} frames a tick");
+    }
+    check_players(&world);
+}
+
+#[test]
 fn with_joins_shed_only_those_who_were_there_come_in() {
     let mut world = World::new(seed(), 5);
     let player = world.join(CALM);

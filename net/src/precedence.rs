@@ -1,0 +1,136 @@
+//! A tick thread goes before all other threads, where the system lets it.
+//!
+//! Path: a room's thread calls [`Precedence::take`] when it begins and [`Precedence::note`] before every tick.
+//! Why: a tick works for a part of every 16.7 ms and sleeps the rest, but it wakes on a machine that is busy with
+//! everybody's sockets. A fair scheduler lets whoever runs finish first and shares the tick's own time with whoever wakes,
+//! so that a tick takes the longer the more players there are, whatever it costs. Real-time round robin runs at once and
+//! undisturbed; the lowest of its priorities is above every thread of the fair scheduler, and more is not needed.
+//! Invariant: who does not sleep has no precedence. A tick thread that needs all its time would take it from the workers
+//! that send what it made, so it goes back among the others until it sleeps again.
+//! Never: fails. Without the right (`CAP_SYS_NICE`) the room ticks all the same; a line in the log and a metric tell.
+
+use crate::metrics::Metrics;
+use std::sync::Arc;
+use thread_priority::{
+    Error, NormalThreadSchedulePolicy, RealtimeThreadSchedulePolicy, ThreadPriority, ThreadPriorityValue,
+    ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id,
+};
+
+/// Ticks that began without a sleep, less the others, that end the precedence: 0.2 s. Policy: as many with a sleep bring
+/// it back.
+const RESTLESS_MAX_TICKS: u32 = 12;
+
+/// The usual nice value, 0, on the crate's scale, which goes from 19 down to -20.
+const USUAL_OF_99: u8 = 47;
+
+/// One tick thread's.
+#[derive(Debug)]
+pub(crate) struct Precedence {
+    room: Arc<str>,
+    metrics: Arc<Metrics>,
+    is_allowed: bool,
+    has: bool,
+    /// Counts up with each tick that did not sleep and down with each other.
+    restless_ticks: u32,
+}
+
+impl Precedence {
+    /// None yet.
+    pub(crate) fn new(room: Arc<str>, metrics: Arc<Metrics>) -> Self {
+        Self { room, metrics, is_allowed: false, has: false, restless_ticks: 0 }
+    }
+
+    /// The thread that calls goes before the others from now on, if that is allowed.
+    pub(crate) fn take(&mut self) {
+        self.is_allowed = self.set(true);
+        if self.is_allowed {
+            tracing::info!(room = &*self.room, "ticks go before everything else on this machine");
+        }
+    }
+
+    /// A tick begins; its thread slept until then, or it was late.
+    pub(crate) fn note(&mut self, has_slept: bool) {
+        self.restless_ticks = if has_slept {
+            self.restless_ticks.saturating_sub(1)
+        } else {
+            RESTLESS_MAX_TICKS.min(self.restless_ticks + 1)
+        };
+        let is_due = match self.restless_ticks {
+            0 => true,
+            RESTLESS_MAX_TICKS => false,
+            _ => self.has,
+        };
+        if self.is_allowed && is_due != self.has {
+            self.set(is_due);
+        }
+    }
+
+    /// True when the system has done it.
+    fn set(&mut self, has: bool) -> bool {
+        if let Err(error) = schedule(has) {
+            tracing::info!(
+                room = &*self.room,
+                ?error,
+                "ticks share the processor as every thread does: going first takes CAP_SYS_NICE"
+            );
+            return false;
+        }
+        self.has = has;
+        _ = if has { self.metrics.ticks_first.inc() } else { self.metrics.ticks_first.dec() };
+        true
+    }
+}
+
+impl Drop for Precedence {
+    fn drop(&mut self) {
+        if self.has {
+            self.metrics.ticks_first.dec();
+        }
+    }
+}
+
+/// Schedules the thread that calls.
+fn schedule(first: bool) -> Result<(), Error> {
+    let (priority, policy) = if first {
+        (ThreadPriority::Min, ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::RoundRobin))
+    } else {
+        let usual = ThreadPriorityValue::try_from(USUAL_OF_99).expect("it is below 100");
+        (ThreadPriority::Crossplatform(usual), ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Other))
+    };
+    set_thread_priority_and_policy(thread_native_id(), priority, policy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Nice value, real-time priority and policy of the thread that calls (`man proc_pid_stat`: fields 19, 40, 41).
+    fn scheduled() -> (i32, u32, u32) {
+        let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+        let fields: Vec<_> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
+        (fields[19 - 3].parse().unwrap(), fields[40 - 3].parse().unwrap(), fields[41 - 3].parse().unwrap())
+    }
+
+    const USUAL: (i32, u32, u32) = (0, 0, 0);
+    const FIRST: (i32, u32, u32) = (0, 1, 2);
+
+    #[test]
+    fn ticks_go_first_unless_they_never_sleep() {
+        let metrics = Arc::new(Metrics::new());
+        let mut precedence = Precedence::new("arena-m1".into(), Arc::clone(&metrics));
+        precedence.take();
+        // Without the right to it nothing changes, ever.
+        let first = if precedence.is_allowed { FIRST } else { USUAL };
+        assert_eq!((scheduled(), metrics.ticks_first.get()), (first, i64::from(precedence.is_allowed)));
+        (0..RESTLESS_MAX_TICKS - 1).for_each(|_| precedence.note(false));
+        assert_eq!(scheduled(), first, "a few late ticks are nothing");
+        (0..100).for_each(|_| precedence.note(false));
+        assert_eq!((scheduled(), metrics.ticks_first.get()), (USUAL, 0));
+        (0..RESTLESS_MAX_TICKS - 1).for_each(|_| precedence.note(true));
+        assert_eq!(scheduled(), USUAL);
+        precedence.note(true);
+        assert_eq!(scheduled(), first);
+        drop(precedence);
+        assert_eq!(metrics.ticks_first.get(), 0);
+    }
+}
