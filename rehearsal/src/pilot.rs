@@ -1,0 +1,284 @@
+//! A player who comes through the front door, flies by a simple hand, and comes back as a page does.
+//!
+//! Path: [`Pilot::join`] asks the lobby for a place → socket → hello → [`Pilot::fly`] for a while → the socket ends with an
+//! [`Ending`] → [`Pilot::come_back`] asks the lobby for the same room and shows the resume token.
+//! Invariants: every frame's checksum is verified by the replica; every wait has an end.
+
+use crate::Stage;
+use anyhow::{Context, bail, ensure};
+use futures_util::{SinkExt, StreamExt};
+use game::plane::Plane;
+use protocol::{close::CloseReason, limits::FRAME_MAX_BYTES, message::ClientMessage};
+use reqwest::{Method, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+use sync::{Client, Happening};
+use tokio::{
+    net::TcpStream,
+    time::{interval, sleep, timeout},
+};
+use tokio_tungstenite::{
+    WebSocketStream, client_async_with_config,
+    tungstenite::{Message, protocol::WebSocketConfig},
+};
+
+/// Longest until a socket is open, a sleeping machine included.
+const CONNECT_MAX_MS: u64 = 20_000;
+/// Longest until a welcome.
+const WELCOME_MAX_MS: u64 = 10_000;
+/// How often a pilot looks whether something is to be sent.
+const SEND_INTERVAL_MS: u64 = 15;
+/// Pause between two tries to come back, and how long all of them may take.
+const RETRY_MS: u64 = 250;
+const BACK_MAX_MS: u64 = 60_000;
+/// The hand turns the other way after so many ticks.
+const TURN_TICKS: u32 = 90;
+/// Who was shot down asks for another plane this often.
+const FLY_AGAIN_MS: u64 = 500;
+
+/// A place that the lobby found.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Joined {
+    /// Of page and socket.
+    pub path: String,
+    /// For the hello.
+    pub ticket: String,
+    /// The machine.
+    pub instance: String,
+    /// Its region.
+    pub region: String,
+    /// The room's name there.
+    pub room: String,
+}
+
+/// Why the lobby found no place.
+#[derive(Debug, Clone)]
+pub struct NotIn {
+    /// Of the answer.
+    pub status: StatusCode,
+    /// For programs.
+    pub code: String,
+    /// For people.
+    pub sentence: String,
+}
+
+/// How a socket ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// It has not: the time was up.
+    Open,
+    /// The room said why.
+    Closed(CloseReason),
+    /// It broke without a word.
+    Broken,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Pilot {
+    name: String,
+    /// Where it is.
+    pub joined: Joined,
+    client: Client,
+    socket: WebSocketStream<TcpStream>,
+    clock: Instant,
+    /// Whether the newest welcome continued a session.
+    pub was_resumed: bool,
+    asked_to_fly: Instant,
+}
+
+/// Asks the lobby for a place.
+///
+/// # Errors
+/// When the lobby does not answer; what it refuses is no error of this call.
+pub async fn ask(stage: &Stage, wish: &Value) -> anyhow::Result<Result<Joined, NotIn>> {
+    let (status, text) = stage.ask(Method::POST, "/api/join", Some(wish)).await?;
+    let answer: Value = serde_json::from_str(&text).with_context(|| format!("the lobby said {status}: {text}"))?;
+    if status.is_success() {
+        return Ok(Ok(serde_json::from_value(answer)?));
+    }
+    let word = |name: &str| answer["error"][name].as_str().unwrap_or_default().to_owned();
+    Ok(Err(NotIn { status, code: word("code"), sentence: word("message") }))
+}
+
+impl Pilot {
+    /// Joins as this wish says: `{"region": ..}`, `{"instance": .., "room": ..}` and so on.
+    ///
+    /// # Errors
+    /// A sentence: what the lobby refused, or where the way in ended.
+    pub async fn join(stage: &Stage, name: &str, wish: &Value) -> anyhow::Result<Self> {
+        match ask(stage, wish).await? {
+            Ok(joined) => Self::enter(stage, name, joined).await,
+            Err(no) => bail!("{} ({}): {}", no.status, no.code, no.sentence),
+        }
+    }
+
+    /// Enters with a ticket.
+    ///
+    /// # Errors
+    /// As [`Pilot::join`].
+    pub async fn enter(stage: &Stage, name: &str, joined: Joined) -> anyhow::Result<Self> {
+        let socket = connect(stage, &joined.path).await?;
+        let (client, clock) = (Client::new(), Instant::now());
+        let name = name.to_owned();
+        let mut pilot = Self { name, joined, client, socket, clock, was_resumed: false, asked_to_fly: clock };
+        pilot.say_hello().await?;
+        Ok(pilot)
+    }
+
+    /// Goes back through the lobby until it is in its room again, wherever that is now.
+    ///
+    /// # Errors
+    /// The last thing that went wrong, when [`BACK_MAX_MS`] are over.
+    pub async fn come_back(&mut self, stage: &Stage) -> anyhow::Result<Duration> {
+        let began = Instant::now();
+        loop {
+            let Err(error) = self.try_back(stage).await else { return Ok(began.elapsed()) };
+            ensure!(began.elapsed() < Duration::from_millis(BACK_MAX_MS), "{} did not come back: {error:#}", self.name);
+            sleep(Duration::from_millis(RETRY_MS)).await;
+        }
+    }
+
+    async fn try_back(&mut self, stage: &Stage) -> anyhow::Result<()> {
+        let wish = json!({ "instance": self.joined.instance, "room": self.joined.room });
+        self.joined = match ask(stage, &wish).await? {
+            Ok(joined) => joined,
+            Err(no) => bail!("{} ({}): {}", no.status, no.code, no.sentence),
+        };
+        self.socket = connect(stage, &self.joined.path).await?;
+        self.say_hello().await
+    }
+
+    async fn say_hello(&mut self) -> anyhow::Result<()> {
+        let hello = self.client.hello(&self.name, 0, Some(self.joined.ticket.clone()), None);
+        self.socket.send(Message::Binary(hello.into())).await?;
+        let give_up = Instant::now() + Duration::from_millis(WELCOME_MAX_MS);
+        while !self.client.is_welcomed() {
+            let ending = self.fly(Duration::from_millis(SEND_INTERVAL_MS)).await?;
+            ensure!(ending == Ending::Open, "{} was not let in: {ending:?}", self.name);
+            ensure!(Instant::now() < give_up, "{} got no welcome", self.name);
+        }
+        Ok(())
+    }
+
+    /// Flies for this long, or until the socket ends.
+    ///
+    /// # Errors
+    /// When a message cannot be read: a bug.
+    pub async fn fly(&mut self, time: Duration) -> anyhow::Result<Ending> {
+        let end = tokio::time::Instant::now() + time;
+        let mut timer = interval(Duration::from_millis(SEND_INTERVAL_MS));
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep_until(end) => return Ok(Ending::Open),
+                item = self.socket.next() => match item {
+                    Some(Ok(Message::Binary(bytes))) => {
+                        let now_ms = self.now_ms();
+                        self.client.receive(&bytes, now_ms)?;
+                        if let Some(ending) = self.hear() {
+                            return Ok(ending);
+                        }
+                    }
+                    Some(Ok(Message::Close(frame))) => {
+                        let reason = frame.and_then(|frame| CloseReason::from_code(frame.code.into()));
+                        return Ok(reason.map_or(Ending::Broken, Ending::Closed));
+                    }
+                    Some(Ok(_)) => {}
+                    Some(Err(_)) | None => return Ok(Ending::Broken),
+                },
+                _ = timer.tick() => {
+                    self.steer();
+                    let now_ms = self.now_ms();
+                    while let Some(bytes) = self.client.poll_send(now_ms) {
+                        if self.socket.send(Message::Binary(bytes.into())).await.is_err() {
+                            return Ok(Ending::Broken);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Turns one way, then the other, and shoots.
+    fn steer(&mut self) {
+        let Some(tick) = self.client.replica().map(sync::Replica::tick) else { return };
+        let is_flying = self.plane().is_some();
+        if !is_flying && self.asked_to_fly.elapsed() > Duration::from_millis(FLY_AGAIN_MS) {
+            self.asked_to_fly = Instant::now();
+            self.client.say(ClientMessage::FlyAgain);
+        }
+        let turn = if (tick / TURN_TICKS).is_multiple_of(2) { 4 } else { -4 };
+        self.client.control(sync::controls(turn, 1, false, true));
+    }
+
+    fn hear(&mut self) -> Option<Ending> {
+        while let Some(happening) = self.client.poll_happening() {
+            match happening {
+                Happening::Welcomed { resumed, .. } => self.was_resumed = resumed,
+                Happening::Ended { reason, .. } => return Some(reason.map_or(Ending::Broken, Ending::Closed)),
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// The pilot's number in the room: the entity.
+    pub fn id(&self) -> u16 {
+        self.client.pilot()
+    }
+
+    /// Its score.
+    pub fn score(&self) -> u32 {
+        self.client.own().score
+    }
+
+    /// The tick of its room.
+    pub fn tick(&self) -> u32 {
+        self.client.replica().map_or(0, sync::Replica::tick)
+    }
+
+    /// Checksums that did not match: each is a bug.
+    pub fn mismatches(&self) -> u64 {
+        self.client.stats().mismatches
+    }
+
+    /// Its plane, if it flies.
+    pub fn plane(&self) -> Option<Plane> {
+        let key = (game::PLANE, u32::from(self.client.pilot()));
+        let row = self.client.replica()?.rows().iter().find(|row| row.key() == key)?;
+        Some(Plane::from_fields(&row.fields))
+    }
+
+    /// The token that leads back to its session.
+    pub fn resume_token(&self) -> Option<&str> {
+        self.client.resume_token()
+    }
+
+    /// Leaves for good.
+    pub async fn leave(mut self) {
+        self.client.say(ClientMessage::Leave);
+        let now_ms = self.now_ms();
+        while let Some(bytes) = self.client.poll_send(now_ms) {
+            let _ = self.socket.send(Message::Binary(bytes.into())).await;
+        }
+        let _ = timeout(Duration::from_secs(1), self.socket.close(None)).await;
+    }
+
+    fn now_ms(&self) -> f64 {
+        self.clock.elapsed().as_secs_f64() * 1000.0
+    }
+}
+
+/// A socket on this path of the edge.
+async fn connect(stage: &Stage, path: &str) -> anyhow::Result<WebSocketStream<TcpStream>> {
+    let url = format!("ws://{}{path}", stage.edge());
+    let limits = WebSocketConfig::default().max_message_size(Some(FRAME_MAX_BYTES));
+    let opening = async {
+        let tcp = TcpStream::connect(stage.edge()).await?;
+        tcp.set_nodelay(true)?;
+        let (socket, _) = client_async_with_config(url, tcp, Some(limits)).await?;
+        anyhow::Ok(socket)
+    };
+    timeout(Duration::from_millis(CONNECT_MAX_MS), opening).await.context("no socket in time")?
+}

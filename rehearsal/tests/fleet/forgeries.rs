@@ -1,0 +1,110 @@
+//! Whoever did not come through the lobby stays out, before any room hears of it.
+
+use super::{newark, open};
+use futures_util::{SinkExt, StreamExt};
+use protocol::{
+    PROTOCOL_VERSION,
+    close::CloseReason,
+    message::{ClientMessage, Hello},
+    token::Key,
+};
+use rehearsal::{Ending, Pilot, SECRET, Stage, ask};
+use reqwest::{Client, StatusCode};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio_tungstenite::tungstenite::Message;
+
+fn now_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_did_not_come_through_the_lobby_is_forbidden() {
+    let stage = open(|_| {}).await;
+    let pilot = Pilot::join(&stage, "Guest", &newark()).await.unwrap();
+    let (id, path) = (pilot.joined.instance.clone(), pilot.joined.path.clone());
+    let address = stage.machine(&id).await.unwrap().address.unwrap();
+    let key = Key::new(SECRET).unwrap();
+    let stranger = Key::new("another secret of enough length").unwrap();
+    let good = key.sign_replay(&id, &path, now_s(), 0);
+    let http = Client::new();
+    let answer = |state: Option<String>| {
+        let request = http.get(format!("http://{address}{path}"));
+        let source = state.map(|state| format!("instance=x;region=ewr;t=1;state={state}"));
+        let request = source.into_iter().fold(request, |request, source| request.header("fly-replay-src", source));
+        async move { request.send().await.unwrap().status() }
+    };
+    assert_eq!(answer(Some(good)).await, StatusCode::OK, "the lobby's own state opens it");
+    for (what, state) in [
+        ("no state", None),
+        ("a stranger's", Some(stranger.sign_replay(&id, &path, now_s(), 0))),
+        ("a stale one", Some(key.sign_replay(&id, &path, now_s() - 120, 0))),
+        ("one for another path", Some(key.sign_replay(&id, "/gameserver/x/arena", now_s(), 0))),
+        ("nonsense", Some("1.2.3".to_owned())),
+    ] {
+        assert_eq!(answer(state).await, StatusCode::FORBIDDEN, "{what}");
+    }
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn forged_headers_do_not_pass_the_edge() {
+    let stage = open(|_| {}).await;
+    let pilot = Pilot::join(&stage, "Guest", &newark()).await.unwrap();
+    let key = Key::new(SECRET).unwrap();
+    // The path of a machine that is not there, with a state that would be good for it.
+    let path = "/gameserver/nowhere/arena";
+    let state = key.sign_replay("nowhere", path, now_s(), 0);
+    let request = Client::new().get(format!("{}{path}", stage.url())).header("fly-replay-src", format!("state={state}"));
+    let status = request.send().await.unwrap().status();
+    assert!(status.is_client_error() || status.is_redirection(), "{status}");
+    drop(pilot);
+    stage.close().await;
+}
+
+/// The close code that this hello earns.
+async fn fate(stage: &Stage, path: &str, ticket: Option<String>, resume: Option<String>) -> Option<CloseReason> {
+    let url = format!("ws://{}{path}", stage.edge());
+    let tcp = tokio::net::TcpStream::connect(stage.edge()).await.unwrap();
+    let (mut socket, _) = tokio_tungstenite::client_async(url, tcp).await.unwrap();
+    let (name, hue) = ("Mallory".to_owned(), 0);
+    let hello = Hello { version: PROTOCOL_VERSION, ticket, resume, have_tick: 0, have_event: 0, name, hue };
+    socket.send(Message::Binary(ClientMessage::Hello(hello).encode().into())).await.unwrap();
+    let until = tokio::time::sleep(Duration::from_secs(3));
+    tokio::pin!(until);
+    loop {
+        tokio::select! {
+            () = &mut until => return None,
+            item = socket.next() => match item {
+                Some(Ok(Message::Close(Some(frame)))) => return CloseReason::from_code(frame.code.into()),
+                Some(Ok(_)) => {}
+                _ => return None,
+            },
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bad_tickets_and_stolen_tokens_open_nothing() {
+    let stage = open(|_| {}).await;
+    let mut pilot = Pilot::join(&stage, "Guest", &newark()).await.unwrap();
+    let (id, path, used) = (pilot.joined.instance.clone(), pilot.joined.path.clone(), pilot.joined.ticket.clone());
+    pilot.fly(Duration::from_millis(200)).await.unwrap();
+    let key = Key::new(SECRET).unwrap();
+    let foreign = key.sign_ticket("another", "arena", 1, now_s());
+    let of_another_room = key.sign_ticket(&id, "field-aaaaaaaaaa", 2, now_s());
+    let expired = key.sign_ticket(&id, "arena", 3, now_s() - 120);
+    let forged = Key::new("another secret of enough length").unwrap().sign_ticket(&id, "arena", 4, now_s());
+    let tickets = [("used", used), ("foreign", foreign), ("another room's", of_another_room), ("expired", expired), ("forged", forged)];
+    for (what, ticket) in tickets {
+        assert_eq!(fate(&stage, &path, Some(ticket), None).await, Some(CloseReason::BadTicket), "{what}");
+    }
+    // A copy of the token, after its owner came back with it and said something.
+    let stolen = pilot.resume_token().unwrap().to_owned();
+    pilot.come_back(&stage).await.unwrap();
+    pilot.fly(Duration::from_millis(500)).await.unwrap();
+    assert_eq!(fate(&stage, &path, None, Some(stolen)).await, Some(CloseReason::BadTicket));
+    assert_eq!(pilot.fly(Duration::from_millis(200)).await.unwrap(), Ending::Open, "its owner notices nothing");
+    let joined = ask(&stage, &newark()).await.unwrap().unwrap();
+    Pilot::enter(&stage, "Guest", joined).await.unwrap();
+    stage.close().await;
+}
