@@ -108,7 +108,8 @@ impl Stage {
         words.extend(config.words.iter().cloned());
         let fly = FlyLocal::start(Config::try_parse_from(words)?).await?;
         fly.ready(Duration::from_millis(READY_MAX_MS)).await?;
-        let http = Client::builder().timeout(Duration::from_millis(ANSWER_MAX_MS)).redirect(reqwest::redirect::Policy::none());
+        let http =
+            Client::builder().timeout(Duration::from_millis(ANSWER_MAX_MS)).redirect(reqwest::redirect::Policy::none());
         let game_app = named(GAME_TOML, "app").context("net/fly.toml names no app.")?;
         Ok(Self { fly, game_app, http: http.build()?, folder })
     }

@@ -54,7 +54,8 @@ async fn forged_headers_do_not_pass_the_edge() {
     // The path of a machine that is not there, with a state that would be good for it.
     let path = "/gameserver/nowhere/arena";
     let state = key.sign_replay("nowhere", path, now_s(), 0);
-    let request = Client::new().get(format!("{}{path}", stage.url())).header("fly-replay-src", format!("state={state}"));
+    let request =
+        Client::new().get(format!("{}{path}", stage.url())).header("fly-replay-src", format!("state={state}"));
     let status = request.send().await.unwrap().status();
     assert!(status.is_client_error() || status.is_redirection(), "{status}");
     drop(pilot);
@@ -94,7 +95,13 @@ async fn bad_tickets_and_stolen_tokens_open_nothing() {
     let of_another_room = key.sign_ticket(&id, "field-aaaaaaaaaa", 2, now_s());
     let expired = key.sign_ticket(&id, "arena", 3, now_s() - 120);
     let forged = Key::new("another secret of enough length").unwrap().sign_ticket(&id, "arena", 4, now_s());
-    let tickets = [("used", used), ("foreign", foreign), ("another room's", of_another_room), ("expired", expired), ("forged", forged)];
+    let tickets = [
+        ("used", used),
+        ("foreign", foreign),
+        ("another room's", of_another_room),
+        ("expired", expired),
+        ("forged", forged),
+    ];
     for (what, ticket) in tickets {
         assert_eq!(fate(&stage, &path, Some(ticket), None).await, Some(CloseReason::BadTicket), "{what}");
     }

@@ -41,7 +41,7 @@ async fn probes_pages_and_pings_keep_nobody_awake() {
     };
     tokio::select! {
         () = curious => {}
-        slept = stage.until(&id, "stopped", PATIENCE) => _ = slept.unwrap(),
+        slept = stage.until(&id, "stopped", PATIENCE) => drop(slept.unwrap()),
     }
     stage.close().await;
 }
