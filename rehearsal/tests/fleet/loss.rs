@@ -1,6 +1,6 @@
 //! Machines that die, vanish, or fight over a room.
 
-use super::{PATIENCE, crew, fly, newark, open};
+use super::{PATIENCE, crew, fly, open};
 use rehearsal::{Ending, Pilot, Stage};
 use reqwest::Method;
 use serde_json::json;
