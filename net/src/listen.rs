@@ -26,8 +26,9 @@ use std::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::watch,
+    sync::{Notify, watch},
     task::JoinHandle,
+    time::timeout,
 };
 
 /// Kernel send buffer of a connection (Linux doubles it for its own use). Policy: a slow reader fills it within seconds
@@ -35,6 +36,8 @@ use tokio::{
 const SEND_BUFFER_BYTES: usize = 16 * 1024;
 /// Pause when no connection can be accepted, which means that too many files are open. Policy: newcomers wait.
 const ACCEPT_RETRY: Duration = Duration::from_millis(500);
+/// Time a connection has for its first request once the listener is closed. Policy: close it.
+const FIRST_WORD_MAX: Duration = Duration::from_millis(1_000);
 /// Connections that are accepted after the word to close. Policy: the rest is reset.
 const LAST_ACCEPTS_MAX_COUNT: usize = 1024;
 
@@ -135,14 +138,23 @@ impl Host {
             return tracing::debug!(%error, "a connection ended before its options were set");
         }
         let router = TowerToHyperService::new(router);
+        let has_asked = Arc::new(Notify::new());
+        let asking = Arc::clone(&has_asked);
         let service = service_fn(move |mut request: Request<Incoming>| {
+            asking.notify_one();
             request.extensions_mut().insert(ConnectInfo(peer));
             router.call(request)
         });
         let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service).with_upgrades());
+        let shall_end = async {
+            // An error means that the server was dropped, which stops it as well.
+            let _ = stopping.wait_for(|stopping| *stopping).await;
+            // hyper would close a connection on which nothing was said yet, though its first request may be on its way.
+            let _ = timeout(FIRST_WORD_MAX, has_asked.notified()).await;
+        };
         let ended = tokio::select! {
             ended = connection.as_mut() => Some(ended),
-            _ = stopping.wait_for(|stopping| *stopping) => None,
+            () = shall_end => None,
         };
         let ended = match ended {
             Some(ended) => ended,
