@@ -48,6 +48,7 @@ pub(crate) struct Fleet {
 /// The pool as `assets/fleet.toml` describes it.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Pools {
+    #[serde(default)]
     pool: Vec<Pool>,
 }
 

@@ -110,9 +110,17 @@ impl Supervisor {
                 self.enter("stop", State::Stopped, "user", None);
             }
             State::Replacing if self.process.is_some() => self.then = Then::Stop,
+            // It was to start when it is ready, and does not now.
+            State::Created | State::Replacing => self.call_launch_off(),
             _ => {}
         }
         Ok(state)
+    }
+
+    fn call_launch_off(&mut self) {
+        if let Some((_, Due::Prepared { launch } | Due::Replaced { launch })) = &mut self.due {
+            *launch = false;
+        }
     }
 
     fn restart(&mut self, signal: Option<Signal>, grace: Option<Duration>) -> Done {
@@ -171,8 +179,9 @@ impl Supervisor {
             }
             _ if self.process.is_some() => self.kill(Then::Stop, "update", State::Replacing),
             _ => {
+                let was_to_run = matches!(self.due, Some((_, Due::Boot | Due::Prepared { launch: true })));
                 self.enter("update", State::Replacing, "user", None);
-                let launch = launch && state == State::Starting;
+                let launch = launch && was_to_run;
                 self.after(self.controls.settings().replace_ms, Due::Replaced { launch });
             }
         }
