@@ -22,7 +22,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
-use crate::controls::{Controls, Faults, News};
+use crate::controls::{Faults, News};
 use crate::fleet::Fleet;
 use crate::machine::{Command, Machine};
 use crate::settings::Settings;
@@ -39,8 +39,7 @@ pub(crate) fn is_its_path(path: &str) -> bool {
 
 /// Reads faults from JSON. The error names the field.
 pub(crate) fn read_faults(text: &str) -> Result<Faults, String> {
-    let value = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    checked_faults(value)
+    read(serde_json::from_str(text).map_err(|error| error.to_string())?)
 }
 
 /// Builds page and API over `fleet`, for an edge at `address`.
@@ -107,14 +106,14 @@ async fn faults(Shared(fleet): Shared<Arc<Fleet>>) -> Json<Faults> {
 }
 
 async fn put_faults(Shared(fleet): Shared<Arc<Fleet>>, Json(value): Json<Value>) -> Result<Json<Faults>, No> {
-    store_faults(&fleet.controls, value)
+    store_faults(&fleet, value)
 }
 
 async fn change_faults(
     Shared(fleet): Shared<Arc<Fleet>>,
     Json(patch): Json<Map<String, Value>>,
 ) -> Result<Json<Faults>, No> {
-    store_faults(&fleet.controls, patched(&fleet.controls.faults(), patch))
+    store_faults(&fleet, patched(&fleet.controls.faults(), patch))
 }
 
 async fn clear_faults(Shared(fleet): Shared<Arc<Fleet>>) -> StatusCode {
@@ -122,9 +121,10 @@ async fn clear_faults(Shared(fleet): Shared<Arc<Fleet>>) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-fn store_faults(controls: &Controls, value: Value) -> Result<Json<Faults>, No> {
-    let faults = checked_faults(value).map_err(bad)?;
-    controls.set_faults(faults.clone());
+fn store_faults(fleet: &Fleet, value: Value) -> Result<Json<Faults>, No> {
+    let faults: Faults = read(value).map_err(bad)?;
+    fleet.check(&faults).map_err(bad)?;
+    fleet.controls.set_faults(faults.clone());
     Ok(Json(faults))
 }
 
@@ -223,12 +223,6 @@ fn merge(base: &mut Value, patch: Value) {
     }
 }
 
-fn checked_faults(value: Value) -> Result<Faults, String> {
-    let faults: Faults = read(value)?;
-    faults.check()?;
-    Ok(faults)
-}
-
 fn read<T: DeserializeOwned>(value: Value) -> Result<T, String> {
     serde_path_to_error::deserialize(value).map_err(|error| format!("{}: {}", error.path(), error.inner()))
 }
@@ -253,11 +247,28 @@ mod tests {
     }
 
     #[test]
+    fn only_pages_of_this_address_act_here() {
+        let headers = |pairs: &[(header::HeaderName, &'static str)]| {
+            pairs.iter().map(|(name, value)| (name.clone(), header::HeaderValue::from_static(value))).collect()
+        };
+        for (pairs, expected) in [
+            (vec![(header::HOST, "127.0.0.1:80")], true),
+            (vec![(header::HOST, "localhost:80"), (header::ORIGIN, "http://localhost:80")], true),
+            (vec![(header::HOST, "localhost:81")], false),
+            (vec![(header::HOST, "localhost:80"), (header::ORIGIN, "https://localhost:80")], false),
+            (vec![(header::HOST, "localhost:80"), (header::ORIGIN, "null")], false),
+            (vec![], false),
+        ] {
+            assert_eq!(is_from_here(&headers(&pairs), 80), expected, "{pairs:?}");
+        }
+    }
+
+    #[test]
     fn a_patch_changes_only_what_it_names() {
         let faults = read_faults(r#"{"regions_full": ["nrt"], "machines": {"a": {"host": "full", "extra_ms": 5}}}"#);
         let patch = json!({ "machines": { "a": { "host": null }, "b": { "is_stuck": true } } });
         let Value::Object(patch) = patch else { unreachable!() };
-        let changed = checked_faults(patched(&faults.unwrap(), patch)).unwrap();
+        let changed: Faults = read(patched(&faults.unwrap(), patch)).unwrap();
         assert!(changed.regions_full.contains("nrt") && changed.machines["b"].is_stuck);
         assert_eq!((changed.machines["a"].host, changed.machines["a"].extra_ms), (crate::Host::Ok, 5));
     }
@@ -267,7 +278,7 @@ mod tests {
         for (text, start) in [
             (r#"{"region_full": []}"#, "region_full: unknown field"),
             (r#"{"machines": {"a": {"host": "sick"}}}"#, "machines.a.host: unknown variant"),
-            (r#"{"answers": [{"status": 200, "error": "x"}]}"#, "answers: status 200"),
+            (r#"{"answers": [{"status": 500}]}"#, "answers[0]: missing field `error`"),
         ] {
             let error = read_faults(text).unwrap_err();
             assert!(error.starts_with(start), "{error}");

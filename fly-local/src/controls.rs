@@ -135,10 +135,10 @@ pub(crate) struct Controls {
 }
 
 impl Controls {
-    pub(crate) fn new(settings: Settings, faults: Faults) -> Self {
+    pub(crate) fn new(settings: Settings) -> Self {
         Self {
             settings: watch::Sender::new(settings),
-            faults: watch::Sender::new(faults),
+            faults: watch::Sender::default(),
             news: broadcast::Sender::new(NEWS_MAX),
             replays: Mutex::default(),
         }

@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 
 use crate::app::App;
 use crate::boot::app_of_image;
-use crate::controls::{Controls, Host, News};
+use crate::controls::{Controls, Faults, Host, News};
 use crate::machine::{Identity, Machine, State};
 use crate::regions::Regions;
 use crate::replay::{Candidate, Load, Seen};
@@ -48,6 +48,7 @@ pub(crate) struct Fleet {
 /// The pool as `assets/fleet.toml` describes it.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Pools {
+    #[serde(default)]
     pool: Vec<Pool>,
 }
 
@@ -147,32 +148,19 @@ impl Fleet {
     fn seed_machine(&self, app: &Arc<App>, region: &str, index: u32) {
         let digest = Sha256::digest(format!("{}/{region}/{index}", app.name));
         let program = app.program.clone().expect("the apps of the start have a program");
-        let name = format!("{}-{region}-{index}", app.name);
         let spec = app.template.clone().expect("the apps of the start have a template");
-        self.add(app, hex(&digest[..7]), name, region, program, spec, State::Stopped, false);
+        let name = format!("{}-{region}-{index}", app.name);
+        let identity = self.identity(app, hex(&digest[..7]), name, region.to_owned(), program);
+        self.add(identity, spec, State::Stopped, false);
     }
 
-    #[allow(clippy::too_many_arguments, reason = "private, and each is one word of the sentence")]
-    fn add(
-        &self,
-        app: &Arc<App>,
-        id: String,
-        name: String,
-        region: &str,
-        program: PathBuf,
-        spec: Spec,
-        state: State,
-        launch: bool,
-    ) -> Arc<Machine> {
-        let identity = Identity {
-            root: self.disks.join(&id),
-            id: id.clone(),
-            name,
-            region: region.to_owned(),
-            app: Arc::clone(app),
-            program,
-            created_at: SystemTime::now(),
-        };
+    fn identity(&self, app: &Arc<App>, id: String, name: String, region: String, program: PathBuf) -> Identity {
+        let (app, root) = (Arc::clone(app), self.disks.join(&id));
+        Identity { id, name, region, app, program, root, created_at: SystemTime::now() }
+    }
+
+    fn add(&self, identity: Identity, spec: Spec, state: State, launch: bool) -> Arc<Machine> {
+        let id = identity.id.clone();
         let machine = Machine::launch(identity, spec, state, launch, Arc::clone(&self.controls));
         let mut machines = write(&self.machines);
         machines.insert(id, Arc::clone(&machine));
@@ -196,7 +184,8 @@ impl Fleet {
         let unknown_image = || OrderRefused::UnknownImage(order.spec.image().to_owned());
         let program = self.program_of(app, &order.spec).ok_or_else(unknown_image)?;
         let region = self.place(&order.regions)?;
-        let machine = self.add(app, id, name, &region, program, order.spec, State::Created, order.launch);
+        let identity = self.identity(app, id, name, region, program);
+        let machine = self.add(identity, order.spec, State::Created, order.launch);
         if order.is_cordoned {
             machine.alter(|view| view.is_cordoned = true);
         }
@@ -265,20 +254,21 @@ impl Fleet {
     /// Whether the API still shows this machine.
     pub(crate) fn is_shown(&self, machine: &Machine) -> bool {
         let shows = Duration::from_millis(self.controls.settings().destroyed_shows_ms);
-        let view = machine.view();
-        view.state != State::Destroyed || view.updated_at.elapsed().is_ok_and(|since| since < shows)
+        machine
+            .look(|view| view.state != State::Destroyed || view.updated_at.elapsed().is_ok_and(|since| since < shows))
     }
 
     /// Apps and machines as the edge sees them, which is a little late.
     pub(crate) fn seen(&self) -> Seen {
         let settings = self.controls.settings();
-        let see = |machine: Arc<Machine>| {
+        let see = |machine: &Arc<Machine>| {
             let identity = &machine.identity;
             let faults = self.controls.machine_faults(&identity.id);
             let lag = Duration::from_millis(faults.edge_lag_ms.unwrap_or(settings.edge_lag_ms));
             let (state, _) = machine.seen_after(lag);
-            let view = machine.view();
-            let service = view.spec.service(settings.edge_serves_port);
+            let (is_cordoned, spec) = machine.look(|view| (view.is_cordoned, Arc::clone(&view.spec)));
+            let service = spec.service(settings.edge_serves_port);
+            let connections = machine.load();
             Candidate {
                 id: identity.id.clone(),
                 app: identity.app.name.clone(),
@@ -287,19 +277,31 @@ impl Fleet {
                 is_startable: service.is_some_and(|service| service.is_autostarted(settings.autostart_default))
                     && !matches!(state, State::Destroying | State::Destroyed),
                 is_served: service.is_some(),
-                is_cordoned: view.is_cordoned,
-                load: service.map_or(Load::Light, |service| {
-                    Load::of(machine.load(), service.soft_limit(), service.hard_limit())
-                }),
-                connections: machine.load(),
+                is_cordoned,
+                load: service
+                    .map_or(Load::Light, |service| Load::of(connections, service.soft_limit(), service.hard_limit())),
+                connections,
                 distance: self.regions.one_way(&self.edge_region, &identity.region),
             }
         };
         Seen {
             apps: self.apps().into_iter().map(|app| (app.name.clone(), app.network.clone())).collect(),
-            machines: self.machines().into_iter().map(see).collect(),
+            machines: read(&self.machines).values().map(see).collect(),
             is_crossing_networks: settings.cross_network_replay.is_on(),
             cordon_binds_instance: settings.cordon_binds_instance.is_on(),
+        }
+    }
+
+    /// Checks that faults speak of what there is; a machine that has a fault already may be forgotten by now.
+    pub(crate) fn check(&self, faults: &Faults) -> Result<(), String> {
+        let current = self.controls.faults();
+        if let Some(region) = faults.regions_full.iter().find(|region| !self.regions.knows(region)) {
+            return Err(format!("regions_full: there is no region `{region}`"));
+        }
+        let is_known = |id: &str| self.machine(id).is_some() || current.machines.contains_key(id);
+        match faults.machines.keys().find(|id| !is_known(id)) {
+            Some(id) => Err(format!("machines.{id}: there is no such machine")),
+            None => faults.check(),
         }
     }
 
@@ -318,7 +320,8 @@ impl Fleet {
 fn forget_destroyed(machines: &mut BTreeMap<String, Arc<Machine>>) {
     let gone = |machine: &Machine| machine.state() == State::Destroyed;
     while machines.values().filter(|machine| gone(machine)).count() > DESTROYED_KEPT_MAX {
-        let oldest = machines.values().filter(|machine| gone(machine)).min_by_key(|it| it.view().updated_at);
+        let gone = machines.values().filter(|machine| gone(machine));
+        let oldest = gone.min_by_key(|machine| machine.look(|view| view.updated_at));
         let Some(id) = oldest.map(|machine| machine.identity.id.clone()) else { return };
         machines.remove(&id);
     }

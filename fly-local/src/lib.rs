@@ -84,7 +84,7 @@ impl FlyLocal {
         let regions = Regions::load(&config.regions)?;
         ensure!(regions.knows(&config.edge_region), "There is no region `{}` to be in.", config.edge_region);
         let pools = Pools::load(&config.fleet, &regions)?;
-        let faults = load_faults(config.faults.as_deref())?;
+        let faults = config.faults.as_deref().map(load_faults).transpose()?;
         let bin_dir = bin_dir(&config)?;
         let mut lobby = App::load(&config.lobby_config, program(&bin_dir, LOBBY_PROGRAM)?)?;
         let mut game = App::load(&config.game_config, program(&bin_dir, GAME_PROGRAM)?)?;
@@ -107,9 +107,14 @@ impl FlyLocal {
         lobby.secrets.insert("FLY_API_HOSTNAME".into(), format!("http://{api}"));
         lobby.secrets.insert("FLY_API_TOKEN".into(), token.clone());
 
-        let controls = Arc::new(Controls::new(config.settings, faults));
+        let controls = Arc::new(Controls::new(config.settings));
         let ground = Ground { disks: data.disks(), every_child };
         let fleet = Fleet::seed(lobby, game, &pools, regions, config.edge_region, ground, controls);
+        if let Some((path, faults)) = config.faults.as_ref().zip(faults) {
+            let checked = fleet.check(&faults).map_err(anyhow::Error::msg);
+            checked.with_context(|| format!("The file of faults {} is not valid.", path.display()))?;
+            fleet.controls.set_faults(faults);
+        }
         let fleet = Arc::new(fleet);
         let router = api::router(Arc::clone(&fleet), &token);
         let edge_proxy = Arc::new(Edge {
@@ -224,13 +229,11 @@ fn bin_dir(config: &Config) -> anyhow::Result<PathBuf> {
     Ok(own.parent().expect("a program lies in a folder").to_owned())
 }
 
-fn load_faults(path: Option<&Path>) -> anyhow::Result<Faults> {
-    let Some(path) = path else { return Ok(Faults::default()) };
+fn load_faults(path: &Path) -> anyhow::Result<Faults> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("The file of faults {} cannot be read.", path.display()))?;
-    control::read_faults(&text)
-        .map_err(anyhow::Error::msg)
-        .with_context(|| format!("The file of faults {} is not valid.", path.display()))
+    let faults = control::read_faults(&text).map_err(anyhow::Error::msg);
+    faults.with_context(|| format!("The file of faults {} is not valid.", path.display()))
 }
 
 fn program(dir: &Path, name: &str) -> anyhow::Result<PathBuf> {

@@ -235,6 +235,11 @@ impl Machine {
         self.view.borrow().clone()
     }
 
+    /// Reads something of the machine as it is now.
+    pub(crate) fn look<T>(&self, read: impl FnOnce(&View) -> T) -> T {
+        read(&self.view.borrow())
+    }
+
     /// Its state now.
     pub(crate) fn state(&self) -> State {
         self.view.borrow().state

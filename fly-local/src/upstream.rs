@@ -23,6 +23,7 @@ use crate::controls::{Controls, Host};
 use crate::delay::lengthen;
 use crate::machine::{Command, Machine, Slot, State};
 use crate::settings::Settings;
+use crate::spec::Spec;
 
 /// Pause between two attempts to reach a machine that boots.
 const RETRY_PAUSE_MS: u64 = 20;
@@ -74,7 +75,7 @@ async fn try_until_connected(machine: &Arc<Machine>, controls: &Controls) -> Opt
 }
 
 async fn connect(machine: &Machine, address: SocketAddr, settings: &Settings) -> Option<(TcpStream, Slot)> {
-    let limit = machine.view().spec.service(settings.edge_serves_port)?.hard_limit();
+    let limit = spec(machine).service(settings.edge_serves_port)?.hard_limit();
     let slot = machine.occupy(limit)?;
     let stream = TcpStream::connect(address).await.ok().filter(|stream| !is_its_own_peer(stream))?;
     let _ = stream.set_nodelay(true);
@@ -82,9 +83,13 @@ async fn connect(machine: &Machine, address: SocketAddr, settings: &Settings) ->
 }
 
 fn is_autostarted(machine: &Machine, settings: &Settings) -> bool {
-    let view = machine.view();
-    let service = view.spec.service(settings.edge_serves_port);
+    let spec = spec(machine);
+    let service = spec.service(settings.edge_serves_port);
     service.is_some_and(|service| service.is_autostarted(settings.autostart_default))
+}
+
+fn spec(machine: &Machine) -> Arc<Spec> {
+    machine.look(|view| Arc::clone(&view.spec))
 }
 
 /// Starts a machine for a request; a lease that somebody holds is in the way, as for everybody else.
@@ -94,6 +99,7 @@ async fn wake(machine: &Machine) {
         return tracing::debug!(machine = %id, "a lease keeps it from starting");
     }
     match machine.tell(Command::Start).await {
+        Ok(State::Started) => tracing::debug!(machine = %id, "the edge took it for stopped"),
         Ok(_) => tracing::info!(machine = %id, "starting machine for a request"),
         Err(refused) => tracing::debug!(machine = %id, ?refused, "not started"),
     }

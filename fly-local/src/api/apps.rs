@@ -14,7 +14,7 @@ use super::error::{ApiError, invalid, precondition};
 use super::{Answer, Parameters, body, find_app, is_true, parameter};
 use crate::app::{App, NETWORK_DEFAULT};
 use crate::fleet::Fleet;
-use crate::machine::{Command, State};
+use crate::machine::{Command, Machine, State};
 use crate::object;
 
 /// The one organisation there is.
@@ -86,9 +86,6 @@ pub(super) async fn destroy(
 }
 
 fn machine_count(fleet: &Fleet, app: &str) -> usize {
-    let is_its = |machine: &Arc<_>| {
-        let machine: &crate::machine::Machine = machine;
-        machine.identity.app.name == app && machine.state() != State::Destroyed
-    };
-    fleet.machines().iter().filter(|machine| is_its(machine)).count()
+    let is_its = |machine: &&Arc<Machine>| machine.identity.app.name == app && machine.state() != State::Destroyed;
+    fleet.machines().iter().filter(is_its).count()
 }

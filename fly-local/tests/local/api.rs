@@ -55,6 +55,36 @@ async fn without_a_launch_it_settles_in_stopped_or_stays_created() {
 }
 
 #[tokio::test]
+async fn what_happens_to_a_new_machine_before_it_is_ready_counts() {
+    let local = Local::start_with(|config| config.settings.create_ms = 400).await;
+    let body = json!({ "region": "ewr", "config": config("red") });
+    let (_, made) = local.send(Method::POST, "/game/machines", &body).await;
+    let id = made["id"].as_str().unwrap();
+    assert_eq!(
+        local.send(Method::POST, &format!("/game/machines/{id}"), &json!({ "config": config("blue") })).await.0,
+        200
+    );
+    local.wait_for(id, "started").await;
+    assert_eq!(local.seen("/", &format!("app=game;instance={id}")).await["env"]["COLOUR"], "blue");
+
+    let (_, made) = local.send(Method::POST, "/game/machines", &body).await;
+    let id = made["id"].as_str().unwrap();
+    local.post(&format!("/game/machines/{id}/stop")).await;
+    local.wait_for(id, "stopped").await;
+    assert_eq!(local.get(&format!("/game/machines/{id}")).await.1["events"].as_array().unwrap().len(), 2);
+    local.fly.shutdown().await;
+}
+
+#[tokio::test]
+async fn provisioning_can_begin_with_nothing() {
+    let local = Local::start_with(|config| std::fs::write(&config.fleet, "").unwrap()).await;
+    assert_eq!(local.get("/game/machines").await, (200, json!([])));
+    let id = local.make(json!({ "config": config("red") })).await;
+    assert_eq!(local.seen("/", "app=game").await["machine"], id.as_str());
+    local.fly.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_bad_creation_is_told_what_is_wrong() {
     let local = Local::start_with(|config| config.settings.machines_max = 4).await;
     for (body, field) in [

@@ -53,6 +53,9 @@ async fn settings_change_at_run_time_and_bad_ones_are_named() {
         let text = error["error"].as_str().unwrap();
         assert!(text.contains(field), "{text}");
     }
+    let nobody = json!({ "machines": { "nobody": { "host": "full" } } });
+    let (status, error) = local.control(Method::PATCH, "/faults", &nobody).await;
+    assert_eq!((status, &error["error"]), (400, &"machines.nobody: there is no such machine".into()));
     let (_, changed) = local.control(Method::PATCH, "/settings", &json!({ "boot_ms": 7 })).await;
     let (_, now) = local.control(Method::GET, "/settings", &Value::Null).await;
     assert_eq!((&changed, &now["boot_ms"]), (&now, &7.into()));

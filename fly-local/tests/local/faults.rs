@@ -164,12 +164,19 @@ async fn faults_can_be_there_from_the_start() {
     assert_eq!(local.send(Method::POST, "/game/machines", &body).await.0, 422);
     local.fly.shutdown().await;
 
-    std::fs::write(&file, r#"{ "regions_ful": [] }"#).unwrap();
-    let mut config = crate::support::config();
-    config.faults = Some(file.clone());
-    let error = fly_local::FlyLocal::start(config).await.unwrap_err();
-    let error = format!("{error:#}");
-    assert!(error.contains("is not valid") && error.contains("regions_ful"), "{error}");
+    for (text, field) in [
+        (r#"{ "regions_ful": [] }"#, "regions_ful: unknown field"),
+        (r#"{ "regions_full": ["mars"] }"#, "regions_full: there is no region `mars`"),
+        (r#"{ "machines": { "nobody": {} } }"#, "machines.nobody: there is no such machine"),
+        (r#"{ "answers": [{ "status": 200, "error": "x" }] }"#, "answers: status 200 is no error"),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let mut config = crate::support::config();
+        config.faults = Some(file.clone());
+        let error = fly_local::FlyLocal::start(config).await.unwrap_err();
+        let error = format!("{error:#}");
+        assert!(error.contains("is not valid") && error.contains(field), "{error}");
+    }
     std::fs::remove_file(file).unwrap();
 }
 

@@ -230,3 +230,31 @@ async fn a_wait_says_what_it_waits_for() {
     assert_eq!(local.get(&format!("{path}/wait?state=stopped")).await.0, 400);
     local.fly.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_named_folder_of_data_outlives_a_run_and_another_store_can_be_named() {
+    let folder = std::env::temp_dir().join(format!("fly-local-data-{}", std::process::id()));
+    let local = Local::start_with(|config| config.data_dir = Some(folder.clone())).await;
+    let id = local.game_machine("ewr").await;
+    let directive = format!("app=game;instance={id}");
+    local.ask("/write/gone", &directive).send().await.unwrap();
+    let store = local.seen("/", &directive).await["env"]["STORE_URL"].as_str().unwrap().to_owned();
+    std::fs::write(std::path::Path::new(store.strip_prefix("file://").unwrap()).join("kept"), "").unwrap();
+    let mut second = crate::support::config();
+    second.data_dir = Some(folder.clone());
+    let error = fly_local::FlyLocal::start(second).await.unwrap_err().to_string();
+    assert!(error.contains("is in use by another fly-local"), "{error}");
+    local.fly.shutdown().await;
+    assert!(folder.join("store/kept").exists() && !folder.join("machines").join(&id).exists());
+
+    let local = Local::start_with(|config| {
+        config.data_dir = Some(folder.clone());
+        config.store_url = Some("s3://bucket/prefix".into());
+    })
+    .await;
+    assert_eq!(local.game_machine("ewr").await, id, "ids are the same on every run");
+    assert_eq!(local.seen("/files", &directive).await, json!([]));
+    assert_eq!(local.seen("/", &directive).await["env"]["STORE_URL"], "s3://bucket/prefix");
+    local.fly.shutdown().await;
+    std::fs::remove_dir_all(folder).unwrap();
+}
