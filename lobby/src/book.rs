@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 /// A machine that runs but has not answered yet counts as waking this long, then as unreachable.
 pub const BOOT_PATIENCE_MS: u64 = 10_000;
-/// A machine that we gave up on is left alone this long. Policy: joins go past it.
+/// A machine that we gave up on, and a region that refused a new one, is left alone this long. Policy: joins go past it.
 const AVOID_MS: u64 = 30_000;
 /// A machine that we created may be missing in lists this long: they lag. Policy: then it is gone.
 const BIRTH_PATIENCE_MS: u64 = 30_000;
@@ -43,6 +43,8 @@ pub struct Snapshot {
     pub template: Option<Arc<Value>>,
     /// How long wakes took, by region.
     pub wake_times: BTreeMap<String, WakeTimes>,
+    /// Regions in which Fly refused a new machine a moment ago.
+    pub growth_refused: BTreeMap<String, WakeError>,
 }
 
 /// The bookkeeping itself.
@@ -53,6 +55,7 @@ pub struct Book {
     departed: BTreeMap<String, String>,
     template: Option<Arc<Value>>,
     wake_times: BTreeMap<String, WakeTimes>,
+    growth_refused: BTreeMap<String, (Instant, WakeError)>,
     checked_at: Option<Instant>,
     is_known: bool,
     is_stale: bool,
@@ -144,6 +147,11 @@ impl Book {
         entry.born_at = Some(now);
     }
 
+    /// Fly refused a new machine there.
+    pub fn growth_failed(&mut self, region: &str, why: WakeError, now: Instant) {
+        self.growth_refused.insert(region.to_owned(), (now + ms(AVOID_MS), why));
+    }
+
     /// This machine is no more.
     pub fn gone(&mut self, id: &str) {
         if let Some(entry) = self.entries.remove(id) {
@@ -196,6 +204,7 @@ impl Book {
 
     /// Everything believed now.
     pub fn snapshot(&self, now: Instant) -> Snapshot {
+        let refused = self.growth_refused.iter().filter(|(_, (until, _))| now < *until);
         Snapshot {
             servers: self.entries.values().map(|entry| entry.server(now)).collect(),
             checked_at: self.checked_at,
@@ -203,6 +212,7 @@ impl Book {
             is_stale: self.is_stale,
             template: self.template.clone(),
             wake_times: self.wake_times.clone(),
+            growth_refused: refused.map(|(region, (_, why))| (region.clone(), *why)).collect(),
         }
     }
 }
@@ -397,6 +407,14 @@ mod tests {
         assert_eq!(condition(&book, t), Waking);
         book.apply_list(Vec::new(), t, t + ms(BIRTH_PATIENCE_MS));
         assert!(book.snapshot(t).servers.is_empty());
+    }
+
+    #[test]
+    fn a_region_that_refused_a_machine_is_not_asked_again_at_once() {
+        let (mut book, t) = (Book::default(), Instant::now());
+        book.growth_failed("ewr", WakeError::NoCapacity, t);
+        assert_eq!(book.snapshot(t).growth_refused, [("ewr".to_owned(), WakeError::NoCapacity)].into());
+        assert!(book.snapshot(t + ms(AVOID_MS)).growth_refused.is_empty());
     }
 
     #[test]

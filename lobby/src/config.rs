@@ -8,7 +8,7 @@ use crate::pools::Pools;
 use protocol::token::{Key, SECRET_MIN_BYTES};
 use std::net::{IpAddr, SocketAddr};
 
-/// The Machines API as a laptop reaches it; inside Fly the configuration file names the internal address.
+/// The Machines API's public address, which works inside Fly too: names that begin with FLY_ cannot stand in `[env]`.
 const API_HOSTNAME_DEFAULT: &str = "https://api.machines.dev";
 const GAME_APP_DEFAULT: &str = "aerodrome-game";
 const PORT_DEFAULT: &str = "8080";

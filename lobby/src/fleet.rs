@@ -139,6 +139,12 @@ impl Fleet {
         self.publish();
     }
 
+    /// Fly refused a new machine in this region.
+    pub fn growth_failed(&self, region: &str, why: WakeError) {
+        self.book().growth_failed(region, why, Instant::now());
+        self.publish();
+    }
+
     /// A machine was destroyed.
     pub fn gone(&self, id: &str) {
         self.book().gone(id);

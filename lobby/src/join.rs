@@ -187,6 +187,7 @@ impl<F: Fn(Stage, &str)> Join<'_, F> {
             return Refusal::NoRoom(place);
         }
         match place::growth(&region.code, snapshot, &self.lobby.pools) {
+            Err(NoGrowth::RefusedLately(why)) => Refusal::NotWoken(why, place),
             Err(NoGrowth::FleetAtLimit) if has_none || has(Condition::Full) => Refusal::FleetAtLimit(place),
             _ if has(Condition::Full) || has(Condition::Ready) => Refusal::Full(place),
             _ if has_none => Refusal::NoServer(place),

@@ -11,6 +11,7 @@ use crate::book::Snapshot;
 use crate::pools::{Pools, free_name};
 use crate::regions::{self, Region};
 use crate::server::{Condition, Need, Server};
+use crate::verdict::WakeError;
 use std::cmp::Reverse;
 
 /// A pool that is fuller than this share of its seats or rooms gets one more machine ahead of need.
@@ -40,6 +41,8 @@ pub enum NoGrowth {
     FleetAtLimit,
     /// Nothing was deployed that could be copied, or this region has no pool.
     NoTemplate,
+    /// Fly refused a machine there a moment ago, for this reason.
+    RefusedLately(WakeError),
 }
 
 /// What to try for a player in this region, best first.
@@ -79,6 +82,9 @@ pub fn growth(region: &str, snapshot: &Snapshot, pools: &Pools) -> Result<String
     let (Some(pool), true) = (pools.find(region), snapshot.template.is_some()) else {
         return Err(NoGrowth::NoTemplate);
     };
+    if let Some(&why) = snapshot.growth_refused.get(region) {
+        return Err(NoGrowth::RefusedLately(why));
+    }
     if snapshot.servers.len() >= pools.machines_max as usize {
         return Err(NoGrowth::FleetAtLimit);
     }
@@ -98,7 +104,9 @@ pub fn spare(region: &str, snapshot: &Snapshot, pools: &Pools) -> Option<Step> {
         }
         let Some(said) = server.occupancy.filter(|said| !said.is_draining) else { continue };
         (seats, seats_taken) = (seats + said.capacity, seats_taken + server.expected_players());
-        (rooms, rooms_taken) = (rooms + said.rooms_max, rooms_taken + said.rooms + server.promised_rooms);
+        // Its own public field is there whether anybody asks for rooms or not.
+        rooms += said.rooms_max.saturating_sub(1);
+        rooms_taken += said.rooms.saturating_sub(1) + server.promised_rooms;
     }
     let is_above = |taken: u32, all: u32| taken * 100 > all * SPARE_ABOVE_PERCENT;
     if !is_above(seats_taken, seats) && !is_above(rooms_taken, rooms) {

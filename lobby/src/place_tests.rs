@@ -84,6 +84,9 @@ fn a_pool_grows_to_its_maximum_and_the_fleet_to_its_own() {
     assert_eq!(growth("ewr", &fleet(&three), &pools()), Err(NoGrowth::RegionAtLimit));
     assert_eq!(growth("ewr", &fleet(&[two.to_vec(), paris.to_vec()].concat()), &pools()), Err(NoGrowth::FleetAtLimit));
     assert_eq!(growth("nrt", &fleet(&two), &pools()), Err(NoGrowth::NoTemplate), "a region without a pool");
+    let refused = [("ewr".to_owned(), WakeError::NoCapacity)].into();
+    let lately = Snapshot { growth_refused: refused, ..fleet(&two) };
+    assert_eq!(growth("ewr", &lately, &pools()), Err(NoGrowth::RefusedLately(WakeError::NoCapacity)));
     let bare = Snapshot { template: None, ..fleet(&two) };
     assert_eq!(growth("ewr", &bare, &pools()), Err(NoGrowth::NoTemplate));
 }
@@ -100,7 +103,12 @@ fn a_spare_is_made_ready_above_the_mark_and_one_at_a_time() {
         server.occupancy = server.occupancy.map(|said| Occupancy { is_draining: true, ..said });
         server
     };
-    let table: [(Vec<Server>, Option<Step>); 9] = [
+    let only_its_own = |mut server: Server| {
+        server.occupancy = server.occupancy.map(|said| Occupancy { rooms_max: 1, ..said });
+        server
+    };
+    let table: [(Vec<Server>, Option<Step>); 10] = [
+        (vec![only_its_own(up("a", 1)), asleep.clone()], None),
         (vec![up("a", 80), asleep.clone()], None),
         (vec![up("a", 81), asleep.clone()], Some(wake("z"))),
         (vec![up("a", 81)], Some(create("ewr-1"))),

@@ -151,7 +151,7 @@ fn not_woken(error: WakeError, place: &str) -> String {
             "The lobby is not allowed to wake servers: Fly refused its token. The operator has to look at it."
                 .to_owned()
         }
-        WakeError::Refused => format!("Fly refused to wake {place}. Pick another place from the board."),
+        WakeError::Refused => format!("Fly refused a machine in {place}. Pick another place from the board."),
         WakeError::TooSlow => {
             format!("{place} takes unusually long to wake. Pick another place, or try again in a minute.")
         }

@@ -90,6 +90,9 @@ impl Wakes {
             let outcome = id.as_ref().map_or_else(|error| format!("{error:?}"), |_| "ok".to_owned());
             tracing::info!(region, name = own_name, outcome, "a creation ended");
             wakes.metrics.count_creation(&outcome);
+            if let Err(error) = id {
+                wakes.fleet.growth_failed(&region, error);
+            }
             let tell = |stage| drop(news.send_replace(News::Stage(stage)));
             wakes.wake_until(&id?, deadline, tell).await
         });

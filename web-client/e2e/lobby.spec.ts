@@ -1,5 +1,5 @@
 import { expect, test } from '@playwright/test';
-import { airborne, newcomer, read } from './pilot';
+import { airborne, inTheAir, newcomer, read } from './pilot';
 
 test('the board lists the three regions, the best one selected', async ({ browser }) => {
   const page = await newcomer(browser);
@@ -48,9 +48,61 @@ test('a private room opens under a name of its own, and its address is the invit
   const page = await newcomer(browser);
   await page.goto('/');
   await expect(page.locator('tbody tr[data-region]').first()).toBeVisible();
-  const joined = await page.request.post('/api/join', { data: { region: 'ewr', private: true } });
-  expect(((await joined.json()) as { path: string }).path).toMatch(/^\/gameserver\/[a-z0-9-]+\/field-[a-z2-7]{10}\?new$/);
-  await expect(page.getByRole('button', { name: 'Create a private room' })).toBeEnabled();
+  await page.getByRole('button', { name: 'Create a private room' }).click();
+  await page.waitForURL(/\/gameserver\/[a-z0-9-]+\/field-[a-z2-7]{10}/);
+  await inTheAir(page);
+  const friend = await newcomer(browser);
+  await friend.goto(page.url());
+  await inTheAir(friend);
+  expect(await read(friend, 'pilot')).not.toBe(await read(page, 'pilot'));
+  await friend.context().close();
+  await page.context().close();
+});
+
+test('a full region offers another one, and goes there only when asked', async ({ browser }) => {
+  const page = await newcomer(browser);
+  const wishes: string[] = [];
+  await page.route('**/api/join', async (route) => {
+    wishes.push(route.request().postData() ?? '');
+    const offer = { region: 'cdg', place: 'Paris', latency_ms: 87 };
+    await route.fulfill({ status: 503, json: { error: { code: 'full', message: 'New Jersey is full right now.', offer } } });
+  });
+  await page.goto('/');
+  await page.locator('tr[data-region=ewr]').click();
+  await expect(page.locator('#trouble')).toHaveText('New Jersey is full right now.');
+  const accept = page.getByRole('button', { name: 'Fly from Paris instead (~87 ms)' });
+  await expect(accept).toBeVisible();
+  expect(wishes).toEqual(['{"region":"ewr"}']);
+  await accept.click();
+  await expect(page.locator('tr[data-region=cdg]')).toHaveAttribute('aria-selected', 'true');
+  expect(wishes).toEqual(['{"region":"ewr"}', '{"region":"cdg"}']);
+  await page.context().close();
+});
+
+test('waiting is told in words and can be given up', async ({ browser }) => {
+  const page = await newcomer(browser);
+  await page.addInitScript(() => {
+    const real = window.fetch;
+    window.fetch = (input, init) => {
+      if (input !== '/api/join') return real(input, init);
+      const stage = 'event: stage\ndata: {"stage":"booting","message":"Paris is booting."}\n\n';
+      const body = new ReadableStream({
+        start(controller) {
+          controller.enqueue(new TextEncoder().encode(stage));
+          init?.signal?.addEventListener('abort', () => controller.error(new DOMException('', 'AbortError')));
+        },
+      });
+      return Promise.resolve(new Response(body, { headers: { 'content-type': 'text/event-stream' } }));
+    };
+  });
+  await page.goto('/');
+  await page.locator('tr[data-region=cdg]').click();
+  await expect(page.locator('#progress-text')).toHaveText('Paris is booting.');
+  await expect(page.locator('#fly')).toHaveText(/Booting \d+\.\d s/);
+  await expect(page.locator('tr[data-region=cdg] .status')).toHaveText(/WAKING/);
+  await page.getByRole('button', { name: 'Stay here' }).click();
+  await expect(page.locator('#fly')).toHaveText('Fly');
+  await expect(page.locator('#progress-text')).toHaveText('');
   await page.context().close();
 });
 

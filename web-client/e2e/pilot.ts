@@ -42,6 +42,11 @@ export async function flyFromLobby(page: Page, region?: string): Promise<void> {
 /** Waits until the plane is in the air. */
 export async function airborne(page: Page): Promise<void> {
   await page.waitForURL(/\/gameserver\/[^/]+\/arena/);
+  await inTheAir(page);
+}
+
+/** The same on a field of any name. */
+export async function inTheAir(page: Page): Promise<void> {
   await page.waitForFunction(() => window.__aerodrome?.synced && window.__aerodrome.alive && window.__aerodrome.pilot > 0);
 }
 

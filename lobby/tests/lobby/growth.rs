@@ -104,7 +104,9 @@ async fn refused_creations_end_as_they_should() {
         lobby.api.script("create", [(status, body.clone())]);
         let (_, answer) = lobby.join(r#"{"region":"ewr"}"#).await;
         assert_eq!(answer["error"]["code"].as_str(), code, "{status} {body}: {answer}");
-        assert_eq!(lobby.api.count("create"), if code.is_some() { 1 } else { 2 });
+        let again = lobby.join(r#"{"region":"ewr"}"#).await.1;
+        assert_eq!(again["error"]["code"].as_str(), code, "the same answer for a while");
+        assert_eq!(lobby.api.count("create"), if code.is_some() { 1 } else { 2 }, "without asking Fly again");
     });
     futures_util::future::join_all(cases).await;
 }

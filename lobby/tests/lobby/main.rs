@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod board;
+mod deploy;
 mod growth;
 mod invites;
 mod joins;
