@@ -22,7 +22,7 @@ PROGRAMS := -p lobby -p net -p fly-local -p bots
 SAY := @printf '\033[1m==>\033[0m %s\n'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools web build run test bots bench fuzz deny fmt clean FORCE
+.PHONY: help setup tools web build run test bots bench soak fuzz deny fmt clean FORCE
 
 help: ## List the commands
 	@echo 'make COMMAND [NAME=value ...]'
@@ -82,6 +82,9 @@ bench: ## Measure every claim: a table, and target/bench/report.json (NAME=one o
 	@cargo build --release -p bench
 	@mkdir -p target/bench
 	@target/release/bench $(NAME) --json target/bench/report.json
+
+soak: setup build ## Fly six minutes in a browser at 150 ms; writes target/bench/feel-browser.json
+	@CHROMIUM="$$(scripts/find-chromium.sh)" && export CHROMIUM && cd web-client && npm run --silent soak
 
 fuzz: ## Feed the decoders nonsense for SECONDS each (needs cargo-fuzz and a nightly Rust)
 	@cargo fuzz --version >/dev/null 2>&1 || { echo 'cargo-fuzz is missing: cargo install cargo-fuzz' >&2; exit 1; }
