@@ -22,7 +22,7 @@ PROGRAMS := -p lobby -p net -p fly-local -p bots
 SAY := @printf '\033[1m==>\033[0m %s\n'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools web build run test bots bench deploy fuzz deny fmt clean FORCE
+.PHONY: help setup tools web build run test bots bench soak deploy fuzz deny fmt clean FORCE
 
 help: ## List the commands
 	@echo 'make COMMAND [NAME=value ...]'
@@ -85,6 +85,9 @@ bench: ## Measure every claim: a table, and target/bench/report.json (NAME=one o
 
 deploy: ## Deploy both apps to Fly with flyctl, after checks (CHECK=1: the checks only)
 	@scripts/deploy.sh $(if $(CHECK),--check)
+
+soak: setup build ## Fly six minutes in a browser at 150 ms; writes target/bench/feel-browser.json
+	@CHROMIUM="$$(scripts/find-chromium.sh)" && export CHROMIUM && cd web-client && npm run --silent soak
 
 fuzz: ## Feed the decoders nonsense for SECONDS each (needs cargo-fuzz and a nightly Rust)
 	@cargo fuzz --version >/dev/null 2>&1 || { echo 'cargo-fuzz is missing: cargo install cargo-fuzz' >&2; exit 1; }

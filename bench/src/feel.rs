@@ -9,6 +9,7 @@ mod judge;
 mod log;
 pub(crate) mod pictures;
 mod player;
+mod socket;
 mod truth;
 mod world;
 
@@ -72,6 +73,10 @@ pub(crate) fn run(progress: &Progress) -> anyhow::Result<Figures> {
         progress.say(&format!("feel: {}", link.name));
         link.measure(seed, &mut figures)?;
     }
+    if only.is_none() {
+        progress.say("feel: a stall over a real socket");
+        figures.add_median("socket.stall_recovery_ms", socket::recoveries_ms()?, Aim::AtMost(RECOVERY_ALLOWED_MS));
+    }
     figures.note(format!(
         "seed {seed} ({SEED_VARIABLE}=… plays another), {PLAYERS} players, a minute of virtual time each"
     ));
@@ -101,7 +106,8 @@ impl Link {
         while world.now_ms() < end_ms {
             world.run(100.0)?;
             for player in 0..PLAYERS {
-                if self.has_stalls && world.share() < 100.0 / STALLS_EVERY_MS {
+                let is_stalled = world.players[player].log.stalls.last().is_some_and(|(_, end)| *end > world.now_ms());
+                if self.has_stalls && !is_stalled && world.share() < 100.0 / STALLS_EVERY_MS {
                     let for_ms = world.share() * STALL_MS;
                     world.stall(player, for_ms);
                 }
@@ -122,6 +128,8 @@ impl Link {
         self.add(figures, "corrections_per_minute", Some(per_minute), Aim::None);
         let p99 = quantile(corrections, 0.99);
         self.add(figures, "correction_p99_lengths", p99, when(is_near, Aim::AtMost(0.25)));
+        let shown = quantile(judge.corrections_shown(), 0.99);
+        self.add(figures, "correction_shown_p99_lengths", shown, when(is_near, Aim::AtMost(0.25)));
         let shots = judge.shots();
         let hits = shots.confirmed + shots.unseen;
         self.add(figures, "hits", Some(hits), Aim::None);
@@ -163,4 +171,30 @@ fn stall_each(world: &mut World) -> anyhow::Result<()> {
         world.run(STALL_EVERY_MS)?;
     }
     world.run(2.0 * STALL_MS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Deaths, respawns and lines of every length are among it; contact is not counted.
+    #[test]
+    fn nothing_is_corrected_without_contact() {
+        for (rtt_ms, jitter_ms) in [(0.0, 0.0), (50.0, 20.0), (150.0, 0.0), (300.0, 50.0)] {
+            let line = link("", rtt_ms, jitter_ms).line();
+            let mut world = World::new(line, 6, SEED).unwrap();
+            world.run(15_000.0).unwrap();
+            assert_eq!(Judge::new(&world).corrections_without_contact(), 0.0, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_stall_of_two_seconds_is_over_a_round_trip_later() {
+        let link = link("", 150.0, 0.0);
+        let mut world = World::new(link.line(), 6, SEED).unwrap();
+        world.stall(0, STALL_MS);
+        world.run(2.0 * STALL_MS).unwrap();
+        let recovery = Judge::new(&world).stall_recoveries_ms();
+        assert!(recovery.iter().all(|ms| *ms <= link.rtt_ms + RECOVERY_ALLOWED_MS), "{recovery:?}");
+    }
 }

@@ -373,7 +373,7 @@ impl Client {
 
     fn receive_frame(&mut self, bytes: &[u8], now_ms: f64) -> Result<(), DecodeError> {
         let mut replica = self.replica.take().ok_or(DecodeError::Malformed)?;
-        let before = self.predicted_plane(&replica, now_ms);
+        let (before, ticks) = (self.predicted_plane(&replica, now_ms), self.guessed_ticks(&replica, now_ms));
         let mut own_flight = OwnFlight::new(&replica);
         let rules = replica.rules().clone();
         let applied = replica.apply(bytes, |tick, rows, held| {
@@ -393,9 +393,10 @@ impl Client {
         self.stats.frames += 1;
         let is_late = header.heard.is_some_and(|heard| heard.lead < 1);
         self.stats.late_packets += u64::from(is_late);
+        let is_late = is_late || self.inputs.is_overdue(header.tick);
         let after = self.predicted_plane(&replica, now_ms);
         if let (Some(before), Some(after)) = (before, after) {
-            self.correct(&before, &after, header.span.into(), own_flight.was_touched() || is_late);
+            self.correct(&before, &after, ticks, own_flight.was_touched() || is_late);
         }
         self.replica = Some(replica);
         self.check(&applied);

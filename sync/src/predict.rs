@@ -75,7 +75,19 @@ impl Inputs {
         }
     }
 
-    /// A new socket: the room has let go of the stick, so the newest controls are told anew; older ones are stale.
+    /// The tick of the oldest input that was sent and of which the room has not said that it came.
+    pub(crate) fn oldest_unheard(&self) -> Option<Tick> {
+        let unheard = self.pending.iter().find(|pending| pending.packet.is_some() && !pending.is_received);
+        unheard.map(|pending| pending.input.tick)
+    }
+
+    /// Whether the truth has passed the tick of an input that the room does not have yet.
+    pub(crate) fn is_overdue(&self, tick: Tick) -> bool {
+        self.pending.iter().any(|pending| !pending.is_received && pending.input.tick <= tick)
+    }
+
+    /// A new socket: the room has let go of the stick. What it may not have is sent again: all of it is late by now, so that
+    /// it counts for one tick, of which the last word counts: the newest controls alone, stamped anew.
     pub(crate) fn new_socket(&mut self) {
         self.stamped = None;
         self.settled = Controls::default();

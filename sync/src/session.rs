@@ -276,3 +276,67 @@ impl Session {
         fits
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::message::Input;
+
+    const NOW: Tick = 1000;
+
+    /// A session on a line whose round trip the room measured as so many ticks.
+    fn session(round_trip: u32) -> Session {
+        let mut session = Session::new(PilotId(1), NOW - 100);
+        session.connect(0, NOW - 100);
+        let tick = NOW - round_trip;
+        session.handed(Sent { tick, eye: Eye::NOWHERE, next_eye: Eye::NOWHERE });
+        session.hear(&InputPacket { ack: tick, ..packet(NOW + 2, 0, &[]) }, NOW);
+        session.views.clear();
+        session
+    }
+
+    fn packet(at: Tick, behind: u8, inputs: &[(Tick, u16)]) -> InputPacket {
+        let inputs = inputs.iter().map(|(tick, controls)| Input { tick: *tick, controls: *controls }).collect();
+        InputPacket { number: 1, ack: 0, at, behind, inputs }
+    }
+
+    /// What the room makes of inputs that arrive at [`NOW`]: tick and controls.
+    fn heeded(inputs: &[(Tick, u16)]) -> Vec<(Tick, u16)> {
+        let mut session = session(9);
+        session.hear(&packet(NOW + 2, 0, inputs), NOW);
+        (NOW + 1..NOW + 200).filter_map(|tick| Some((tick, session.controls_at(tick)?))).collect()
+    }
+
+    #[test]
+    fn an_input_counts_at_its_tick_a_late_one_at_the_next_and_an_early_one_at_the_limit() {
+        assert_eq!(heeded(&[(NOW + 3, 7)]), [(NOW + 3, 7)]);
+        assert_eq!(heeded(&[(NOW - 50, 5), (NOW, 6)]), [(NOW + 1, 6)], "the last word counts");
+        assert_eq!(heeded(&[(NOW + 500, 7)]), [(NOW + INPUT_LEAD_MAX_TICKS, 7)]);
+        assert_eq!(heeded(&[(NOW + 9, 1), (NOW + 3, 2)]), [(NOW + 9, 2)], "ticks do not run backwards");
+    }
+
+    #[test]
+    fn a_stamp_in_the_past_or_future_changes_nothing_before_the_next_tick() {
+        for tick in [0, 1, NOW - 1, NOW, NOW + 1] {
+            assert_eq!(heeded(&[(tick, 9)]), [(NOW + 1, 9)], "stamped {tick}");
+        }
+        assert!(heeded(&[(Tick::MAX, 9)]).iter().all(|(tick, _)| *tick > NOW + 1), "whoever stamps later waits longer");
+    }
+
+    #[test]
+    fn who_claims_to_see_older_ticks_than_its_line_can_show_gains_nothing() {
+        let seen = |at: Tick, behind: u8| {
+            let mut session = session(6);
+            session.hear(&packet(at, behind, &[]), NOW);
+            session.view_at(NOW + INPUT_LEAD_MAX_TICKS + 1).unwrap()
+        };
+        let honest = (6 + 2 + SHOWN_LATE_MAX_TICKS) * PARTS;
+        assert_eq!(seen(NOW + 2, 130), 130, "an honest word is believed");
+        assert_eq!(seen(NOW + 2, 255), honest);
+        let most = (6 + LEAD_COUNTED_MAX_TICKS + SHOWN_LATE_MAX_TICKS) * PARTS;
+        for at in [NOW + 60, NOW + 100_000, Tick::MAX] {
+            assert!(seen(at, 255) <= most, "a clock that is said to be far ahead buys {LEAD_COUNTED_MAX_TICKS} ticks");
+        }
+        assert_eq!(seen(0, 255), (6 + SHOWN_LATE_MAX_TICKS) * PARTS, "and one that is late none");
+    }
+}

@@ -18,6 +18,8 @@ pub(crate) const RIGHT_LENGTHS: f64 = 0.25;
 const FAINT: f32 = 0.25;
 /// A camera that moves farther than this between two pictures was cut, plane lengths.
 const CUT_LENGTHS: f64 = 2.0;
+/// Within so long after a correction its greatest step is shown, ms.
+const SOON_MS: f64 = 100.0;
 /// Planes nearer to the own one than this are on the screen for sure, plane lengths.
 const NEAR_LENGTHS: f64 = 12.0;
 /// After a stall the picture counts as right again once it stays so for this long, ms.
@@ -60,7 +62,11 @@ impl<'a> Judge<'a> {
         let (id, truth, log) = (player.client.pilot(), self.truth(), &player.log);
         log.corrections.iter().filter_map(move |correction| {
             let (from, to) = correction.ticks;
-            let is_explained = truth.is_touched(from, to, id) || log.was_late(from, to);
+            // What a stall kept back may have been an announcement, whose plane appears when it is read.
+            let lateness_ms = correction.came_ms - f64::from(to) * TICK_MS;
+            let is_stalled = lateness_ms > player.line.one_way_ms + player.line.jitter_ms + 2.0 * TICK_MS;
+            let is_news = is_stalled && truth.plane(to, id).is_none();
+            let is_explained = truth.is_touched(from, to, id) || log.was_late(from, to) || is_news;
             (!is_explained).then_some(correction.lengths)
         })
     }
@@ -68,6 +74,23 @@ impl<'a> Judge<'a> {
     /// The sizes of all corrections that there were, plane lengths.
     pub(crate) fn corrections(&self) -> Vec<f64> {
         self.logs().flat_map(|log| &log.corrections).map(|correction| correction.lengths).collect()
+    }
+
+    /// What the eye sees of each correction: the greatest step towards or away from the truth between two pictures soon after
+    /// it, plane lengths.
+    pub(crate) fn corrections_shown(&self) -> Vec<f64> {
+        let steps = self.logs().flat_map(|log| {
+            log.corrections.iter().filter_map(|correction| {
+                let from =
+                    log.pictures.partition_point(|picture| picture.now_ms < correction.came_ms).checked_sub(1)?;
+                let soon =
+                    log.pictures[from..].iter().take_while(|picture| picture.now_ms < correction.came_ms + SOON_MS);
+                let off: Vec<_> = soon.filter_map(|picture| self.off(picture.own_at, picture.own.as_ref()?)).collect();
+                let step = |pair: &[(f64, f64)]| (pair[1].0 - pair[0].0).hypot(pair[1].1 - pair[0].1);
+                off.windows(2).map(step).max_by(f64::total_cmp)
+            })
+        });
+        steps.collect()
     }
 
     /// Share of inputs that came after their tick.

@@ -9,6 +9,7 @@ use protocol::Tick;
 pub(crate) struct Correction {
     /// The ticks that the frame brought: those after the first, up to the second.
     pub(crate) ticks: (Tick, Tick),
+    pub(crate) came_ms: f64,
     pub(crate) lengths: f64,
 }
 

@@ -16,7 +16,7 @@ use sync::line::Line;
 
 const FOLDER: &str = "docs/pictures";
 const WIDTH: f64 = 720.0;
-const HEIGHT: f64 = 320.0;
+const HEIGHT: f64 = 340.0;
 const MARGIN: f64 = 52.0;
 /// What is drawn, ms.
 const TURN_MS: f64 = 1500.0;
@@ -167,7 +167,7 @@ impl Chart {
         let (left, right) = bounds(all().map(|(x, _)| *x));
         let (low, high) = bounds(all().map(|(_, y)| *y).chain([0.0]));
         let x = |value: f64| MARGIN + (value - left) / (right - left) * (WIDTH - 2.0 * MARGIN);
-        let y = |value: f64| HEIGHT - MARGIN - (value - low) / (high - low) * (HEIGHT - 2.2 * MARGIN);
+        let y = |value: f64| HEIGHT - MARGIN - (value - low) / (high - low) * (HEIGHT - 2.6 * MARGIN);
         let mut svg = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"sans-serif\" \
              font-size=\"12\" fill=\"#333\">\n<rect width=\"{WIDTH}\" height=\"{HEIGHT}\" fill=\"#fff\"/>\n\

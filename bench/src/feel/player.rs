@@ -76,7 +76,7 @@ impl Player {
             let after = (self.tick(), self.client.own_plane(now_ms));
             if after.0 != before.0 {
                 self.log.frames.push((now_ms, after.0));
-                self.compare(before, after);
+                self.compare(before, after, now_ms);
             }
             self.send(chance, now_ms);
         }
@@ -88,7 +88,7 @@ impl Player {
         self.client.replica().map_or(0, sync::Replica::tick)
     }
 
-    fn compare(&mut self, before: (u32, Option<Plane>), after: (u32, Option<Plane>)) {
+    fn compare(&mut self, before: (u32, Option<Plane>), after: (u32, Option<Plane>), came_ms: f64) {
         let flight = |plane: &Plane| (plane.position(), plane.heading, plane.speed, plane.shots);
         let is_right = before.1.as_ref().map(flight) == after.1.as_ref().map(flight);
         if !is_right {
@@ -97,7 +97,7 @@ impl Player {
                 let off = squared(before.position() - after.position()) as f64;
                 off.sqrt() / f64::from(PLANE_LENGTH_UNITS)
             });
-            self.log.corrections.push(Correction { ticks: (before.0, after.0), lengths });
+            self.log.corrections.push(Correction { ticks: (before.0, after.0), came_ms, lengths });
         }
     }
 

@@ -23,10 +23,10 @@ use protocol::Tick;
 /// Corrections larger than this are shown as they are: the plane was elsewhere.
 const EASED_MAX_LENGTHS: f32 = 4.0;
 /// What is left of a correction after a second of easing.
-const EASED_LEFT_PER_S: f32 = 1e-4;
-/// A frame that covers more ticks than this ends a stall: everything is elsewhere, and the pilot wants to see where.
-/// Policy: nothing of its correction is eased.
-const EASED_MAX_TICKS: u32 = 30;
+const EASED_LEFT_PER_S: f32 = 1e-3;
+/// What is older than this, truth or input, was under way in a stall: when it ends everything is elsewhere, and the pilot
+/// wants to see where. Policy: nothing of such a correction is eased.
+const EASED_MAX_TICKS: u32 = 36;
 /// Furthest the own plane is predicted beyond the newest frame: 2.5 s, so that it flies on through a stall. Policy: it waits
 /// there.
 const PREDICTION_MAX_TICKS: u32 = 150;
@@ -87,6 +87,12 @@ impl Client {
         plane
     }
 
+    /// How long ago, by the own clock, was the last moment that the room is known to share, ticks.
+    pub(super) fn guessed_ticks(&mut self, replica: &Replica, now_ms: f64) -> u32 {
+        let unheard = self.inputs.oldest_unheard().unwrap_or(Tick::MAX);
+        (self.pace.own_at(now_ms) as Tick).saturating_sub(replica.tick().min(unheard))
+    }
+
     pub(super) fn predicted_plane(&mut self, replica: &Replica, now_ms: f64) -> Option<Plane> {
         let (from, to) = span(replica, self.pace.own_at(now_ms));
         let rules = replica.rules();
@@ -96,8 +102,8 @@ impl Client {
         rows.iter().find(|row| row.kind == game::PLANE).map(|row| Plane::from_fields(&row.fields))
     }
 
-    /// The newest truth, that of a frame of so many `ticks`, puts the own plane elsewhere than it was predicted; `is_explained`: something happened that
-    /// nobody could predict.
+    /// The newest truth puts the own plane elsewhere than it was predicted, by what was known `ticks` ago;
+    /// `is_explained`: something happened that nobody could predict.
     pub(super) fn correct(&mut self, before: &Plane, after: &Plane, ticks: u32, is_explained: bool) {
         let error = before.position() - after.position();
         let turn = turn_between(after.heading, before.heading);

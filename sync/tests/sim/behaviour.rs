@@ -90,6 +90,24 @@ fn a_dropped_socket_resumes_with_the_suffix() {
     assert!(player.happenings.iter().any(welcomed), "{:?}", player.happenings);
 }
 
+/// The packet with the change never arrives; the hand does not move again.
+#[test]
+fn a_resume_sends_again_what_was_not_acknowledged() {
+    let controls = game::Controls { steer: 5, throttle: 2, boost: false, fire: false };
+    let mut world = World::new(seed(), 0);
+    let player = world.join(FAR);
+    world.run(120);
+    world.players[player].is_flown = false;
+    world.players[player].client.control(controls);
+    world.run(2);
+    world.cut(player);
+    world.run(30);
+    world.connect(player, None);
+    world.run(60);
+    let (_, plane) = planes(world.room.rows()).next().unwrap();
+    assert_eq!(game::Controls::of(&plane), controls);
+}
+
 #[test]
 fn a_line_that_breaks_again_before_the_welcome_keeps_the_session() {
     let mut world = World::new(seed(), 5);
