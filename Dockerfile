@@ -41,6 +41,8 @@ COPY --from=binaries /out/lobby /usr/local/bin/lobby
 ENTRYPOINT ["lobby"]
 
 FROM runtime AS gameserver
+# Whom to trust as the object store.
+COPY --from=rust /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=binaries /out/gameserver /usr/local/bin/gameserver
 COPY scripts/as-nobody.sh /usr/local/bin/as-nobody
 # Begins as root and becomes nobody with the right to let ticks go first.

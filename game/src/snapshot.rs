@@ -6,7 +6,7 @@
 //! Never: a format, what a step works out anew (grid, ranking), kills that nobody drained.
 
 use crate::{
-    BULLET, Clock, Controls, Game, KINDS, PILOTS_MAX_COUNT, PLANE, PilotId, SCORE_MAX,
+    BULLET, Clock, Controls, Game, KINDS, PILOTS_MAX_COUNT, PLANE, PilotId, SCORE_MAX, SECTOR,
     bullet::Bullet,
     field::TURN,
     motion::BulletId,
@@ -136,8 +136,8 @@ impl GameSnapshot {
         within(self.tick <= TICK_MAX, "tick")?;
         let side = sector::side(rules) as usize;
         within(self.minimap.len() == side, "minimap")?;
-        let lines = self.minimap.iter().enumerate();
-        lines.map(|(line, fields)| check_row(crate::SECTOR, line as u32, fields, rules)).collect::<Result<(), _>>()?;
+        let mut lines = self.minimap.iter().enumerate();
+        lines.try_for_each(|(line, fields)| check_row(SECTOR, line as u32, fields, rules))?;
         within(self.pilots.len() <= PILOTS_MAX_COUNT, "number of pilots")?;
         within(self.pilots.is_sorted_by(|(a, ..), (b, ..)| a.id < b.id), "order of pilots")?;
         within(self.bullets.is_sorted_by(|(a, _), (b, _)| a < b), "order of bullets")?;

@@ -53,6 +53,6 @@ impl Door {
         };
         let admitted = self.admission.admit(&hello, &line.room, unix_now_s())?;
         let rooms = self.rooms.upgrade().ok_or(CloseReason::ServerStopping)?;
-        rooms.enter(&line.room, Box::new(Join { socket: line.id, gate: line.gate(), hello, admitted }))
+        rooms.enter(&line.room, Box::new(Join { socket: line.id, gate: line.gate(), hello, admitted, _waiting: None }))
     }
 }

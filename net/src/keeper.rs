@@ -79,12 +79,10 @@ pub(crate) async fn keep(rooms: Arc<Rooms>, room: RoomHandle, events: Receiver<E
             End::Failed { .. } => sleep(RESTART_PAUSE).await,
             End::Asleep | End::Moved => {}
         }
-        if rooms.is_stopping() {
-            turn_away(&rooms, &events, CloseReason::ServerStopping).await;
-        }
         room.facts.clear();
         if rooms.forget_if_quiet(&room) {
-            return;
+            // Somebody is left only when the machine stops.
+            return turn_away(&rooms, &events, CloseReason::ServerStopping).await;
         }
     }
 }

@@ -17,6 +17,7 @@ mod admission;
 mod assets;
 mod bucket;
 mod clock;
+mod counted;
 mod door;
 mod inbox;
 mod keeper;

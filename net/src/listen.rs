@@ -4,6 +4,7 @@
 //! Invariants: accepted connections have `TCP_NODELAY` (merged ticks are useless) and a small send buffer (what lies in
 //! the kernel is old when it arrives); a connection that does not say what it wants is closed.
 
+use crate::counted::Count;
 use axum::{Router, extract::ConnectInfo};
 use hyper::{
     Request,
@@ -15,15 +16,7 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use std::{
-    net::SocketAddr,
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Notify, watch},
@@ -50,12 +43,7 @@ pub(crate) struct Listening {
 
 impl Listening {
     /// Accepts from now on. `connections` counts those that are HTTP's still.
-    pub(crate) fn begin(
-        listener: TcpListener,
-        router: Router,
-        head_timeout: Duration,
-        connections: Arc<AtomicUsize>,
-    ) -> Self {
+    pub(crate) fn begin(listener: TcpListener, router: Router, head_timeout: Duration, connections: Count) -> Self {
         let (stop, stopping) = watch::channel(false);
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(head_timeout);
@@ -76,18 +64,8 @@ impl Listening {
 struct Host {
     http: http1::Builder,
     router: Router,
-    connections: Arc<AtomicUsize>,
+    connections: Count,
     stopping: watch::Receiver<bool>,
-}
-
-/// Counts a connection for as long as it lives.
-#[derive(Debug)]
-struct Counted(Arc<AtomicUsize>);
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
-    }
 }
 
 async fn accept(listener: TcpListener, mut host: Host) {
@@ -119,8 +97,7 @@ async fn accept(listener: TcpListener, mut host: Host) {
 
 impl Host {
     fn welcome(&self, stream: TcpStream, peer: SocketAddr) {
-        self.connections.fetch_add(1, Ordering::AcqRel);
-        let counted = Counted(Arc::clone(&self.connections));
+        let counted = self.connections.enter();
         let host = self.clone();
         tokio::spawn(async move {
             host.converse(stream, peer).await;

@@ -4,6 +4,7 @@
 //! Invariants: sending never blocks a thread; a full queue delays the socket that sends (TCP slows its peer) and nobody
 //! else; what happened on one socket arrives in order.
 
+use crate::counted::{Count, Counted};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use protocol::message::{ClientPacket, Hello};
 use std::{
@@ -65,6 +66,8 @@ pub(crate) struct Join {
     pub(crate) hello: Hello,
     /// Its ticket was good and unused.
     pub(crate) admitted: bool,
+    /// Keeps the room from being closed until it was heard.
+    pub(crate) _waiting: Option<Counted>,
 }
 
 /// What tick thread and worker share of one socket.
@@ -93,13 +96,15 @@ pub(crate) struct RoomHandle {
     pub(crate) id: Arc<str>,
     pub(crate) facts: Arc<RoomFacts>,
     pub(crate) events: Sender<Event>,
+    /// Those whose join was not heard yet.
+    pub(crate) waiting: Count,
 }
 
 impl RoomHandle {
     /// A handle, and what the tick thread needs of it.
     pub(crate) fn new(id: Arc<str>) -> (Self, Receiver<Event>) {
         let (sender, receiver) = bounded(EVENTS_MAX_COUNT);
-        (Self { id, facts: Arc::default(), events: sender }, receiver)
+        (Self { id, facts: Arc::default(), events: sender, waiting: Count::default() }, receiver)
     }
 
     /// Tells the room something of the machine's own, as soon as its queue has a place.

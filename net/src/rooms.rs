@@ -3,7 +3,7 @@
 //! Path: a worker brings a hello that the door let through to [`Rooms::enter`]; if the room is not open, its queue is
 //! there at once and a keeper ([`crate::keeper`]) opens it behind.
 //! Invariants: at most `max_rooms` are open; nobody who was let in is forgotten: a room is closed under the same lock
-//! under which people come in, and only while its queue is empty.
+//! under which people come in, and only while nobody waits in its queue.
 
 use crate::{
     config::Config,
@@ -96,7 +96,7 @@ impl Rooms {
     ///
     /// # Errors
     /// `RoomFull` when the machine has no place for another room, `ServerStopping`.
-    pub(crate) fn enter(self: &Arc<Self>, id: &Arc<str>, join: Box<Join>) -> Result<Entered, CloseReason> {
+    pub(crate) fn enter(self: &Arc<Self>, id: &Arc<str>, mut join: Box<Join>) -> Result<Entered, CloseReason> {
         let mut open = self.lock();
         if open.is_stopping {
             return Err(CloseReason::ServerStopping);
@@ -111,6 +111,7 @@ impl Rooms {
                 room
             }
         };
+        join._waiting = Some(room.waiting.enter());
         let waiting = match room.events.try_send(Event::Join(join)) {
             Ok(()) => None,
             Err(TrySendError::Full(event)) => Some(event),
@@ -119,10 +120,10 @@ impl Rooms {
         Ok((room.events, waiting))
     }
 
-    /// Forgets a room nobody waits for; false if somebody does.
+    /// Forgets a room nobody waits for; false if somebody does. When the machine stops, nobody can wait for anything.
     pub(crate) fn forget_if_quiet(&self, room: &RoomHandle) -> bool {
         let mut open = self.lock();
-        let is_quiet = room.events.is_empty();
+        let is_quiet = open.is_stopping || room.waiting.is_zero();
         if is_quiet {
             open.by_id.remove(&room.id);
         }

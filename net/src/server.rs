@@ -9,6 +9,7 @@
 use crate::{
     admission::{Admission, Place, unix_now_s},
     config::Config,
+    counted::Count,
     door::Door,
     engine::{Birth, Engine},
     inbox::{Inbox, WorkerMessage},
@@ -53,7 +54,7 @@ pub(crate) struct App {
     pub(crate) rooms: Arc<Rooms>,
     pub(crate) metrics: Arc<Metrics>,
     /// Connections that are HTTP's still.
-    pub(crate) connections: Arc<AtomicUsize>,
+    pub(crate) connections: Count,
     workers: Arc<[Inbox]>,
     /// Sockets adopted so far.
     adopted: AtomicUsize,
@@ -121,7 +122,7 @@ impl Server {
         let start = starter(begin, Arc::clone(&workers), Arc::clone(&metrics), config.tick_budget);
         rooms.equip(Machinery { start, workers: Arc::clone(&workers) });
 
-        let (connections, adopted) = (Arc::default(), AtomicUsize::new(0));
+        let (connections, adopted) = (Count::default(), AtomicUsize::new(0));
         let app = Arc::new(App { config, admission, rooms, metrics, connections, workers, adopted });
         let server = Self { address, app, listening: Mutex::new(None) };
         server.listen(listener).await;
@@ -165,7 +166,7 @@ impl Server {
 
     pub(crate) async fn listen(&self, listener: TcpListener) {
         let (router, head_timeout) = (routes::router(Arc::clone(&self.app)), self.app.config.head_timeout);
-        let listening = Listening::begin(listener, router, head_timeout, Arc::clone(&self.app.connections));
+        let listening = Listening::begin(listener, router, head_timeout, self.app.connections.clone());
         *self.listening.lock().await = Some(listening);
     }
 

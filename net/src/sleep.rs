@@ -7,7 +7,7 @@
 
 use crate::server::Server;
 use anyhow::Context;
-use std::{future::pending, sync::atomic::Ordering, time::Duration};
+use std::{future::pending, time::Duration};
 use tokio::{
     net::TcpListener,
     time::{Instant, sleep},
@@ -73,7 +73,7 @@ impl Server {
     async fn is_wanted(&self) -> bool {
         let until = Instant::now() + SETTLE_MAX;
         while self.app.admission.visitors() == 0 {
-            if self.app.connections.load(Ordering::Acquire) == 0 || Instant::now() > until {
+            if self.app.connections.is_zero() || Instant::now() > until {
                 // An upgrade is a visitor before its connection is not HTTP's any more.
                 return self.app.admission.visitors() > 0;
             }

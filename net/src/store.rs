@@ -342,12 +342,18 @@ pub(crate) fn unix_now_ms() -> u64 {
 mod tests {
     use super::*;
 
-    /// A store in a directory and one in memory: one locks, the other compares.
-    fn both() -> [(Store, Option<PathBuf>); 2] {
+    /// A store in a directory, one in memory, and the one that `STORE_TEST_URL` names, if it does: one locks, the others
+    /// compare.
+    fn stores() -> Vec<(Store, Option<PathBuf>)> {
         let unique = format!("aerodrome-store-{}-{:?}", std::process::id(), std::thread::current().id());
-        let directory = std::env::temp_dir().join(unique.replace(['(', ')'], "-"));
+        let unique = unique.replace(['(', ')'], "-");
+        let directory = std::env::temp_dir().join(&unique);
         let on_disk = Store::open(&format!("file://{}", directory.display())).unwrap();
-        [(on_disk, Some(directory)), (Store::open("memory:///").unwrap(), None)]
+        let mut stores = vec![(on_disk, Some(directory)), (Store::open("memory:///").unwrap(), None)];
+        if let Ok(url) = std::env::var("STORE_TEST_URL") {
+            stores.push((Store::open(&format!("{url}/{unique}")).unwrap(), None));
+        }
+        stores
     }
 
     fn end((_, directory): (Store, Option<PathBuf>)) {
@@ -369,7 +375,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_room_goes_from_owner_to_owner_with_what_it_was() {
-        for store in both() {
+        for store in stores() {
             let at = &store.0;
             assert_eq!(at.owner("field-a").await.unwrap(), None);
             let (mut first, saved) = at.claim(&id(), "m1").await.unwrap();
@@ -390,7 +396,7 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_lost_a_room_writes_nothing_any_more() {
-        for store in both() {
+        for store in stores() {
             let at = &store.0;
             let (mut stale, _) = at.claim(&id(), "m1").await.unwrap();
             stale.save(b"one").await.unwrap();
@@ -411,7 +417,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn of_many_who_claim_at_once_one_has_it() {
-        for store in both() {
+        for store in stores() {
             for round in 0..10 {
                 let id: Arc<str> = format!("field-{round}").into();
                 let claims: Vec<_> = (0..8)
@@ -432,7 +438,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_write_whose_answer_got_lost_is_recognised() {
-        for store in both() {
+        for store in stores() {
             let (mut claim, _) = store.0.claim(&id(), "m1").await.unwrap();
             claim.save(b"one").await.unwrap();
             let (owner, save) = (claim.owner_version.clone(), claim.save_version.clone());
@@ -445,7 +451,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_damaged_record_of_an_owner_is_replaced_by_a_later_one() {
-        for store in both() {
+        for store in stores() {
             let path = owner_path("field-a");
             store.0.write(&path, Bytes::from_static(b"{\"instance\":"), None).await.unwrap();
             let (claim, _) = store.0.claim(&id(), "m1").await.unwrap();

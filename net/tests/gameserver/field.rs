@@ -329,7 +329,7 @@ impl Player {
 fn nonce() -> u64 {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
-    now.wrapping_mul(1 << 12) | COUNT.fetch_add(1, Ordering::Relaxed) % (1 << 12)
+    (now << 12).wrapping_add(COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
 pub(crate) fn now_s() -> u64 {

@@ -140,7 +140,7 @@ async fn whoever_comes_while_the_machine_falls_asleep_is_in_or_finds_nobody() {
         }
         field.server.stop().await;
     }
-    println!("{joined} were in, {refused} found nobody, {reset} were reset");
+    eprintln!("{joined} were in, {refused} found nobody, {reset} were reset");
     assert!(joined > 5 && refused > 5, "{joined} were in, {refused} found nobody: the race was not run");
-    assert!(reset <= 2, "{reset} of {ROUNDS} were reset");
+    assert!(reset <= 1, "{reset} of {ROUNDS} were reset");
 }

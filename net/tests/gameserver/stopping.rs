@@ -39,11 +39,11 @@ async fn whoever_does_not_answer_the_close_is_cut_off() {
 }
 
 /// The real binary, listening.
-fn spawn(port: u16) -> Child {
+fn spawn(port: u16, sleep_after_s: &str) -> Child {
     let child = Command::new(env!("CARGO_BIN_EXE_gameserver"))
         .env_clear()
         .envs([("AERODROME_SECRET", SECRET), ("FLY_MACHINE_ID", INSTANCE), ("BIND", "127.0.0.1")])
-        .env("PORT", port.to_string())
+        .envs([("PORT", &*port.to_string()), ("SLEEP_AFTER_S", sleep_after_s)])
         .spawn()
         .unwrap();
     let began = Instant::now();
@@ -57,20 +57,48 @@ fn spawn(port: u16) -> Child {
 #[test]
 fn signals_stop_the_process_with_exit_code_zero() {
     for signal in ["TERM", "INT"] {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut child = spawn(port);
-        let began = Instant::now();
+        let child = spawn(free_port(), "0");
         Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().unwrap();
-        let status = loop {
-            if let Some(status) = child.try_wait().unwrap() {
-                break status;
-            }
-            if began.elapsed() > Duration::from_secs(5) {
-                child.kill().unwrap();
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        };
-        assert_eq!(status.code(), Some(0), "after SIG{signal}");
+        assert_eq!(exit_code_of(child), Some(0), "after SIG{signal}");
+    }
+}
+
+#[test]
+fn a_process_that_nobody_needs_ends_with_exit_code_zero() {
+    assert_eq!(exit_code_of(spawn(free_port(), "1")), Some(0));
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Waits for the end, not for ever.
+fn exit_code_of(mut child: Child) -> Option<i32> {
+    let began = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.code();
+        }
+        if began.elapsed() > PATIENCE {
+            child.kill().unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// On Fly, without what it needs there.
+#[test]
+fn in_production_a_missing_secret_or_store_is_one_sentence() {
+    for (variables, words) in [
+        (vec![], "AERODROME_SECRET is not set."),
+        (vec![("AERODROME_SECRET", SECRET)], "STORE_URL is not set."),
+        (vec![("AERODROME_SECRET", SECRET), ("STORE_URL", "s3://rooms")], "AWS_ACCESS_KEY_ID is not set."),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gameserver"));
+        command.env_clear().envs([("FLY_APP_NAME", "aerodrome-game"), ("FLY_MACHINE_ID", INSTANCE)]);
+        let output = command.envs(variables).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(1) && told.contains(words) && told.lines().count() == 1, "{told}");
     }
 }
 
