@@ -51,6 +51,9 @@ pub struct Config {
     /// A JSON file of faults to begin with, as `GET /_fly/api/faults` shows them.
     #[arg(long)]
     pub faults: Option<PathBuf>,
+    /// The token that the Machines API asks for, for whoever provisions from outside; without it, a random one.
+    #[arg(long)]
+    pub api_token: Option<String>,
     /// The secret both apps share; without it, a random one for this run.
     #[arg(long, env = "AERODROME_SECRET", hide = true, hide_env_values = true)]
     pub secret: Option<String>,

@@ -94,7 +94,7 @@ impl FlyLocal {
         let api_listener = listen(config.api_port, "FLY_API_PORT").await?;
         let (edge, api) = (edge_listener.local_addr()?, api_listener.local_addr()?);
         let data = Data::open(config.data_dir.as_deref(), config.port)?;
-        let token = random_hex()?;
+        let token = config.api_token.map_or_else(random_hex, Ok)?;
         let secret = config.secret.map_or_else(random_hex, Ok)?;
         let every_child = BTreeMap::from([
             ("LOG_FORMAT".into(), "text".into()),

@@ -77,7 +77,12 @@ async fn what_happens_to_a_new_machine_before_it_is_ready_counts() {
 
 #[tokio::test]
 async fn provisioning_can_begin_with_nothing() {
-    let local = Local::start_with(|config| std::fs::write(&config.fleet, "").unwrap()).await;
+    let local = Local::start_with(|config| {
+        std::fs::write(&config.fleet, "").unwrap();
+        config.api_token = Some("known".into());
+    })
+    .await;
+    assert_eq!(local.fly.token(), "known", "whoever provisions must know it");
     assert_eq!(local.get("/game/machines").await, (200, json!([])));
     let id = local.make(json!({ "config": config("red") })).await;
     assert_eq!(local.seen("/", "app=game").await["machine"], id.as_str());

@@ -226,6 +226,7 @@ pub(crate) fn config() -> Config {
         edge_region: "ewr".into(),
         latency: Switch::Off,
         faults: None,
+        api_token: None,
         secret: None,
         settings: quick(),
     }
