@@ -1,7 +1,8 @@
 //! The accept loop, and HTTP on each connection until it becomes a WebSocket or ends.
 //!
 //! Invariants: accepted connections have `TCP_NODELAY` (merged ticks are useless) and a small send buffer (what lies in
-//! the kernel is old when it arrives); a connection that does not say what it wants is closed.
+//! the kernel is old when it arrives); a connection that does not say what it wants is closed; those that speak HTTP are
+//! at most [`HTTP_MAX_COUNT`] (players' sockets do not any more, and are counted at their admission).
 
 use axum::{Router, extract::ConnectInfo};
 use hyper::{
@@ -14,15 +15,18 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use std::{net::SocketAddr, pin::pin, time::Duration};
+use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::watch,
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
 };
 
 /// Kernel send buffer of a connection (Linux doubles it for its own use). Policy: a slow reader fills it within seconds
 /// and is set aside; 64 KiB would hide a stall of 40 s.
 const SEND_BUFFER_BYTES: usize = 16 * 1024;
+/// Connections that speak HTTP at once. Policy: newcomers wait in the kernel's backlog until one has ended, which takes no
+/// longer than the head's timeout.
+const HTTP_MAX_COUNT: usize = 1024;
 /// Pause when no connection can be accepted, which means that too many files are open. Policy: newcomers wait.
 const ACCEPT_RETRY: Duration = Duration::from_millis(500);
 
@@ -31,19 +35,34 @@ pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
     head_timeout: Duration,
+    stopping: watch::Receiver<bool>,
+) {
+    serve_at_most(HTTP_MAX_COUNT, listener, router, head_timeout, stopping).await;
+}
+
+async fn serve_at_most(
+    most: usize,
+    listener: TcpListener,
+    router: Router,
+    head_timeout: Duration,
     mut stopping: watch::Receiver<bool>,
 ) {
+    let places = Arc::new(Semaphore::new(most));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(head_timeout);
     loop {
+        let accept = async {
+            let place = Arc::clone(&places).acquire_owned().await.expect("it is never closed");
+            listener.accept().await.map(|(stream, peer)| (stream, peer, place))
+        };
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = accept => accepted,
             // An error means that the server was dropped, which stops it as well.
             _ = stopping.wait_for(|stopping| *stopping) => return,
         };
         match accepted {
-            Ok((stream, peer)) => {
-                tokio::spawn(converse(http.clone(), stream, peer, router.clone(), stopping.clone()));
+            Ok((stream, peer, place)) => {
+                tokio::spawn(converse(http.clone(), stream, peer, place, router.clone(), stopping.clone()));
             }
             Err(error) => {
                 tracing::warn!(%error, "no connection can be accepted");
@@ -53,11 +72,12 @@ pub(crate) async fn serve(
     }
 }
 
-/// HTTP on one connection.
+/// HTTP on one connection, which keeps its place until it ends or is no HTTP any more.
 async fn converse(
     http: http1::Builder,
     stream: TcpStream,
     peer: SocketAddr,
+    _place: OwnedSemaphorePermit,
     router: Router,
     mut stopping: watch::Receiver<bool>,
 ) {
@@ -85,5 +105,36 @@ async fn converse(
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        time::timeout,
+    };
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    #[tokio::test]
+    async fn who_finds_no_place_waits_until_the_silent_are_closed() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (_stop, stopping) = watch::channel(false);
+        let router = Router::new().fallback(|| async { "here" });
+        tokio::spawn(serve_at_most(2, listener, router, Duration::from_millis(300), stopping));
+        let mut silent = Vec::new();
+        for _ in 0..2 {
+            silent.push(TcpStream::connect(address).await.unwrap());
+        }
+        let mut last = TcpStream::connect(address).await.unwrap();
+        last.write_all(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        let early = timeout(Duration::from_millis(50), last.read_to_string(&mut answer)).await;
+        assert!(early.is_err(), "the third waits: {answer}");
+        timeout(PATIENCE, last.read_to_string(&mut answer)).await.expect("and comes in then").unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("here"), "{answer}");
     }
 }

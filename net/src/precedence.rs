@@ -7,6 +7,7 @@
 //! undisturbed; the lowest of its priorities is above every thread of the fair scheduler, and more is not needed.
 //! Invariant: who does not sleep has no precedence. A tick thread that needs all its time would take it from the workers
 //! that send what it made, so it goes back among the others until it sleeps again.
+//! What such a thread must not do is spin for one of the others: see `room_handle`.
 //! Never: fails. Without the right (`CAP_SYS_NICE`) the room ticks all the same; a line in the log and a metric tell.
 
 use crate::metrics::Metrics;

@@ -3,22 +3,20 @@
 //! Path: an I/O worker `try_send`s an event, the tick thread drains it before its next tick.
 //! Invariants: sending never blocks a thread; a full queue delays the socket that sends (TCP slows its peer) and nobody
 //! else; what happened on one socket arrives in order.
+//! Why tokio's queue: the tick thread goes before the workers, so it must never spin for one that was stopped in the middle
+//! of sending. This one sleeps until that is done; crossbeam's spins.
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crate::gate::Gate;
 use protocol::message::{ClientPacket, Hello};
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
 };
 use sync::governor::Budget;
+use tokio::sync::mpsc;
 
 /// Events waiting for a tick. Policy: a worker that finds the queue full stops reading that socket and tries again.
 const EVENTS_MAX_COUNT: usize = 8192;
-/// Pause between two tries to tell the room. Policy: delay.
-const TELL_RETRY: Duration = Duration::from_millis(4);
 
 /// One socket of this process: where it is, and a number that its place will not have again for 2^32 sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,19 +50,10 @@ pub(crate) enum Event {
 #[derive(Debug)]
 pub(crate) struct Join {
     pub(crate) socket: SocketId,
-    pub(crate) gate: Arc<Gate>,
+    pub(crate) gate: Gate,
     pub(crate) hello: Hello,
     /// Its ticket was good and unused.
     pub(crate) admitted: bool,
-}
-
-/// What tick thread and worker share of one socket.
-#[derive(Debug, Default)]
-pub(crate) struct Gate {
-    /// Frames that went all the way into the kernel; written by the worker. The tick thread assembles the next frame
-    /// only when this equals what it handed over, so at most one frame of a socket is ever on its way: `since` ages
-    /// instead of memory growing.
-    pub(crate) frames_flushed: AtomicU32,
 }
 
 /// Occupancy as of the last tick.
@@ -81,22 +70,20 @@ pub(crate) struct RoomFacts {
 pub(crate) struct RoomHandle {
     pub(crate) name: &'static str,
     pub(crate) facts: Arc<RoomFacts>,
-    pub(crate) events: Sender<Event>,
+    pub(crate) events: mpsc::Sender<Event>,
 }
 
 impl RoomHandle {
     /// A handle, and what the tick thread needs of it.
-    pub(crate) fn new(name: &'static str) -> (Self, Receiver<Event>) {
-        let (sender, receiver) = bounded(EVENTS_MAX_COUNT);
+    pub(crate) fn new(name: &'static str) -> (Self, mpsc::Receiver<Event>) {
+        let (sender, receiver) = mpsc::channel(EVENTS_MAX_COUNT);
         (Self { name, facts: Arc::default(), events: sender }, receiver)
     }
 
     /// Tells the room, as soon as its queue has a place.
-    pub(crate) async fn tell(&self, mut event: Event) {
-        while let Err(TrySendError::Full(same)) = self.events.try_send(event) {
-            event = same;
-            tokio::time::sleep(TELL_RETRY).await;
-        }
+    pub(crate) async fn tell(&self, event: Event) {
+        // A room that has ended has nothing left to do.
+        let _ = self.events.send(event).await;
     }
 }
 

@@ -210,7 +210,7 @@ mod tests {
     async fn a_bug_ends_the_room_and_never_the_process() {
         let server = start().await;
         let (mut socket, epoch) = join(&server, 1).await;
-        server.app.arena.events.send(Event::Fault).unwrap();
+        server.app.arena.tell(Event::Fault).await;
         let told = async {
             loop {
                 if let Message::Close(frame) = socket.next().await.unwrap().unwrap() {

@@ -16,7 +16,6 @@ use crate::{
     seats::{Seat, Seats},
 };
 use bytes::Bytes;
-use crossbeam_channel::Receiver;
 use protocol::{TICK_HZ, close::CloseReason, limits::RESUME_GRACE_MS, message::ServerMessage};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -25,6 +24,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 use sync::Output;
+use tokio::sync::mpsc::Receiver;
 
 /// Events handled before one tick. Policy: the rest wait for the next tick, in order.
 const EVENTS_PER_TICK_MAX_COUNT: usize = 4096;
@@ -118,7 +118,8 @@ impl<E: Engine> TickThread<E> {
         self.wait_for_deadline();
         let (began, worked) = (Instant::now(), thread_time());
 
-        for event in self.events.clone().try_iter().take(EVENTS_PER_TICK_MAX_COUNT) {
+        for _ in 0..EVENTS_PER_TICK_MAX_COUNT {
+            let Ok(event) = self.events.try_recv() else { break };
             self.handle(event);
         }
         self.room.tick();
@@ -189,9 +190,9 @@ impl<E: Engine> TickThread<E> {
         if self.empty_ticks <= SLEEP_AFTER_TICKS {
             return;
         }
-        match self.events.recv() {
-            Ok(event) => self.handle(event),
-            Err(_) => self.is_stopping = true,
+        match self.events.blocking_recv() {
+            Some(event) => self.handle(event),
+            None => self.is_stopping = true,
         }
         self.empty_ticks = 0;
         self.clock = Clock::new(Instant::now());
@@ -314,9 +315,7 @@ impl<E: Engine> TickThread<E> {
 
     /// Closes everybody, those who are just joining too.
     fn say_goodbye(&mut self) {
-        let joining: Vec<SocketId> = self
-            .events
-            .try_iter()
+        let joining: Vec<SocketId> = std::iter::from_fn(|| self.events.try_recv().ok())
             .filter_map(|event| if let Event::Join(join) = event { Some(join.socket) } else { None })
             .collect();
         for socket in self.seats.clear().into_iter().chain(joining) {

@@ -11,12 +11,12 @@
 use crate::{
     admission::Place,
     door::Door,
+    gate::Gates,
     inbox::{self, Batch, Inbox, Mail, WAKER, WorkerMessage},
     line::{Flushed, Heard, Line, Phase},
     room_handle::{Event, SocketId},
 };
 use anyhow::Context;
-use crossbeam_channel::TrySendError;
 use mio::{Events, Poll, Token, net::TcpStream};
 use protocol::{
     close::CloseReason,
@@ -27,7 +27,7 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-use tokio::sync::mpsc::error::TryRecvError;
+use tokio::sync::mpsc::error::{TryRecvError, TrySendError};
 
 /// Workers: two halve the median latency of one for a little more CPU; more would fight the tick thread.
 pub(crate) const WORKERS_COUNT: u8 = 2;
@@ -65,6 +65,7 @@ pub(crate) struct Worker {
     /// By slot.
     lines: Vec<Option<Box<Line>>>,
     free: Vec<u32>,
+    gates: Gates,
     adopted: u32,
     held: VecDeque<Held>,
     blocked: Vec<SocketId>,
@@ -89,6 +90,7 @@ impl Worker {
             door,
             lines: Vec::new(),
             free: Vec::new(),
+            gates: Gates::default(),
             adopted: 0,
             held: VecDeque::new(),
             blocked: Vec::new(),
@@ -169,7 +171,8 @@ impl Worker {
         let id = SocketId { worker: self.index, slot, number: self.adopted };
         self.adopted = self.adopted.wrapping_add(1);
         let refusal = place.refusal;
-        let mut line = Box::new(Line::new(id, stream, first, place, now));
+        let gate = self.gates.open(slot as usize);
+        let mut line = Box::new(Line::new(id, stream, first, place, gate, now));
         if let Err(error) = line.register(self.poll.registry(), Token(slot as usize)) {
             tracing::warn!(%error, "epoll takes no more sockets");
             self.free.push(slot);
@@ -279,7 +282,7 @@ impl Worker {
                     line.is_held = true;
                 }
             }
-            Err(TrySendError::Disconnected(_)) => self.room_is_gone(slot, now),
+            Err(TrySendError::Closed(_)) => self.room_is_gone(slot, now),
         }
     }
 
@@ -306,7 +309,7 @@ impl Worker {
                         self.fault(socket.slot as usize, CloseReason::RoomFailed, now);
                     }
                 }
-                Err(TrySendError::Disconnected(_)) => {
+                Err(TrySendError::Closed(_)) => {
                     if self.line_of(socket).is_some() {
                         self.room_is_gone(socket.slot as usize, now);
                     }

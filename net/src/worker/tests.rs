@@ -7,9 +7,9 @@ use crate::{
     metrics::Metrics,
     room_handle::{RoomHandle, SocketId},
 };
-use crossbeam_channel::Receiver;
 use protocol::message::{Hello, InputPacket};
 use std::sync::Arc;
+use tokio::{sync::mpsc::Receiver, time::timeout};
 use tungstenite::{Message, WebSocket, protocol::Role};
 
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -61,6 +61,11 @@ impl Bench {
         self.say(InputPacket { number, ack: 0, at: 0, behind: 0, inputs: vec![] }.encode());
     }
 
+    /// What the room hears next.
+    async fn hear_event(&mut self) -> Event {
+        timeout(PATIENCE, self.events.recv()).await.expect("in time").expect("the worker is there")
+    }
+
     /// The close code the player hears.
     fn hear_close(&mut self) -> u16 {
         loop {
@@ -84,7 +89,7 @@ async fn a_full_queue_delays_and_loses_nothing() {
     let mut heard = Vec::new();
     let mut is_gone = false;
     while !is_gone {
-        match bench.events.recv_timeout(PATIENCE).unwrap() {
+        match bench.hear_event().await {
             Event::Gone(socket) if socket == other => {}
             Event::Gone(_) => is_gone = true,
             Event::Packet(_, ClientPacket::Inputs(packet)) => heard.push(packet.number),
@@ -99,9 +104,8 @@ async fn a_full_queue_delays_and_loses_nothing() {
 async fn a_room_that_ended_closes_its_sockets() {
     let mut bench = begin().await;
     bench.say_hello();
-    assert!(matches!(bench.events.recv_timeout(PATIENCE), Ok(Event::Join(_))));
-    drop(bench.events);
-    bench.events = crossbeam_channel::never();
+    assert!(matches!(bench.hear_event().await, Event::Join(_)));
+    bench.events.close();
     bench.say_input(1);
     assert_eq!(bench.hear_close(), CloseReason::ServerStopping.code());
 }
@@ -110,7 +114,7 @@ async fn a_room_that_ended_closes_its_sockets() {
 async fn a_worker_ends_with_its_last_inbox() {
     let mut bench = begin().await;
     bench.say_hello();
-    assert!(matches!(bench.events.recv_timeout(PATIENCE), Ok(Event::Join(_))));
+    assert!(matches!(bench.hear_event().await, Event::Join(_)));
     drop(bench.inbox);
     let began = Instant::now();
     while bench.admission.sockets() > 0 {
