@@ -8,13 +8,13 @@
 //! Invariants: the governor is off, so that nothing is left out; one bot in [`FULL_EVERY`] decodes and verifies
 //! everything; all others send as much, acknowledge as often and read every frame's head.
 
-mod bot;
-mod scrape;
+pub(crate) mod bot;
 
 use crate::{
     hand::share_of_changes,
     load::Swarm,
     report::{Aim, Figures, Progress},
+    scrape::Scrape,
     serve::{self, Child, Usage},
     stopwatch::Stopwatch,
     world,
@@ -22,7 +22,6 @@ use crate::{
 use anyhow::{Context, ensure};
 use bot::Bot;
 use protocol::TICK_HZ;
-use scrape::Scrape;
 use std::time::{Duration, Instant};
 
 /// One bot in so many is a whole client: 5 %.
@@ -158,6 +157,8 @@ struct Stage {
     tick_mean_ms: f64,
     tick_cpu_mean_ms: f64,
     ticks_left_out: f64,
+    /// 1 when ticks went before every other thread.
+    ticks_first: f64,
     age_p50_ms: f64,
     age_p99_ms: f64,
     /// Connections that ended, and why the first did.
@@ -209,6 +210,7 @@ impl Stage {
             tick_mean_ms: ticks.tick.mean_ms(),
             tick_cpu_mean_ms: ticks.tick_cpu.mean_ms(),
             ticks_left_out: ticks.left_out,
+            ticks_first: ticks.ticks_first,
             age_p50_ms: quantile(&mut ages, 0.5),
             age_p99_ms: quantile(&mut ages, 0.99),
             ended: swarm.ended().map(|(_, why)| why.to_owned()).collect(),
@@ -263,6 +265,7 @@ impl Stage {
             ("tick_mean_ms", self.tick_mean_ms),
             ("tick_cpu_p99_ms", self.tick_cpu_p99_ms),
             ("tick_cpu_mean_ms", self.tick_cpu_mean_ms),
+            ("ticks_first", self.ticks_first),
             ("age_p50_ms", self.age_p50_ms),
             ("age_p99_ms", self.age_p99_ms),
             ("frames_per_s", self.frames_per_s),
@@ -308,6 +311,7 @@ mod tests {
             tick_mean_ms: 1.0,
             tick_cpu_mean_ms: 0.8,
             ticks_left_out: 0.0,
+            ticks_first: 1.0,
             age_p50_ms: 3.0,
             age_p99_ms: 20.0,
             ended: Vec::new(),

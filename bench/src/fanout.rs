@@ -3,8 +3,9 @@
 //! Path: [`run`] → in turn, a [`Turn`] of each [`Side`]: a fresh server in a process of its own, all clients connect,
 //! warm-up, then its CPU time over the messages that arrived.
 //! Invariants: the real `net::Server` with all its tasks, queues and limits, around an engine that does nothing
-//! ([`Fixed`]): every client gets the same bytes at 60 Hz. The load is the same program for both sides, and both read the
-//! same inputs: the count they read comes back in the frames.
+//! ([`Fixed`]): every client gets the same bytes at 60 Hz. The load is the same program for all sides, and all read the
+//! same inputs: the count they read comes back in the frames. Beside it, what leaving the async runtime saves:
+//! [`crate::tasks`].
 
 use crate::{
     load::{Opening, Out, Peer, Swarm},
@@ -43,6 +44,26 @@ const RULES_BYTES: usize = 160;
 enum Side {
     Ours,
     Raw,
+    Tasks,
+}
+
+impl Side {
+    /// What serves it.
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Ours => "serve-fixed",
+            Self::Raw => "serve-raw",
+            Self::Tasks => "serve-tasks",
+        }
+    }
+
+    fn opening(self) -> Opening {
+        match self {
+            Self::Ours => serve::upgrade(),
+            Self::Raw => Opening::Bare,
+            Self::Tasks => Opening::Upgrade { path: "/".to_owned(), headers: Vec::new() },
+        }
+    }
 }
 
 /// What one turn measured, per message that arrived.
@@ -56,21 +77,26 @@ struct Turn {
 
 /// Measures.
 pub(crate) fn run(progress: &Progress) -> anyhow::Result<Figures> {
-    let (mut ours, mut raw) = (Vec::new(), Vec::new());
+    let (mut ours, mut raw, mut tasks) = (Vec::new(), Vec::new(), Vec::new());
     for round in 1..=ROUNDS {
         progress.say(&format!("fanout: round {round} of {ROUNDS}, ours"));
         ours.push(turn(Side::Ours)?);
         progress.say(&format!("fanout: round {round} of {ROUNDS}, the floor"));
         raw.push(turn(Side::Raw)?);
+        progress.say(&format!("fanout: round {round} of {ROUNDS}, axum with a task per client"));
+        tasks.push(turn(Side::Tasks)?);
     }
     let all = |turns: &[Turn], of: fn(&Turn) -> f64| turns.iter().map(of).collect::<Vec<_>>();
-    let ratios = ours.iter().zip(&raw).map(|(ours, raw)| ours.us / raw.us).collect();
+    let ratios = |turns: &[Turn]| turns.iter().zip(&raw).map(|(turn, raw)| turn.us / raw.us).collect();
     let mut figures = Figures::default();
-    figures.add_median("cpu_ratio_to_raw", ratios, Aim::AtMost(1.15));
+    figures.add_median("cpu_ratio_to_raw", ratios(&ours), Aim::AtMost(1.15));
     figures.add_median("user_us_per_message", all(&ours, |turn| turn.user_us), Aim::AtMost(1.5));
     figures.add_median("us_per_message", all(&ours, |turn| turn.us), Aim::None);
     figures.add_median("raw_us_per_message", all(&raw, |turn| turn.us), Aim::None);
     figures.add_median("raw_user_us_per_message", all(&raw, |turn| turn.user_us), Aim::None);
+    figures.add_median("axum_tasks_cpu_ratio_to_raw", ratios(&tasks), Aim::None);
+    figures.add_median("axum_tasks_user_us_per_message", all(&tasks, |turn| turn.user_us), Aim::None);
+    figures.add_median("axum_tasks_messages_per_s", all(&tasks, |turn| turn.messages_per_s), Aim::None);
     figures.add_median("messages_per_s", all(&ours, |turn| turn.messages_per_s), Aim::None);
     figures.add_median("raw_messages_per_s", all(&raw, |turn| turn.messages_per_s), Aim::None);
     figures.add_median("inputs_per_s", all(&ours, |turn| turn.inputs_per_s), Aim::None);
@@ -85,10 +111,9 @@ pub(crate) fn run(progress: &Progress) -> anyhow::Result<Figures> {
 
 fn turn(side: Side) -> anyhow::Result<Turn> {
     let length = FRAME_BYTES.to_string();
-    let kind = if side == Side::Ours { "serve-fixed" } else { "serve-raw" };
-    let child = Child::start(&[kind, &length], &[])?;
-    let opening = |_| if side == Side::Ours { serve::upgrade() } else { Opening::Bare };
-    let mut swarm = Swarm::connect(child.address(), CLIENTS_COUNT, opening, |number| Client::new(number, side))?;
+    let child = Child::start(&[side.kind(), &length], &[])?;
+    let client = |number| Client::new(number, side);
+    let mut swarm = Swarm::connect(child.address(), CLIENTS_COUNT, |_| side.opening(), client)?;
     swarm.run_until(JOIN_MAX, |client| client.frames > 0)?;
     swarm.run_for(WARM_UP)?;
 

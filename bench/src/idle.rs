@@ -10,15 +10,10 @@ use crate::{
     load::{Opening, Swarm},
     report::{Aim, Figures, Progress},
     serve::{self, Child},
+    tasks::READ_BUFFER_BYTES,
 };
 use anyhow::ensure;
-use axum::{
-    Router,
-    extract::ws::{WebSocket, WebSocketUpgrade},
-    routing::get,
-};
-use std::{net::SocketAddr, time::Duration};
-use tokio::net::TcpListener;
+use std::time::Duration;
 
 const CONNECTIONS_COUNT: usize = 5000;
 /// Files of a process beside its connections.
@@ -26,8 +21,6 @@ const OTHER_FILES_COUNT: usize = 100;
 /// What was needed only for connecting is given back meanwhile.
 const PAUSE: Duration = Duration::from_secs(3);
 const JOIN_MAX: Duration = Duration::from_secs(30);
-/// The bare server's buffer: as prototypes found it best.
-const READ_BUFFER_BYTES: usize = 4096;
 
 /// Measures.
 pub(crate) fn run(progress: &Progress) -> anyhow::Result<Figures> {
@@ -36,7 +29,7 @@ pub(crate) fn run(progress: &Progress) -> anyhow::Result<Figures> {
     let ours = kb_per_connection("serve-fixed", serve::upgrade, true)?;
     progress.say("idle: bare axum");
     let bare = || Opening::Upgrade { path: "/".to_owned(), headers: Vec::new() };
-    let bare = kb_per_connection("serve-axum", bare, false)?;
+    let bare = kb_per_connection("serve-tasks", bare, false)?;
     let mut figures = Figures::default();
     figures.add("rss_kb_per_connection", ours, Aim::AtMost(12.0));
     figures.add("bare_axum_kb_per_connection", bare, Aim::None);
@@ -55,18 +48,4 @@ fn kb_per_connection(kind: &str, opening: fn() -> Opening, has_welcome: bool) ->
     let after = child.rss_bytes()?;
     ensure!(swarm.ended().count() == 0, "A connection ended. {:?}", swarm.ended().next());
     Ok((after - before) / 1024.0 / CONNECTIONS_COUNT as f64)
-}
-
-/// What a server with axum and nothing else needs, for the child process.
-///
-/// # Errors
-/// When there is no port.
-pub(crate) async fn serve_bare_axum(say_address: fn(SocketAddr)) -> anyhow::Result<()> {
-    async fn listen(mut socket: WebSocket) {
-        while let Some(Ok(_)) = socket.recv().await {}
-    }
-    let upgrade = |upgrade: WebSocketUpgrade| async { upgrade.read_buffer_size(READ_BUFFER_BYTES).on_upgrade(listen) };
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-    say_address(listener.local_addr()?);
-    Ok(axum::serve(listener, Router::new().route("/", get(upgrade))).await?)
 }

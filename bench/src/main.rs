@@ -8,8 +8,10 @@ mod hand;
 mod load;
 mod raw;
 mod report;
+mod scrape;
 mod serve;
 mod stopwatch;
+mod tasks;
 mod world;
 
 mod capacity;
@@ -19,6 +21,7 @@ mod feel;
 mod frames;
 mod growth;
 mod idle;
+mod overload;
 mod peers;
 mod tick;
 mod train;
@@ -59,6 +62,7 @@ const BENCHES: &[Bench] = &[
     Bench { name: "tick", about: "the game's step", run: tick::run },
     Bench { name: "idle", about: "memory per connection", run: idle::run },
     Bench { name: "capacity", about: "players in one room", run: capacity::run },
+    Bench { name: "overload", about: "a full room whose budget is cut and returns", run: overload::run },
     Bench { name: "growth", about: "how a room's cost grows with its players", run: growth::run },
     Bench { name: "peers", about: "the same arena on Colyseus and on our gameserver", run: peers::run },
 ];

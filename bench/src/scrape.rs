@@ -13,7 +13,11 @@ use std::{
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 const TICK: &str = "gameserver_tick_seconds";
 const TICK_CPU: &str = "gameserver_tick_cpu_seconds";
+const FRAMES_PART: &str = "gameserver_frames_seconds";
+const FRAMES: &str = "gameserver_frames_total";
 const LEFT_OUT: &str = "gameserver_ticks_dropped_total";
+const LEVEL: &str = "gameserver_service_level";
+const TICKS_FIRST: &str = "gameserver_ticks_first";
 
 /// One look, or the difference of two.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -24,6 +28,14 @@ pub(crate) struct Scrape {
     pub(crate) tick: Histogram,
     /// Their processor time.
     pub(crate) tick_cpu: Histogram,
+    /// How long their frames took.
+    pub(crate) frames_part: Histogram,
+    /// Frames handed to sockets.
+    pub(crate) frames: f64,
+    /// What overload left out, as it is now.
+    pub(crate) level: f64,
+    /// 1 when ticks go before every other thread now.
+    pub(crate) ticks_first: f64,
 }
 
 /// How many ticks were how long.
@@ -46,7 +58,9 @@ impl Scrape {
         let mut page = String::new();
         stream.read_to_string(&mut page).context("the gameserver does not answer")?;
         let scrape = Self::read(&page);
-        for (name, histogram) in [(TICK, &scrape.tick), (TICK_CPU, &scrape.tick_cpu)] {
+        for (name, histogram) in
+            [(TICK, &scrape.tick), (TICK_CPU, &scrape.tick_cpu), (FRAMES_PART, &scrape.frames_part)]
+        {
             ensure!(!histogram.buckets.is_empty(), "The gameserver's metrics have no {name}.");
         }
         Ok(scrape)
@@ -58,9 +72,13 @@ impl Scrape {
             let Ok(value) = value.trim().parse::<f64>() else { continue };
             match name {
                 LEFT_OUT => scrape.left_out = value,
+                FRAMES => scrape.frames = value,
+                LEVEL => scrape.level = value,
+                TICKS_FIRST => scrape.ticks_first = value,
                 _ => {
                     scrape.tick.read(TICK, name, value);
                     scrape.tick_cpu.read(TICK_CPU, name, value);
+                    scrape.frames_part.read(FRAMES_PART, name, value);
                 }
             }
         }
@@ -73,6 +91,10 @@ impl Scrape {
             left_out: self.left_out - before.left_out,
             tick: self.tick.since(&before.tick),
             tick_cpu: self.tick_cpu.since(&before.tick_cpu),
+            frames_part: self.frames_part.since(&before.frames_part),
+            frames: self.frames - before.frames,
+            level: self.level,
+            ticks_first: self.ticks_first,
         }
     }
 }
@@ -116,7 +138,8 @@ impl Histogram {
         self.sum_ms / self.count().max(1.0)
     }
 
-    fn count(&self) -> f64 {
+    /// Ticks.
+    pub(crate) fn count(&self) -> f64 {
         self.buckets.last().map_or(0.0, |(_, count)| *count)
     }
 }

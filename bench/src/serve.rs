@@ -3,19 +3,22 @@
 //! Path: [`Child::start`] runs `bench serve-KIND …` → [`run`] there starts that kind and prints its address → the parent
 //! reads [`Child::usage`] and [`Child::rss_bytes`].
 //! Invariant: a child ends when its parent drops it, and when its parent ends, however that happens: its stdin closes.
+//! Until then each line there is a budget for the ticks of a gameserver ([`Child::set_tick_budget`]).
 
-use crate::{fanout, idle, load::Opening, raw};
+use crate::{fanout, load::Opening, raw, tasks};
 use anyhow::{Context, bail, ensure};
 use net::{Config, Server};
 use protocol::token::Key;
 use std::{
     fs,
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader, Write},
     net::SocketAddr,
     ops::Sub,
     process::{Command, Stdio},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
+use sync::governor::Budget;
+use tokio::sync::mpsc;
 
 /// What a gameserver under test is told; the load signs with it what the lobby would have signed.
 const SECRET: &str = "only for measurements";
@@ -99,6 +102,15 @@ impl Child {
         self.address
     }
 
+    /// From now on a tick of the gameserver may cost this.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub(crate) fn set_tick_budget(&mut self, us: u32) -> anyhow::Result<()> {
+        let stdin = self.process.stdin.as_mut().context("a child without an input")?;
+        writeln!(stdin, "{us}").context("the server under test has ended")
+    }
+
     /// CPU time so far.
     ///
     /// # Errors
@@ -136,9 +148,13 @@ impl Drop for Child {
 /// # Errors
 /// When there is no such kind, or it does not start.
 pub(crate) fn run(kind: &str, arguments: &[String]) -> anyhow::Result<()> {
-    std::thread::spawn(|| {
-        // Nothing is ever sent: reading ends with the parent.
-        let _ = std::io::stdin().read_to_end(&mut Vec::new());
+    let (say_budget, budgets) = mpsc::unbounded_channel();
+    std::thread::spawn(move || {
+        // Reading ends with the parent.
+        for us in std::io::stdin().lines().map_while(Result::ok).filter_map(|line| line.parse().ok()) {
+            // Only a gameserver listens.
+            let _ = say_budget.send(us);
+        }
         std::process::exit(0);
     });
     let number = |at: usize| arguments.get(at).and_then(|text| text.parse::<usize>().ok());
@@ -147,18 +163,24 @@ pub(crate) fn run(kind: &str, arguments: &[String]) -> anyhow::Result<()> {
     }
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
         match kind {
-            "serve-gameserver" => keep(Server::start(Config::from_env()?).await?).await,
-            "serve-fixed" => keep(fanout::start(number(0).context("serve-fixed takes a frame's length")?).await?).await,
-            "serve-axum" => idle::serve_bare_axum(say_address).await,
+            "serve-gameserver" => keep(Server::start(Config::from_env()?).await?, budgets).await,
+            "serve-fixed" => {
+                let length = number(0).context("serve-fixed takes a frame's length")?;
+                keep(fanout::start(length).await?, budgets).await
+            }
+            "serve-tasks" => tasks::serve(number(0).context("serve-tasks takes a frame's length")?, say_address).await,
             _ => bail!("There is no \"{kind}\" to serve."),
         }
     })
 }
 
 /// Lets a server run for good.
-async fn keep(server: Server) -> anyhow::Result<()> {
+async fn keep(server: Server, mut budgets: mpsc::UnboundedReceiver<u32>) -> anyhow::Result<()> {
     say_address(server.address());
-    std::future::pending().await
+    while let Some(us) = budgets.recv().await {
+        server.set_tick_budget(Budget::of_tick(us)).await;
+    }
+    Ok(())
 }
 
 #[expect(clippy::print_stdout, reason = "the parent reads it")]

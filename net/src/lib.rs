@@ -1,6 +1,6 @@
 //! The gameserver: a thin shell of sockets, clocks and threads around `sync::Room`.
 //!
-//! Path of an input: [`worker`] (a few threads, each with an epoll) → [`line`] (one socket) → bounded crossbeam queue →
+//! Path of an input: [`worker`] (a few threads, each with an epoll) → [`line`] (one socket) → bounded queue →
 //! [`tick`] (one OS thread per room, 60 Hz) → an [`Engine`], which is `Room` here. Path of a frame: `Room` → [`tick`] →
 //! one batch per tick and worker → [`worker`] → [`line`]. HTTP comes in through [`listen`] and [`routes`], after
 //! [`replay`] has checked that the lobby sent it; [`upgrade`] gives the connection to a worker. Life of a room: [`rooms`]
@@ -19,6 +19,7 @@ mod bucket;
 mod clock;
 mod counted;
 mod door;
+mod gate;
 mod inbox;
 mod keeper;
 mod line;

@@ -11,7 +11,8 @@
 use crate::{
     admission::Place,
     bucket::Bucket,
-    room_handle::{Event, Gate, SocketId},
+    gate::Gate,
+    room_handle::{Event, SocketId},
 };
 use bytes::Bytes;
 use crossbeam_channel::Sender;
@@ -19,7 +20,7 @@ use mio::{Interest, Registry, Token, net::TcpStream};
 use protocol::{close::CloseReason, limits, message::ServerMessage};
 use std::{
     io::{self, ErrorKind, Read, Write},
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     time::Instant,
 };
 use tungstenite::{
@@ -109,7 +110,7 @@ pub(crate) struct Line {
     /// The peer broke WebSocket's rules: its bytes are only thrown away.
     is_deaf: bool,
     messages: Bucket,
-    gate: Arc<Gate>,
+    gate: Gate,
     /// Frames said so far; becomes the gate's count once everything is flushed.
     frames: u32,
     /// Control messages said since everything was flushed last.
@@ -133,7 +134,14 @@ struct Stream {
 
 impl Line {
     /// A socket whose upgrade was granted; `first` are bytes that came right behind it.
-    pub(crate) fn new(id: SocketId, tcp: TcpStream, first: &[u8], place: Place, room: Arc<str>, now: Instant) -> Self {
+    pub(crate) fn new(
+        id: SocketId,
+        tcp: TcpStream,
+        first: &[u8],
+        (place, gate): (Place, Gate),
+        room: Arc<str>,
+        now: Instant,
+    ) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER_BYTES)
             .write_buffer_size(0)
@@ -152,7 +160,7 @@ impl Line {
             stream: Stream { tcp, is_empty: false, is_ending: false, unsent: Vec::new(), has_answers: false },
             is_deaf: false,
             messages: Bucket::new(MESSAGES_PER_S, MESSAGES_BURST_COUNT, now),
-            gate: Arc::default(),
+            gate,
             frames: 0,
             controls: 0,
             _place: place,
@@ -165,8 +173,8 @@ impl Line {
     }
 
     /// What the tick thread needs to know of this socket.
-    pub(crate) fn gate(&self) -> Arc<Gate> {
-        Arc::clone(&self.gate)
+    pub(crate) fn gate(&self) -> Gate {
+        self.gate.clone()
     }
 
     /// There is something to read again; `is_ending` tells that the end has come, too.
@@ -268,7 +276,7 @@ impl Line {
             }
         }
         self.controls = 0;
-        self.gate.frames_flushed.store(self.frames, Ordering::Release);
+        self.gate.note_flushed(self.frames);
         Flushed::All
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Path: [`Listening::begin`] accepts → [`Listening::close`] accepts whoever has connected by then, and nobody after.
 //! Invariants: accepted connections have `TCP_NODELAY` (merged ticks are useless) and a small send buffer (what lies in
-//! the kernel is old when it arrives); a connection that does not say what it wants is closed.
+//! the kernel is old when it arrives); a connection that does not say what it wants is closed; those that speak HTTP are
+//! at most [`HTTP_MAX_COUNT`] (players' sockets do not any more, and are counted at their admission).
 
 use crate::counted::Count;
 use axum::{Router, extract::ConnectInfo};
@@ -19,7 +20,7 @@ use hyper_util::{
 use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{Notify, watch},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, watch},
     task::JoinHandle,
     time::timeout,
 };
@@ -27,6 +28,9 @@ use tokio::{
 /// Kernel send buffer of a connection (Linux doubles it for its own use). Policy: a slow reader fills it within seconds
 /// and is set aside; 64 KiB would hide a stall of 40 s.
 const SEND_BUFFER_BYTES: usize = 16 * 1024;
+/// Connections that speak HTTP at once. Policy: newcomers wait in the kernel's backlog until one has ended, which takes no
+/// longer than the head's timeout.
+const HTTP_MAX_COUNT: usize = 1024;
 /// Pause when no connection can be accepted, which means that too many files are open. Policy: newcomers wait.
 const ACCEPT_RETRY: Duration = Duration::from_millis(500);
 /// Time a connection has for its first request once the listener is closed. Policy: close it.
@@ -44,10 +48,21 @@ pub(crate) struct Listening {
 impl Listening {
     /// Accepts from now on. `connections` counts those that are HTTP's still.
     pub(crate) fn begin(listener: TcpListener, router: Router, head_timeout: Duration, connections: Count) -> Self {
+        Self::begin_with(HTTP_MAX_COUNT, listener, router, head_timeout, connections)
+    }
+
+    fn begin_with(
+        most: usize,
+        listener: TcpListener,
+        router: Router,
+        head_timeout: Duration,
+        connections: Count,
+    ) -> Self {
         let (stop, stopping) = watch::channel(false);
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(head_timeout);
-        let accepting = tokio::spawn(accept(listener, Host { http, router, connections, stopping }));
+        let places = Arc::new(Semaphore::new(most));
+        let accepting = tokio::spawn(accept(listener, places, Host { http, router, connections, stopping }));
         Self { stop, accepting }
     }
 
@@ -68,15 +83,19 @@ struct Host {
     stopping: watch::Receiver<bool>,
 }
 
-async fn accept(listener: TcpListener, mut host: Host) {
+async fn accept(listener: TcpListener, places: Arc<Semaphore>, mut host: Host) {
     loop {
+        let accept = async {
+            let place = Arc::clone(&places).acquire_owned().await.expect("it is never closed");
+            listener.accept().await.map(|(stream, peer)| (stream, peer, place))
+        };
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = accept => accepted,
             // An error means that the server was dropped, which stops it as well.
             _ = host.stopping.wait_for(|stopping| *stopping) => break,
         };
         match accepted {
-            Ok((stream, peer)) => host.welcome(stream, peer),
+            Ok((stream, peer, place)) => host.welcome(stream, peer, Some(place)),
             Err(error) => {
                 tracing::warn!(%error, "no connection can be accepted");
                 tokio::time::sleep(ACCEPT_RETRY).await;
@@ -89,19 +108,20 @@ async fn accept(listener: TcpListener, mut host: Host) {
     for _ in 0..LAST_ACCEPTS_MAX_COUNT {
         let Ok((stream, peer)) = listener.accept() else { return };
         match stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)) {
-            Ok(stream) => host.welcome(stream, peer),
+            Ok(stream) => host.welcome(stream, peer, None),
             Err(error) => tracing::debug!(%error, "a connection ended before its first word"),
         }
     }
 }
 
 impl Host {
-    fn welcome(&self, stream: TcpStream, peer: SocketAddr) {
+    /// The connection keeps its place until it ends or is no HTTP any more.
+    fn welcome(&self, stream: TcpStream, peer: SocketAddr, place: Option<OwnedSemaphorePermit>) {
         let counted = self.connections.enter();
         let host = self.clone();
         tokio::spawn(async move {
             host.converse(stream, peer).await;
-            drop(counted);
+            drop((counted, place));
         });
     }
 
@@ -143,5 +163,33 @@ impl Host {
         if let Err(error) = ended {
             tracing::debug!(%error, "a connection ended early");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    #[tokio::test]
+    async fn who_finds_no_place_waits_until_the_silent_are_closed() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new().fallback(|| async { "here" });
+        let connections = Count::default();
+        let _listening = Listening::begin_with(2, listener, router, Duration::from_millis(300), connections);
+        let mut silent = Vec::new();
+        for _ in 0..2 {
+            silent.push(TcpStream::connect(address).await.unwrap());
+        }
+        let mut last = TcpStream::connect(address).await.unwrap();
+        last.write_all(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        let early = timeout(Duration::from_millis(50), last.read_to_string(&mut answer)).await;
+        assert!(early.is_err(), "the third waits: {answer}");
+        timeout(PATIENCE, last.read_to_string(&mut answer)).await.expect("and comes in then").unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("here"), "{answer}");
     }
 }

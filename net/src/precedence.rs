@@ -2,9 +2,10 @@
 //!
 //! Path: a room's thread calls [`Precedence::take`] when it begins and [`Precedence::note`] before every tick.
 //! Why: a tick works for a part of every 16.7 ms and sleeps the rest, but it wakes on a machine that is busy with
-//! everybody's sockets. A fair scheduler lets whoever runs finish first and shares the tick's own time with whoever wakes,
-//! so that a tick takes the longer the more players there are, whatever it costs. Real-time round robin runs at once and
-//! undisturbed; the lowest of its priorities is above every thread of the fair scheduler, and more is not needed.
+//! everybody's sockets. Among equals the scheduler shares the tick's own time with whoever is awake, so that a tick takes
+//! the longer the more players there are, whatever it costs. The highest weight of the fair scheduler (nice -20, 87 times
+//! the usual) ends that. Real-time scheduling would too, but could wait for ever for a worker that it stopped in the middle
+//! of sending: the room's queue spins until such a message is there.
 //! Invariant: who does not sleep has no precedence. A tick thread that needs all its time would take it from the workers
 //! that send what it made, so it goes back among the others until it sleeps again.
 //! Never: fails. Without the right (`CAP_SYS_NICE`) the room ticks all the same; a line in the log and a metric tell.
@@ -12,16 +13,17 @@
 use crate::metrics::Metrics;
 use std::sync::Arc;
 use thread_priority::{
-    Error, NormalThreadSchedulePolicy, RealtimeThreadSchedulePolicy, ThreadPriority, ThreadPriorityValue,
-    ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id,
+    Error, NormalThreadSchedulePolicy, ThreadPriority, ThreadPriorityValue, ThreadSchedulePolicy,
+    set_thread_priority_and_policy, thread_native_id,
 };
 
 /// Ticks that began without a sleep, less the others, that end the precedence: 0.2 s. Policy: as many with a sleep bring
 /// it back.
 const RESTLESS_MAX_TICKS: u32 = 12;
 
-/// The usual nice value, 0, on the crate's scale, which goes from 19 down to -20.
+/// The usual nice value, 0, and the first of all, -20, on the crate's scale, which goes from 19 down to -20.
 const USUAL_OF_99: u8 = 47;
+const FIRST_OF_99: u8 = 99;
 
 /// One tick thread's.
 #[derive(Debug)]
@@ -91,28 +93,25 @@ impl Drop for Precedence {
 
 /// Schedules the thread that calls.
 fn schedule(first: bool) -> Result<(), Error> {
-    let (priority, policy) = if first {
-        (ThreadPriority::Min, ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::RoundRobin))
-    } else {
-        let usual = ThreadPriorityValue::try_from(USUAL_OF_99).expect("it is below 100");
-        (ThreadPriority::Crossplatform(usual), ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Other))
-    };
-    set_thread_priority_and_policy(thread_native_id(), priority, policy)
+    let weight =
+        ThreadPriorityValue::try_from(if first { FIRST_OF_99 } else { USUAL_OF_99 }).expect("both are below 100");
+    let policy = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Other);
+    set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Crossplatform(weight), policy)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Nice value, real-time priority and policy of the thread that calls (`man proc_pid_stat`: fields 19, 40, 41).
-    fn scheduled() -> (i32, u32, u32) {
+    /// Nice value of the thread that calls (`man proc_pid_stat`: field 19).
+    fn scheduled() -> i32 {
         let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
         let fields: Vec<_> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
-        (fields[19 - 3].parse().unwrap(), fields[40 - 3].parse().unwrap(), fields[41 - 3].parse().unwrap())
+        fields[19 - 3].parse().unwrap()
     }
 
-    const USUAL: (i32, u32, u32) = (0, 0, 0);
-    const FIRST: (i32, u32, u32) = (0, 1, 2);
+    const USUAL: i32 = 0;
+    const FIRST: i32 = -20;
 
     #[test]
     fn ticks_go_first_unless_they_never_sleep() {

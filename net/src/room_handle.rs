@@ -4,7 +4,10 @@
 //! Invariants: sending never blocks a thread; a full queue delays the socket that sends (TCP slows its peer) and nobody
 //! else; what happened on one socket arrives in order.
 
-use crate::counted::{Count, Counted};
+use crate::{
+    counted::{Count, Counted},
+    gate::Gate,
+};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use protocol::message::{ClientPacket, Hello};
 use std::{
@@ -62,21 +65,12 @@ impl Event {
 #[derive(Debug)]
 pub(crate) struct Join {
     pub(crate) socket: SocketId,
-    pub(crate) gate: Arc<Gate>,
+    pub(crate) gate: Gate,
     pub(crate) hello: Hello,
     /// Its ticket was good and unused.
     pub(crate) admitted: bool,
     /// Keeps the room from being closed until it was heard.
     pub(crate) _waiting: Option<Counted>,
-}
-
-/// What tick thread and worker share of one socket.
-#[derive(Debug, Default)]
-pub(crate) struct Gate {
-    /// Frames that went all the way into the kernel; written by the worker. The tick thread assembles the next frame
-    /// only when this equals what it handed over, so at most one frame of a socket is ever on its way: `since` ages
-    /// instead of memory growing.
-    pub(crate) frames_flushed: AtomicU32,
 }
 
 /// Occupancy as of the last tick, and what the machine would like.

@@ -2,30 +2,27 @@
 //!
 //! Invariant: a session has at most one socket and a socket at most one session; the newest socket wins.
 
-use crate::room_handle::{Gate, SocketId};
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, atomic::Ordering},
-};
+use crate::{gate::Gate, room_handle::SocketId};
+use std::collections::BTreeMap;
 use sync::SessionId;
 
 /// A session's socket, as the tick thread sees it.
 #[derive(Debug)]
 pub(crate) struct Seat {
     pub(crate) socket: SocketId,
-    gate: Arc<Gate>,
+    gate: Gate,
     frames_handed: u32,
 }
 
 impl Seat {
     /// A socket that was handed nothing yet.
-    pub(crate) fn new(socket: SocketId, gate: Arc<Gate>) -> Self {
+    pub(crate) fn new(socket: SocketId, gate: Gate) -> Self {
         Self { socket, gate, frames_handed: 0 }
     }
 
     /// Whether the last frame has left for good, so that the next one is worth assembling.
     pub(crate) fn can_take_frame(&self) -> bool {
-        self.gate.frames_flushed.load(Ordering::Acquire) == self.frames_handed
+        self.gate.frames_flushed() == self.frames_handed
     }
 
     /// Notes that a frame is on its way.
@@ -105,8 +102,8 @@ mod tests {
     #[test]
     fn the_newest_socket_of_a_session_wins() {
         let mut seats = Seats::default();
-        assert_eq!(seats.seat(SessionId(5), Seat::new(socket(1), Arc::default())), None);
-        assert_eq!(seats.seat(SessionId(5), Seat::new(socket(2), Arc::default())), Some(socket(1)));
+        assert_eq!(seats.seat(SessionId(5), Seat::new(socket(1), Gate::default())), None);
+        assert_eq!(seats.seat(SessionId(5), Seat::new(socket(2), Gate::default())), Some(socket(1)));
         assert_eq!((seats.session_at(socket(1)), seats.session_at(socket(2))), (None, Some(SessionId(5))));
         seats.remove(SessionId(5));
         assert!(seats.is_empty() && seats.session_at(socket(2)).is_none());
@@ -114,12 +111,12 @@ mod tests {
 
     #[test]
     fn a_second_frame_waits_for_the_first() {
-        let gate = Arc::new(Gate::default());
-        let mut seat = Seat::new(socket(1), Arc::clone(&gate));
+        let gate = Gate::default();
+        let mut seat = Seat::new(socket(1), gate.clone());
         assert!(seat.can_take_frame());
         seat.hand_frame();
         assert!(!seat.can_take_frame());
-        gate.frames_flushed.store(1, Ordering::Release);
+        gate.note_flushed(1);
         assert!(seat.can_take_frame());
     }
 }

@@ -130,7 +130,8 @@ impl<E: Engine> TickThread<E> {
         self.wait_for_deadline();
         let (began, worked) = (Instant::now(), thread_time());
 
-        for event in self.events.clone().try_iter().take(EVENTS_PER_TICK_MAX_COUNT) {
+        for _ in 0..EVENTS_PER_TICK_MAX_COUNT {
+            let Ok(event) = self.events.try_recv() else { break };
             self.handle(event);
         }
         self.room.tick();

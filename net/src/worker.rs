@@ -11,6 +11,7 @@
 use crate::{
     admission::Place,
     door::Door,
+    gate::Gates,
     inbox::{self, Batch, Inbox, Mail, WAKER, WorkerMessage},
     line::{Flushed, Heard, Line, Phase},
     room_handle::{Event, SocketId},
@@ -68,6 +69,7 @@ pub(crate) struct Worker {
     /// By slot.
     lines: Vec<Option<Box<Line>>>,
     free: Vec<u32>,
+    gates: Gates,
     adopted: u32,
     held: VecDeque<Held>,
     blocked: Vec<SocketId>,
@@ -92,6 +94,7 @@ impl Worker {
             door,
             lines: Vec::new(),
             free: Vec::new(),
+            gates: Gates::default(),
             adopted: 0,
             held: VecDeque::new(),
             blocked: Vec::new(),
@@ -172,7 +175,8 @@ impl Worker {
         let id = SocketId { worker: self.index, slot, number: self.adopted };
         self.adopted = self.adopted.wrapping_add(1);
         let refusal = place.refusal;
-        let mut line = Box::new(Line::new(id, stream, first, place, room, now));
+        let gate = self.gates.open(slot as usize);
+        let mut line = Box::new(Line::new(id, stream, first, (place, gate), room, now));
         if let Err(error) = line.register(self.poll.registry(), Token(slot as usize)) {
             tracing::warn!(%error, "epoll takes no more sockets");
             self.free.push(slot);

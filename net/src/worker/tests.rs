@@ -4,6 +4,7 @@ use super::*;
 use crate::{
     admission::Admission,
     config::Config,
+    gate::Gate,
     keeper::Life,
     metrics::Metrics,
     room_handle::{Join, SocketId},
@@ -91,7 +92,7 @@ impl Bench {
 async fn a_full_queue_delays_and_loses_nothing() {
     let mut bench = begin().await;
     let other = SocketId { worker: 1, slot: 0, number: 0 };
-    let join = Join { socket: other, gate: Arc::default(), hello: bench.hello(), admitted: false, _waiting: None };
+    let join = Join { socket: other, gate: Gate::default(), hello: bench.hello(), admitted: false, _waiting: None };
     let (queue, _) = bench.rooms.enter(&ROOM.into(), Box::new(join)).unwrap();
     let life = bench.lives.recv_timeout(PATIENCE).unwrap();
     while queue.try_send(Event::Gone(other)).is_ok() {}

@@ -1,9 +1,14 @@
-//! What a busy gameserver tells players and operators. The budget is one that no tick can keep.
+//! What a busy gameserver tells players and operators, and what becomes of the players. The costs are what ticks cost
+//! here; budgets are what no tick can keep, or a share of that.
 
 use crate::field::{Field, Player};
 use protocol::close::CloseReason;
-use std::time::Duration;
-use sync::{Client, Happening, Level, governor::Budget};
+use std::time::{Duration, Instant};
+use sync::{
+    Client, Happening, Level,
+    governor::{Budget, TICK_US},
+};
+use tokio::sync::watch;
 
 /// What a player was told about the service, in order.
 fn told(player: &mut Player) -> Vec<Level> {
@@ -47,5 +52,64 @@ async fn without_a_governor_service_stays_full() {
     assert_eq!(told(&mut player), []);
     assert_eq!(field.metric("service_level").await, 0.0);
     assert!(field.metric("simulate_seconds_count").await > 0.0);
+    field.server.stop().await;
+}
+
+const PLAYERS: usize = 24;
+/// A tick's whole length: a machine that is busy with other things alone sheds nothing.
+const WHOLE_TICK: Budget = Budget::of_tick(TICK_US);
+/// Service must be full again this soon after the budget is.
+const RECOVERY_MAX_TICKS: f64 = 5.0 * 60.0;
+
+/// Ticks of the room's clock, and of frames handed out, while this passes.
+async fn count(field: &Field, time: Duration) -> (f64, f64) {
+    let before = (field.ticks().await.0, field.metric("frames_total").await);
+    tokio::time::sleep(time).await;
+    (field.ticks().await.0 - before.0, field.metric("frames_total").await - before.1)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_budget_that_is_cut_costs_smoothness_and_nobody_the_flight() {
+    let field = Field::start_with(|config| config.tick_budget = Some(WHOLE_TICK)).await;
+    let (end, ended) = watch::channel(());
+    let mut players = Vec::new();
+    for number in 0..PLAYERS {
+        let (mut player, ended) = (field.join(&format!("Pilot {number}")).await, ended.clone());
+        players.push(tokio::spawn(async move {
+            while !ended.has_changed().unwrap() {
+                // Panics when the connection is lost.
+                player.play(Duration::from_millis(100)).await;
+            }
+            player
+        }));
+    }
+    let (ticks, frames) = count(&field, Duration::from_secs(1)).await;
+    assert_eq!(field.metric("service_level").await, 0.0, "what a whole tick is enough for is not shed");
+    let (seconds, count_of_ticks) = (field.metric("tick_seconds_sum").await, field.metric("tick_seconds_count").await);
+    let mean_us = seconds / count_of_ticks * 1e6;
+
+    field.server.set_tick_budget(Budget::of_tick(mean_us as u32 / 3)).await;
+    field.wait_for_metric("service_level", 2.0).await;
+    let (ticks_cut, frames_cut) = count(&field, Duration::from_secs(1)).await;
+    assert!(ticks_cut > 0.7 * ticks, "the tick rate is held: {ticks_cut} ticks a second, {ticks} before");
+    let rarer = (frames_cut / ticks_cut) / (frames / ticks);
+    assert!(rarer < 0.5, "frames come {rarer} times as often");
+    assert_eq!(field.metric("players").await, PLAYERS as f64);
+
+    field.server.set_tick_budget(WHOLE_TICK).await;
+    let (returned, began) = (field.ticks().await.0, Instant::now());
+    while field.metric("service_level").await > 0.0 {
+        assert!(began.elapsed() < Duration::from_secs(60), "service stays reduced");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let took = field.ticks().await.0 - returned;
+    assert!(took <= RECOVERY_MAX_TICKS, "full service after {took} ticks");
+    end.send_replace(());
+    for player in players {
+        let mut player = player.await.expect("the connection is kept");
+        let told = told(&mut player);
+        assert!(told.contains(&Level::Detail) && told.last() == Some(&Level::Full), "{told:?}");
+        assert_eq!(player.client.stats().mismatches, 0);
+    }
     field.server.stop().await;
 }
