@@ -25,6 +25,7 @@ mod replica;
 mod room;
 mod rows;
 mod session;
+mod sessions;
 mod shots;
 mod tally;
 pub mod view;
