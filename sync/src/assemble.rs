@@ -57,8 +57,17 @@ pub(crate) struct Now<'a> {
     pub(crate) rules: &'a Rules,
     /// All rows in canonical order.
     pub(crate) rows: &'a [Row],
+    /// Where each cell's begin, and the end.
+    pub(crate) starts: &'a [u32],
     /// Checksums by cell.
     pub(crate) sums: &'a [u64],
+}
+
+impl<'a> Now<'a> {
+    fn rows_of(self, cell: CellId) -> &'a [Row] {
+        let index = usize::from(cell.0);
+        &self.rows[self.starts[index] as usize..self.starts[index + 1] as usize]
+    }
 }
 
 /// What a client has and what it shall see.
@@ -186,8 +195,7 @@ fn put_continued(
         put_parts(bits, parts, logs, continued.cells.len());
     }
     for cell in held.iter().filter(|cell| is_whole(cell)) {
-        let rows = &now.rows[rows::range_of(now.rows, *cell)];
-        bits.append(logs.whole(*cell, now.tick, rows, now.rules));
+        bits.append(logs.whole(*cell, now.tick, now.rows_of(*cell), now.rules));
     }
     continued.has_whole
 }
@@ -247,7 +255,6 @@ fn drop_dearer_than_whole(logs: &mut Logs, now: Now<'_>, since: Tick, continued:
             let part = logs.part(*cell, tick, unknown, now.rules);
             suffix += part.map_or(1, |part| logs.len(part) + 1);
         }
-        let rows = &now.rows[rows::range_of(now.rows, *cell)];
-        suffix <= logs.whole(*cell, now.tick, rows, now.rules).bit_len()
+        suffix <= logs.whole(*cell, now.tick, now.rows_of(*cell), now.rules).bit_len()
     });
 }

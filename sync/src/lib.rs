@@ -26,6 +26,7 @@ mod replica;
 mod room;
 mod rows;
 mod session;
+mod sessions;
 mod shots;
 mod tally;
 pub mod view;

@@ -36,6 +36,11 @@ impl Pipe {
         self.stalled_until_ms = self.stalled_until_ms.max(until_ms);
     }
 
+    /// Messages that have not been received.
+    pub fn unread(&self) -> usize {
+        self.on_the_way.len()
+    }
+
     /// The next message that has arrived.
     pub fn receive(&mut self, now_ms: f64) -> Option<Vec<u8>> {
         let is_stalled = now_ms < self.stalled_until_ms;

@@ -49,7 +49,7 @@ struct TickLog {
 /// Where a part lies; good until the next tick.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Part {
-    /// The newest part of this cell for whoever knows its neighbours.
+    /// The newest part of this cell for whoever knows its neighbours, if it fits a word.
     Newest(CellId),
     /// Any other: the shared one of an entry, or one for those who know less.
     Entry { tick: Tick, entry: usize, other: Option<usize> },
@@ -59,13 +59,18 @@ pub(crate) enum Part {
 #[derive(Debug, Clone, Copy, Default)]
 struct Newest {
     tick: Tick,
+    /// Its place in that tick's log.
+    entry: u16,
     /// As in [`Entry`].
     directions: Directions,
-    /// Bits of the part for whoever knows all neighbours; 0: nothing but entering rows.
+    /// Bits of the part for whoever knows all neighbours; 0: nothing but entering rows, [`LONG`]: more than a word.
     len: u8,
-    /// Those bits.
+    /// Those bits, if they fit a word.
     bits: u64,
 }
+
+/// See [`Newest`].
+const LONG: u8 = u8::MAX;
 
 /// The logs of all cells.
 #[derive(Debug)]
@@ -109,18 +114,18 @@ impl Logs {
         rules: &Rules,
     ) {
         let directions = entering.iter().fold(0, |set, (from, _)| set | 1 << from);
-        let mut newest = Newest { tick, directions, ..Newest::default() };
+        let entries = &mut self.ticks[slot(tick)].entries;
+        let mut newest = Newest { tick, entry: entries.len() as u16, directions, len: 0, bits: 0 };
         let mut shared = Bits::default();
         if surprises.is_some() {
             shared = encode(&[], surprises.as_ref(), rules);
             self.encoded += 1;
-            if let Some(word) = shared.as_word() {
-                (newest.bits, newest.len) = (word, shared.bit_len() as u8);
-            }
+            let word = shared.as_word().map(|word| (word, shared.bit_len() as u8));
+            (newest.bits, newest.len) = word.unwrap_or((0, LONG));
         }
         self.newest[usize::from(cell.0)] = newest;
         let crossing = (directions != 0).then(|| Box::new(Crossing { entering, surprises, others: Vec::new() }));
-        self.ticks[slot(tick)].entries.push(Entry { cell, directions, shared, crossing });
+        entries.push(Entry { cell, directions, shared, crossing });
     }
 
     /// The last tick at which something happened in the cell; 0 before.
@@ -135,16 +140,23 @@ impl Logs {
         if newest.tick < tick {
             return None;
         }
-        if newest.tick == tick && newest.len > 0 && newest.directions & unknown == 0 {
-            return Some(Part::Newest(cell));
+        if newest.tick > tick {
+            let entries = &self.ticks[slot(tick)].entries;
+            let at = entries.binary_search_by_key(&cell, |entry| entry.cell).ok()?;
+            return self.part_of(tick, at, unknown, rules);
         }
-        self.look_up(cell, tick, unknown, rules)
+        match newest.len {
+            _ if newest.directions & unknown != 0 => self.part_of(tick, newest.entry.into(), unknown, rules),
+            0 => None,
+            LONG => self.part_of(tick, newest.entry.into(), 0, rules),
+            _ => Some(Part::Newest(cell)),
+        }
     }
 
-    fn look_up(&mut self, cell: CellId, tick: Tick, unknown: Directions, rules: &Rules) -> Option<Part> {
+    /// The part of an entry, the one for those who do not know some of its directions among them.
+    fn part_of(&mut self, tick: Tick, at: usize, unknown: Directions, rules: &Rules) -> Option<Part> {
         let log = &mut self.ticks[slot(tick)];
         debug_assert_eq!(log.tick, tick, "frames ask for no tick that is forgotten");
-        let at = log.entries.binary_search_by_key(&cell, |entry| entry.cell).ok()?;
         let entry = &mut log.entries[at];
         let unknown = unknown & entry.directions;
         let other = match &mut entry.crossing {
@@ -163,7 +175,7 @@ impl Logs {
                 let newest = &self.newest[usize::from(cell.0)];
                 bits.put_word(newest.bits, u32::from(newest.len));
             }
-            Part::Entry { .. } => bits.append(self.bits(part)),
+            Part::Entry { tick, entry, other } => bits.append(self.bits(tick, entry, other)),
         }
     }
 
@@ -171,19 +183,12 @@ impl Logs {
     pub(crate) fn len(&self, part: Part) -> usize {
         match part {
             Part::Newest(cell) => usize::from(self.newest[usize::from(cell.0)].len),
-            Part::Entry { .. } => self.bits(part).bit_len(),
+            Part::Entry { tick, entry, other } => self.bits(tick, entry, other).bit_len(),
         }
     }
 
-    fn bits(&self, part: Part) -> &Bits {
-        let (entry, other) = match part {
-            Part::Newest(cell) => {
-                let entries = &self.ticks[slot(self.newest(cell))].entries;
-                let at = entries.binary_search_by_key(&cell, |entry| entry.cell).expect("its newest tick has an entry");
-                (&entries[at], None)
-            }
-            Part::Entry { tick, entry, other } => (&self.ticks[slot(tick)].entries[entry], other),
-        };
+    fn bits(&self, tick: Tick, entry: usize, other: Option<usize>) -> &Bits {
+        let entry = &self.ticks[slot(tick)].entries[entry];
         match (&entry.crossing, other) {
             (Some(crossing), Some(other)) => &crossing.others[other].1,
             _ => &entry.shared,

@@ -19,6 +19,7 @@ use crate::{
     log::Logs,
     rows::{self, Stepped},
     session::{Ending, Session},
+    sessions::Sessions,
 };
 use bytes::{Bytes, BytesMut};
 use frames::Whereabouts;
@@ -121,7 +122,7 @@ const FRAMES_USUAL_BYTES: usize = 64;
 pub struct Room {
     config: RoomConfig,
     game: Game,
-    sessions: BTreeMap<SessionId, Session>,
+    sessions: Sessions,
     /// Inputs that wait for their tick.
     due: Due,
     profiles: BTreeMap<PilotId, Profile>,
@@ -132,6 +133,8 @@ pub struct Room {
     predicted: Stepped,
     /// Checksum per cell.
     sums: Vec<u64>,
+    /// Where each cell's rows begin in `mirror`; one more for the end.
+    starts: Vec<u32>,
     /// Where each pilot's plane was last, by id.
     planes: Vec<Whereabouts>,
     /// The frame at hand, and what finished ones are cut from: one piece of memory for all frames of a tick.
@@ -171,7 +174,7 @@ impl Room {
         let cells = 1 + (config.rules.field_cells * config.rules.field_cells) as usize;
         Self {
             game,
-            sessions: BTreeMap::new(),
+            sessions: Sessions::default(),
             due: Due::new(),
             profiles: BTreeMap::new(),
             fillers: Vec::new(),
@@ -179,6 +182,7 @@ impl Room {
             mirror: Vec::new(),
             predicted: Stepped::default(),
             sums: vec![0; cells],
+            starts: vec![0; cells + 1],
             planes: Vec::new(),
             frame: Vec::new(),
             arena: BytesMut::new(),
@@ -252,6 +256,7 @@ impl Room {
         self.predicted.step(&self.mirror, &self.config.rules);
         self.game.step();
         self.game.rows(&mut self.mirror);
+        self.index_rows(tick);
         self.log_surprises(tick);
         self.assembly.begin_tick();
         self.arena.reserve(FRAMES_USUAL_BYTES * self.sessions.len());
@@ -271,7 +276,7 @@ impl Room {
     pub fn stats(&self) -> RoomStats {
         RoomStats {
             tick: self.game.tick(),
-            players: self.sessions.values().filter(|session| session.is_connected).count() as u32,
+            players: self.sessions.iter().filter(|(_, session)| session.is_connected).count() as u32,
             pilots: self.profiles.len() as u32,
             rows: self.mirror.len() as u32,
             chunks_encoded: self.logs.encoded,
@@ -424,21 +429,29 @@ impl Room {
         total
     }
 
-    /// Compares what every replica predicts with what is, cell by cell, and logs the difference once; on the way it sums,
-    /// and notes where every plane is.
+    /// Notes of the rows of `tick` where each cell's begin, their sums, and where every plane is.
+    fn index_rows(&mut self, tick: Tick) {
+        let mut at = 0;
+        for (index, sum) in self.sums.iter_mut().enumerate() {
+            self.starts[index] = at as u32;
+            let rows = take_cell(&self.mirror, &mut at, CellId(index as u16));
+            *sum = rows::sum(rows);
+            rows.iter().for_each(|row| note_plane(&mut self.planes, row, tick));
+        }
+        *self.starts.last_mut().expect("it has one more than there are cells") = at as u32;
+    }
+
+    /// Compares what every replica predicts with what is, cell by cell, and logs the difference once.
     fn log_surprises(&mut self, tick: Tick) {
         let rules = &self.config.rules;
-        let predicted = &self.predicted.rows;
         self.predicted.moved.sort_unstable_by_key(|(_, row)| row.order());
         let mut moved = self.predicted.moved.iter().peekable();
         self.logs.begin_tick(tick);
-        let (mut at_predicted, mut at_actual) = (0, 0);
-        for (index, sum) in self.sums.iter_mut().enumerate() {
+        let mut at_predicted = 0;
+        for (index, range) in self.starts.windows(2).enumerate() {
             let cell = CellId(index as u16);
-            let before = take_cell(predicted, &mut at_predicted, cell);
-            let after = take_cell(&self.mirror, &mut at_actual, cell);
-            *sum = rows::sum(after);
-            after.iter().for_each(|row| note_plane(&mut self.planes, row, tick));
+            let before = take_cell(&self.predicted.rows, &mut at_predicted, cell);
+            let after = &self.mirror[range[0] as usize..range[1] as usize];
             let mut entering = Vec::new();
             while let Some((from, row)) = moved.next_if(|(_, row)| row.cell == cell) {
                 entering.extend(cell.direction_to(*from, rules).map(|direction| (direction, *row)));

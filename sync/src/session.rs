@@ -286,12 +286,11 @@ mod tests {
 
     /// A session on a line whose round trip the room measured as so many ticks.
     fn session(round_trip: u32) -> Session {
-        let mut session = Session::new(PilotId(1), NOW - 100);
+        let mut session = Session::new(PilotId(1), 1, NOW - 100);
         session.connect(0, NOW - 100);
         let tick = NOW - round_trip;
         session.handed(Sent { tick, eye: Eye::NOWHERE, next_eye: Eye::NOWHERE });
-        session.hear(&InputPacket { ack: tick, ..packet(NOW + 2, 0, &[]) }, NOW);
-        session.views.clear();
+        session.hear(&InputPacket { ack: tick, ..packet(NOW + 2, 0, &[]) }, NOW, &mut Due::new());
         session
     }
 
@@ -300,11 +299,15 @@ mod tests {
         InputPacket { number: 1, ack: 0, at, behind, inputs }
     }
 
-    /// What the room makes of inputs that arrive at [`NOW`]: tick and controls.
+    /// What the room makes of inputs that arrive at [`NOW`]: tick and controls, the last word for each.
     fn heeded(inputs: &[(Tick, u16)]) -> Vec<(Tick, u16)> {
-        let mut session = session(9);
-        session.hear(&packet(NOW + 2, 0, inputs), NOW);
-        (NOW + 1..NOW + 200).filter_map(|tick| Some((tick, session.controls_at(tick)?))).collect()
+        let (mut session, mut due) = (session(9), Due::new());
+        session.hear(&packet(NOW + 2, 0, inputs), NOW, &mut due);
+        let mut last_word = |tick| {
+            let controls = |(_, want)| if let Want::Controls(bits) = want { Some(bits) } else { None };
+            due.take(tick).filter_map(controls).last()
+        };
+        (NOW + 1..=NOW + INPUT_LEAD_MAX_TICKS).filter_map(|tick| Some((tick, last_word(tick)?))).collect()
     }
 
     #[test]
@@ -326,9 +329,11 @@ mod tests {
     #[test]
     fn who_claims_to_see_older_ticks_than_its_line_can_show_gains_nothing() {
         let seen = |at: Tick, behind: u8| {
-            let mut session = session(6);
-            session.hear(&packet(at, behind, &[]), NOW);
-            session.view_at(NOW + INPUT_LEAD_MAX_TICKS + 1).unwrap()
+            let (mut session, mut due) = (session(6), Due::new());
+            session.hear(&packet(at, behind, &[]), NOW, &mut due);
+            let view = |(_, want)| if let Want::View(behind) = want { Some(behind) } else { None };
+            let mut views = (NOW + 1..=NOW + INPUT_LEAD_MAX_TICKS + 1).filter_map(|tick| due.take(tick).find_map(view));
+            views.next().expect("every packet tells a view")
         };
         let honest = (6 + 2 + SHOWN_LATE_MAX_TICKS) * PARTS;
         assert_eq!(seen(NOW + 2, 130), 130, "an honest word is believed");

@@ -77,7 +77,7 @@ impl Room {
 
         let last = session.window.last().filter(|last| last.tick + FRAME_SPAN_MAX_TICKS >= tick);
         let from = last.map(|last| (last.tick, last.eye));
-        let now = Now { tick, rules, rows: &self.mirror, sums: &self.sums };
+        let now = Now { tick, rules, rows: &self.mirror, starts: &self.starts, sums: &self.sums };
         let bytes = &mut self.frame;
         bytes.clear();
         let body = self.assembly.body(&mut self.logs, now, Wanted { from, eye, lost: &session.lost });

@@ -205,7 +205,7 @@ impl Line {
 impl Player {
     /// Messages that have come, or are on the way.
     pub(crate) fn unread(&self) -> usize {
-        self.down.on_the_way.len()
+        self.down.unread()
     }
 
     fn receive(&mut self, now_ms: f64) {
