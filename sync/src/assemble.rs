@@ -204,15 +204,20 @@ fn continued(logs: &mut Logs, now: Now<'_>, wanted: Wanted<'_>) -> Continued {
     let Some((since, eye)) = wanted.from else {
         return Continued { cells: Vec::new(), unknown: Vec::new(), has_whole: false };
     };
-    let held = wanted.eye.interest(now.rules);
-    let is_known = |cell: &CellId| eye.holds(*cell, now.rules);
-    let possible = held.iter().filter(|cell| is_known(cell)).count();
-    let mut cells: Vec<_> = held.into_iter().filter(|cell| is_known(cell) && !wanted.lost.contains(cell)).collect();
+    let (mut cells, mut unknown) = (Vec::new(), Vec::new());
+    wanted.eye.square(now.rules).and(eye.square(now.rules)).for_each(|cell, around| {
+        cells.push(cell);
+        unknown.push(around);
+    });
+    let possible = cells.len();
+    cells.retain(|cell| !wanted.lost.contains(cell));
     if now.tick > since + 1 {
         drop_dearer_than_whole(logs, now, since, &mut cells);
     }
-    let unknown = cells.iter().map(|cell| unknown_around(*cell, &cells, now.rules)).collect();
     let has_whole = cells.len() < possible;
+    if has_whole {
+        unknown = cells.iter().map(|cell| unknown_around(*cell, &cells, now.rules)).collect();
+    }
     Continued { cells, unknown, has_whole }
 }
 

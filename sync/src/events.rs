@@ -20,6 +20,17 @@ pub(crate) struct Events {
     last: u32,
     log: VecDeque<Bytes>,
     chat: VecDeque<Event>,
+    section: Section,
+}
+
+/// The section encoded last: nearly everybody wants the same.
+#[derive(Debug, Default)]
+struct Section {
+    /// The cursor it lies behind, and the newest event then.
+    cursor: u32,
+    last: u32,
+    bytes: Vec<u8>,
+    next_cursor: u32,
 }
 
 impl Events {
@@ -56,16 +67,27 @@ impl Events {
     /// Appends a frame's event section: the events after `cursor`, as many as one frame may carry; returns the new cursor.
     ///
     /// Bytes: number of the first (u32 LE), count (u8), then per event its length (u16 LE) and bytes.
-    pub(crate) fn encode_after(&self, cursor: u32, bytes: &mut Vec<u8>) -> u32 {
+    pub(crate) fn encode_after(&mut self, cursor: u32, bytes: &mut Vec<u8>) -> u32 {
+        if (self.section.cursor, self.section.last) != (cursor, self.last) {
+            self.encode_section(cursor);
+        }
+        bytes.extend_from_slice(&self.section.bytes);
+        self.section.next_cursor
+    }
+
+    fn encode_section(&mut self, cursor: u32) {
         let oldest = self.last + 1 - self.log.len() as u32;
         let first = (cursor + 1).max(oldest);
         let count = ((self.last + 1 - first) as usize).min(FRAME_EVENTS_MAX_COUNT);
+        let bytes = &mut self.section.bytes;
+        bytes.clear();
         bytes.extend_from_slice(&first.to_le_bytes());
         bytes.push(count as u8);
         for event in self.log.iter().skip((first - oldest) as usize).take(count) {
             bytes.extend_from_slice(&(event.len() as u16).to_le_bytes());
             bytes.extend_from_slice(event);
         }
-        first + count as u32 - 1
+        let section = &mut self.section;
+        (section.cursor, section.last, section.next_cursor) = (cursor, self.last, first + count as u32 - 1);
     }
 }

@@ -93,6 +93,12 @@ impl Square {
         Self { first, last, reached, field_cells }
     }
 
+    /// The cells that are in both.
+    pub(crate) fn and(self, other: Self) -> Self {
+        let (first, last) = (self.first.max(other.first), self.last.min(other.last));
+        Self { first, last, reached: (first, last), ..self }
+    }
+
     /// The cells, ascending.
     #[inline]
     pub(crate) fn cells(self) -> impl Iterator<Item = CellId> {
@@ -131,20 +137,29 @@ mod tests {
 
     #[test]
     fn a_square_holds_what_the_field_says_and_knows_its_edges() {
-        for field_cells in [3, 4, 5, 10] {
+        for field_cells in [3, 4, 5, 7] {
             let rules = Rules { field_cells, ..Rules::default() };
-            let eyes = (0..=(field_cells * field_cells) as u16 + 1).map(CellId);
-            for eye in eyes.flat_map(|cell| [false, true].map(|is_near| Eye { cell, is_near })) {
-                let cells = eye.interest(&rules);
-                assert_eq!(eye.square(&rules).cells().collect::<Vec<_>>(), cells, "{eye:?}");
-                let mut walked = Vec::new();
-                eye.square(&rules).for_each(|cell, unknown| {
-                    walked.push(cell);
-                    let inside = cell.neighbours(&rules).fold(0, |set, (direction, _)| set | 1 << direction);
-                    assert_eq!(unknown & inside, unknown_around(cell, &cells, &rules), "{eye:?} {cell:?}");
-                });
-                assert_eq!(walked, cells);
+            let cells = (0..=(field_cells * field_cells) as u16 + 1).map(CellId);
+            let eyes: Vec<_> = cells.flat_map(|cell| [false, true].map(|is_near| Eye { cell, is_near })).collect();
+            for eye in &eyes {
+                check(eye.square(&rules), &eye.interest(&rules), &rules);
+                for other in &eyes {
+                    let common: Vec<_> =
+                        eye.interest(&rules).into_iter().filter(|cell| other.holds(*cell, &rules)).collect();
+                    check(eye.square(&rules).and(other.square(&rules)), &common, &rules);
+                }
             }
         }
+    }
+
+    fn check(square: Square, cells: &[CellId], rules: &Rules) {
+        assert_eq!(square.cells().collect::<Vec<_>>(), cells, "{square:?}");
+        let mut walked = Vec::new();
+        square.for_each(|cell, unknown| {
+            walked.push(cell);
+            let inside = cell.neighbours(rules).fold(0, |set, (direction, _)| set | 1 << direction);
+            assert_eq!(unknown & inside, unknown_around(cell, cells, rules), "{square:?} {cell:?}");
+        });
+        assert_eq!(walked, cells);
     }
 }
