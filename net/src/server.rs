@@ -195,6 +195,7 @@ fn starter<E: Engine>(
                 metrics.room_failures.inc();
                 return;
             };
+            tracing::info!(room = %life.id, life.epoch, was_saved = life.saved.is_some(), "a room is open");
             let load = Load::new(Arc::clone(&life.id), budget, Arc::clone(&metrics));
             TickThread::new(room, life, workers, metrics, load).run();
         };
