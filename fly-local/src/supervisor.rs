@@ -3,7 +3,7 @@
 //! Path: [`Supervisor::run`] waits for whichever comes first: a command (see `supervisor/obey.rs`), the end of the process,
 //! or what is due by itself; each is one short step from one state to the next.
 //! Invariants: `started` if and only if the process runs and nobody asked it to stop; a process that was asked to stop
-//! is never restarted by policy; restarts in a row are bounded; without a handle left, the process is killed.
+//! is never restarted by policy; restarts after failures are bounded; without a handle left, the process is killed.
 //! Never: speaks HTTP.
 
 use std::os::unix::process::ExitStatusExt;
