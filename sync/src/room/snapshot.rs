@@ -8,7 +8,7 @@
 //! damaged, foreign or say what no room can be are refused, whatever they are, within bounded time and memory.
 //! Never: what was on its way on a socket; the rules (they are the machine's: a room wakes up to today's).
 
-use super::{Room, RoomConfig, SessionId, note_plane};
+use super::{Room, RoomConfig, SessionId};
 use crate::{
     events::Events,
     rows,
@@ -116,19 +116,10 @@ impl Room {
         room.profiles = saved.profiles.into_iter().collect();
         room.fillers = saved.fillers;
         room.events = Events::restore(saved.last_event, saved.chat);
-        room.find_rows();
+        room.game.rows(&mut room.mirror);
+        room.index_rows(now);
         room.balance_fillers();
         Ok(room)
-    }
-
-    /// What every replica would hold, its sums, and where the planes are.
-    fn find_rows(&mut self) {
-        self.game.rows(&mut self.mirror);
-        for (cell, sum) in (0..).map(game::field::CellId).zip(&mut self.sums) {
-            *sum = rows::sum(&self.mirror[rows::range_of(&self.mirror, cell)]);
-        }
-        let tick = self.game.tick();
-        self.mirror.iter().for_each(|row| note_plane(&mut self.planes, row, tick));
     }
 }
 
