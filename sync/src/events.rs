@@ -51,7 +51,7 @@ impl Events {
 
     /// The log of a room that is taken up again: numbers go on, chat is kept, and whoever comes has seen the rest.
     pub(crate) fn restore(last: u32, chat: Vec<Event>) -> Self {
-        Self { last, log: VecDeque::new(), chat: chat.into() }
+        Self { last, chat: chat.into(), ..Self::default() }
     }
 
     /// Number of the newest event, 0 before the first.

@@ -11,7 +11,6 @@
 use super::{Room, RoomConfig, SessionId};
 use crate::{
     events::Events,
-    rows,
     session::{SavedSession, Session},
 };
 use game::{Game, GameSnapshot, KINDS, PilotId, UnfitSnapshot};
