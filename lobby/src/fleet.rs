@@ -157,7 +157,8 @@ impl Fleet {
         self.publish();
     }
 
-    /// Fly says that the machine runs. Waits until it answers on the path a player takes.
+    /// Fly says that the machine runs. Waits until it answers on the path a player takes, and not as one that is about to
+    /// stop: asking again over that path also wakes it, should it stop.
     ///
     /// # Errors
     /// [`WakeError::Silent`] at `deadline`.
@@ -165,7 +166,7 @@ impl Fleet {
         self.book().started(id, Instant::now());
         self.publish();
         while Instant::now() < deadline {
-            if let Some(occupancy) = self.status.read(id).await {
+            if let Some(occupancy) = self.status.read(id).await.filter(|said| !said.is_draining) {
                 self.book().heard(id, Some(occupancy));
                 return Ok(());
             }

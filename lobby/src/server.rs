@@ -34,7 +34,7 @@ pub enum Condition {
     Full,
     /// Stopped; the first player wakes it.
     Asleep,
-    /// On its way up.
+    /// On its way up, or on its way down to come back.
     Waking,
     /// Does not answer although it should, does not come up, or its host is gone.
     Unreachable,
@@ -69,8 +69,14 @@ pub struct Occupancy {
 impl Occupancy {
     /// Whether somebody could come in.
     pub fn condition(&self) -> Condition {
-        let is_full = self.is_draining || self.players >= self.capacity;
-        if is_full { Condition::Full } else { Condition::Ready }
+        if self.is_draining {
+            // Told to stop, most often by a deploy: it is back in a moment, and its rooms with it.
+            Condition::Waking
+        } else if self.players >= self.capacity {
+            Condition::Full
+        } else {
+            Condition::Ready
+        }
     }
 }
 
@@ -129,6 +135,6 @@ pub(crate) mod tests {
             assert!(!Server { condition, ..ready.clone() }.takes(Need::Seat), "{condition:?}");
         }
         let draining = Occupancy { is_draining: true, ..ready.occupancy.unwrap() };
-        assert_eq!(draining.condition(), Condition::Full);
+        assert_eq!(draining.condition(), Condition::Waking);
     }
 }

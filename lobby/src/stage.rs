@@ -41,7 +41,7 @@ impl Stage {
             Self::Asking => format!("Asking Fly to wake {place}."),
             Self::Creating => format!("{place} is busy, so we ask Fly for another machine there."),
             Self::Waiting(WakeError::ApiDown) => "Fly is busy. We ask again in a moment.".to_owned(),
-            Self::Waiting(_) => format!("{place} is still on its way to bed. We ask again in a moment."),
+            Self::Waiting(_) => format!("Fly is not done with {place} yet. We ask again in a moment."),
             Self::Booting => format!("{place} is booting."),
             Self::Another(_) => format!("That machine does not come up. We try another one in {place}."),
             Self::Ready => format!("{place} is ready."),

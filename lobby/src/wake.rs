@@ -8,7 +8,7 @@
 //! forgotten.
 
 use crate::fleet::Fleet;
-use crate::machines::Machines;
+use crate::machines::{Machine, Machines, Phase};
 use crate::metrics::Metrics;
 use crate::pools;
 use crate::server::Condition;
@@ -146,7 +146,8 @@ impl Wakes {
     async fn make(&self, region: &str, name: &str, config: &Value, deadline: Instant) -> Result<String, WakeError> {
         if let Some(machine) = self.machines.create(region, name, config, true, deadline).await? {
             let id = machine.id.clone();
-            self.fleet.born(machine);
+            // Fly launches it by itself, whatever its state reads meanwhile.
+            self.fleet.born(Machine { phase: Phase::Waking, ..machine });
             return Ok(id);
         }
         let mut news = self.fleet.watch();

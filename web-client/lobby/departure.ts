@@ -1,13 +1,13 @@
 // Leaving for a field: asks the lobby for a place and says in words what it is doing, until the page goes there.
 //
 // A refusal is told in one sentence; if another region would take the pilot, a button offers it and nothing else happens.
-import { byId, setText } from '../shared/dom';
+import { byId, prefersReducedMotion, setText } from '../shared/dom';
 import { join, JoinError, type Offer, type Stage, type Wish } from '../shared/join';
 import { arrivalFragment, type Me } from '../shared/me';
 import { latencyText, seconds, type Region } from './regions';
 
 /** The stage's word on the button; stages that take a moment only have none of their own. */
-const BUTTON_WORDS: Record<string, string> = { asking: 'Asking Fly', creating: 'Asking Fly', waiting: 'Asking again', booting: 'Booting', another: 'Trying another' };
+const BUTTON_WORDS: Record<string, string> = { asking: 'Asking Fly', creating: 'Asking Fly', waiting: 'Asking again', booting: 'Booting', another: 'Trying next' };
 
 export interface Surroundings {
   readonly me: Me;
@@ -93,6 +93,12 @@ export class Departure {
     setText(this.trouble, sentence);
     this.offered = offer;
     this.offerButton.hidden = offer === undefined;
-    if (offer !== undefined) setText(this.offerButton, `Fly from ${offer.place} instead (${latencyText({ ...offer, latency: 'estimated' })})`);
+    if (offer !== undefined) {
+      const latency = latencyText({ ...offer, latency: 'estimated' }).replace(' ', '\u00a0');
+      setText(this.offerButton, `Fly from ${offer.place} instead (${latency})`);
+    }
+    // On a phone it lies below what can be seen.
+    const last = offer === undefined ? this.trouble : this.offerButton;
+    if (sentence !== '') last.scrollIntoView({ block: 'nearest', behavior: prefersReducedMotion() ? 'auto' : 'smooth' });
   }
 }

@@ -28,6 +28,7 @@ async fn a_crowd_fills_one_machine_after_the_other_and_then_a_new_one() {
     }
     assert!(seen[..5].iter().all(|id| id == "m1") && seen[5..10].iter().all(|id| id == "m2"), "{seen:?}");
     assert_eq!((seen[10].as_str(), lobby.api.count("create")), ("new-ewr-1", 1));
+    assert_eq!(lobby.row("ewr").await["wake"]["samples"], 1, "a new machine says nothing about wakes");
     let config = lobby.api.inner().machines["new-ewr-1"].config.clone();
     assert_eq!((&config["image"], &config["metadata"]["aerodrome_grown"]), (&json!("game:1"), &json!("yes")));
 }
@@ -127,4 +128,16 @@ async fn a_surplus_machine_that_slept_long_is_destroyed_and_a_fixed_one_is_not()
         "each pool keeps what it always has"
     );
     assert_eq!(lobby.row("ewr").await["machines"]["all"], 1);
+}
+
+#[tokio::test]
+async fn a_surplus_machine_that_somebody_woke_meanwhile_stays() {
+    let lobby = Lobby::start(&[("m1", "ewr", "stopped"), ("g1", "ewr", "stopped")]).await;
+    lobby.api.set("g1", |machine| machine.config = json!({"image": "game:1", "metadata": {"aerodrome_grown": "yes"}}));
+    let body =
+        error("failed_precondition: unable to destroy machine, not currently stopped, suspended, failed or created");
+    lobby.api.script("destroy g1", [(412, body)]);
+    lobby.board().await;
+    soon("it is tried", || lobby.api.count("destroy g1") == 1).await;
+    assert_eq!(lobby.row("ewr").await["machines"]["all"], 2);
 }

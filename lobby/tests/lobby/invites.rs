@@ -119,3 +119,17 @@ async fn a_room_whose_host_is_full_is_restored_elsewhere() {
     let (status, body) = lobby.join(r#"{"instance":"m1","room":"field-abc"}"#).await;
     assert_eq!((status, &body["path"]), (200, &json!("/gameserver/m2/field-abc")), "{body}");
 }
+
+#[tokio::test]
+async fn whoever_was_told_that_a_machine_stops_waits_for_it_to_come_back() {
+    let lobby = Lobby::start(&[("m1", "ewr", "started"), ("m2", "ewr", "started")]).await;
+    lobby.api.set("m1", |machine| machine.is_draining = true);
+    assert_eq!(lobby.join(r#"{"region":"ewr"}"#).await.1["instance"], "m2", "nobody new is sent there");
+    let join = lobby.join(r#"{"instance":"m1","room":"field-abc"}"#);
+    let deploy = async {
+        tokio::time::sleep(std::time::Duration::from_millis(600)).await;
+        lobby.api.set("m1", |machine| machine.is_draining = false);
+    };
+    let ((status, body), ()) = tokio::join!(join, deploy);
+    assert_eq!((status, &body["path"]), (200, &json!("/gameserver/m1/field-abc")), "its room is on it: {body}");
+}

@@ -44,6 +44,8 @@ pub(crate) struct Machine {
     pub(crate) rooms: u32,
     /// Whether it boots without ever answering a player.
     pub(crate) is_silent: bool,
+    /// Whether it is about to stop.
+    pub(crate) is_draining: bool,
 }
 
 pub(crate) type Shared = Arc<Api>;
@@ -116,6 +118,7 @@ impl Machine {
             capacity: 200,
             rooms: 1,
             is_silent: false,
+            is_draining: false,
         }
     }
 
@@ -238,7 +241,7 @@ async fn status(State(api): State<Shared>, Path(id): Path<String>) -> Response {
             let rooms: Vec<Value> = (0..machine.rooms).map(|number| json!({"room": format!("r{number}")})).collect();
             let body = json!({
                 "instance": id, "region": machine.region, "players": machine.players, "pilots": machine.players + 20,
-                "capacity": machine.capacity, "rooms": rooms, "rooms_max": 4, "is_draining": false,
+                "capacity": machine.capacity, "rooms": rooms, "rooms_max": 4, "is_draining": machine.is_draining,
             });
             Json(body).into_response()
         }
