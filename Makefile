@@ -79,7 +79,7 @@ bots: ## Send bots to whatever `make run` has up (PLAYERS, SECONDS, REGION, JSON
 		$(if $(REGION),--region $(REGION)) $(if $(JSON),--json $(JSON))
 
 bench: ## Measure every claim: a table, and target/bench/report.json (NAME=one of them)
-	@cargo build --release -p bench
+	@cargo build --release $(PROGRAMS) -p bench
 	@mkdir -p target/bench
 	@target/release/bench $(NAME) --json target/bench/report.json
 
