@@ -87,7 +87,8 @@ async fn hop(stage: &Stage, machine: &Machine, figures: &mut Figures) -> anyhow:
         through.push(ms(began.elapsed()));
         let began = Instant::now();
         let request = http.get(format!("http://{address}{path}"));
-        let answer = request.header("fly-replay-src", format!("instance=x;region=ewr;t=1;state={state}")).send().await?;
+        let answer =
+            request.header("fly-replay-src", format!("instance=x;region=ewr;t=1;state={state}")).send().await?;
         ensure!(answer.status().is_success(), "the machine itself answered with {}", answer.status());
         answer.bytes().await?;
         direct.push(ms(began.elapsed()));
