@@ -120,8 +120,6 @@ impl Store {
                 Ok(Self { objects: Arc::new(objects.with_fsync(true)), directory: Some(directory) })
             }
             ObjectStoreScheme::AmazonS3 => {
-                // An error means that there is one already.
-                let _ = rustls::crypto::ring::default_provider().install_default();
                 let (objects, prefix) = object_store::parse_url_opts(&parsed, std::env::vars()).with_context(wrong)?;
                 Ok(Self { objects: Arc::new(PrefixStore::new(objects, prefix)), directory: None })
             }
