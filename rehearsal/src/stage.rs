@@ -39,8 +39,6 @@ pub struct StageConfig {
     pub machines_max: u32,
     /// Added to the gameservers' environment.
     pub game_env: Vec<(&'static str, String)>,
-    /// Added to the lobby's environment.
-    pub lobby_env: Vec<(&'static str, String)>,
     /// Further words for the local Fly.
     pub words: Vec<String>,
 }
@@ -52,7 +50,6 @@ impl Default for StageConfig {
             pool: vec![("ewr", 1)],
             machines_max: 4,
             game_env: vec![("SLEEP_AFTER_S", "1".to_owned())],
-            lobby_env: Vec::new(),
             words: vec!["--latency".to_owned(), "off".to_owned()],
         }
     }
@@ -96,9 +93,10 @@ impl Stage {
             std::fs::write(&path, text).with_context(|| format!("{} cannot be written.", path.display()))?;
             Ok(path)
         };
-        let lobby = write("lobby.toml", &with_env(LOBBY_TOML, &config.lobby_env))?;
-        let game = write("game.toml", &with_env(GAME_TOML, &config.game_env))?;
         let fleet = write("fleet.toml", &pools(config))?;
+        let known = [("FLEET_FILE", fleet.display().to_string())];
+        let lobby = write("lobby.toml", &with_env(LOBBY_TOML, &known))?;
+        let game = write("game.toml", &with_env(GAME_TOML, &config.game_env))?;
         let mut words = vec!["fly-local".to_owned(), "--port=0".to_owned(), "--api-port=0".to_owned()];
         let paths = [("lobby-config", lobby), ("game-config", game), ("fleet", fleet)];
         let own = [("regions", repository().join("assets/regions.json")), ("bin-dir", programs()?)];
@@ -245,6 +243,7 @@ impl Stage {
                 ("FLY_API_HOSTNAME", format!("http://{}", self.fly.api())),
                 ("FLY_API_TOKEN", self.fly.token().to_owned()),
                 ("FLY_REGION", "ewr".to_owned()),
+                ("FLEET_FILE", self.folder().join("fleet.toml").display().to_string()),
                 ("AERODROME_SECRET", SECRET.to_owned()),
             ])
             .kill_on_drop(true)

@@ -3,8 +3,8 @@
 use super::{PATIENCE, crew, fly, newark, open};
 use rehearsal::{Pilot, ask};
 use reqwest::Method;
-use serde_json::{Value, json};
-use std::time::Duration;
+use serde_json::Value;
+use std::time::{Duration, Instant};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_first_join_wakes_a_cold_region() {
@@ -16,10 +16,19 @@ async fn the_first_join_wakes_a_cold_region() {
     pilot.fly(Duration::from_secs(2)).await.unwrap();
     assert!(pilot.tick() > 60 && pilot.plane().is_some());
     assert_eq!((pilot.mismatches(), stage.starts_of(&machine.id).await.unwrap()), (0, 1));
-    let (_, board) = stage.ask(Method::GET, "/api/regions", None).await.unwrap();
-    let board: Value = serde_json::from_str(&board).unwrap();
-    let row = board["regions"].as_array().unwrap().iter().find(|row| row["region"] == "ewr").unwrap().clone();
-    assert_eq!((&row["status"], &row["players"]), (&json!("ready"), &json!(1)), "{row}");
+    // The board asks machines every few seconds.
+    let began = Instant::now();
+    loop {
+        let (_, board) = stage.ask(Method::GET, "/api/regions", None).await.unwrap();
+        let board: Value = serde_json::from_str(&board).unwrap();
+        let row = board["regions"].as_array().unwrap().iter().find(|row| row["region"] == "ewr").unwrap();
+        assert_eq!(row["status"], "up", "{row}");
+        if row["players"] == 1 {
+            break;
+        }
+        assert!(began.elapsed() < PATIENCE, "{row}");
+        pilot.fly(Duration::from_millis(500)).await.unwrap();
+    }
     stage.close().await;
 }
 
