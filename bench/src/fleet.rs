@@ -28,7 +28,7 @@ pub(crate) fn run(progress: &Progress) -> anyhow::Result<Figures> {
 }
 
 async fn measure(progress: &Progress) -> anyhow::Result<Figures> {
-    let stage = Stage::open(&StageConfig::default()).await?;
+    let stage = Stage::open(&StageConfig { log: "error", ..StageConfig::default() }).await?;
     let mut figures = Figures::default();
     let (mut cold, mut asleep) = (Vec::new(), Vec::new());
     for number in 1..=JOINS {

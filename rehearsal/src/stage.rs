@@ -41,6 +41,8 @@ pub struct StageConfig {
     pub game_env: Vec<(&'static str, String)>,
     /// Further words for the local Fly.
     pub words: Vec<String>,
+    /// What the programs log, as `RUST_LOG` takes it.
+    pub log: &'static str,
 }
 
 impl Default for StageConfig {
@@ -51,6 +53,7 @@ impl Default for StageConfig {
             machines_max: 4,
             game_env: vec![("SLEEP_AFTER_S", "1".to_owned())],
             words: vec!["--latency".to_owned(), "off".to_owned()],
+            log: "info",
         }
     }
 }
@@ -94,9 +97,11 @@ impl Stage {
             Ok(path)
         };
         let fleet = write("fleet.toml", &pools(config))?;
-        let known = [("FLEET_FILE", fleet.display().to_string())];
-        let lobby = write("lobby.toml", &with_env(LOBBY_TOML, &known))?;
-        let game = write("game.toml", &with_env(GAME_TOML, &config.game_env))?;
+        let log = ("RUST_LOG", config.log.to_owned());
+        let lobby_env = [("FLEET_FILE", fleet.display().to_string()), log.clone()];
+        let game_env: Vec<_> = config.game_env.iter().cloned().chain([log]).collect();
+        let lobby = write("lobby.toml", &with_env(LOBBY_TOML, &lobby_env))?;
+        let game = write("game.toml", &with_env(GAME_TOML, &game_env))?;
         let mut words = vec!["fly-local".to_owned(), "--port=0".to_owned(), "--api-port=0".to_owned()];
         let paths = [("lobby-config", lobby), ("game-config", game), ("fleet", fleet)];
         let own = [("regions", repository().join("assets/regions.json")), ("bin-dir", programs()?)];
