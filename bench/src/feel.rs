@@ -154,9 +154,7 @@ impl Link {
     }
 
     fn recovery(self) -> Aim {
-        // 95 % of round trips take no longer: two jitters, each with all lengths alike often.
-        let jitter_ms = self.jitter_ms * (2.0 - 0.1f64.sqrt());
-        Aim::AtMost(self.rtt_ms + jitter_ms + RECOVERY_ALLOWED_MS)
+        Aim::AtMost(self.rtt_ms + RECOVERY_ALLOWED_MS)
     }
 
     fn add(self, figures: &mut Figures, key: &str, value: Option<f64>, aim: Aim) {

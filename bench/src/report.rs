@@ -78,8 +78,12 @@ impl Report {
                 spread.map_or_else(String::new, |(low, high)| format!("{} … {}", short(low), short(high)));
             let (aim_text, verdict) = match aim {
                 Aim::None => (String::new(), ""),
-                Aim::AtMost(limit) => (format!("≤ {limit}"), if value <= limit { "reached" } else { "missed" }),
-                Aim::AtLeast(limit) => (format!("≥ {limit}"), if value >= limit { "reached" } else { "missed" }),
+                Aim::AtMost(limit) => {
+                    (format!("≤ {}", plain(*limit)), if value <= limit { "reached" } else { "missed" })
+                }
+                Aim::AtLeast(limit) => {
+                    (format!("≥ {}", plain(*limit)), if value >= limit { "reached" } else { "missed" })
+                }
             };
             let _ = writeln!(table, "  {key:48} {:>12}  {spread_text:24} {aim_text:10} {verdict}", short(*value));
             nested(&mut values, key, json!(value));
@@ -109,6 +113,11 @@ fn nested(values: &mut Map<String, Value>, key: &str, value: Value) {
         Some((name, key)) => values.entry(name).or_insert_with(|| json!({}))[key] = value,
         None => drop(values.insert(key.to_owned(), value)),
     }
+}
+
+/// An aim without the digits of the arithmetic that made it.
+fn plain(limit: f64) -> f64 {
+    (limit * 1e3).round() / 1e3
 }
 
 /// Four significant digits.
