@@ -27,6 +27,25 @@ test('a reload comes back as the same pilot', async ({ browser }) => {
   await page.context().close();
 });
 
+test('a deploy under a flying pilot ends with the same page, pilot and room', async ({ browser }) => {
+  const page = await newcomer(browser);
+  await flyFromLobby(page);
+  await page.evaluate(() => Object.assign(window, { __marker: 'the same page' }));
+  const pilot = await read(page, 'pilot');
+  const machine = new URL(page.url()).pathname.split('/')[2];
+  const note = page.locator('#link-state');
+  const told = note.filter({ hasText: /\S/ }).waitFor();
+  // As a deploy does: SIGTERM, and whoever asks for the machine afterwards starts it again.
+  const stopped = await page.request.post(`/_fly/api/machines/${machine}/stop`);
+  expect(stopped.ok()).toBe(true);
+  await told;
+  await expect(note).toBeHidden();
+  await page.waitForFunction(() => window.__aerodrome?.synced && window.__aerodrome.silence < 500);
+  expect(await read(page, 'pilot')).toBe(pilot);
+  expect(await page.evaluate(() => (window as unknown as { __marker?: string }).__marker)).toBe('the same page');
+  await page.context().close();
+});
+
 test('everything works with storage denied, and the call sign travels along', async ({ browser }) => {
   const page = await newcomer(browser);
   await page.addInitScript(() => {
