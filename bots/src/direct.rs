@@ -4,14 +4,12 @@
 
 use crate::door::{KNOCK_MAX_MS, Seat, nothing_answers};
 use anyhow::{Context, bail};
-use protocol::{limits::PATH_NAME_MAX_BYTES, token::Key};
+use protocol::{limits::PATH_NAME_MAX_BYTES, room::ARENA, token::Key};
 use reqwest::Url;
 use std::{
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
-
-const ROOM: &str = "arena";
 
 /// See the module.
 #[derive(Debug)]
@@ -64,8 +62,8 @@ impl Direct {
     pub(crate) fn seat(&self) -> Seat {
         let nonce = self.next_nonce.fetch_add(1, Ordering::Relaxed);
         Seat {
-            path: format!("/gameserver/{}/{ROOM}", self.instance),
-            ticket: self.key.sign_ticket(&self.instance, ROOM, nonce, since_1970().as_secs()),
+            path: format!("/gameserver/{}/{ARENA}", self.instance),
+            ticket: self.key.sign_ticket(&self.instance, ARENA, nonce, since_1970().as_secs()),
         }
     }
 

@@ -5,14 +5,17 @@
 //! Invariants: every frame's checksum is verified by the replica; every wait has an end.
 
 use crate::Stage;
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use futures_util::{SinkExt, StreamExt};
 use game::plane::Plane;
 use protocol::{close::CloseReason, limits::FRAME_MAX_BYTES, message::ClientMessage};
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::{
+    error, fmt,
+    time::{Duration, Instant},
+};
 use sync::{Client, Happening};
 use tokio::{
     net::TcpStream,
@@ -63,6 +66,14 @@ pub struct NotIn {
     pub sentence: String,
 }
 
+impl fmt::Display for NotIn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}): {}", self.status, self.code, self.sentence)
+    }
+}
+
+impl error::Error for NotIn {}
+
 /// How a socket ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
@@ -108,10 +119,7 @@ impl Pilot {
     /// # Errors
     /// A sentence: what the lobby refused, or where the way in ended.
     pub async fn join(stage: &Stage, name: &str, wish: &Value) -> anyhow::Result<Self> {
-        match ask(stage, wish).await? {
-            Ok(joined) => Self::enter(stage, name, joined).await,
-            Err(no) => bail!("{} ({}): {}", no.status, no.code, no.sentence),
-        }
+        Self::enter(stage, name, ask(stage, wish).await??).await
     }
 
     /// Enters with a ticket.
@@ -142,10 +150,7 @@ impl Pilot {
 
     async fn try_back(&mut self, stage: &Stage) -> anyhow::Result<()> {
         let wish = json!({ "instance": self.joined.instance, "room": self.joined.room });
-        self.joined = match ask(stage, &wish).await? {
-            Ok(joined) => joined,
-            Err(no) => bail!("{} ({}): {}", no.status, no.code, no.sentence),
-        };
+        self.joined = ask(stage, &wish).await??;
         self.socket = connect(stage, &self.joined.path).await?;
         self.say_hello().await
     }
