@@ -1,13 +1,15 @@
-//! Planes ram planes: both are pushed apart, turned away, slowed and hurt.
+//! Planes ram planes: both are hurt, and reel.
 //!
-//! Invariants: pairs are dealt with in the order of their ids; if one of the two is protected neither is hurt; after
-//! being rammed a plane is not hurt by ramming for a moment, so that a touch that lasts is not fatal.
+//! Path: planes that touch are found → each that does not reel yet is told to ([`Plane::reel`], part of its motion step
+//! from then on, so that every client knows of it before it shows) → and is hurt.
+//! Invariants: pairs are dealt with in the order of their ids; if one of the two is protected neither is hurt; who reels
+//! is neither hurt nor made to reel again, so that a touch that lasts is not fatal. Nobody is moved or turned by surprise.
 
 use crate::{
     Clock,
-    field::{TURN, heading_of, squared, toward, turn_between},
+    field::{TURN, heading_of, squared, turn_between},
     grid::Grid,
-    plane::{Plane, rammed_speed},
+    plane::Plane,
     roster::{Kill, Kills, Pilot},
     rules::Rules,
     setup::{Phase, Setup},
@@ -30,12 +32,23 @@ fn ram(
         if a.health == 0 || b.health == 0 {
             continue;
         }
-        part(&mut a, &mut b, &rules);
-        if a.is_shielded() || b.is_shielded() {
-            continue;
+        let hurts = !a.is_shielded() && !b.is_shielded();
+        let between = a.position() - b.position();
+        // On the very same spot any line will do.
+        let line = if between == IVec2::ZERO { a.heading + TURN / 4 } else { heading_of(between) };
+        let (id_a, id_b) = (pilot_a.id, pilot_b.id);
+        for (pilot, plane, other, away) in
+            [(&mut pilot_a, &mut a, id_b, line), (&mut pilot_b, &mut b, id_a, line + TURN / 2)]
+        {
+            if plane.reel != 0 {
+                continue;
+            }
+            let to_the_right = turn_between(plane.heading, away) >= 0;
+            plane.reel(to_the_right, &rules);
+            if hurts && pilot.hurt(plane, rules.ram_damage, clock.tick) {
+                kills.record(Kill { killer: other, victim: pilot.id, rammed: true, behind: 0 });
+            }
         }
-        suffer(&mut pilot_a, &mut a, pilot_b.id, &rules, clock.tick, &mut kills);
-        suffer(&mut pilot_b, &mut b, pilot_a.id, &rules, clock.tick, &mut kills);
     }
 }
 
@@ -55,36 +68,12 @@ fn touching(grid: &Grid, rules: &Rules) -> Vec<[Entity; 2]> {
     pairs.into_iter().map(|(_, _, entities)| entities).collect()
 }
 
-/// Pushes both apart along the line between them until they no longer overlap, turns their noses half-way towards it
-/// and takes a quarter of their speed.
-fn part(a: &mut Plane, b: &mut Plane, rules: &Rules) {
-    let between = a.position() - b.position();
-    // On the very same spot any line will do.
-    let line = if between == IVec2::ZERO { a.heading + TURN / 4 } else { heading_of(between) };
-    let overlap = 2 * rules.ram_reach - squared(between).isqrt() as i32;
-    let push = toward(line, overlap.max(0) / 2 + 1);
-    for (plane, push, away) in [(a, push, line), (b, -push, line + TURN / 2)] {
-        plane.move_to(plane.position() + push, rules);
-        plane.turn(turn_between(plane.heading, away) / 2);
-        plane.speed = rammed_speed(plane.speed);
-    }
-}
-
-fn suffer(pilot: &mut Pilot, plane: &mut Plane, other: crate::PilotId, rules: &Rules, tick: u32, kills: &mut Kills) {
-    if tick < pilot.rammed_until {
-        return;
-    }
-    pilot.rammed_until = tick + rules.ram_pause as u32;
-    if pilot.hurt(plane, rules.ram_damage, tick) {
-        kills.record(Kill { killer: other, victim: pilot.id, rammed: true, behind: 0 });
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
-        plane::HEALTH_FULL,
+        Game,
+        plane::{HEALTH_FULL, REEL_NOTICE_TICKS},
         trial::{plane_at, room_with},
     };
 
@@ -104,18 +93,20 @@ mod tests {
         for (pilot, steer) in pilots.iter().zip([7, -7]) {
             game.control(*pilot, crate::Controls { steer, ..crate::Controls::default() });
         }
+        let plane = |game: &Game, index: usize| game.plane(pilots[index]).unwrap();
         let (mut touches, mut hurt_at) = (0, Vec::new());
         for tick in 0..60 {
-            let before = game.plane(pilots[0]).unwrap();
+            let before = plane(&game, 0).health;
             game.step();
-            let after = game.plane(pilots[0]).unwrap();
-            touches += u32::from(after.speed < before.speed * 4 / 5);
-            if after.health < before.health {
+            let apart = squared(plane(&game, 0).position() - plane(&game, 1).position());
+            touches += u32::from(apart < squared(IVec2::new(2 * game.rules().ram_reach, 0)));
+            if plane(&game, 0).health < before {
                 hurt_at.push(tick);
             }
         }
         assert!(touches > 1, "{touches} touches");
-        assert!(hurt_at.windows(2).all(|pair| pair[1] - pair[0] >= game.rules().ram_pause), "hurt at {hurt_at:?}");
+        let least = REEL_NOTICE_TICKS + game.rules().ram_reel;
+        assert!(hurt_at.windows(2).all(|pair| pair[1] - pair[0] >= least), "hurt at {hurt_at:?}");
     }
 
     #[test]
@@ -139,7 +130,8 @@ mod tests {
     #[test]
     fn planes_on_the_very_same_spot_part() {
         let (mut game, pilots) = room_with(&[plane_at(0, 0, 0), plane_at(0, 0, 0)]);
-        game.steps(2);
-        assert_ne!(game.plane(pilots[0]).unwrap().position(), game.plane(pilots[1]).unwrap().position());
+        game.steps(60);
+        let [a, b] = [0, 1].map(|index: usize| game.plane(pilots[index]).unwrap().position());
+        assert!(squared(a - b) > squared(IVec2::new(2 * game.rules().ram_reach, 0)));
     }
 }

@@ -112,11 +112,10 @@ fn first_on_the_way(
     way_of: impl Fn(&Aloft) -> Option<(IVec2, IVec2)>,
 ) -> Option<Entity> {
     let (start, end) = (bullet.position() - bullet.velocity(), bullet.position());
-    // Planes are filed where they are now; since then they flew at most this far, and were pushed now and then.
+    // Planes are filed where they are now; since then they flew at most this far.
     let ticks = 1 + behind.div_ceil(PARTS) as i32;
     let flight = (rules.boost_speed.min(SPEED_MAX) / 16 + 1) * ticks;
-    let pushes = if behind == 0 { 0 } else { 2 * rules.ram_reach };
-    let margin = IVec2::splat(rules.bullet_reach + flight + pushes);
+    let margin = IVec2::splat(rules.bullet_reach + flight);
     grid.near(start.min(end) - margin, start.max(end) + margin)
         .filter(|aloft| aloft.id != owner && aloft.plane.health > 0 && !aloft.plane.is_shielded())
         .filter_map(|aloft| {

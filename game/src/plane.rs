@@ -1,7 +1,7 @@
 //! A plane: its row and how it flies.
 //!
-//! Path: `motion` and every replica call [`Plane::step`] once a tick; everything else that happens to a plane (hits,
-//! pushes, new controls) is written into its row between two steps.
+//! Path: `motion` and every replica call [`Plane::step`] once a tick; everything else that happens to a plane (hits, being
+//! rammed, new controls) is written into its row between two steps.
 //! Invariants: a plane always flies forward, never faster than `Rules::boost_speed` allows, never off the field; the
 //! step reads this row and the rules, nothing else. A plane without health ends by its next step.
 
@@ -33,6 +33,11 @@ pub const STICK_TICKS: u32 = 3;
 pub const STICK_REST_TICKS: i32 = 12;
 /// Longest protection of any rules.
 pub const SHIELD_MAX_TICKS: i32 = 1023;
+/// How long ahead a rammed plane's reeling is announced: the 200 ms that bullets look back too, so
+/// that on a line whose round trip and buffers are shorter nothing of it has to be corrected.
+pub const REEL_NOTICE_TICKS: i32 = 12;
+/// Longest reeling of any rules.
+pub const REEL_MAX_TICKS: i32 = 51;
 
 row_kind! {
     /// A plane in the air.
@@ -66,6 +71,8 @@ row_kind! {
         shots: 0..=255,
         /// Ticks until the stick has rested; see [`Plane::take_over`].
         unrest: 0..=STICK_REST_TICKS,
+        /// Rammed: ticks until the plane has stopped reeling, negative = to the left; see [`Plane::reel`].
+        reel: -REEL_NOTICE_TICKS - REEL_MAX_TICKS..=REEL_NOTICE_TICKS + REEL_MAX_TICKS,
     }
 }
 
@@ -76,29 +83,19 @@ pub const KIND: Kind = Kind {
     fields: Plane::FIELDS,
     is_placed: true,
     step: step_row,
-    followers: 1 << SPEED | 1 << UNREST,
+    followers: 1 << UNREST,
     follow,
 };
 
 /// Places of fields in the declaration.
-const HEADING: usize = 2;
-const SPEED: usize = 3;
 const STEER: usize = 4;
 const UNREST: usize = 13;
 
-/// What turns a plane by surprise has rammed it, which takes a quarter of its speed; a stick that moved has not rested.
+/// A stick that moved has not rested.
 fn follow(before: &Fields, after: &mut Fields) {
-    if after[HEADING] != before[HEADING] {
-        after[SPEED] = rammed_speed(before[SPEED]);
-    }
     if after[STEER] != before[STEER] {
         after[UNREST] = STICK_REST_TICKS;
     }
-}
-
-/// The speed that being rammed leaves.
-pub(crate) fn rammed_speed(speed: i32) -> i32 {
-    speed - speed / 4
 }
 
 fn step_row(row: &Row, rules: &Rules, next: &mut Vec<Row>) {
@@ -163,9 +160,11 @@ impl Plane {
         self.cooldown = (self.cooldown - 1).max(0);
         self.shield = (self.shield - 1).max(0);
         self.unrest = (self.unrest - 1).max(0);
-        let steer = match self.autopilot(rules) {
+        let reeling = self.reeling(rules);
+        self.reel -= self.reel.signum();
+        let steer = match self.autopilot(rules).or(reeling) {
             Some(steer) => {
-                // It may turn as sharply as a slow plane, whatever the speed: the strip at the edge is narrow.
+                // Both may turn as sharply as a slow plane, whatever the speed: the strip at the edge is narrow.
                 self.turn(rules.turn_slow * steer / STEER_MAX);
                 steer
             }
@@ -174,19 +173,31 @@ impl Plane {
                 self.steer
             }
         };
-        self.accelerate(steer, rules);
+        self.accelerate(steer, reeling.is_some(), rules);
         self.move_to(self.position() + self.velocity(), rules);
         self.shoot(id, rules)
     }
 
+    /// Rammed from its left or right: from [`REEL_NOTICE_TICKS`] later on, so that every client knows of it before, the
+    /// plane turns away hard and its engine is throttled back, whatever its pilot does, for as long as the rules say.
+    pub(crate) fn reel(&mut self, to_the_right: bool, rules: &Rules) {
+        let ticks = REEL_NOTICE_TICKS + rules.ram_reel;
+        self.reel = if to_the_right { ticks } else { -ticks };
+    }
+
+    /// The steer that being rammed forces on the plane now.
+    fn reeling(&self, rules: &Rules) -> Option<i32> {
+        (self.reel != 0 && self.reel.abs() <= rules.ram_reel).then_some(self.reel.signum() * STEER_MAX)
+    }
+
     /// Moves the plane there, or as far as the field goes.
-    pub(crate) fn move_to(&mut self, place: IVec2, rules: &Rules) {
+    fn move_to(&mut self, place: IVec2, rules: &Rules) {
         let inside = place.clamp(IVec2::ZERO, IVec2::splat(rules.field_side() - 1));
         (self.x, self.y) = (inside.x, inside.y);
     }
 
     /// Turns the nose by this much, positive = right.
-    pub(crate) fn turn(&mut self, by: i32) {
+    fn turn(&mut self, by: i32) {
         self.heading = (self.heading + by).rem_euclid(TURN);
     }
 
@@ -203,7 +214,7 @@ impl Plane {
     }
 
     /// Speed goes to its target as fast as thrust and drag allow; energy drains and refills.
-    fn accelerate(&mut self, steer: i32, rules: &Rules) {
+    fn accelerate(&mut self, steer: i32, is_reeling: bool, rules: &Rules) {
         let is_boosting = self.is_boosting(rules);
         self.energy = if self.boost == 1 {
             // While the button is down nothing refills, or an empty store would boost every few ticks.
@@ -211,7 +222,9 @@ impl Plane {
         } else {
             (self.energy + rules.boost_refill).min(ENERGY_FULL)
         };
-        let (wanted, thrust) = if is_boosting {
+        let (wanted, thrust) = if is_reeling {
+            (rules.throttle_speeds[0], rules.thrust)
+        } else if is_boosting {
             (rules.boost_speed, rules.boost_thrust)
         } else {
             (rules.throttle_speeds[self.throttle as usize], rules.thrust)
@@ -241,8 +254,7 @@ mod tests {
 
     #[test]
     fn fields_are_where_their_names_say() {
-        let places = [HEADING, SPEED, STEER, UNREST];
-        assert_eq!(places.map(|place| Plane::FIELDS[place].name), ["heading", "speed", "steer", "unrest"]);
+        assert_eq!([STEER, UNREST].map(|place| Plane::FIELDS[place].name), ["steer", "unrest"]);
     }
 
     #[test]
@@ -343,6 +355,24 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_rammed_plane_flies_on_until_the_notice_is_over_and_then_turns_away_slower() {
+        let rules = Rules::default();
+        let (mut free, mut rammed) = (plane_at(0, 0, 0), plane_at(0, 0, 0));
+        rammed.reel(false, &rules);
+        for _ in 0..REEL_NOTICE_TICKS {
+            free.step(1, &rules);
+            rammed.step(1, &rules);
+            assert_eq!(Plane { reel: 0, ..rammed }, free);
+        }
+        rammed.steer = STEER_MAX;
+        fly(&mut rammed, rules.ram_reel as u32, &rules);
+        assert_eq!((rammed.heading, rammed.reel), (TURN - rules.turn_slow * rules.ram_reel, 0), "whatever the stick says");
+        assert!(rammed.speed < free.speed * 4 / 5);
+        rammed.step(1, &rules);
+        assert!(rammed.heading > TURN - rules.turn_slow * rules.ram_reel, "the pilot has the stick again");
     }
 
     #[test]

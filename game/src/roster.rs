@@ -45,8 +45,6 @@ pub(crate) struct Pilot {
     pub(crate) score: i32,
     /// The next plane counts its shots from here.
     pub(crate) shots: i32,
-    /// Ramming does not hurt before this tick.
-    pub(crate) rammed_until: u32,
     /// Gone by the next tick.
     pub(crate) is_leaving: bool,
 }
@@ -128,7 +126,6 @@ pub(crate) fn join(world: &mut World, is_bot: bool) -> Option<PilotId> {
         status: Status::New,
         score: 0,
         shots: 0,
-        rammed_until: 0,
         is_leaving: false,
     };
     let entity = world.spawn((pilot, Wake::default())).id();

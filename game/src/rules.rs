@@ -8,7 +8,7 @@
 use crate::{
     bullet::{LIFE_MAX_TICKS, SPEED_MAX as BULLET_SPEED_MAX},
     field::{FIELD_MAX_CELLS, TURN},
-    plane::SPEED_MAX,
+    plane::{REEL_MAX_TICKS, SPEED_MAX},
     tuning::Tuning,
 };
 use bevy_ecs::prelude::Resource;
@@ -64,8 +64,8 @@ pub struct Rules {
     pub ram_reach: i32,
     /// Health that ramming takes from both.
     pub ram_damage: i32,
-    /// Ticks for which a rammed plane is not hurt by ramming again.
-    pub ram_pause: i32,
+    /// Ticks for which a rammed plane reels: it turns away and is slowed, whatever its pilot does.
+    pub ram_reel: i32,
     /// Ticks of protection after a spawn.
     pub spawn_shield: i32,
     /// A place to spawn is preferred if nobody is nearer than this.
@@ -113,6 +113,7 @@ impl Rules {
             && small.iter().all(|value| (0..=TURN).contains(value))
             && [self.turn_cost, self.bullet_inherits].iter().all(|share| (0..=1000).contains(share))
             && (0..=255).contains(&self.gun_pause)
+            && (0..=REEL_MAX_TICKS).contains(&self.ram_reel)
             && (1..=LIFE_MAX_TICKS).contains(&self.bullet_life)
             && self.bullet_speed + SPEED_MAX * self.bullet_inherits / 16_000 <= BULLET_SPEED_MAX
     }

@@ -6,7 +6,7 @@
 use crate::{
     bullet::{LIFE_MAX_TICKS, SPEED_MAX as BULLET_SPEED_MAX},
     field::{CELL_UNITS, FIELD_MAX_CELLS, PLANE_LENGTH_UNITS, TURN},
-    plane::{ENERGY_FULL, HEALTH_FULL, SHIELD_MAX_TICKS, SPEED_MAX},
+    plane::{ENERGY_FULL, HEALTH_FULL, REEL_MAX_TICKS, SHIELD_MAX_TICKS, SPEED_MAX},
     rules::{Rules, RulesError, TICKS_PER_S},
 };
 use serde::Deserialize;
@@ -77,7 +77,7 @@ struct Guns {
 struct Ramming {
     reach: f64,
     damage: f64,
-    pause: f64,
+    reel: f64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -125,7 +125,7 @@ impl Tuning {
             bullet_reach: number("guns.reach", guns.reach, 0.1..=2.0, "plane lengths", LENGTH)?,
             ram_reach: number("ramming.reach", ramming.reach, 0.1..=1.0, "plane lengths", LENGTH)?,
             ram_damage: number("ramming.damage", ramming.damage, 0.0..=health, "of health", 1.0)?,
-            ram_pause: ticks("ramming.pause", ramming.pause, 600)?,
+            ram_reel: ticks("ramming.reel", ramming.reel, REEL_MAX_TICKS)?,
             spawn_shield: ticks("respawn.shield", respawn.shield, SHIELD_MAX_TICKS)?,
             spawn_clearance: number("respawn.clearance", respawn.clearance, 0.0..=100.0, "plane lengths", LENGTH)?,
             bots_wait: ticks("respawn.bots_wait", respawn.bots_wait, 3600)?,

@@ -123,7 +123,7 @@ fn stepping_rows_predicts_the_game() {
 }
 
 /// Whether everything in which a real row differs from the predicted one is what surprises may change: controls and
-/// health always; place, heading and speed only by ramming somebody near.
+/// health always; reeling only by ramming somebody near. Place, heading and speed never.
 fn is_explained(predicted: &Row, real: &Row, all: &[Row], rules: &Rules) -> bool {
     if predicted.kind != PLANE {
         return predicted.kind != BULLET; // top list and minimap are all surprise
@@ -144,7 +144,7 @@ fn is_explained(predicted: &Row, real: &Row, all: &[Row], rules: &Rules) -> bool
             && row.id != predicted.id
             && (other.position() - expected.position()).abs().max_element() < 2 * rules.ram_reach
     };
-    let rammed = Plane { x: real.x, y: real.y, heading: real.heading, speed: real.speed, ..but_surprises };
+    let rammed = Plane { reel: real.reel, ..but_surprises };
     real == but_surprises || (real == rammed && all.iter().any(|row| is_near(&row)))
 }
 

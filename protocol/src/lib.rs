@@ -21,7 +21,7 @@ pub mod token;
 pub const ROW_TABLES: &str = include_str!("../tables/rows.txt");
 
 /// Counts changes of the layout of messages and rows.
-const LAYOUT_VERSION: u8 = 3;
+const LAYOUT_VERSION: u8 = 4;
 
 /// Version of the wire: the layout in the low 8 bits, above them a hash of [`ROW_TABLES`], since other tables would read
 /// other rows. A mismatch is refused in the hello.

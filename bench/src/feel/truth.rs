@@ -33,7 +33,7 @@ pub(crate) struct Hit {
 pub(crate) struct Truth {
     /// Planes by pilot, one list a tick, from tick 1.
     ticks: Vec<Vec<(u16, Plane)>>,
-    /// Planes that something else than their own flight moved, turned, slowed or hurt.
+    /// Planes that something else than their own flight hurt or made reel.
     touched: BTreeSet<(Tick, u16)>,
     pub(crate) hits: Vec<Hit>,
     bullets: Vec<Row>,
@@ -62,7 +62,7 @@ impl Truth {
         for (id, before) in self.planes(tick - 1).to_vec() {
             let mut flown = before;
             flown.step(id.into(), rules);
-            let same = |plane: Plane| (plane.position(), plane.heading, plane.speed, plane.health, plane.shots);
+            let same = |plane: Plane| (plane.position(), plane.heading, plane.speed, plane.health, plane.shots, plane.reel);
             if self.plane(tick, id).map(same) != Some(same(flown)) {
                 self.touched.insert((tick, id));
             }

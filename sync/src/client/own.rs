@@ -175,7 +175,7 @@ impl OwnFlight {
         };
         self.stepped.clear();
         self.before.iter().for_each(|row| row.step(rules, &mut self.stepped));
-        let flight = |plane: Plane| (plane.position(), plane.heading, plane.speed, plane.health);
+        let flight = |plane: Plane| (plane.position(), plane.heading, plane.speed, plane.health, plane.reel);
         let (stepped, actual) = (plane(&self.stepped).map(flight), plane(rows).map(flight));
         // A plane that was not there before took off: that was announced.
         self.was_touched |= stepped.is_some() && stepped != actual;

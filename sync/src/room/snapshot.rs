@@ -24,7 +24,7 @@ use std::{error, fmt};
 
 const BEGIN: [u8; 4] = *b"ROOM";
 /// Counts changes of what is saved. Above it go bits of a hash of the kinds' declarations, since rows are saved by them.
-const FORMAT_VERSION: u8 = 1;
+const FORMAT_VERSION: u8 = 2;
 /// Sessions and events of a room that is taken up again. Policy: refuse the snapshot.
 const NUMBER_MAX: u32 = u32::MAX / 2;
 const HEAD_BYTES: usize = 4 + 4 + 8;

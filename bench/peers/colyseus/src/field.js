@@ -100,7 +100,7 @@ export class Field {
     victim.health = Math.max(0, victim.health - rules.bullet_damage);
   }
 
-  /** Planes that touch are pushed apart, turned away, slowed and hurt. */
+  /** Planes that touch are hurt, and reel. */
   ram() {
     const reach = 2 * this.rules.ram_reach;
     for (const a of this.grid.sorted) {
@@ -108,28 +108,22 @@ export class Field {
         if (a.id >= b.id || !a.isFlying || !b.isFlying) return;
         const x = a.x - b.x;
         const y = a.y - b.y;
-        const distance = Math.hypot(x, y);
-        if (distance < reach) this.part(a, b, x, y, (reach - distance) / 2 + 1);
+        if (Math.hypot(x, y) < reach) this.clash(a, b, x, y);
       });
     }
   }
 
-  part(a, b, x, y, push) {
+  clash(a, b, x, y) {
     const line = x === 0 && y === 0 ? a.heading + TURN / 4 : headingOf(x, y);
-    const angle = (line / TURN) * 2 * Math.PI;
-    const pushX = Math.trunc(Math.cos(angle) * push);
-    const pushY = Math.trunc(Math.sin(angle) * push);
-    bounce(a, pushX, pushY, line, this.rules);
-    bounce(b, -pushX, -pushY, line + TURN / 2, this.rules);
-    if (a.isShielded || b.isShielded) return;
-    this.suffer(a);
-    this.suffer(b);
+    const hurts = !a.isShielded && !b.isShielded;
+    this.suffer(a, line, hurts);
+    this.suffer(b, line + TURN / 2, hurts);
   }
 
-  suffer(plane) {
-    if (this.tickNumber < plane.rammedUntil) return;
-    plane.rammedUntil = this.tickNumber + this.rules.ram_pause;
-    plane.health = Math.max(0, plane.health - this.rules.ram_damage);
+  suffer(plane, away, hurts) {
+    if (plane.reel !== 0) return;
+    plane.reelAway(turnBetween(plane.heading, away) >= 0, this.rules);
+    if (hurts) plane.health = Math.max(0, plane.health - this.rules.ram_damage);
   }
 
   appear(plane) {
@@ -170,8 +164,3 @@ function momentOfHit(bullet, plane, reach) {
   return x * x + y * y <= reach * reach ? moment : Infinity;
 }
 
-function bounce(plane, x, y, away, rules) {
-  plane.moveTo(plane.x + x, plane.y + y, rules);
-  plane.turn(Math.trunc(turnBetween(plane.heading, away) / 2));
-  plane.speed -= Math.trunc(plane.speed / 4);
-}

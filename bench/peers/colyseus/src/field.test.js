@@ -67,10 +67,10 @@ test('who was shot down flies again when it has asked', () => {
   assert.ok(planes[0].isShielded);
 });
 
-test('planes that touch are pushed apart and hurt once', () => {
+test('planes that touch are hurt once and reel apart', () => {
   const { field, planes } = fieldWith([[0, 0], [0, 0.5]]);
-  ticks(field, 10);
-  assert.deepEqual(planes.map((plane) => plane.health), [70, 70]);
+  ticks(field, 29);
+  assert.deepEqual(planes.map((plane) => plane.health), [80, 80]);
   assert.ok(Math.hypot(planes[0].x - planes[1].x, planes[0].y - planes[1].y) > 0.8 * LENGTH);
 });
 

@@ -5,6 +5,7 @@ import { LENGTH, TURN } from './rules.js';
 export const STEER_MAX = 7;
 export const HEALTH_FULL = 100;
 const ENERGY_FULL = 10_000;
+const REEL_NOTICE_TICKS = 12;
 const RADIANS = (2 * Math.PI) / TURN;
 
 /** The heading from the origin towards a point. */
@@ -46,7 +47,6 @@ export class Bullet {
 export class Plane {
   constructor(id) {
     this.id = id;
-    this.rammedUntil = 0;
     /** When it flies again; undefined while it flies or nobody has asked. */
     this.returns = undefined;
     /** What the pilot wants, in force from the end of the tick. */
@@ -71,6 +71,7 @@ export class Plane {
     this.energy = ENERGY_FULL;
     this.cooldown = 0;
     this.shield = rules.spawn_shield;
+    this.reel = 0;
     this.returns = undefined;
   }
 
@@ -90,15 +91,28 @@ export class Plane {
   step(rules) {
     if (this.cooldown > 0) this.cooldown -= 1;
     if (this.shield > 0) this.shield -= 1;
-    const autopilot = this.autopilot(rules);
-    const steer = autopilot ?? this.steer;
-    const rate = autopilot === undefined ? this.turnRate(rules) : rules.turn_slow;
+    const reeling = this.reeling(rules);
+    this.reel -= Math.sign(this.reel);
+    const forced = this.autopilot(rules) ?? reeling;
+    const steer = forced ?? this.steer;
+    const rate = forced === undefined ? this.turnRate(rules) : rules.turn_slow;
     this.turn(Math.trunc((rate * steer) / STEER_MAX));
-    this.accelerate(steer, rules);
+    this.accelerate(steer, reeling !== undefined, rules);
     this.vx = Math.trunc((Math.cos(this.heading * RADIANS) * this.speed) / 16);
     this.vy = Math.trunc((Math.sin(this.heading * RADIANS) * this.speed) / 16);
     this.moveTo(this.x + this.vx, this.y + this.vy, rules);
     return this.shoot(rules);
+  }
+
+  /** Rammed: a little later it turns away hard and slows down for a while. */
+  reelAway(toTheRight, rules) {
+    const ticks = REEL_NOTICE_TICKS + rules.ram_reel;
+    this.reel = toTheRight ? ticks : -ticks;
+  }
+
+  reeling(rules) {
+    const isReeling = this.reel !== 0 && Math.abs(this.reel) <= rules.ram_reel;
+    return isReeling ? Math.sign(this.reel) * STEER_MAX : undefined;
   }
 
   moveTo(x, y, rules) {
@@ -127,12 +141,12 @@ export class Plane {
     return Math.abs(turn) > TURN / 8 ? Math.sign(turn) * STEER_MAX : undefined;
   }
 
-  accelerate(steer, rules) {
-    const isBoosting = this.isBoosting(rules);
+  accelerate(steer, isReeling, rules) {
+    const isBoosting = this.isBoosting(rules) && !isReeling;
     this.energy = this.boost
       ? Math.max(0, this.energy - rules.boost_drain)
       : Math.min(ENERGY_FULL, this.energy + rules.boost_refill);
-    const wanted = isBoosting ? rules.boost_speed : rules.throttle_speeds[this.throttle];
+    const wanted = isBoosting ? rules.boost_speed : rules.throttle_speeds[isReeling ? 0 : this.throttle];
     const thrust = isBoosting ? rules.boost_thrust : rules.thrust;
     const cost = Math.trunc((rules.turn_cost * steer * steer) / (STEER_MAX * STEER_MAX));
     const target = wanted - Math.trunc((wanted * cost) / 1000);
