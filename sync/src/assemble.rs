@@ -23,6 +23,9 @@ pub(crate) const DENSITY_BITS: u32 = 2;
 pub(crate) const CELL_GAP_BITS: u32 = 7;
 /// Instead of a gap: no other cell has a part.
 pub(crate) const NO_MORE: i32 = -1;
+/// What a whole cell costs besides itself: a bit for each held cell, a row in full for each that left it for a cell next to
+/// it, and that its rows are not there in the ticks between, when they could be shown.
+const WHOLE_BESIDES_BITS: usize = 128;
 
 /// Tick and eye of the last frame that a client can be continued from.
 type From = Option<(Tick, Eye)>;
@@ -260,6 +263,6 @@ fn drop_dearer_than_whole(logs: &mut Logs, now: Now<'_>, since: Tick, continued:
             let part = logs.part(*cell, tick, unknown, now.rules);
             suffix += part.map_or(1, |part| logs.len(part) + 1);
         }
-        suffix <= logs.whole(*cell, now.tick, now.rows_of(*cell), now.rules).bit_len()
+        suffix <= WHOLE_BESIDES_BITS + logs.whole(*cell, now.tick, now.rows_of(*cell), now.rules).bit_len()
     });
 }
