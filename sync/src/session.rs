@@ -37,12 +37,13 @@ const GENERATION_MAX: u32 = u32::MAX / 2;
 /// Policy: requests that come sooner are ignored; the client finds the difference again and asks again.
 const REPAIR_INTERVAL_TICKS: u32 = protocol::TICK_HZ;
 
-/// A longer round trip is believed by this share per packet.
-const ROUND_TRIP_SMOOTHING: u32 = 16;
+/// A longer way ahead is believed by this share per packet.
+const AHEAD_SMOOTHING: u32 = 16;
 /// Of a packet's lead so much counts as the client's buffer. Policy: more is not believed.
 const LEAD_COUNTED_MAX_TICKS: u32 = 4;
-/// Clients show others this much behind the newest frame at most, as far as bullets are concerned.
-const SHOWN_LATE_MAX_TICKS: u32 = 3;
+/// Clients show others this much behind the newest frame at most, as far as bullets are concerned: as late as frames come
+/// with 50 ms of jitter, and half a tick.
+const SHOWN_LATE_MAX_TICKS: u32 = 4;
 
 const fn ticks(ms: u64) -> u32 {
     (ms * protocol::TICK_HZ as u64 / 1000) as u32
@@ -97,8 +98,9 @@ pub(crate) struct Session {
     /// The last ticks for which controls and a view are due: what comes later is not for an earlier one.
     controls_due: Tick,
     view_due: Tick,
-    /// Round trip as measured here, 16ths of a tick: down at once, up slowly, since an acknowledgement may have waited.
-    round_trip: u32,
+    /// How far the client's clock is ahead of the newest frame it has, which is the round trip and its buffer, as measured
+    /// here, 16ths of a tick: down at once, up slowly, since an acknowledgement may have waited. 0 while unknown.
+    ahead: u32,
     heard: Tick,
     chat_spent: u32,
     repaired: Option<Tick>,
@@ -120,7 +122,7 @@ impl Session {
             unanswered: None,
             controls_due: 0,
             view_due: 0,
-            round_trip: 0,
+            ahead: 0,
             heard: now,
             chat_spent: 0,
             repaired: None,
@@ -151,7 +153,7 @@ impl Session {
         let held = self.window.find(have_tick).filter(|_| have_tick != 0);
         self.window = Window::starting_at(held);
         (self.controls_due, self.view_due) = (0, 0);
-        self.round_trip = 0;
+        self.ahead = 0;
         self.lost.clear();
         self.generation += 1;
         self.is_connected = true;
@@ -198,30 +200,27 @@ impl Session {
         let ack = packet.ack.min(self.window.last().map_or(0, |sent| sent.tick));
         self.window.acknowledge(ack);
         if ack != 0 {
-            self.measure((now - ack) * PARTS);
+            let buffer = u32::from(lead.max(0) as u8).min(LEAD_COUNTED_MAX_TICKS);
+            self.measure((now - ack + buffer) * PARTS);
         }
         let late = packet.inputs.iter().filter(|input| input.tick <= now).count();
         for input in &packet.inputs {
             self.controls_due = self.controls_due.max(input.tick.clamp(now + 1, now + INPUT_LEAD_MAX_TICKS));
             due.put(self.controls_due, self.pilot, Want::Controls(input.controls));
         }
-        let seen = u32::from(packet.behind).min(self.behind_max(lead));
+        // How far back a client on such a line can honestly see others: whoever claims more gains nothing.
+        let seen = u32::from(packet.behind).min(self.ahead + SHOWN_LATE_MAX_TICKS * PARTS);
         self.view_due = self.view_due.max(packet.at.clamp(now, now + INPUT_LEAD_MAX_TICKS) + 1);
         due.put(self.view_due, self.pilot, Want::View(seen));
         late as u32
     }
 
-    fn measure(&mut self, round_trip: u32) {
-        if self.round_trip == 0 || round_trip < self.round_trip {
-            self.round_trip = round_trip;
+    fn measure(&mut self, ahead: u32) {
+        if self.ahead == 0 || ahead < self.ahead {
+            self.ahead = ahead;
         } else {
-            self.round_trip += (round_trip - self.round_trip).div_ceil(ROUND_TRIP_SMOOTHING);
+            self.ahead += (ahead - self.ahead).div_ceil(AHEAD_SMOOTHING);
         }
-    }
-
-    /// How far back a client on such a line can honestly see others, 16ths of a tick: whoever claims more gains nothing.
-    fn behind_max(&self, lead: i8) -> u32 {
-        self.round_trip + (u32::from(lead.max(0) as u8).min(LEAD_COUNTED_MAX_TICKS) + SHOWN_LATE_MAX_TICKS) * PARTS
     }
 
     /// Something came.
@@ -284,7 +283,7 @@ mod tests {
 
     const NOW: Tick = 1000;
 
-    /// A session on a line whose round trip the room measured as so many ticks.
+    /// A session on a line with a round trip of so many ticks; its packets come 2 ticks early.
     fn session(round_trip: u32) -> Session {
         let mut session = Session::new(PilotId(1), 1, NOW - 100);
         session.connect(0, NOW - 100);
@@ -330,7 +329,10 @@ mod tests {
     fn who_claims_to_see_older_ticks_than_its_line_can_show_gains_nothing() {
         let seen = |at: Tick, behind: u8| {
             let (mut session, mut due) = (session(6), Due::new());
-            session.hear(&packet(at, behind, &[]), NOW, &mut due);
+            for _ in 0..200 {
+                let ack = session.window.last().unwrap().tick;
+                session.hear(&InputPacket { ack, ..packet(at, behind, &[]) }, NOW, &mut due);
+            }
             let view = |(_, want)| if let Want::View(behind) = want { Some(behind) } else { None };
             let mut views = (NOW + 1..=NOW + INPUT_LEAD_MAX_TICKS + 1).filter_map(|tick| due.take(tick).find_map(view));
             views.next().expect("every packet tells a view")
