@@ -369,7 +369,11 @@ mod tests {
         }
         rammed.steer = STEER_MAX;
         fly(&mut rammed, rules.ram_reel as u32, &rules);
-        assert_eq!((rammed.heading, rammed.reel), (TURN - rules.turn_slow * rules.ram_reel, 0), "whatever the stick says");
+        assert_eq!(
+            (rammed.heading, rammed.reel),
+            (TURN - rules.turn_slow * rules.ram_reel, 0),
+            "whatever the stick says"
+        );
         assert!(rammed.speed < free.speed * 4 / 5);
         rammed.step(1, &rules);
         assert!(rammed.heading > TURN - rules.turn_slow * rules.ram_reel, "the pilot has the stick again");

@@ -80,8 +80,9 @@ pub struct Client {
     /// Number of the last packet sent on this socket.
     packet: u8,
     sent_ms: f64,
-    /// The tick of that packet.
+    /// The tick of that packet, and the tick it acknowledged.
     packet_tick: Tick,
+    packet_ack: Tick,
     is_welcomed: bool,
     queue: VecDeque<ClientMessage>,
     history: History,
@@ -120,6 +121,7 @@ impl Client {
             packet: 0,
             sent_ms: f64::NEG_INFINITY,
             packet_tick: 0,
+            packet_ack: 0,
             is_welcomed: false,
             queue: VecDeque::new(),
             history: History::default(),
@@ -211,13 +213,16 @@ impl Client {
             return None;
         }
         self.inputs.stamp(self.wanted, tick);
-        if !self.inputs.has_unsent() && now_ms - self.sent_ms < SEND_INTERVAL_MS {
+        let ack = self.replica.as_ref().map_or(0, Replica::tick);
+        // After a stall the room waits for this word before it sends what came to pass since.
+        let is_awaited = ack > self.packet_ack && self.pace.is_stalled(ack, now_ms);
+        let is_due = is_awaited || now_ms - self.sent_ms >= SEND_INTERVAL_MS;
+        if !self.inputs.has_unsent() && !is_due {
             return None;
         }
         self.packet = self.packet % 255 + 1;
-        (self.sent_ms, self.packet_tick) = (now_ms, tick);
+        (self.sent_ms, self.packet_tick, self.packet_ack) = (now_ms, tick, ack);
         let behind = self.pace.sending(self.packet, now_ms).try_into().unwrap_or(u8::MAX);
-        let ack = self.replica.as_ref().map_or(0, Replica::tick);
         let inputs = self.inputs.take_unsent(self.packet);
         let packet = InputPacket { number: self.packet, ack, at: tick, behind, inputs };
         Some(self.count_out(packet.encode()))

@@ -161,6 +161,11 @@ impl Pace {
         (self.arrivals.quantile(SHOWN_QUANTILE) - self.arrivals.least()) * TICK_MS
     }
 
+    /// Whether a frame of this tick, the newest, is so old that the line has stalled.
+    pub(crate) fn is_stalled(&self, tick: Tick, now_ms: f64) -> bool {
+        !self.arrivals.is_empty() && now_ms / TICK_MS - f64::from(tick) > self.arrivals.least() + Window::STALL_TICKS
+    }
+
     /// How far the own clock is ahead of the newest tick that this line could have brought.
     pub(crate) fn ahead_ticks(&self) -> f64 {
         if self.arrivals.is_empty() { 0.0 } else { self.own + self.arrivals.least() }

@@ -62,7 +62,8 @@ impl Truth {
         for (id, before) in self.planes(tick - 1).to_vec() {
             let mut flown = before;
             flown.step(id.into(), rules);
-            let same = |plane: Plane| (plane.position(), plane.heading, plane.speed, plane.health, plane.shots, plane.reel);
+            let same =
+                |plane: Plane| (plane.position(), plane.heading, plane.speed, plane.health, plane.shots, plane.reel);
             if self.plane(tick, id).map(same) != Some(same(flown)) {
                 self.touched.insert((tick, id));
             }
