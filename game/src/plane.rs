@@ -160,11 +160,11 @@ impl Plane {
         self.cooldown = (self.cooldown - 1).max(0);
         self.shield = (self.shield - 1).max(0);
         self.unrest = (self.unrest - 1).max(0);
-        let reeling = self.reeling(rules);
+        let (forced, is_reeling) = (self.forced_steer(rules), self.reeling(rules).is_some());
         self.reel -= self.reel.signum();
-        let steer = match self.autopilot(rules).or(reeling) {
+        let steer = match forced {
             Some(steer) => {
-                // Both may turn as sharply as a slow plane, whatever the speed: the strip at the edge is narrow.
+                // It may turn as sharply as a slow plane, whatever the speed: the strip at the edge is narrow.
                 self.turn(rules.turn_slow * steer / STEER_MAX);
                 steer
             }
@@ -173,7 +173,7 @@ impl Plane {
                 self.steer
             }
         };
-        self.accelerate(steer, reeling.is_some(), rules);
+        self.accelerate(steer, is_reeling, rules);
         self.move_to(self.position() + self.velocity(), rules);
         self.shoot(id, rules)
     }
@@ -185,7 +185,11 @@ impl Plane {
         self.reel = if to_the_right { ticks } else { -ticks };
     }
 
-    /// The steer that being rammed forces on the plane now.
+    /// The steer of this tick if it is not the pilot's: the autopilot's at the field's edge, or that of a plane that reels.
+    pub fn forced_steer(&self, rules: &Rules) -> Option<i32> {
+        self.autopilot(rules).or_else(|| self.reeling(rules))
+    }
+
     fn reeling(&self, rules: &Rules) -> Option<i32> {
         (self.reel != 0 && self.reel.abs() <= rules.ram_reel).then_some(self.reel.signum() * STEER_MAX)
     }

@@ -48,7 +48,7 @@ pub struct PlaneView {
     pub health: f32,
     /// 0..=1.
     pub energy: f32,
-    /// -1 (left) ..= 1 (right).
+    /// -1 (left) ..= 1 (right), whoever steers.
     pub steer: f32,
     /// 0 slow, 1 cruise, 2 full.
     pub throttle: f32,
@@ -58,6 +58,8 @@ pub struct PlaneView {
     pub is_firing: bool,
     /// Cannot be hurt for the moment.
     pub is_shielded: bool,
+    /// Rammed a moment ago: it is about to reel, or reels.
+    pub is_rammed: bool,
     /// 0..=1: planes fade in and out where what is known ends, and after they took off.
     pub opacity: f32,
 }
@@ -132,11 +134,12 @@ fn plane_view(before: &Row, after: &Row, part: f32, rules: &Rules) -> PlaneView 
         speed: lengths(to.speed) / 16.0 * TICK_HZ as f32,
         health: to.health as f32 / HEALTH_FULL as f32,
         energy: to.energy as f32 / ENERGY_FULL as f32,
-        steer: to.steer as f32 / STEER_MAX as f32,
+        steer: to.forced_steer(rules).unwrap_or(to.steer) as f32 / STEER_MAX as f32,
         throttle: to.throttle as f32,
         is_boosting: to.is_boosting(rules),
         is_firing: to.fire == 1,
         is_shielded: to.is_shielded(),
+        is_rammed: to.reel != 0,
         opacity: 1.0 - ((to.shield - (rules.spawn_shield - APPEAR_TICKS)) as f32 / APPEAR_TICKS as f32).clamp(0.0, 1.0),
     }
 }

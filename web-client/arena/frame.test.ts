@@ -15,9 +15,9 @@ function view(planes: number[][], bullets: number[][], header: Partial<Record<nu
 describe('readFrame', () => {
   it('reads planes, their flags and the own one', () => {
     const frame = createFrame();
-    readFrame(view([[7, 1, 2, 0.5, 9, 0.75, 2 + 8, 3, -1, 2, 1], [8, 3, 4, 0, 7, 1, 1 + 4, 5, 0, 1, 0.5]], [], { 4: 1, 8: 42 }), 100, frame);
+    readFrame(view([[7, 1, 2, 0.5, 9, 0.75, 2 + 8 + 16, 3, -1, 2, 1], [8, 3, 4, 0, 7, 1, 1 + 4, 5, 0, 1, 0.5]], [], { 4: 1, 8: 42 }), 100, frame);
     expect(frame.planeCount).toBe(2);
-    expect(frame.planes[0]).toMatchObject({ id: 7, x: 1, y: 2, heading: 0.5, health: 0.75, isOwn: false, isBoosting: true, isFiring: false, isShielded: true, hue: 3, steer: -1 });
+    expect(frame.planes[0]).toMatchObject({ id: 7, x: 1, y: 2, heading: 0.5, health: 0.75, isOwn: false, isBoosting: true, isFiring: false, isShielded: true, isRammed: true, hue: 3, steer: -1 });
     expect(frame.own).toMatchObject({ id: 8, isOwn: true, isFiring: true, opacity: 0.5 });
     expect(frame.score).toBe(42);
   });

@@ -15,6 +15,7 @@ export interface PlaneView {
   isBoosting: boolean;
   isFiring: boolean;
   isShielded: boolean;
+  isRammed: boolean;
   hue: number;
   /** -1..1, right positive. */
   steer: number;
@@ -70,6 +71,7 @@ const FLAG_OWN = 1;
 const FLAG_BOOSTING = 2;
 const FLAG_FIRING = 4;
 const FLAG_SHIELDED = 8;
+const FLAG_RAMMED = 16;
 /** A pause (hidden tab, debugger) counts as one short frame, so that nothing leaps. */
 const DELTA_MAX_MS = 100;
 
@@ -126,6 +128,7 @@ function readPlanes(view: Float32Array, frame: Frame): void {
     plane.isBoosting = (flags & FLAG_BOOSTING) !== 0;
     plane.isFiring = (flags & FLAG_FIRING) !== 0;
     plane.isShielded = (flags & FLAG_SHIELDED) !== 0;
+    plane.isRammed = (flags & FLAG_RAMMED) !== 0;
     plane.hue = at(view, from + 7);
     plane.steer = at(view, from + 8);
     plane.throttle = at(view, from + 9);
@@ -157,6 +160,6 @@ function at(view: Float32Array, index: number): number {
 function blankPlane(): PlaneView {
   return {
     id: 0, x: 0, y: 0, heading: 0, speed: 0, health: 0, isOwn: false, isBoosting: false, isFiring: false,
-    isShielded: false, hue: 0, steer: 0, throttle: 0, opacity: 0,
+    isShielded: false, isRammed: false, hue: 0, steer: 0, throttle: 0, opacity: 0,
   };
 }

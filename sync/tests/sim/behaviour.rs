@@ -19,7 +19,8 @@ fn replicas_equal_the_room_over_any_line() {
     for (index, player) in world.players.iter().enumerate() {
         let stats = player.client.stats();
         assert_eq!(stats.mismatches, 0, "player {index}: {stats:?}");
-        assert!(stats.frames > 1000, "player {index}: {stats:?}");
+        // A tick that brings a player no news brings no frame.
+        assert!(stats.frames > 500, "player {index}: {stats:?}");
     }
     assert_eq!(world.room.stats().repairs, 0);
 }
@@ -57,7 +58,8 @@ fn own_plane_is_predicted_without_corrections_while_alone() {
         let line = Line { one_way_ms, ..CALM };
         let mut world = World::new(seed(), 0);
         let player = world.join(line);
-        world.run(60);
+        // Until the room has answered, the clock is a guess and inputs may come late.
+        world.run(180);
         let before = world.players[player].client.stats().corrections;
         world.players[player].is_flown = false;
         for turn in 0..20 {

@@ -9,6 +9,8 @@ use sync::{
 };
 
 pub(crate) const TICK_MS: f64 = 1000.0 / 60.0;
+/// A damaged replica is whole again after so long.
+const REPAIRED_MAX_TICKS: u32 = 90;
 
 /// How a line behaves.
 #[derive(Debug, Clone, Copy, Default)]
@@ -225,8 +227,15 @@ impl Player {
     /// same way, since frames that follow name rows by their place; where they do not, decoding fails at once.
     fn receive_damaged(&mut self, bytes: &[u8], now_ms: f64) -> bool {
         let flight = |client: &Client| -> Option<Vec<_>> {
-            let moves = |row: &game::row::Row| (row.key(), row.fields[..8].to_vec());
-            Some(client.replica()?.rows().iter().map(moves).collect())
+            let replica = client.replica()?;
+            let (mut rows, mut next, mut seen) = (replica.rows().to_vec(), Vec::new(), Vec::new());
+            for _ in 0..REPAIRED_MAX_TICKS {
+                rows.iter().for_each(|row| row.step(replica.rules(), &mut next));
+                std::mem::swap(&mut rows, &mut next);
+                next.clear();
+                seen.extend(rows.iter().map(|row| (row.key(), row.cell)));
+            }
+            Some(seen)
         };
         let mut sound = self.client.clone();
         sound.receive(bytes, now_ms).expect("servers send what clients read");

@@ -13,6 +13,8 @@ const SHADOW_ALPHA = 0.3;
 const BANK_MS = 90;
 /** How narrow a full turn makes the wings look. */
 const BANK_DEPTH = 0.34;
+/** A rammed plane shakes by so much, radians. */
+const SHAKE = 0.16;
 const HURT_BELOW = 0.4;
 const FLASH_MS = 130;
 
@@ -58,7 +60,7 @@ export class Planes implements System {
     actor.bank += (plane.steer - actor.bank) * ease;
     const { group, body, shadow, flame, muzzle, shield, propeller } = actor;
     group.position.set(plane.x, plane.y);
-    group.rotation = plane.heading;
+    group.rotation = plane.heading + (plane.isRammed && !isCalm ? SHAKE * Math.sin(now * 0.06) : 0);
     group.alpha = plane.opacity;
     const narrow = 1 - BANK_DEPTH * Math.abs(actor.bank);
     body.scale.y = narrow / PLANE_PX_PER_LENGTH;

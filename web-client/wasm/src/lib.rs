@@ -99,7 +99,7 @@ impl Client {
     /// 16 floats: planes, bullets, camera x and y, own plane's index or -1, ticks until the respawn or -1, own health
     /// and energy (0..1), score, rank (0 unknown), pilots ranked, field side, tick shown, ticks of delay, own plane
     /// flies (0/1), in sync (0/1). Then per plane 12: id, x, y, heading, speed per second, health, flags (1 own,
-    /// 2 boosting, 4 firing, 8 shielded), hue, steer -1..1, throttle 0..2, opacity, 0. Then per bullet 6: id, x, y,
+    /// 2 boosting, 4 firing, 8 shielded, 16 rammed), hue, steer -1..1, throttle 0..2, opacity, 0. Then per bullet 6: id, x, y,
     /// heading, 1 if own, age 0..1.
     pub fn view(&mut self, now_ms: f64) -> js_sys::Float32Array {
         self.viewed_ms = now_ms;
@@ -201,7 +201,7 @@ impl Client {
 }
 
 fn plane_floats(plane: &PlaneView, is_own: bool, hue: u8) -> [f32; PLANE_FLOATS] {
-    let flags = [is_own, plane.is_boosting, plane.is_firing, plane.is_shielded];
+    let flags = [is_own, plane.is_boosting, plane.is_firing, plane.is_shielded, plane.is_rammed];
     let flags = flags.iter().enumerate().fold(0u8, |all, (bit, set)| all | u8::from(*set) << bit);
     [
         f32::from(plane.id),
