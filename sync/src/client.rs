@@ -12,7 +12,7 @@ use crate::{
     happening::Watch,
     names::Names,
     pace::Pace,
-    predict::Inputs,
+    predict::{Flight, Inputs},
     replica::Applied,
     shots::Shots,
     view::{History, lengths},
@@ -95,6 +95,8 @@ pub struct Client {
     last_event: u32,
     is_verifying: bool,
     shots: Shots,
+    flight: Flight,
+    own_flight: OwnFlight,
     easing: Easing,
     /// Where the camera looks, and the tick the own plane was drawn at.
     camera: (f32, f32),
@@ -133,6 +135,8 @@ impl Client {
             last_event: 0,
             is_verifying: false,
             shots: Shots::default(),
+            flight: Flight::default(),
+            own_flight: OwnFlight::default(),
             easing: Easing::default(),
             camera: (0.0, 0.0),
             drawn: 0,
@@ -379,10 +383,10 @@ impl Client {
     fn receive_frame(&mut self, bytes: &[u8], now_ms: f64) -> Result<(), DecodeError> {
         let mut replica = self.replica.take().ok_or(DecodeError::Malformed)?;
         let (before, ticks) = (self.predicted_plane(&replica, now_ms), self.guessed_ticks(&replica, now_ms));
-        let mut own_flight = OwnFlight::new(&replica);
+        self.own_flight.begin(&replica);
         let rules = replica.rules().clone();
         let applied = replica.apply(bytes, |tick, rows, held| {
-            own_flight.look(rows, self.pilot, &rules);
+            self.own_flight.look(rows, self.pilot, &rules);
             let confirmed = self.shots.settle(tick, rows, self.pilot, held, &rules);
             self.history.record(tick, rows, self.pilot);
             self.watch.look(rows, self.pilot, |happening| {
@@ -401,7 +405,7 @@ impl Client {
         let is_late = is_late || self.inputs.is_overdue(header.tick);
         let after = self.predicted_plane(&replica, now_ms);
         if let (Some(before), Some(after)) = (before, after) {
-            self.correct(&before, &after, ticks, own_flight.was_touched() || is_late);
+            self.correct(&before, &after, ticks, self.own_flight.was_touched() || is_late);
         }
         self.replica = Some(replica);
         self.check(&applied);

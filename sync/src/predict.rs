@@ -1,6 +1,6 @@
 //! The own plane ahead of time: the room's own motion step on the newest truth, with the inputs still on their way.
 //!
-//! Path: [`Inputs`] keeps what was stamped; [`predict`] replays it on the replica's own rows. Reconciliation is by
+//! Path: [`Inputs`] keeps what was stamped; [`Flight`] replays it on the replica's own rows. Reconciliation is by
 //! construction: every prediction starts from the newest truth. Invariant: an input is replayed until a frame both
 //! acknowledges its packet and has reached its tick; from then on it is in the truth.
 
@@ -125,23 +125,46 @@ pub(crate) struct Future<'a> {
     pub(crate) rules: &'a Rules,
 }
 
-impl Future<'_> {
-    /// Steps `rows` (the own ones) from tick `from` to tick `to`; `on_tick` sees them after every tick.
-    pub(crate) fn predict(self, rows: &mut Vec<Row>, from: Tick, to: Tick, mut on_tick: impl FnMut(Tick, &[Row])) {
-        let mut next = Vec::with_capacity(rows.len() + 4);
+/// The own rows on their way ahead of the truth. Kept for its memory: every picture and every frame needs them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Flight {
+    rows: Vec<Row>,
+    before: Vec<Row>,
+}
+
+impl Flight {
+    /// Begins anew with the pilot's own among `rows`.
+    pub(crate) fn begin(&mut self, rows: &[Row], pilot: PilotId) {
+        self.rows.clear();
+        self.rows.extend(own_rows(rows, pilot));
+    }
+
+    /// The rows after the last step.
+    pub(crate) fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// The rows before the last step; there must have been one.
+    pub(crate) fn before(&self) -> &[Row] {
+        &self.before
+    }
+
+    /// Steps from tick `from`, where the rows are now, to tick `to`; `on_tick` sees them after every tick.
+    pub(crate) fn fly(&mut self, future: Future<'_>, from: Tick, to: Tick, mut on_tick: impl FnMut(Tick, &[Row])) {
+        let Future { pilot, inputs, respawn, rules } = future;
         for tick in from + 1..=to {
-            rows.iter().for_each(|row| row.step(self.rules, &mut next));
-            std::mem::swap(rows, &mut next);
-            next.clear();
-            if let Some(respawn) = self.respawn.filter(|respawn| respawn.tick == tick) {
+            std::mem::swap(&mut self.rows, &mut self.before);
+            self.rows.clear();
+            self.before.iter().for_each(|row| row.step(rules, &mut self.rows));
+            if let Some(respawn) = respawn.filter(|respawn| respawn.tick == tick) {
                 let at = IVec2::new(respawn.x as i32, respawn.y as i32);
-                let plane = Plane::new(at, respawn.heading.into(), respawn.shots.into(), self.rules);
-                rows.insert(0, Row::new(game::PLANE, self.pilot.0.into(), plane.to_fields(), self.rules));
+                let plane = Plane::new(at, respawn.heading.into(), respawn.shots.into(), rules);
+                self.rows.insert(0, Row::new(game::PLANE, pilot.0.into(), plane.to_fields(), rules));
             }
-            let wanted = self.inputs.wanted_at(tick);
-            let planes = rows.iter_mut().filter(|row| row.kind == game::PLANE);
-            planes.for_each(|row| take_over(row, wanted, tick, self.rules));
-            on_tick(tick, rows);
+            let wanted = inputs.wanted_at(tick);
+            let planes = self.rows.iter_mut().filter(|row| row.kind == game::PLANE);
+            planes.for_each(|row| take_over(row, wanted, tick, rules));
+            on_tick(tick, &self.rows);
         }
     }
 }

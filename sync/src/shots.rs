@@ -47,6 +47,8 @@ pub(crate) struct Shots {
     fired: Option<i32>,
     /// Own bullets of the newest truth.
     flying: Vec<Row>,
+    /// Kept for its memory.
+    stepped: Vec<Row>,
     /// Hits that were seen here and that the others, as they are shown, do not have yet: when, and who.
     dealt: Vec<(Tick, u16)>,
     counts: ShotCounts,
@@ -74,7 +76,7 @@ impl Shots {
         tick: Tick,
         own_rows: &[Row],
         behind: u32,
-        history: &History,
+        history: &mut History,
         rules: &Rules,
         mut tell: impl FnMut(Spot),
     ) -> Option<Spot> {
@@ -86,7 +88,9 @@ impl Shots {
         // Whoever sees later than the bound is told where the room will look.
         let from = ((tick - 1) * PARTS).saturating_sub(behind.min(BEHIND_MAX));
         self.dealt.retain(|(met, _)| *met > from / PARTS);
-        for row in own_rows.iter().filter(|row| row.kind == game::BULLET) {
+        let mut bullets = own_rows.iter().filter(|row| row.kind == game::BULLET).peekable();
+        let ways = if bullets.peek().is_some() { history.ways(from, rules) } else { &[] };
+        for row in bullets {
             if self.met.contains_key(&row.id) {
                 continue;
             }
@@ -96,8 +100,8 @@ impl Shots {
             let damage = |victim: u16| {
                 self.dealt.iter().filter(|(_, dealt)| *dealt == victim).count() as i32 * rules.bullet_damage
             };
-            let meeting = history
-                .ways(from, rules)
+            let meeting = ways
+                .iter()
                 .filter(|way| way.health > damage(way.pilot))
                 .filter_map(|way| {
                     let moment = moment_of_meeting(shot, (way.from, way.to), rules.bullet_reach)?;
@@ -131,11 +135,11 @@ impl Shots {
         held: &[CellId],
         rules: &Rules,
     ) -> Vec<u16> {
-        let (mut next, mut confirmed) = (Vec::with_capacity(1), Vec::new());
+        let mut confirmed = Vec::new();
         for row in &self.flying {
-            next.clear();
-            row.step(rules, &mut next);
-            let Some(stepped) = next.first() else {
+            self.stepped.clear();
+            row.step(rules, &mut self.stepped);
+            let Some(stepped) = self.stepped.first() else {
                 // Spent, or off the field: whatever it met here, it did not hit.
                 self.counts.met += u64::from(self.met.remove(&row.id).is_some());
                 continue;

@@ -23,7 +23,9 @@ const HISTORY_MAX_TICKS: usize = 32;
 /// Furthest that others are shown beyond the newest frame. Policy: they stand still.
 const EXTRAPOLATION_MAX_TICKS: u32 = 8;
 
-/// A plane that took off is all there after so long.
+/// Who took off comes into view this much later, since the news of it may come after the moment that is shown.
+const UNSEEN_TICKS: i32 = 6;
+/// And is all there after so long.
 const APPEAR_TICKS: i32 = 9;
 /// Half of what is surely known around the own plane, as the room had it: held are its cell and two more to every side. The
 /// others are shown a little before that, so a length is left out.
@@ -107,7 +109,7 @@ impl Scene {
     /// Adds the row `part` (0..=1) of the way from its state a tick before to its state after.
     pub(crate) fn add(&mut self, before: &Row, after: &Row, part: f32, own: PilotId, rules: &Rules) {
         match after.kind {
-            game::PLANE => self.planes.push(plane_view(before, after, part, rules)),
+            game::PLANE => self.planes.push(plane_view(before, after, part, own, rules)),
             game::BULLET => self.bullets.push(bullet_view(before, after, part, own, rules)),
             _ => {}
         }
@@ -123,7 +125,7 @@ fn between(before: i32, after: i32, part: f32) -> f32 {
     lengths(before) + lengths(after - before) * part
 }
 
-fn plane_view(before: &Row, after: &Row, part: f32, rules: &Rules) -> PlaneView {
+fn plane_view(before: &Row, after: &Row, part: f32, own: PilotId, rules: &Rules) -> PlaneView {
     let (from, to) = (Plane::from_fields(&before.fields), Plane::from_fields(&after.fields));
     let heading = from.heading as f32 + turn_between(from.heading, to.heading) as f32 * part;
     PlaneView {
@@ -140,8 +142,17 @@ fn plane_view(before: &Row, after: &Row, part: f32, rules: &Rules) -> PlaneView 
         is_firing: to.fire == 1,
         is_shielded: to.is_shielded(),
         is_rammed: to.reel != 0,
-        opacity: 1.0 - ((to.shield - (rules.spawn_shield - APPEAR_TICKS)) as f32 / APPEAR_TICKS as f32).clamp(0.0, 1.0),
+        opacity: opacity(&to, is_own(after, own), rules),
     }
+}
+
+/// How much of a plane that took off has come into view.
+fn opacity(plane: &Plane, is_own: bool, rules: &Rules) -> f32 {
+    if !plane.is_shielded() {
+        return 1.0;
+    }
+    let aloft = rules.spawn_shield - plane.shield - if is_own { 0 } else { UNSEEN_TICKS };
+    (aloft as f32 / APPEAR_TICKS as f32).clamp(0.0, 1.0)
 }
 
 fn bullet_view(before: &Row, after: &Row, part: f32, own: PilotId, rules: &Rules) -> BulletView {
@@ -171,6 +182,9 @@ pub(crate) struct Way {
 pub(crate) struct History {
     /// Oldest first; rows sorted by key.
     ticks: VecDeque<(Tick, Vec<Row>)>,
+    /// What is shown or shot at beyond the newest tick, and where everybody went; kept for their memory.
+    beyond: [Beyond; 3],
+    ways: Vec<Way>,
 }
 
 impl History {
@@ -194,63 +208,79 @@ impl History {
 
     /// Where everybody else who can be hurt went within a tick from a moment, in parts of a tick since tick 0. Beyond the
     /// newest tick the motion step carries them on.
-    pub(crate) fn ways(&self, from: u32, rules: &Rules) -> impl Iterator<Item = Way> {
-        let part = (from % PARTS) as i32;
-        let [first, second, third] = [0, 1, 2].map(|ahead| self.planes_at(from / PARTS + ahead, rules));
-        let find = |planes: &[(u16, Plane)], id: u16| {
-            planes.binary_search_by_key(&id, |(id, _)| *id).ok().map(|at| planes[at].1.position())
+    pub(crate) fn ways(&mut self, from: u32, rules: &Rules) -> &[Way] {
+        let Self { ticks, beyond, ways } = self;
+        let (tick, part) = (from / PARTS, (from % PARTS) as i32);
+        let mut rows_at = (tick..).zip(beyond).map(|(tick, beyond)| rows_at(ticks, tick, beyond, rules));
+        let [first, second, third] = std::array::from_fn(|_| rows_at.next().unwrap_or_default());
+        let open = |row: &Row| Some(Plane::from_fields(&row.fields)).filter(|it| it.health > 0 && !it.is_shielded());
+        let find = |rows: &[Row], id: u32| {
+            let at = rows.binary_search_by_key(&(game::PLANE, id), Row::key).ok()?;
+            open(&rows[at]).map(|plane| plane.position())
         };
-        first.into_iter().filter_map(move |(pilot, plane)| {
-            let (a, b) = (plane.position(), find(&second, pilot)?);
-            let c = if part == 0 { b } else { find(&third, pilot)? };
+        ways.clear();
+        ways.extend(first.iter().take_while(|row| row.kind == game::PLANE).filter_map(|row| {
+            let plane = open(row)?;
+            let (a, b) = (plane.position(), find(second, row.id)?);
+            let c = if part == 0 { b } else { find(third, row.id)? };
             let (from, to) = (place_between(a, b, part), place_between(b, c, part));
-            Some(Way { pilot, from, to, health: plane.health })
-        })
-    }
-
-    /// The planes that could be hurt at the end of a tick, by pilot.
-    fn planes_at(&self, tick: Tick, rules: &Rules) -> Vec<(u16, Plane)> {
-        let known = self.ticks.binary_search_by_key(&tick, |(tick, _)| *tick).ok().map(|at| &self.ticks[at].1);
-        let stepped_on = match (known, self.ticks.back()) {
-            (None, Some((newest, rows))) if tick > *newest => {
-                stepped(rows, (tick - newest).min(EXTRAPOLATION_MAX_TICKS), rules)
-            }
-            _ => Vec::new(),
-        };
-        let rows = known.unwrap_or(&stepped_on).iter().filter(|row| row.kind == game::PLANE);
-        let planes = rows.map(|row| (row.id as u16, Plane::from_fields(&row.fields)));
-        planes.filter(|(_, plane)| plane.health > 0 && !plane.is_shielded()).collect()
+            Some(Way { pilot: row.id as u16, from, to, health: plane.health })
+        }));
+        ways
     }
 
     /// Adds everybody else to `scene`, as they were at the (fractional) tick `at`.
-    pub(crate) fn at(&self, at: f64, own: PilotId, rules: &Rules, scene: &mut Scene) {
-        let Some((newest, rows)) = self.ticks.back() else { return };
+    pub(crate) fn at(&mut self, at: f64, own: PilotId, rules: &Rules, scene: &mut Scene) {
+        let Self { ticks, beyond: [earlier, later, _], .. } = self;
+        let Some((newest, rows)) = ticks.back() else { return };
         let part = (at - at.floor()) as f32;
         if at >= f64::from(*newest) {
             let steps = ((at - f64::from(*newest)).floor() as u32).min(EXTRAPOLATION_MAX_TICKS);
-            let before = stepped(rows, steps, rules);
-            let after = stepped(&before, 1, rules);
+            let before = earlier.step(rows, steps, rules);
+            let after = later.step(before, 1, rules);
             let part = if steps == EXTRAPOLATION_MAX_TICKS { 0.0 } else { part };
-            add_pairs(&before, &after, part, own, rules, scene);
+            add_pairs(before, after, part, own, rules, scene);
             return;
         }
-        let index = self.ticks.partition_point(|(tick, _)| f64::from(*tick) <= at).max(1);
-        let (before, after) = (&self.ticks[index - 1], &self.ticks[index.min(self.ticks.len() - 1)]);
+        let index = ticks.partition_point(|(tick, _)| f64::from(*tick) <= at).max(1);
+        let (before, after) = (&ticks[index - 1], &ticks[index.min(ticks.len() - 1)]);
         let part = if f64::from(before.0) > at { 0.0 } else { part };
         add_pairs(&before.1, &after.1, part, own, rules, scene);
     }
 }
 
-fn stepped(rows: &[Row], steps: u32, rules: &Rules) -> Vec<Row> {
-    let mut rows = rows.to_vec();
-    let mut next = Vec::with_capacity(rows.len());
-    for _ in 0..steps {
-        rows.iter().for_each(|row| row.step(rules, &mut next));
-        std::mem::swap(&mut rows, &mut next);
-        next.clear();
+/// The rows at the end of a tick; none of one that is too old.
+fn rows_at<'a>(ticks: &'a VecDeque<(Tick, Vec<Row>)>, tick: Tick, beyond: &'a mut Beyond, rules: &Rules) -> &'a [Row] {
+    match (ticks.binary_search_by_key(&tick, |(tick, _)| *tick), ticks.back()) {
+        (Ok(at), _) => &ticks[at].1,
+        (Err(_), Some((newest, rows))) if tick > *newest => {
+            beyond.step(rows, (tick - newest).min(EXTRAPOLATION_MAX_TICKS), rules)
+        }
+        _ => &[],
     }
-    rows.sort_unstable_by_key(Row::key);
-    rows
+}
+
+/// Rows that the motion step carried on.
+#[derive(Debug, Clone, Default)]
+struct Beyond {
+    /// Sorted by key.
+    rows: Vec<Row>,
+    before: Vec<Row>,
+}
+
+impl Beyond {
+    /// What becomes of these rows.
+    fn step(&mut self, rows: &[Row], steps: u32, rules: &Rules) -> &[Row] {
+        self.rows.clear();
+        self.rows.extend_from_slice(rows);
+        for _ in 0..steps {
+            std::mem::swap(&mut self.rows, &mut self.before);
+            self.rows.clear();
+            self.before.iter().for_each(|row| row.step(rules, &mut self.rows));
+        }
+        self.rows.sort_unstable_by_key(Row::key);
+        &self.rows
+    }
 }
 
 /// Both lists are sorted by key. A row that is only in one of them is drawn where it is there.

@@ -59,21 +59,20 @@ impl Client {
 
     /// Draws the own rows at this (fractional) tick of the own clock; every new tick's shots are judged on the way.
     fn fly_ahead(&mut self, own_at: f64, scene: &mut Scene) {
-        let Self { replica: Some(replica), shots, history, happenings, .. } = self else { return };
+        let Self { replica: Some(replica), shots, history, happenings, flight, .. } = self else { return };
         let (rules, behind) = (replica.rules(), self.pace.behind());
         let future = Future { pilot: self.pilot, inputs: &self.inputs, respawn: self.own.respawn, rules };
-        let mut before: Vec<Row> = predict::own_rows(replica.rows(), self.pilot).copied().collect();
         let (from, to) = span(replica, own_at);
-        future.predict(&mut before, from, to, |tick, rows| {
+        flight.begin(replica.rows(), self.pilot);
+        flight.fly(future, from, to, |tick, rows| {
             let tell = |met: Spot| happenings.push_back(Happening::Hit(met));
             let fired = shots.judge(tick, rows, behind, history, rules, tell);
             happenings.extend(fired.map(Happening::Shot));
         });
-        let mut after = before.clone();
-        future.predict(&mut after, to, to + 1, |_, _| {});
+        flight.fly(future, to, to + 1, |_, _| {});
         let part = (own_at - own_at.floor()) as f32;
-        for row in after.iter().filter(|row| !shots.has_met(row)) {
-            let earlier = before.iter().find(|other| other.key() == row.key()).unwrap_or(row);
+        for row in flight.rows().iter().filter(|row| !shots.has_met(row)) {
+            let earlier = flight.before().iter().find(|other| other.key() == row.key()).unwrap_or(row);
             scene.add(earlier, row, part, self.pilot, rules);
         }
         self.drawn = to;
@@ -97,9 +96,9 @@ impl Client {
         let (from, to) = span(replica, self.pace.own_at(now_ms));
         let rules = replica.rules();
         let future = Future { pilot: self.pilot, inputs: &self.inputs, respawn: self.own.respawn, rules };
-        let mut rows: Vec<Row> = predict::own_rows(replica.rows(), self.pilot).copied().collect();
-        future.predict(&mut rows, from, to, |_, _| {});
-        rows.iter().find(|row| row.kind == game::PLANE).map(|row| Plane::from_fields(&row.fields))
+        self.flight.begin(replica.rows(), self.pilot);
+        self.flight.fly(future, from, to, |_, _| {});
+        self.flight.rows().iter().find(|row| row.kind == game::PLANE).map(|row| Plane::from_fields(&row.fields))
     }
 
     /// The newest truth puts the own plane elsewhere than it was predicted, by what was known `ticks` ago;
@@ -154,7 +153,7 @@ impl Easing {
 }
 
 /// Watches the own plane through the ticks of a frame: did it do anything that its own motion step does not explain?
-#[derive(Debug)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct OwnFlight {
     before: Vec<Row>,
     stepped: Vec<Row>,
@@ -162,9 +161,11 @@ pub(super) struct OwnFlight {
 }
 
 impl OwnFlight {
-    pub(super) fn new(replica: &Replica) -> Self {
-        let before = predict::own_rows(replica.rows(), replica.pilot()).copied().collect();
-        Self { before, stepped: Vec::new(), was_touched: false }
+    /// Begins with what the replica holds before a frame.
+    pub(super) fn begin(&mut self, replica: &Replica) {
+        self.before.clear();
+        self.before.extend(predict::own_rows(replica.rows(), replica.pilot()));
+        self.was_touched = false;
     }
 
     /// The rows of the next tick.

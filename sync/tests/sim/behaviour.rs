@@ -2,7 +2,7 @@
 
 use crate::world::{Line, World, planes, seed};
 use protocol::{close::CloseReason, message::ClientMessage, message::Event};
-use sync::Happening;
+use sync::{Happening, view::Scene};
 
 const CALM: Line = Line { one_way_ms: 0.0, jitter_ms: 0.0, stall_per_mille: 0 };
 const FAR: Line = Line { one_way_ms: 75.0, jitter_ms: 10.0, stall_per_mille: 0 };
@@ -300,4 +300,20 @@ fn the_shot_down_fly_again_and_the_camera_waits_there() {
         }
     }
     panic!("twenty pilots shoot down someone who flies straight on, and he comes back");
+}
+
+/// What a page does sixty times a second or more often reuses the memory of the last time.
+#[test]
+fn pictures_and_frames_of_steady_play_need_no_new_memory() {
+    let mut world = World::new(seed(), 20);
+    let player = world.join(FAR);
+    let mut scene = Scene::default();
+    let mut pictures = |world: &mut World| {
+        world.tick();
+        let (now_ms, client) = (world.now_ms, &mut world.players[player].client);
+        allocation_counter::measure(|| client.scene(now_ms, &mut scene)).count_total
+    };
+    (0..3000).for_each(|_| _ = pictures(&mut world));
+    let allocated: u64 = (0..600).map(|_| pictures(&mut world)).sum();
+    assert!(allocated < 30, "{allocated} in 600 pictures");
 }
