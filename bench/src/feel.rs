@@ -147,10 +147,13 @@ impl Link {
         let most = self.jitter_ms * 0.95 / TICK_MS + 1.0;
         let delay = quantile(judge.interpolation_delays(), 0.5);
         self.add(figures, "interpolation_delay_ticks", delay, when(!self.has_stalls, Aim::AtMost(most)));
+        let uneven = quantile(judge.uneven_steps(), 0.99);
+        self.add(figures, "uneven_steps_p99", uneven, when(is_near, Aim::AtMost(0.1)));
         let (errors, jumps) = judge.others();
         self.add(figures, "others_error_p99_lengths", quantile(errors, 0.99), Aim::None);
         self.add(figures, "others_jump_p999_lengths", quantile(jumps, 0.999), Aim::None);
-        self.add(figures, "others_pops", Some(judge.pops()), Aim::None);
+        let pops = judge.pops() / PLAYERS as f64 / (MEASURED_MS / 60_000.0);
+        self.add(figures, "others_pops_per_minute", Some(pops), when(!self.has_stalls, Aim::AtMost(0.5)));
     }
 
     fn recovery(self) -> Aim {

@@ -181,6 +181,23 @@ impl<'a> Judge<'a> {
         Some((drawn.x - x, drawn.y - y))
     }
 
+    /// From one picture to the next: by which share the own plane's step differs from what it flies in that time. A screen
+    /// of any rate shows an even flight if that is small.
+    pub(crate) fn uneven_steps(&self) -> Vec<f64> {
+        let steps = self.world.players.iter().flat_map(|player| {
+            let pictures = &player.log.pictures;
+            pictures.iter().zip(pictures.iter().skip(1)).filter_map(move |(before, after)| {
+                let (from, to) = before.own.zip(after.own)?;
+                let plane = self.truth().plane(after.own_at as Tick, player.client.pilot())?;
+                let length = f64::from(game::field::PLANE_LENGTH_UNITS);
+                let flown = f64::from(plane.speed) / 16.0 / length * (after.now_ms - before.now_ms) / TICK_MS;
+                let step = (to.x - from.x).hypot(to.y - from.y);
+                (step < CUT_LENGTHS).then_some((step / flown - 1.0).abs())
+            })
+        });
+        steps.collect()
+    }
+
     /// Planes that came into a picture or went out of it while they were plain to see, and neither took off nor ended.
     pub(crate) fn pops(&self) -> f64 {
         let mut pops = 0;
