@@ -34,6 +34,8 @@ use std::collections::VecDeque;
 const SEND_INTERVAL_MS: f64 = ACK_INTERVAL_MAX_MS as f64 * 0.8;
 /// Happenings kept for a page that does not ask (a hidden tab). Policy: the oldest is dropped.
 const HAPPENINGS_MAX_COUNT: usize = 512;
+/// A kill is told when both names have come. Policy: after so long it is told without.
+const NAMES_MAX_TICKS: Tick = 30;
 
 /// Figures for the network read-out and the swarm.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -87,6 +89,8 @@ pub struct Client {
     queue: VecDeque<ClientMessage>,
     history: History,
     happenings: VecDeque<Happening>,
+    /// Kills that wait for names, and since when.
+    unnamed: VecDeque<(Tick, Event)>,
     watch: Watch,
     names: Names,
     own: Own,
@@ -128,6 +132,7 @@ impl Client {
             queue: VecDeque::new(),
             history: History::default(),
             happenings: VecDeque::new(),
+            unnamed: VecDeque::new(),
             watch: Watch::default(),
             names: Names::default(),
             own: Own::default(),
@@ -342,7 +347,10 @@ impl Client {
     fn receive_message(&mut self, message: ServerMessage) -> Result<(), DecodeError> {
         match message {
             ServerMessage::Welcome(welcome) => self.welcomed(*welcome)?,
-            ServerMessage::Roster(entries) => self.names.learn(entries),
+            ServerMessage::Roster(entries) => {
+                self.names.learn(entries);
+                self.tell_kills();
+            }
             ServerMessage::Notice(text) => self.happen(Happening::Notice(text)),
             ServerMessage::Service { level, is_slow } => {
                 self.happen(Happening::Service { level: Level::from_number(level), is_slow });
@@ -370,6 +378,7 @@ impl Client {
             self.history.clear();
             self.watch.clear();
             self.shots.clear();
+            self.unnamed.clear();
         }
         self.last_event = welcome.last_event;
         self.resume = Some(welcome.resume);
@@ -415,6 +424,7 @@ impl Client {
                 self.note_event(event);
             }
         }
+        self.tell_kills();
         self.happenings.drain(..self.happenings.len().saturating_sub(HAPPENINGS_MAX_COUNT));
         Ok(())
     }
@@ -443,10 +453,25 @@ impl Client {
                     self.happen(Happening::Explosion(spot));
                 }
                 [*killer, *victim].into_iter().for_each(|pilot| self.names.want(pilot));
+                let tick = self.replica.as_ref().map_or(0, Replica::tick);
+                return self.unnamed.push_back((tick, event));
             }
             Event::Chat { .. } | Event::Left { .. } => {}
         }
         self.happen(Happening::Event(event));
+    }
+
+    fn tell_kills(&mut self) {
+        let Self { replica, names, .. } = self;
+        let now = replica.as_ref().map_or(0, Replica::tick);
+        let is_ready = |(since, event): &mut (Tick, Event)| match event {
+            Event::Kill { killer, victim, .. } => {
+                now > *since + NAMES_MAX_TICKS || [*killer, *victim].iter().all(|pilot| names.get(*pilot).is_some())
+            }
+            _ => true,
+        };
+        let told = std::iter::from_fn(|| self.unnamed.pop_front_if(is_ready));
+        self.happenings.extend(told.map(|(_, event)| Happening::Event(event)));
     }
 
     fn happen(&mut self, happening: Happening) {

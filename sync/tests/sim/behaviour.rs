@@ -317,3 +317,21 @@ fn pictures_and_frames_of_steady_play_need_no_new_memory() {
     let allocated: u64 = (0..600).map(|_| pictures(&mut world)).sum();
     assert!(allocated < 30, "{allocated} in 600 pictures");
 }
+
+#[test]
+fn kills_are_told_with_names() {
+    let mut world = World::new(seed(), 40);
+    let player = world.join(FAR);
+    let (mut kills, mut unnamed) = (0, 0);
+    for _ in 0..3600 {
+        world.tick();
+        let me = &mut world.players[player];
+        for happening in std::mem::take(&mut me.happenings) {
+            if let Happening::Event(Event::Kill { killer, victim, .. }) = happening {
+                kills += 1;
+                unnamed += u32::from([killer, victim].iter().any(|pilot| me.client.profile(*pilot).is_none()));
+            }
+        }
+    }
+    assert!(kills > 20 && unnamed == 0, "{unnamed} of {kills} without names");
+}

@@ -28,7 +28,11 @@ export class NetworkPanel {
 
   constructor(private readonly line: OwnLine) {
     // A phone has no room for both; there the sliders open with a tap.
-    byId<HTMLDetailsElement>('net-worse').open = matchMedia('(min-width: 561px)').matches;
+    const worse = byId<HTMLDetailsElement>('net-worse');
+    worse.open = matchMedia('(min-width: 561px)').matches;
+    worse.addEventListener('toggle', () => {
+      if (worse.open) this.panel.scrollTop = worse.offsetTop;
+    });
     this.button.addEventListener('click', () => this.toggle());
     byId('network-close').addEventListener('click', () => this.toggle());
     this.slider('net-latency', LATENCY_MAX_MS, (value) => (line.conditions.latencyMs = value), milliseconds);
