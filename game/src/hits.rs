@@ -11,7 +11,7 @@ use crate::{
     bullet::{self, Bullet},
     grid::{Aloft, Grid},
     motion::BulletId,
-    past::{PARTS, Wake, moment_of_meeting},
+    past::{PARTS, Wake, moment, moment_of_meeting},
     plane::{Plane, SPEED_MAX},
     roster::{Kill, Kills, Pilot, PilotId, Roster},
     rules::Rules,
@@ -53,7 +53,6 @@ fn find(
         let shooter = roster.entity(PilotId(owner)).and_then(|shooter| pilots.get(shooter).ok());
         let behind = shooter.map_or(0, |shooter| shooter.behind);
         // In the present a plane's way is its own velocity; in the past it is what the wake tells.
-        let now = clock.tick * PARTS;
         let victim = if behind == 0 {
             first_on_the_way(bullet, owner, &grid, &rules, 0, |aloft| {
                 let place = aloft.plane.position();
@@ -63,8 +62,8 @@ fn find(
             first_on_the_way(bullet, owner, &grid, &rules, behind, |aloft| {
                 let wake = wakes.get(aloft.entity).ok()?;
                 // What this tick will end with is not noted yet; the plane has moved already.
-                let at = |moment: u32| wake.at_or_now(moment, clock.tick, aloft.plane.position());
-                Some((at((now - PARTS).saturating_sub(behind))?, at(now.saturating_sub(behind))?))
+                let at = |tick: u32| wake.at_or_now(moment(tick, behind), clock.tick, aloft.plane.position());
+                Some((at(clock.tick - 1)?, at(clock.tick)?))
             })
         };
         if let Some(victim) = victim {
@@ -197,10 +196,11 @@ mod tests {
     /// is told the present must aim ahead.
     #[test]
     fn a_shooter_hits_what_it_sees() {
-        let health_after = |behind: u32, offset: f64| {
+        let health_after = |since: u32, behind: u32, offset: f64| {
             let target = plane_at(12, 0, TURN / 4);
             let ahead = (f64::from(target.velocity().y) * offset) as i32;
             let (mut game, pilots) = room_with(&[plane_at(0, 0, 0), Plane { y: target.y + ahead, ..target }]);
+            game.world.resource_mut::<Clock>().tick = since;
             game.look(pilots[0], behind);
             game.steps(12);
             game.control(pilots[0], TRIGGER);
@@ -209,8 +209,11 @@ mod tests {
             game.steps(60);
             game.plane(pilots[1]).unwrap().health
         };
-        let hits = |behind: u32| (-60..0).filter(move |ticks| health_after(behind, f64::from(*ticks)) < HEALTH_FULL);
-        let (present, past): (Vec<i32>, Vec<i32>) = (hits(0).collect(), hits(10 * PARTS).collect());
+        let hits = |since: u32, behind: u32| -> Vec<i32> {
+            (-60..0).filter(|ticks| health_after(since, behind, f64::from(*ticks)) < HEALTH_FULL).collect()
+        };
+        let (present, past) = (hits(0, 0), hits(0, 10 * PARTS));
+        assert_eq!(hits(crate::snapshot::TICK_MAX, 10 * PARTS), past, "however old the room is");
         let middle = |ticks: &[i32]| f64::from(ticks.iter().sum::<i32>()) / ticks.len() as f64;
         assert!(!present.is_empty() && present.len().abs_diff(past.len()) <= 1, "{present:?} {past:?}");
         assert!((middle(&past) - middle(&present) - 10.0).abs() < 0.6, "{present:?} {past:?}");

@@ -51,23 +51,33 @@ impl Wake {
         self.0[tick as usize % WAKE_TICKS] = Spot { tick, place: plane.position(), is_open };
     }
 
-    /// The place at a moment, in parts of a tick since tick 0; `None` if the plane was not there, or could not be hurt.
-    pub(crate) fn at(&self, moment: u32) -> Option<IVec2> {
+    /// The place at a moment; `None` if the plane was not there, or could not be hurt.
+    pub(crate) fn at(&self, moment: u64) -> Option<IVec2> {
         let spot = |tick: u32| Some(self.0[tick as usize % WAKE_TICKS]).filter(|spot| spot.tick == tick);
-        let (tick, part) = (moment / PARTS, moment % PARTS);
+        let (tick, part) = tick_and_part(moment);
         let from = spot(tick)?;
         let to = if part == 0 { from } else { spot(tick + 1)? };
-        (from.is_open && to.is_open).then(|| between(from.place, to.place, part as i32))
+        (from.is_open && to.is_open).then(|| between(from.place, to.place, part))
     }
 
     /// The same while `tick` has moved the plane to `place`, but is not noted yet.
-    pub(crate) fn at_or_now(&self, moment: u32, tick: u32, place: IVec2) -> Option<IVec2> {
-        if moment <= (tick - 1) * PARTS {
-            return self.at(moment);
+    pub(crate) fn at_or_now(&self, wanted: u64, tick: u32, place: IVec2) -> Option<IVec2> {
+        let noted = moment(tick - 1, 0);
+        if wanted <= noted {
+            return self.at(wanted);
         }
-        let from = self.at((tick - 1) * PARTS)?;
-        Some(between(from, place, (moment - (tick - 1) * PARTS) as i32))
+        Some(between(self.at(noted)?, place, (wanted - noted) as i32))
     }
+}
+
+/// The moment so many parts before the end of a tick, in parts of a tick since tick 0.
+pub fn moment(tick: u32, behind: u32) -> u64 {
+    (u64::from(tick) * u64::from(PARTS)).saturating_sub(behind.into())
+}
+
+/// The last tick that ended by a moment, and how many parts later that is.
+pub fn tick_and_part(moment: u64) -> (u32, i32) {
+    ((moment / u64::from(PARTS)) as u32, (moment % u64::from(PARTS)) as i32)
 }
 
 /// The place `part` [`PARTS`] of the way between two.
@@ -109,11 +119,11 @@ mod tests {
         for tick in 1..=40 {
             wake.note(tick, &Plane { x: tick as i32 * 160, y: 0, ..plane_at(0, 0, 0) });
         }
-        assert_eq!(wake.at(40 * PARTS), Some(IVec2::new(6400, 0)));
-        assert_eq!(wake.at(30 * PARTS + 4), Some(IVec2::new(4840, 0)));
-        assert!(wake.at(40 * PARTS - BEHIND_MAX - PARTS).is_some());
-        assert_eq!(wake.at(24 * PARTS), None, "forgotten");
-        assert_eq!(wake.at(40 * PARTS + 1), None, "not yet");
+        assert_eq!(wake.at(moment(40, 0)), Some(IVec2::new(6400, 0)));
+        assert_eq!(wake.at(moment(30, 0) + 4), Some(IVec2::new(4840, 0)));
+        assert!(wake.at(moment(39, BEHIND_MAX)).is_some());
+        assert_eq!(wake.at(moment(24, 0)), None, "forgotten");
+        assert_eq!(wake.at(moment(40, 0) + 1), None, "not yet");
     }
 
     #[test]
@@ -121,8 +131,8 @@ mod tests {
         let mut wake = Wake::default();
         wake.note(7, &Plane { shield: 1, ..plane_at(0, 0, 0) });
         wake.note(8, &plane_at(0, 0, 0));
-        assert_eq!((wake.at(6 * PARTS), wake.at(7 * PARTS + 1)), (None, None));
-        assert!(wake.at(8 * PARTS).is_some());
+        assert_eq!((wake.at(moment(6, 0)), wake.at(moment(7, 0) + 1)), (None, None));
+        assert!(wake.at(moment(8, 0)).is_some());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::{
     bullet::Bullet,
     field::TURN,
     motion::BulletId,
-    past::{BEHIND_MAX, PARTS, Wake},
+    past::{BEHIND_MAX, Wake},
     plane::Plane,
     roster::{Pilot, Roster},
     row::Fields,
@@ -24,9 +24,9 @@ use glam::IVec2;
 use serde::{Deserialize, Serialize};
 use std::{error, fmt};
 
-/// The last tick of a game that is taken up again, 50 days of play: a few before moments of the past (parts of a tick in
-/// 32 bits) come around. Policy: refuse the snapshot.
-const TICK_MAX: u32 = u32::MAX / PARTS - 24 * 3600 * 60;
+/// The last tick of a game that is taken up again, 413 days of play: a day before those who show it cannot count on.
+/// Policy: refuse the snapshot.
+pub(crate) const TICK_MAX: u32 = u32::MAX / 2 - 24 * 3600 * 60;
 
 /// See the module.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

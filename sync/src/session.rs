@@ -201,7 +201,7 @@ impl Session {
         self.window.acknowledge(ack);
         if ack != 0 {
             let buffer = u32::from(lead.max(0) as u8).min(LEAD_COUNTED_MAX_TICKS);
-            self.measure((now - ack + buffer) * PARTS);
+            self.measure(((now - ack).min(WINDOW_MAX_TICKS) + buffer) * PARTS);
         }
         let late = packet.inputs.iter().filter(|input| input.tick <= now).count();
         for input in &packet.inputs {

@@ -14,7 +14,7 @@ use game::{
     PilotId,
     bullet::Bullet,
     field::CellId,
-    past::{BEHIND_MAX, PARTS, moment_of_meeting},
+    past::{BEHIND_MAX, moment, moment_of_meeting, tick_and_part},
     plane::Plane,
     row::Row,
     rules::Rules,
@@ -86,8 +86,8 @@ impl Shots {
         self.judged = tick;
         let fired = self.fired(own_rows);
         // Whoever sees later than the bound is told where the room will look.
-        let from = ((tick - 1) * PARTS).saturating_sub(behind.min(BEHIND_MAX));
-        self.dealt.retain(|(met, _)| *met > from / PARTS);
+        let from = moment(tick - 1, behind.min(BEHIND_MAX));
+        self.dealt.retain(|(met, _)| *met > tick_and_part(from).0);
         let mut bullets = own_rows.iter().filter(|row| row.kind == game::BULLET).peekable();
         let ways = if bullets.peek().is_some() { history.ways(from, rules) } else { &[] };
         for row in bullets {

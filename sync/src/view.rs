@@ -9,7 +9,7 @@ use game::{
     PilotId,
     bullet::Bullet,
     field::{CELL_UNITS, PLANE_LENGTH_UNITS, TURN, VIEW_CELLS, turn_between},
-    past::{PARTS, between as place_between},
+    past::{between as place_between, tick_and_part},
     plane::{ENERGY_FULL, HEALTH_FULL, Plane, STEER_MAX},
     row::Row,
     rules::Rules,
@@ -206,11 +206,11 @@ impl History {
         self.ticks.push_back((tick, kept));
     }
 
-    /// Where everybody else who can be hurt went within a tick from a moment, in parts of a tick since tick 0. Beyond the
-    /// newest tick the motion step carries them on.
-    pub(crate) fn ways(&mut self, from: u32, rules: &Rules) -> &[Way] {
+    /// Where everybody else who can be hurt went within a tick from a moment ([`game::past::moment`]). Beyond the newest tick
+    /// the motion step carries them on.
+    pub(crate) fn ways(&mut self, from: u64, rules: &Rules) -> &[Way] {
         let Self { ticks, beyond, ways } = self;
-        let (tick, part) = (from / PARTS, (from % PARTS) as i32);
+        let (tick, part) = tick_and_part(from);
         let mut rows_at = (tick..).zip(beyond).map(|(tick, beyond)| rows_at(ticks, tick, beyond, rules));
         let [first, second, third] = std::array::from_fn(|_| rows_at.next().unwrap_or_default());
         let open = |row: &Row| Some(Plane::from_fields(&row.fields)).filter(|it| it.health > 0 && !it.is_shielded());
