@@ -4,7 +4,10 @@
 
 use crate::door::{KNOCK_MAX_MS, Seat, nothing_answers};
 use anyhow::{Context, bail};
-use protocol::{limits::PATH_NAME_MAX_BYTES, room::ARENA, token::Key};
+use protocol::{
+    room::{ARENA, is_instance},
+    token::Key,
+};
 use reqwest::Url;
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -28,11 +31,8 @@ impl Direct {
     pub(crate) fn new(base: &Url, instance: &str, secret: Option<&str>) -> Result<Self, String> {
         let secret = secret.ok_or("--direct needs the gameserver's secret in the environment: AERODROME_SECRET.")?;
         let key = Key::new(secret).ok_or("AERODROME_SECRET is too short: it takes 16 characters or more.")?;
-        let is_name = !instance.is_empty()
-            && instance.len() <= PATH_NAME_MAX_BYTES
-            && instance.bytes().all(|b| b.is_ascii_alphanumeric());
-        if !is_name {
-            return Err(format!("\"{instance}\" is no machine's name: letters and digits only."));
+        if !is_instance(instance) {
+            return Err(format!("\"{instance}\" is no machine's name: a-z and 0-9 only."));
         }
         // Unique is enough here: whoever has the secret needs no guessing.
         let next_nonce = AtomicU64::new(since_1970().as_nanos() as u64);
@@ -106,6 +106,6 @@ mod tests {
     fn says_what_is_missing() {
         assert!(direct("m1", None).unwrap_err().contains("AERODROME_SECRET"));
         assert!(direct("m1", Some("short")).unwrap_err().contains("16"));
-        assert!(direct("m1;app=x", Some(SECRET)).unwrap_err().contains("letters and digits"));
+        assert!(direct("m1;app=x", Some(SECRET)).unwrap_err().contains("a-z and 0-9 only"));
     }
 }

@@ -99,11 +99,8 @@ impl Config {
         );
         let instance = get("FLY_MACHINE_ID")
             .context("FLY_MACHINE_ID is not set. Fly sets it on a machine; fly-local sets it on this computer.")?;
-        if instance.len() > limits::PATH_NAME_MAX_BYTES || !instance.bytes().all(|b| b.is_ascii_alphanumeric()) {
-            bail!("FLY_MACHINE_ID is \"{instance}\", which is no machine id.");
-        }
-        if !room::is_name(&room::durable_id(&instance, room::ARENA)) {
-            bail!("FLY_MACHINE_ID is \"{instance}\", which makes no name of a room.");
+        if !room::is_instance(&instance) {
+            bail!("FLY_MACHINE_ID is \"{instance}\", which is no machine id: a-z and 0-9 only.");
         }
         let store_url = store_url(&get)?;
         let max_rooms = match get("MAX_ROOMS") {
@@ -267,7 +264,7 @@ mod tests {
             (vec![good, machine, ("GOVERNOR", "maybe")], "\"on\" or \"off\""),
             (vec![good, machine, ("MAX_ROOMS", "0")], "whole number from 1 to 64"),
             (vec![good, machine, ("SLEEP_AFTER_S", "soon")], "whole number from 0 to 86400"),
-            (vec![good, ("FLY_MACHINE_ID", "M1")], "makes no name of a room"),
+            (vec![good, ("FLY_MACHINE_ID", "M1")], "no machine id"),
         ] {
             let sentence = read(&pairs).unwrap_err().to_string();
             assert!(sentence.contains(words), "{sentence}");

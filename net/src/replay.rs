@@ -5,7 +5,7 @@
 //! Invariants: "once" is counted by the signed hop, so no request can circle; a forged state learns nothing.
 
 use axum::http::HeaderMap;
-use protocol::{limits::PATH_NAME_MAX_BYTES, token::Key};
+use protocol::{room::is_instance, token::Key};
 
 /// Everything of a machine is below this, its own id first.
 pub(crate) const PREFIX: &str = "/gameserver/";
@@ -30,11 +30,10 @@ pub(crate) fn check(key: &Key, app: &str, own: &str, path: &str, headers: &Heade
     let instance = path.strip_prefix(PREFIX).and_then(|rest| rest.split('/').next()).unwrap_or_default();
     let Some(state) = state_of(headers) else { return Verdict::Forbidden };
     let Ok(hop) = key.verify_replay(state, instance, path, now_s) else { return Verdict::Forbidden };
-    // The name goes into a header, where a `;` would begin another field.
-    let is_name = instance.len() <= PATH_NAME_MAX_BYTES && instance.bytes().all(|b| b.is_ascii_alphanumeric());
     match hop {
         _ if instance == own => Verdict::Ours,
-        0 if is_name => {
+        // The name goes into a header, where a `;` would begin another field.
+        0 if is_instance(instance) => {
             let state = key.sign_replay(instance, path, now_s, HOPS_MAX_COUNT);
             Verdict::SendOn(format!("app={app};instance={instance};state={state}"))
         }

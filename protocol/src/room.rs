@@ -33,6 +33,11 @@ pub fn is_name(text: &str) -> bool {
     (1..=PATH_NAME_MAX_BYTES).contains(&text.len()) && text.bytes().all(is_name_byte)
 }
 
+/// Whether the text may be a machine's id: `a-z` and `0-9`, and short enough that its public field has a name.
+pub fn is_instance(text: &str) -> bool {
+    !text.is_empty() && !text.contains('-') && is_name(&durable_id(text, ARENA))
+}
+
 /// Whether the text may be a room's name.
 pub fn is_room(text: &str) -> bool {
     is_name(text) && !RESERVED.contains(&text)
@@ -51,6 +56,14 @@ mod tests {
             assert!(!is_name(text), "{text}");
         }
         assert!(is_name("status") && !is_room("status") && !is_room("assets") && !is_room("ping"));
+    }
+
+    #[test]
+    fn a_machine_is_called_so_that_its_field_has_a_name() {
+        assert!(is_instance("148e7d5c6b0318") && is_instance("m1"));
+        for text in ["", "m-1", "M1", "m;1", &"x".repeat(PATH_NAME_MAX_BYTES)] {
+            assert!(!is_instance(text), "{text}");
+        }
     }
 
     #[test]
