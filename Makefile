@@ -86,7 +86,7 @@ bench: ## Measure every claim: a table, and target/bench/report.json (NAME=one o
 deploy: ## Deploy both apps to Fly with flyctl, after checks (CHECK=1: the checks only)
 	@scripts/deploy.sh $(if $(CHECK),--check)
 
-soak: setup build ## Fly six minutes in a browser at 150 ms; writes target/bench/feel-browser.json
+soak: setup build ## Fly seven minutes in a browser at 150 ms; writes target/bench/feel-browser.json
 	@CHROMIUM="$$(scripts/find-chromium.sh)" && export CHROMIUM && cd web-client && npm run --silent soak
 
 fuzz: ## Feed the decoders nonsense for SECONDS each (needs cargo-fuzz and a nightly Rust)
