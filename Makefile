@@ -66,6 +66,7 @@ test: setup ## Run every test and check, as continuous integration does
 	@cd web-client && npm run --silent check && npm run --silent test
 	$(SAY) 'Checking the Rust code with clippy'
 	@cargo clippy --workspace --all-targets -- -D warnings
+	@cargo clippy --locked --manifest-path protocol/fuzz/Cargo.toml --no-default-features -- -D warnings
 	$(SAY) 'Testing the Rust code'
 	@cargo test --workspace
 	@$(MAKE) --no-print-directory build

@@ -32,7 +32,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
     let frame = if nth == 0 { bytes.to_vec() } else { overlaid(&frames[nth - 1], bytes) };
     // What was understood, however wrong, is stepped on.
-    if replica.apply(&frame, |_, rows| assert!(rows.len() < 1 << 20)).is_ok() {
+    if replica.apply(&frame, |_, rows, _| assert!(rows.len() < 1 << 20)).is_ok() {
         let _ = replica.apply(bytes, |_, _, _| {});
     }
 });
@@ -51,8 +51,16 @@ fn overlaid(frame: &[u8], damage: &[u8]) -> Vec<u8> {
 fn scene() -> (Replica, Vec<Vec<u8>>) {
     let key = Key::new("a secret of enough length").expect("it is long enough");
     let rules = Rules::default();
-    let config =
-        RoomConfig { name: "arena".into(), key, epoch: 1, seed: 7, rules: rules.clone(), fillers: 20, max_players: 10, cadence_ticks: 1 };
+    let config = RoomConfig {
+        name: "arena".into(),
+        key,
+        epoch: 1,
+        seed: 7,
+        rules: rules.clone(),
+        fillers: 20,
+        max_players: 10,
+        cadence_ticks: 1,
+    };
     let mut room = Room::new(config);
     let hello = Hello {
         version: PROTOCOL_VERSION,
@@ -84,8 +92,13 @@ fn welcome(room: &mut Room) -> protocol::message::Welcome {
 fn frames(room: &mut Room, session: SessionId) -> Vec<Vec<u8>> {
     let mut frames = Vec::new();
     for number in 0..=FRAMES_COUNT {
-        let packet =
-            InputPacket { number: number as u8 + 1, ack: room.stats().tick, at: room.stats().tick, behind: 0, inputs: vec![] };
+        let packet = InputPacket {
+            number: number as u8 + 1,
+            ack: room.stats().tick,
+            at: room.stats().tick,
+            behind: 0,
+            inputs: vec![],
+        };
         room.handle(session, ClientPacket::Inputs(packet));
         match number % 3 {
             1 => room.handle(session, ClientPacket::Message(ClientMessage::Verify)),
