@@ -2,31 +2,40 @@
 //!
 //! Path: the supervisor calls [`boot`] on every cold start.
 //! Invariants: nothing of an earlier run is left on the root disk, which is working directory and `TMPDIR`; secrets win
-//! over the configuration's `env`, Fly's own names over both.
+//! over the configuration's `env`, Fly's own names over both; a port is one machine's alone while its process runs.
 //! Never: decides when.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
+
+use tokio::net::TcpSocket;
 
 use crate::child::Process;
 use crate::machine::{Identity, View};
 
-/// Empties the root disk and runs the program on a free port.
-pub(crate) fn boot(identity: &Identity, view: &View) -> std::io::Result<(Process, SocketAddr)> {
+/// Empties the root disk and runs the program on a port of its own.
+pub(crate) fn boot(identity: &Identity, view: &View) -> std::io::Result<Process> {
     if identity.root.exists() {
         std::fs::remove_dir_all(&identity.root)?;
     }
     std::fs::create_dir_all(&identity.root)?;
-    let address = free_address()?;
+    let port = reserve_port()?;
     let prefix = format!("[{} {} {}]", identity.app.name, identity.region, identity.id);
-    let env = environment(identity, view, address);
-    Ok((Process::spawn(&identity.program, &identity.root, &env, &prefix)?, address))
+    let env = environment(identity, view, port.local_addr()?);
+    Process::spawn(&identity.program, &identity.root, &env, &prefix, port)
 }
 
-/// A port that is free now. Somebody else may take it before the child does; then the child fails and is restarted on
-/// another one.
-fn free_address() -> std::io::Result<SocketAddr> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+/// A port of loopback that no other program is given by chance while this socket is held, and on which a child can
+/// listen: bound and not listening, it stands in the way only of whoever does not set `SO_REUSEADDR`, as servers do, and
+/// of the kernel's choice of free ports.
+///
+/// # Errors
+/// When no port is free.
+pub fn reserve_port() -> std::io::Result<TcpSocket> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+    Ok(socket)
 }
 
 /// As on Fly, apart from `BIND`, `PORT` and `TMPDIR`: here all machines share one host.
@@ -70,6 +79,8 @@ pub(crate) fn app_of_image(image: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use tokio::net::{TcpListener, TcpStream};
+
     use super::*;
     use crate::app::image_ref;
 
@@ -78,5 +89,17 @@ mod tests {
         assert_eq!(app_of_image(&image_ref("game")), "game");
         assert_eq!(app_of_image("registry.fly.io/game:deployment-1@sha256:ff"), "game");
         assert_eq!(app_of_image("game"), "game");
+    }
+
+    #[tokio::test]
+    async fn a_reserved_port_waits_for_its_server() {
+        let port = reserve_port().unwrap();
+        let address = port.local_addr().unwrap();
+        let taken = TcpSocket::new_v4().unwrap().bind(address).unwrap_err();
+        assert_eq!(taken.kind(), std::io::ErrorKind::AddrInUse);
+        assert!(TcpStream::connect(address).await.is_err(), "nobody listens yet");
+        let server = TcpListener::bind(address).await.unwrap();
+        let (client, accepted) = tokio::join!(TcpStream::connect(address), server.accept());
+        assert_eq!(client.unwrap().local_addr().unwrap(), accepted.unwrap().1);
     }
 }

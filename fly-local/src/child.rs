@@ -10,12 +10,14 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
+use tokio::net::TcpSocket;
 use tokio::process::{Child, ChildStdin, Command};
 
 /// Waits for a line (the child ended, all is well) or for the end of the pipe (fly-local is gone), and then gives the
@@ -29,15 +31,19 @@ pub(crate) struct Process {
     group: Pid,
     guard: Child,
     guard_pipe: Option<ChildStdin>,
+    /// Holds the port where the child listens, see `reserve_port`.
+    port: TcpSocket,
 }
 
 impl Process {
     /// Starts `program` in `folder`. `env` is added to our own environment, from which everything Fly's was taken out.
+    /// It says where to listen: on `port`, which is reserved as long as the process is.
     pub(crate) fn spawn(
         program: &Path,
         folder: &Path,
         env: &BTreeMap<String, String>,
         prefix: &str,
+        port: TcpSocket,
     ) -> std::io::Result<Self> {
         let mut command = Command::new(program);
         command.current_dir(folder);
@@ -60,12 +66,17 @@ impl Process {
             .spawn()?;
         let guard_pipe = guard.stdin.take();
         let group = Pid::from_raw(i32::try_from(id).expect("process ids fit in 31 bits"));
-        Ok(Self { child, group, guard, guard_pipe })
+        Ok(Self { child, group, guard, guard_pipe, port })
     }
 
     /// Id of the process, while it was not waited for.
     pub(crate) fn id(&self) -> Option<u32> {
         self.child.id()
+    }
+
+    /// Where the child listens or will listen.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        self.port.local_addr().ok()
     }
 
     /// Waits until the child has ended. May be dropped and called again.

@@ -265,7 +265,7 @@ impl Fleet {
             let identity = &machine.identity;
             let faults = self.controls.machine_faults(&identity.id);
             let lag = Duration::from_millis(faults.edge_lag_ms.unwrap_or(settings.edge_lag_ms));
-            let (state, _) = machine.seen_after(lag);
+            let state = machine.seen_after(lag);
             let (is_cordoned, spec) = machine.look(|view| (view.is_cordoned, Arc::clone(&view.spec)));
             let service = spec.service(settings.edge_serves_port);
             let connections = machine.load();

@@ -19,6 +19,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
+pub use boot::reserve_port;
 pub use config::Config;
 pub use controls::{Answer, Faults, Host, MachineFaults};
 pub use settings::{KillSignal, Settings, StartOnStarted, Switch, WebsocketReplay};

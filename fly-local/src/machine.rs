@@ -82,8 +82,8 @@ pub(crate) struct View {
     pub(crate) events: VecDeque<Event>,
     /// When something last changed.
     pub(crate) updated_at: SystemTime,
-    /// States with their addresses and beginnings, newest first.
-    past: VecDeque<(Instant, State, Option<SocketAddr>)>,
+    /// States with their beginnings, newest first.
+    past: VecDeque<(Instant, State)>,
 }
 
 /// A machine's state, as the Machines API spells it.
@@ -223,7 +223,7 @@ impl Machine {
             pid: None,
             events: VecDeque::from([Event::now("launch", State::Created, "user", None)]),
             updated_at: identity.created_at,
-            past: VecDeque::from([(Instant::now(), state, None)]),
+            past: VecDeque::from([(Instant::now(), state)]),
         });
         let supervisor = Supervisor::new(Arc::clone(&identity), Arc::clone(&controls), inbox, view.clone());
         tokio::spawn(supervisor.run(launch));
@@ -245,8 +245,8 @@ impl Machine {
         self.view.borrow().state
     }
 
-    /// State and address as they were `lag` ago.
-    pub(crate) fn seen_after(&self, lag: Duration) -> (State, Option<SocketAddr>) {
+    /// Its state as it was `lag` ago.
+    pub(crate) fn seen_after(&self, lag: Duration) -> State {
         let then = Instant::now().checked_sub(lag);
         self.view.borrow().seen_at(then)
     }
@@ -315,18 +315,17 @@ impl View {
     pub(crate) fn enter(&mut self, event: Event) {
         self.state = event.status;
         self.updated_at = SystemTime::now();
-        self.past.push_front((Instant::now(), self.state, self.address));
+        self.past.push_front((Instant::now(), self.state));
         self.past.truncate(PAST_MAX);
         self.events.push_front(event);
         self.events.truncate(EVENTS_MAX);
     }
 
-    /// State and address at the time `then`; before its beginning (`None`), a machine is seen as it began.
-    fn seen_at(&self, then: Option<Instant>) -> (State, Option<SocketAddr>) {
+    /// State at the time `then`; before its beginning (`None`), a machine is seen as it began.
+    fn seen_at(&self, then: Option<Instant>) -> State {
         let was = |since: &Instant| then.is_some_and(|then| *since <= then);
-        let seen = self.past.iter().find(|(since, ..)| was(since)).or(self.past.back());
-        let (_, state, address) = seen.expect("a machine begins with a state");
-        (*state, *address)
+        let seen = self.past.iter().find(|(since, _)| was(since)).or(self.past.back());
+        seen.expect("a machine begins with a state").1
     }
 }
 
@@ -382,13 +381,13 @@ mod tests {
             pid: None,
             events: VecDeque::new(),
             updated_at: SystemTime::now(),
-            past: VecDeque::from([(began, State::Stopped, None)]),
+            past: VecDeque::from([(began, State::Stopped)]),
         };
         view.enter(Event::now("start", State::Started, "flyd", None));
         let started = view.past[0].0;
-        assert_eq!(view.seen_at(Some(started)).0, State::Started);
-        assert_eq!(view.seen_at(Some(began)).0, State::Stopped);
-        assert_eq!(view.seen_at(None).0, State::Stopped);
+        assert_eq!(view.seen_at(Some(started)), State::Started);
+        assert_eq!(view.seen_at(Some(began)), State::Stopped);
+        assert_eq!(view.seen_at(None), State::Stopped);
         for _ in 0..2 * PAST_MAX {
             view.enter(Event::now("start", State::Started, "flyd", None));
         }

@@ -170,10 +170,10 @@ impl Supervisor {
             false => boot(&self.identity, &self.view.borrow()),
         };
         match booted {
-            Ok((process, address)) => {
+            Ok(process) => {
                 let id = &self.identity;
                 tracing::info!(machine = %id.id, app = %id.app.name, region = %id.region, "machine started");
-                self.view.send_modify(|view| (view.address, view.pid) = (Some(address), process.id()));
+                self.view.send_modify(|view| (view.address, view.pid) = (process.address(), process.id()));
                 (self.process, self.began, self.then) = (Some(process), Instant::now(), Then::Policy);
                 self.enter("start", State::Started, "flyd", None);
             }

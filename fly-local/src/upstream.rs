@@ -50,12 +50,12 @@ async fn try_until_connected(machine: &Arc<Machine>, controls: &Controls) -> Opt
     let lag_ms = controls.machine_faults(id).edge_lag_ms.unwrap_or(settings.edge_lag_ms);
     let mut lag = Duration::from_millis(lag_ms);
     loop {
-        let (state, address) = machine.seen_after(std::mem::take(&mut lag));
-        let is_true = machine.state() == state;
-        match (state, address) {
+        let seen = machine.seen_after(std::mem::take(&mut lag));
+        let (state, address) = machine.look(|view| (view.state, view.address));
+        match (seen, address) {
             _ if controls.host(id) == Host::Unreachable => {}
             // What the edge takes for running may have stopped or been frozen: then the connection fails.
-            (State::Started, Some(address)) if is_true => {
+            (State::Started, Some(address)) if state == State::Started => {
                 if let Some((stream, slot)) = connect(machine, address, &settings).await {
                     return Some(Reached { machine: Arc::clone(machine), stream, slot });
                 }
@@ -77,7 +77,7 @@ async fn try_until_connected(machine: &Arc<Machine>, controls: &Controls) -> Opt
 async fn connect(machine: &Machine, address: SocketAddr, settings: &Settings) -> Option<(TcpStream, Slot)> {
     let limit = spec(machine).service(settings.edge_serves_port)?.hard_limit();
     let slot = machine.occupy(limit)?;
-    let stream = TcpStream::connect(address).await.ok().filter(|stream| !is_its_own_peer(stream))?;
+    let stream = TcpStream::connect(address).await.ok()?;
     let _ = stream.set_nodelay(true);
     Some((stream, slot))
 }
@@ -103,11 +103,6 @@ async fn wake(machine: &Machine) {
         Ok(_) => tracing::info!(machine = %id, "starting machine for a request"),
         Err(refused) => tracing::debug!(machine = %id, ?refused, "not started"),
     }
-}
-
-/// On loopback, connecting to a port that nobody listens on can pick that very port as its own and so meet itself.
-fn is_its_own_peer(stream: &TcpStream) -> bool {
-    stream.local_addr().ok() == stream.peer_addr().ok()
 }
 
 /// Sends `request` over `stream`, every byte taking `one_way()` in each direction, and returns the answer's head.

@@ -7,7 +7,7 @@
 
 use anyhow::{Context, ensure};
 use clap::Parser;
-use fly_local::{Config, FlyLocal};
+use fly_local::{Config, FlyLocal, reserve_port};
 use reqwest::{Client, Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -239,7 +239,9 @@ impl Stage {
     /// # Errors
     /// When its program cannot be started or does not answer.
     pub async fn second_lobby(&self) -> anyhow::Result<SecondLobby> {
-        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        // Held until it listens, so that nobody else is given the port meanwhile.
+        let reserved = reserve_port()?;
+        let port = reserved.local_addr()?.port();
         let child = tokio::process::Command::new(programs()?.join("lobby"))
             .envs([
                 ("PORT", port.to_string()),

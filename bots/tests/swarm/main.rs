@@ -144,8 +144,10 @@ async fn ctrl_c_ends_early_and_still_reports() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_there_is_said_plainly() {
-    // A port that was free a moment ago.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    // Bound and not listening, it refuses everybody and stays ours.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let port = socket.local_addr().unwrap().port();
     let output = run(&mut bots(&format!("--lobby http://127.0.0.1:{port} --players 1 --seconds 1"))).await;
     assert_eq!(output.status.code(), Some(1));
     let sentence = format!("Nothing answers at http://127.0.0.1:{port}; is `make run` running?\n");

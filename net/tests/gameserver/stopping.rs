@@ -3,10 +3,11 @@
 use crate::field::{Field, INSTANCE, PATIENCE, SECRET};
 use protocol::{close::CloseReason, message::ServerMessage};
 use std::{
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     process::{Child, Command},
     time::{Duration, Instant},
 };
+use tokio::net::TcpSocket;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stopping_tells_everybody_and_is_quick() {
@@ -39,7 +40,12 @@ async fn whoever_does_not_answer_the_close_is_cut_off() {
 }
 
 /// The real binary, listening.
-fn spawn(port: u16, sleep_after_s: &str) -> Child {
+fn spawn(sleep_after_s: &str) -> Child {
+    // Bound and not listening, it keeps everybody else off the port, and lets the binary listen there.
+    let reserved = TcpSocket::new_v4().unwrap();
+    reserved.set_reuseaddr(true).unwrap();
+    reserved.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let port = reserved.local_addr().unwrap().port();
     let child = Command::new(env!("CARGO_BIN_EXE_gameserver"))
         .env_clear()
         .envs([("AERODROME_SECRET", SECRET), ("FLY_MACHINE_ID", INSTANCE), ("BIND", "127.0.0.1")])
@@ -57,7 +63,7 @@ fn spawn(port: u16, sleep_after_s: &str) -> Child {
 #[test]
 fn signals_stop_the_process_with_exit_code_zero() {
     for signal in ["TERM", "INT"] {
-        let child = spawn(free_port(), "0");
+        let child = spawn("0");
         Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().unwrap();
         assert_eq!(exit_code_of(child), Some(0), "after SIG{signal}");
     }
@@ -65,11 +71,7 @@ fn signals_stop_the_process_with_exit_code_zero() {
 
 #[test]
 fn a_process_that_nobody_needs_ends_with_exit_code_zero() {
-    assert_eq!(exit_code_of(spawn(free_port(), "1")), Some(0));
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    assert_eq!(exit_code_of(spawn("1")), Some(0));
 }
 
 /// Waits for the end, not for ever.
