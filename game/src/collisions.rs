@@ -33,7 +33,8 @@ fn ram(
             continue;
         }
         let hurts = !a.is_shielded() && !b.is_shielded();
-        let between = a.position() - b.position();
+        // They reel later, so what counts is where they are then: two that cross have changed sides.
+        let between = a.at_reeling() - b.at_reeling();
         // On the very same spot any line will do.
         let line = if between == IVec2::ZERO { a.heading + TURN / 4 } else { heading_of(between) };
         let (id_a, id_b) = (pilot_a.id, pilot_b.id);
@@ -84,7 +85,18 @@ mod tests {
         let planes = [game.plane(pilots[0]).unwrap(), game.plane(pilots[1]).unwrap()];
         let expected = HEALTH_FULL - game.rules().ram_damage;
         assert_eq!(planes.map(|plane| plane.health), [expected; 2]);
-        assert!(squared(planes[0].position() - planes[1].position()) > squared(IVec2::splat(4096)), "they fly apart");
+        assert!(planes.iter().zip([0, TURN / 2]).all(|(plane, before)| plane.heading != before), "both have reeled");
+        assert!(planes[0].y > planes[1].y, "head on, each to its right");
+    }
+
+    #[test]
+    fn who_cross_turn_away_from_where_the_other_will_be() {
+        // One flies right, the other up from below it: when they reel, the second is above the first.
+        let (mut game, pilots) = room_with(&[plane_at(0, 0, 0), plane_at(0, 1, 3 * TURN / 4)]);
+        game.steps(2);
+        let [a, b] = [0, 1].map(|index: usize| game.plane(pilots[index]).unwrap());
+        assert!(a.reel > 0, "down to the right, and not up, where the other goes");
+        assert!(b.reel < 0, "to the left");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Who is where: a uniform grid of buckets over the planes, built anew each tick after they moved.
 //!
 //! Invariants: planes are in the order of their buckets, row by row, then of their ids; what is here is how they were
-//! right after the motion step (pushes and hits of the same tick are in the components).
+//! right after the motion step (hits and rams of the same tick are in the components).
 
 use crate::{
     field::{CELL_UNITS, CellId, VIEW_CELLS},

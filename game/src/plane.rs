@@ -9,6 +9,7 @@ use crate::{
     BULLET, PLANE,
     bullet::{self, Bullet},
     field::{PLANE_LENGTH_UNITS, POSITION_MAX, TURN, heading_of, toward, turn_between},
+    past::{BEHIND_MAX, PARTS},
     row::{Fields, Kind, Row},
     row_kind,
     rules::Rules,
@@ -36,6 +37,7 @@ pub const SHIELD_MAX_TICKS: i32 = 1023;
 /// How long ahead a rammed plane's reeling is announced: the 200 ms that bullets look back too, so
 /// that on a line whose round trip and buffers are shorter nothing of it has to be corrected.
 pub const REEL_NOTICE_TICKS: i32 = 12;
+const _: () = assert!(REEL_NOTICE_TICKS as u32 * PARTS == BEHIND_MAX);
 /// Longest reeling of any rules.
 pub const REEL_MAX_TICKS: i32 = 51;
 
@@ -145,9 +147,9 @@ impl Plane {
         rules.turn_fast + (rules.turn_slow - rules.turn_fast) * below / range
     }
 
-    /// Whether boost is pressed and has energy left.
+    /// Whether boost is pressed, has energy left, and the pilot has the engine.
     pub fn is_boosting(&self, rules: &Rules) -> bool {
-        self.boost == 1 && self.energy >= rules.boost_drain
+        self.boost == 1 && self.energy >= rules.boost_drain && self.reeling(rules).is_none()
     }
 
     /// Cannot be hurt, cannot shoot.
@@ -160,9 +162,7 @@ impl Plane {
         self.cooldown = (self.cooldown - 1).max(0);
         self.shield = (self.shield - 1).max(0);
         self.unrest = (self.unrest - 1).max(0);
-        let (forced, is_reeling) = (self.forced_steer(rules), self.reeling(rules).is_some());
-        self.reel -= self.reel.signum();
-        let steer = match forced {
+        let steer = match self.forced_steer(rules) {
             Some(steer) => {
                 // It may turn as sharply as a slow plane, whatever the speed: the strip at the edge is narrow.
                 self.turn(rules.turn_slow * steer / STEER_MAX);
@@ -173,9 +173,15 @@ impl Plane {
                 self.steer
             }
         };
-        self.accelerate(steer, is_reeling, rules);
+        self.accelerate(steer, rules);
+        self.reel -= self.reel.signum();
         self.move_to(self.position() + self.velocity(), rules);
         self.shoot(id, rules)
+    }
+
+    /// Where it will be about when it reels, if it is rammed now, units.
+    pub(crate) fn at_reeling(&self) -> IVec2 {
+        self.position() + self.velocity() * REEL_NOTICE_TICKS
     }
 
     /// Rammed from its left or right: from [`REEL_NOTICE_TICKS`] later on, so that every client knows of it before, the
@@ -218,20 +224,19 @@ impl Plane {
     }
 
     /// Speed goes to its target as fast as thrust and drag allow; energy drains and refills.
-    fn accelerate(&mut self, steer: i32, is_reeling: bool, rules: &Rules) {
+    fn accelerate(&mut self, steer: i32, rules: &Rules) {
         let is_boosting = self.is_boosting(rules);
-        self.energy = if self.boost == 1 {
+        if is_boosting {
+            self.energy -= rules.boost_drain;
+        } else if self.boost == 0 {
             // While the button is down nothing refills, or an empty store would boost every few ticks.
-            (self.energy - rules.boost_drain).max(0)
-        } else {
-            (self.energy + rules.boost_refill).min(ENERGY_FULL)
-        };
-        let (wanted, thrust) = if is_reeling {
-            (rules.throttle_speeds[0], rules.thrust)
-        } else if is_boosting {
+            self.energy = (self.energy + rules.boost_refill).min(ENERGY_FULL);
+        }
+        let (wanted, thrust) = if is_boosting {
             (rules.boost_speed, rules.boost_thrust)
         } else {
-            (rules.throttle_speeds[self.throttle as usize], rules.thrust)
+            let throttle = if self.reeling(rules).is_some() { 0 } else { self.throttle };
+            (rules.throttle_speeds[throttle as usize], rules.thrust)
         };
         let cost = rules.turn_cost * steer * steer / (STEER_MAX * STEER_MAX); // per mille
         let target = wanted - wanted * cost / 1000;
@@ -371,7 +376,7 @@ mod tests {
             rammed.step(1, &rules);
             assert_eq!(Plane { reel: 0, ..rammed }, free);
         }
-        rammed.steer = STEER_MAX;
+        (rammed.steer, rammed.boost) = (STEER_MAX, 1);
         fly(&mut rammed, rules.ram_reel as u32, &rules);
         assert_eq!(
             (rammed.heading, rammed.reel),
@@ -379,6 +384,7 @@ mod tests {
             "whatever the stick says"
         );
         assert!(rammed.speed < free.speed * 4 / 5);
+        assert_eq!(rammed.energy, ENERGY_FULL, "an engine that is throttled back burns no boost");
         rammed.step(1, &rules);
         assert!(rammed.heading > TURN - rules.turn_slow * rules.ram_reel, "the pilot has the stick again");
     }

@@ -3,7 +3,7 @@
 //! Path: a kind declares its fields with `row_kind!` and a motion step; `Game::rows` writes the world as rows; `sync`
 //! replicates rows and steps them with the same functions, knowing no kind by name.
 //! Invariants: a row is all integers; equal rows and rules step to equal rows, on every platform; a step reads only its
-//! own row. What depends on others (hits, pushes) is no part of a step: it is surprise, found by comparing.
+//! own row. What depends on others (hits, rams) is no part of a step: it is surprise, found by comparing.
 //! Never: the wire, the ECS.
 
 use crate::{field::CellId, rules::Rules};

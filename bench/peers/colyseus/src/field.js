@@ -106,14 +106,15 @@ export class Field {
     for (const a of this.grid.sorted) {
       this.grid.near(a.x - reach, a.y - reach, a.x + reach, a.y + reach, (b) => {
         if (a.id >= b.id || !a.isFlying || !b.isFlying) return;
-        const x = a.x - b.x;
-        const y = a.y - b.y;
-        if (Math.hypot(x, y) < reach) this.clash(a, b, x, y);
+        if (Math.hypot(a.x - b.x, a.y - b.y) < reach) this.clash(a, b);
       });
     }
   }
 
-  clash(a, b, x, y) {
+  clash(a, b) {
+    const [placeA, placeB] = [a.atReeling(), b.atReeling()];
+    const x = placeA.x - placeB.x;
+    const y = placeA.y - placeB.y;
     const line = x === 0 && y === 0 ? a.heading + TURN / 4 : headingOf(x, y);
     const hurts = !a.isShielded && !b.isShielded;
     this.suffer(a, line, hurts);

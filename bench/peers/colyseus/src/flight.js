@@ -84,24 +84,28 @@ export class Plane {
   }
 
   isBoosting(rules) {
-    return this.boost && this.energy >= rules.boost_drain;
+    return this.boost && this.energy >= rules.boost_drain && this.reeling(rules) === undefined;
   }
 
   /** One tick of flight; returns the bullet that was fired. */
   step(rules) {
     if (this.cooldown > 0) this.cooldown -= 1;
     if (this.shield > 0) this.shield -= 1;
-    const reeling = this.reeling(rules);
-    this.reel -= Math.sign(this.reel);
-    const forced = this.autopilot(rules) ?? reeling;
+    const forced = this.autopilot(rules) ?? this.reeling(rules);
     const steer = forced ?? this.steer;
     const rate = forced === undefined ? this.turnRate(rules) : rules.turn_slow;
     this.turn(Math.trunc((rate * steer) / STEER_MAX));
-    this.accelerate(steer, reeling !== undefined, rules);
+    this.accelerate(steer, rules);
+    this.reel -= Math.sign(this.reel);
     this.vx = Math.trunc((Math.cos(this.heading * RADIANS) * this.speed) / 16);
     this.vy = Math.trunc((Math.sin(this.heading * RADIANS) * this.speed) / 16);
     this.moveTo(this.x + this.vx, this.y + this.vy, rules);
     return this.shoot(rules);
+  }
+
+  /** Where it will be about when it reels, if it is rammed now. */
+  atReeling() {
+    return { x: this.x + this.vx * REEL_NOTICE_TICKS, y: this.y + this.vy * REEL_NOTICE_TICKS };
   }
 
   /** Rammed: a little later it turns away hard and slows down for a while. */
@@ -141,12 +145,12 @@ export class Plane {
     return Math.abs(turn) > TURN / 8 ? Math.sign(turn) * STEER_MAX : undefined;
   }
 
-  accelerate(steer, isReeling, rules) {
-    const isBoosting = this.isBoosting(rules) && !isReeling;
-    this.energy = this.boost
-      ? Math.max(0, this.energy - rules.boost_drain)
-      : Math.min(ENERGY_FULL, this.energy + rules.boost_refill);
-    const wanted = isBoosting ? rules.boost_speed : rules.throttle_speeds[isReeling ? 0 : this.throttle];
+  accelerate(steer, rules) {
+    const isBoosting = this.isBoosting(rules);
+    if (isBoosting) this.energy -= rules.boost_drain;
+    else if (!this.boost) this.energy = Math.min(ENERGY_FULL, this.energy + rules.boost_refill);
+    const throttle = this.reeling(rules) === undefined ? this.throttle : 0;
+    const wanted = isBoosting ? rules.boost_speed : rules.throttle_speeds[throttle];
     const thrust = isBoosting ? rules.boost_thrust : rules.thrust;
     const cost = Math.trunc((rules.turn_cost * steer * steer) / (STEER_MAX * STEER_MAX));
     const target = wanted - Math.trunc((wanted * cost) / 1000);
