@@ -261,7 +261,7 @@ fn drop_dearer_than_whole(logs: &mut Logs, now: Now<'_>, since: Tick, continued:
         let mut suffix = 0;
         for tick in since + 1..=now.tick {
             let part = logs.part(*cell, tick, unknown, now.rules);
-            suffix += part.map_or(1, |part| logs.len(part) + 1);
+            suffix += part.map_or(0, |part| logs.len(part) + 1);
         }
         suffix <= WHOLE_BESIDES_BITS + logs.whole(*cell, now.tick, now.rows_of(*cell), now.rules).bit_len()
     });

@@ -9,6 +9,7 @@ mod own;
 
 use crate::{
     Happening, Level, Replica, ShotCounts,
+    feed::Feed,
     happening::Watch,
     names::Names,
     pace::Pace,
@@ -34,8 +35,6 @@ use std::collections::VecDeque;
 const SEND_INTERVAL_MS: f64 = ACK_INTERVAL_MAX_MS as f64 * 0.8;
 /// Happenings kept for a page that does not ask (a hidden tab). Policy: the oldest is dropped.
 const HAPPENINGS_MAX_COUNT: usize = 512;
-/// A kill is told when both names have come. Policy: after so long it is told without.
-const NAMES_MAX_TICKS: Tick = 30;
 
 /// Figures for the network read-out and the swarm.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -89,8 +88,7 @@ pub struct Client {
     queue: VecDeque<ClientMessage>,
     history: History,
     happenings: VecDeque<Happening>,
-    /// Kills that wait for names, and since when.
-    unnamed: VecDeque<(Tick, Event)>,
+    feed: Feed,
     watch: Watch,
     names: Names,
     own: Own,
@@ -132,7 +130,7 @@ impl Client {
             queue: VecDeque::new(),
             history: History::default(),
             happenings: VecDeque::new(),
-            unnamed: VecDeque::new(),
+            feed: Feed::default(),
             watch: Watch::default(),
             names: Names::default(),
             own: Own::default(),
@@ -155,6 +153,8 @@ impl Client {
         (self.packet, self.heard) = (0, Heard::default());
         self.is_verifying = false;
         self.names.new_socket();
+        // The answer may have been lost with the last socket.
+        self.feed.pilots().for_each(|pilot| self.names.want(pilot));
         self.pace.new_socket();
         self.inputs.new_socket();
         let hello = Hello {
@@ -179,6 +179,8 @@ impl Client {
             Some(tag) if tag & HOT_BIT != 0 => self.receive_frame(bytes, now_ms),
             _ => ServerMessage::decode(bytes).and_then(|message| self.receive_message(message)),
         };
+        self.tell_kills(now_ms);
+        self.happenings.drain(..self.happenings.len().saturating_sub(HAPPENINGS_MAX_COUNT));
         if result.is_err() {
             self.replica = None;
         }
@@ -347,10 +349,7 @@ impl Client {
     fn receive_message(&mut self, message: ServerMessage) -> Result<(), DecodeError> {
         match message {
             ServerMessage::Welcome(welcome) => self.welcomed(*welcome)?,
-            ServerMessage::Roster(entries) => {
-                self.names.learn(entries);
-                self.tell_kills();
-            }
+            ServerMessage::Roster(entries) => self.names.learn(entries),
             ServerMessage::Notice(text) => self.happen(Happening::Notice(text)),
             ServerMessage::Service { level, is_slow } => {
                 self.happen(Happening::Service { level: Level::from_number(level), is_slow });
@@ -378,7 +377,7 @@ impl Client {
             self.history.clear();
             self.watch.clear();
             self.shots.clear();
-            self.unnamed.clear();
+            self.happenings.extend(self.feed.rest().map(Happening::Event));
         }
         self.last_event = welcome.last_event;
         self.resume = Some(welcome.resume);
@@ -421,11 +420,9 @@ impl Client {
         for (number, event) in applied.events {
             if number > self.last_event {
                 self.last_event = number;
-                self.note_event(event);
+                self.note_event(event, now_ms);
             }
         }
-        self.tell_kills();
-        self.happenings.drain(..self.happenings.len().saturating_sub(HAPPENINGS_MAX_COUNT));
         Ok(())
     }
 
@@ -443,35 +440,23 @@ impl Client {
         self.stats.mismatches += u64::from(!applied.is_true);
     }
 
-    fn note_event(&mut self, event: Event) {
-        match &event {
-            Event::Joined { pilot, profile } => {
-                self.names.learn([(*pilot, profile.clone())]);
-            }
+    fn note_event(&mut self, event: Event, now_ms: f64) {
+        match event {
             Event::Kill { killer, victim, .. } => {
-                if let Some(spot) = self.watch.spot_of(*victim) {
-                    self.happen(Happening::Explosion(spot));
-                }
-                [*killer, *victim].into_iter().for_each(|pilot| self.names.want(pilot));
-                let tick = self.replica.as_ref().map_or(0, Replica::tick);
-                return self.unnamed.push_back((tick, event));
+                self.happenings.extend(self.watch.spot_of(victim).map(Happening::Explosion));
+                [killer, victim].into_iter().for_each(|pilot| self.names.want(pilot));
+                self.feed.note([killer, victim], event, now_ms);
             }
-            Event::Chat { .. } | Event::Left { .. } => {}
+            Event::Joined { pilot, ref profile } => {
+                self.names.learn([(pilot, profile.clone())]);
+                self.happen(Happening::Event(event));
+            }
+            Event::Chat { .. } | Event::Left { .. } => self.happen(Happening::Event(event)),
         }
-        self.happen(Happening::Event(event));
     }
 
-    fn tell_kills(&mut self) {
-        let Self { replica, names, .. } = self;
-        let now = replica.as_ref().map_or(0, Replica::tick);
-        let is_ready = |(since, event): &mut (Tick, Event)| match event {
-            Event::Kill { killer, victim, .. } => {
-                now > *since + NAMES_MAX_TICKS || [*killer, *victim].iter().all(|pilot| names.get(*pilot).is_some())
-            }
-            _ => true,
-        };
-        let told = std::iter::from_fn(|| self.unnamed.pop_front_if(is_ready));
-        self.happenings.extend(told.map(|(_, event)| Happening::Event(event)));
+    fn tell_kills(&mut self, now_ms: f64) {
+        self.happenings.extend(self.feed.ready(&self.names, now_ms).map(Happening::Event));
     }
 
     fn happen(&mut self, happening: Happening) {

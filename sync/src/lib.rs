@@ -13,6 +13,7 @@ pub mod client;
 mod due;
 mod events;
 mod eye;
+mod feed;
 mod fillers;
 pub mod governor;
 mod happening;

@@ -198,17 +198,18 @@ impl Session {
         let least = self.unanswered.map_or(lead, |earlier| earlier.lead.min(lead));
         self.unanswered = Some(Heard { packet: packet.number, lead: least });
         let ack = packet.ack.min(self.window.last().map_or(0, |sent| sent.tick));
-        self.window.acknowledge(ack);
-        if ack != 0 {
+        // A frame counts once: whoever repeats an old word has no longer line.
+        if let Some(acknowledged) = self.window.acknowledge(ack) {
             let buffer = u32::from(lead.max(0) as u8).min(LEAD_COUNTED_MAX_TICKS);
-            self.measure(((now - ack).min(WINDOW_MAX_TICKS) + buffer) * PARTS);
+            self.measure(((now - acknowledged).min(WINDOW_MAX_TICKS) + buffer) * PARTS);
         }
         let late = packet.inputs.iter().filter(|input| input.tick <= now).count();
         for input in &packet.inputs {
             self.controls_due = self.controls_due.max(input.tick.clamp(now + 1, now + INPUT_LEAD_MAX_TICKS));
             due.put(self.controls_due, self.pilot, Want::Controls(input.controls));
         }
-        // How far back a client on such a line can honestly see others: whoever claims more gains nothing.
+        // How far back a client on such a line can honestly see others: whoever claims more gains nothing. Whoever delays
+        // the word looks like a longer line, and gains no more than one has: `BEHIND_MAX`.
         let seen = u32::from(packet.behind).min(self.ahead + SHOWN_LATE_MAX_TICKS * PARTS);
         self.view_due = self.view_due.max(packet.at.clamp(now, now + INPUT_LEAD_MAX_TICKS) + 1);
         due.put(self.view_due, self.pilot, Want::View(seen));
@@ -325,25 +326,56 @@ mod tests {
         assert!(heeded(&[(Tick::MAX, 9)]).iter().all(|(tick, _)| *tick > NOW + 1), "whoever stamps later waits longer");
     }
 
+    /// What the room lets a client see, parts of a tick, after 200 packets that all say `at` and `behind` and arrive at
+    /// [`NOW`] over a line with a round trip of 6 ticks.
+    fn seen(at: Tick, behind: u8) -> u32 {
+        let (mut session, mut due) = (session(6), Due::new());
+        for _ in 0..200 {
+            let ack = session.window.last().unwrap().tick;
+            session.hear(&InputPacket { ack, ..packet(at, behind, &[]) }, NOW, &mut due);
+        }
+        let view = |(_, want)| if let Want::View(behind) = want { Some(behind) } else { None };
+        let views =
+            (NOW + 1..=NOW + INPUT_LEAD_MAX_TICKS + 1).filter_map(|tick| due.take(tick).filter_map(view).last());
+        views.last().expect("every packet tells a view")
+    }
+
+    /// The 6 ticks of the line and the 2 that its packets come early.
+    const HONEST: u32 = (6 + 2 + SHOWN_LATE_MAX_TICKS) * PARTS;
+
     #[test]
     fn who_claims_to_see_older_ticks_than_its_line_can_show_gains_nothing() {
-        let seen = |at: Tick, behind: u8| {
-            let (mut session, mut due) = (session(6), Due::new());
-            for _ in 0..200 {
-                let ack = session.window.last().unwrap().tick;
-                session.hear(&InputPacket { ack, ..packet(at, behind, &[]) }, NOW, &mut due);
-            }
-            let view = |(_, want)| if let Want::View(behind) = want { Some(behind) } else { None };
-            let mut views = (NOW + 1..=NOW + INPUT_LEAD_MAX_TICKS + 1).filter_map(|tick| due.take(tick).find_map(view));
-            views.next().expect("every packet tells a view")
-        };
-        let honest = (6 + 2 + SHOWN_LATE_MAX_TICKS) * PARTS;
-        assert_eq!(seen(NOW + 2, 130), 130, "an honest word is believed");
-        assert_eq!(seen(NOW + 2, 255), honest);
-        let most = (6 + LEAD_COUNTED_MAX_TICKS + SHOWN_LATE_MAX_TICKS) * PARTS;
-        for at in [NOW + 60, NOW + 100_000, Tick::MAX] {
-            assert!(seen(at, 255) <= most, "a clock that is said to be far ahead buys {LEAD_COUNTED_MAX_TICKS} ticks");
+        assert_eq!(seen(NOW + 2, 170), 170, "an honest word is believed");
+        assert_eq!(seen(NOW + 2, 255), HONEST);
+    }
+
+    #[test]
+    fn who_lies_about_its_clock_gains_nothing() {
+        for at in [0, NOW, NOW + 60, NOW + 100_000, Tick::MAX] {
+            assert_eq!(seen(at, 255), HONEST, "at {at}");
         }
-        assert_eq!(seen(0, 255), (6 + SHOWN_LATE_MAX_TICKS) * PARTS, "and one that is late none");
+    }
+
+    #[test]
+    fn a_clock_far_ahead_counts_for_few_ticks_and_a_late_one_for_none() {
+        let after_one_frame = |at: Tick| {
+            let mut session = Session::new(PilotId(1), 1, NOW - 100);
+            session.connect(0, NOW - 100);
+            session.handed(Sent { tick: NOW - 6, eye: Eye::NOWHERE, next_eye: Eye::NOWHERE });
+            session.hear(&InputPacket { ack: NOW - 6, ..packet(at, 0, &[]) }, NOW, &mut Due::new());
+            session.ahead / PARTS
+        };
+        assert_eq!(after_one_frame(NOW + 2), 6 + 2);
+        assert_eq!(after_one_frame(NOW + 1000), 6 + LEAD_COUNTED_MAX_TICKS);
+        assert_eq!(after_one_frame(0), 6);
+    }
+
+    #[test]
+    fn an_old_word_said_again_makes_no_longer_line() {
+        let mut session = session(6);
+        for now in NOW..NOW + 200 {
+            session.hear(&InputPacket { ack: NOW - 6, ..packet(now + 2, 255, &[]) }, now, &mut Due::new());
+        }
+        assert_eq!(session.ahead / PARTS, 6 + 2);
     }
 }

@@ -60,19 +60,20 @@ impl Window {
         self.last = Some(sent);
     }
 
-    /// The client has all frames up to this tick.
-    pub(crate) fn acknowledge(&mut self, tick: Tick) {
-        let Some(last) = self.last else { return };
+    /// The client has all frames up to this tick. Returns the tick of the newest of those that it was not known to have.
+    pub(crate) fn acknowledge(&mut self, tick: Tick) -> Option<Tick> {
+        let last = self.last?;
         let before = last.tick.saturating_sub(tick);
         let closed = self.under_way & u64::MAX.checked_shl(before).unwrap_or(0);
         if closed == 0 {
-            return;
+            return None;
         }
         self.under_way ^= closed;
         self.acknowledged = last.tick - closed.trailing_zeros();
         while self.looks.get(1).is_some_and(|next| next.tick <= self.acknowledged) {
             self.looks.pop_front();
         }
+        Some(self.acknowledged)
     }
 
     /// The frame of this tick, if the client may have it and go on from there.
@@ -125,10 +126,10 @@ mod tests {
                 if let Some(ago) = ack {
                     let newest = window.last().map_or(0, |last| last.tick);
                     let ack = tick.saturating_sub(ago).min(newest);
-                    window.acknowledge(ack);
-                    while let Some(closed) = list.pop_front_if(|sent| sent.tick <= ack) {
-                        acknowledged = Some(closed);
-                    }
+                    let news = window.acknowledge(ack);
+                    let closed = std::iter::from_fn(|| list.pop_front_if(|sent| sent.tick <= ack)).last();
+                    prop_assert_eq!(news, closed.map(|sent| sent.tick));
+                    acknowledged = closed.or(acknowledged);
                 }
                 prop_assert_eq!(window.oldest(), list.front().map(|oldest| oldest.tick));
                 for tick in tick - 90..tick + 2 {

@@ -70,7 +70,8 @@ impl Client {
             happenings.extend(fired.map(Happening::Shot));
         });
         flight.fly(future, to, to + 1, |_, _| {});
-        let part = (own_at - own_at.floor()) as f32;
+        // Where prediction ends, it stands still.
+        let part = (own_at - f64::from(to)).clamp(0.0, 1.0) as f32;
         for row in flight.rows().iter().filter(|row| !shots.has_met(row)) {
             let earlier = flight.before().iter().find(|other| other.key() == row.key()).unwrap_or(row);
             scene.add(earlier, row, part, self.pilot, rules);
