@@ -89,14 +89,20 @@ describe('link', () => {
     expect(newest().sent.map((bytes) => bytes[0])).toEqual([1, 2]);
   });
 
-  it('answers a message at once', () => {
-    const { link, outbox, received } = setUp();
+  it('answers without waiting, and once to what came in one go', async () => {
+    const unanswered: Uint8Array[] = [];
+    const poll_send = vi.fn(() => unanswered.splice(0).at(-1));
+    const { link } = setUp({ wire: { receive: (bytes) => void unanswered.push(bytes), poll_send } });
     link.start();
     newest().open();
-    outbox.push(new Uint8Array([9]));
-    newest().say(5);
-    expect(received).toEqual([[5]]);
-    expect(newest().sent.at(-1)?.[0]).toBe(9);
+    for (const byte of [5, 6, 7]) newest().say(byte);
+    await new Promise((resolve) => {
+      const { port1, port2 } = new MessageChannel();
+      port1.onmessage = resolve;
+      port2.postMessage(null);
+    });
+    expect(newest().sent.map((bytes) => bytes[0])).toEqual([1, 7]);
+    expect(poll_send).toHaveBeenCalledTimes(2);
   });
 
   it('comes back by itself after a loss, without spending the ticket twice', async () => {
