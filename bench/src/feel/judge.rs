@@ -55,25 +55,25 @@ impl<'a> Judge<'a> {
     /// Corrections in ticks in which no input was late and nothing touched the plane.
     pub(crate) fn corrections_without_contact(&self) -> f64 {
         let players = self.world.players.iter();
-        players.map(|player| self.unexplained(player).count()).sum::<usize>() as f64
+        players.map(|player| self.unexplained(player)).sum::<usize>() as f64
     }
 
-    fn unexplained(&self, player: &'a Player) -> impl Iterator<Item = f64> {
+    fn unexplained(&self, player: &Player) -> usize {
         let (id, truth, log) = (player.client.pilot(), self.truth(), &player.log);
-        log.corrections.iter().filter_map(move |correction| {
+        let unexplained = log.corrections.iter().filter(|correction| {
             let (from, to) = correction.ticks;
             // What a stall kept back may have been an announcement, whose plane appears when it is read.
             let lateness_ms = correction.came_ms - f64::from(to) * TICK_MS;
             let is_stalled = lateness_ms > player.line.one_way_ms + player.line.jitter_ms + 2.0 * TICK_MS;
             let is_news = is_stalled && truth.plane(to, id).is_none();
-            let is_explained = truth.is_touched(from, to, id) || log.was_late(from, to) || is_news;
-            (!is_explained).then_some(correction.lengths)
-        })
+            !(truth.is_touched(from, to, id) || log.was_late(from, to) || is_news)
+        });
+        unexplained.count()
     }
 
-    /// The sizes of all corrections that there were, plane lengths.
+    /// The sizes of all corrections of planes that flew before and after, plane lengths.
     pub(crate) fn corrections(&self) -> Vec<f64> {
-        self.logs().flat_map(|log| &log.corrections).map(|correction| correction.lengths).collect()
+        self.logs().flat_map(|log| &log.corrections).filter_map(|correction| correction.lengths).collect()
     }
 
     /// What the eye sees of each correction: the greatest step towards or away from the truth between two pictures soon after
@@ -124,11 +124,11 @@ impl<'a> Judge<'a> {
     /// What became of all shots that met somebody, on the screens that show others within the bound.
     pub(crate) fn shots(&self) -> Shots {
         self.world.players.iter().fold(Shots::default(), |sum, player| {
-            let counts = player.client.stats().shots;
+            let (counts, earlier) = (player.client.stats().shots, player.log.earlier_shots);
             Shots {
-                met: sum.met + counts.met as f64,
-                confirmed: sum.confirmed + counts.confirmed as f64,
-                unseen: sum.unseen + counts.unseen as f64,
+                met: sum.met + (counts.met - earlier.met) as f64,
+                confirmed: sum.confirmed + (counts.confirmed - earlier.confirmed) as f64,
+                unseen: sum.unseen + (counts.unseen - earlier.unseen) as f64,
             }
         })
     }

@@ -3,6 +3,7 @@
 //! Invariant: nothing is judged here; [`super::truth::Truth`] is needed for that, and it knows more at the end of a run.
 
 use protocol::Tick;
+use sync::ShotCounts;
 
 /// The newest truth put the own plane elsewhere than the page had predicted it.
 #[derive(Debug, Clone, Copy)]
@@ -10,7 +11,8 @@ pub(crate) struct Correction {
     /// The ticks that the frame brought: those after the first, up to the second.
     pub(crate) ticks: (Tick, Tick),
     pub(crate) came_ms: f64,
-    pub(crate) lengths: f64,
+    /// How far it moves the plane, plane lengths; `None` if it ends it, or begins it.
+    pub(crate) lengths: Option<f64>,
 }
 
 /// An input, from the hand to the room.
@@ -56,6 +58,8 @@ pub(crate) struct Log {
     pub(crate) frames: Vec<(f64, Tick)>,
     /// Stalls: from when to when.
     pub(crate) stalls: Vec<(f64, f64)>,
+    /// Shots that count for an earlier log.
+    pub(crate) earlier_shots: ShotCounts,
 }
 
 impl Log {

@@ -70,6 +70,7 @@ impl Player {
 
     /// What has arrived by now.
     pub(crate) fn receive(&mut self, chance: &mut Chance, now_ms: f64) -> anyhow::Result<()> {
+        let mut has_come = false;
         while let Some(bytes) = self.down.receive(now_ms) {
             let before = (self.tick(), self.client.own_plane(now_ms));
             self.client.receive(&bytes, now_ms)?;
@@ -78,6 +79,10 @@ impl Player {
                 self.log.frames.push((now_ms, after.0));
                 self.compare(before, after, now_ms);
             }
+            has_come = true;
+        }
+        if has_come {
+            // As a page does: one answer to all that came in one go.
             self.send(chance, now_ms);
         }
         while self.client.poll_happening().is_some() {}
@@ -92,8 +97,7 @@ impl Player {
         let flight = |plane: &Plane| (plane.position(), plane.heading, plane.speed, plane.shots);
         let is_right = before.1.as_ref().map(flight) == after.1.as_ref().map(flight);
         if !is_right {
-            // A plane that is suddenly there, or gone, is no matter of lengths.
-            let lengths = before.1.zip(after.1).map_or(0.0, |(before, after)| {
+            let lengths = before.1.zip(after.1).map(|(before, after)| {
                 let off = squared(before.position() - after.position()) as f64;
                 off.sqrt() / f64::from(PLANE_LENGTH_UNITS)
             });

@@ -3,7 +3,11 @@
 //! Path: [`World::run`] goes on in sixteenths of a tick: what arrived at the room, the room's tick when it is due, what
 //! arrived at the pages, and the pictures their screens ask for. Invariant: same seed, same run.
 
-use super::{log::Sent, player::Player, truth::Truth};
+use super::{
+    log::{Log, Sent},
+    player::Player,
+    truth::Truth,
+};
 use anyhow::Context;
 use game::rules::Rules;
 use protocol::{
@@ -53,7 +57,9 @@ impl World {
             world.run(TICK_MS * 3.0)?;
         }
         world.run(WARM_UP_MS)?;
-        world.players.iter_mut().for_each(|player| player.log = super::log::Log::default());
+        for player in &mut world.players {
+            player.log = Log { earlier_shots: player.client.stats().shots, ..Log::default() };
+        }
         world.truth.hits.clear();
         Ok(world)
     }
