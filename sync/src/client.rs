@@ -33,6 +33,8 @@ use std::collections::VecDeque;
 
 /// Something is said at least this often; a little less than the limit, so that a late timer keeps it.
 const SEND_INTERVAL_MS: f64 = ACK_INTERVAL_MAX_MS as f64 * 0.8;
+/// Messages that wait for a socket. Policy: the oldest is dropped.
+const QUEUE_MAX_COUNT: usize = 64;
 /// Happenings kept for a page that does not ask (a hidden tab). Policy: the oldest is dropped.
 const HAPPENINGS_MAX_COUNT: usize = 512;
 
@@ -203,6 +205,9 @@ impl Client {
 
     /// Queues a message.
     pub fn say(&mut self, message: ClientMessage) {
+        if self.queue.len() == QUEUE_MAX_COUNT {
+            self.queue.pop_front();
+        }
         self.queue.push_back(message);
     }
 
