@@ -128,10 +128,13 @@ impl Link {
         let corrections = judge.corrections();
         let per_minute = corrections.len() as f64 / PLAYERS as f64 / (MEASURED_MS / 60_000.0);
         self.add(figures, "corrections_per_minute", Some(per_minute), Aim::None);
-        let p99 = quantile(corrections, 0.99);
-        self.add(figures, "correction_p99_lengths", p99, when(is_near, Aim::AtMost(0.25)));
-        let shown = quantile(judge.corrections_shown(), 0.99);
-        self.add(figures, "correction_shown_p99_lengths", shown, when(is_near, Aim::AtMost(0.25)));
+        for (key, lengths) in
+            [("correction_p99_lengths", corrections), ("correction_shown_p99_lengths", judge.corrections_shown())]
+        {
+            // Where nothing is corrected, the largest correction is none.
+            let p99 = quantile(lengths, 0.99).unwrap_or(0.0);
+            self.add(figures, key, Some(p99), when(is_near, Aim::AtMost(0.25)));
+        }
         let shots = judge.shots();
         let hits = shots.confirmed + shots.unseen;
         self.add(figures, "hits", Some(hits), Aim::None);

@@ -86,6 +86,8 @@ pub struct Client {
     /// The tick of that packet, and the tick it acknowledged.
     packet_tick: Tick,
     packet_ack: Tick,
+    /// The tick of the last packet that brought inputs.
+    input_tick: Tick,
     is_welcomed: bool,
     queue: VecDeque<ClientMessage>,
     history: History,
@@ -128,6 +130,7 @@ impl Client {
             sent_ms: f64::NEG_INFINITY,
             packet_tick: 0,
             packet_ack: 0,
+            input_tick: 0,
             is_welcomed: false,
             queue: VecDeque::new(),
             history: History::default(),
@@ -224,7 +227,7 @@ impl Client {
             return None;
         }
         let tick = self.pace.own_at(now_ms).floor() as Tick;
-        if tick == self.packet_tick {
+        if tick == self.input_tick {
             // A screen may ask several times a tick; the newest wish of the next tick is as good.
             return None;
         }
@@ -232,8 +235,10 @@ impl Client {
         let ack = self.replica.as_ref().map_or(0, Replica::tick);
         // After a stall the room waits for this word before it sends what came to pass since.
         let is_awaited = ack > self.packet_ack && self.pace.is_stalled(ack, now_ms);
-        let is_due = is_awaited || now_ms - self.sent_ms >= SEND_INTERVAL_MS;
-        if !self.inputs.has_unsent() && !is_due {
+        let is_due = tick != self.packet_tick && (is_awaited || now_ms - self.sent_ms >= SEND_INTERVAL_MS);
+        if self.inputs.has_unsent() {
+            self.input_tick = tick;
+        } else if !is_due {
             return None;
         }
         self.packet = self.packet % 255 + 1;

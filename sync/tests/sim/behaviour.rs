@@ -2,7 +2,10 @@
 
 use crate::world::{Line, World, planes, seed};
 use game::plane::HEALTH_FULL;
-use protocol::{close::CloseReason, message::ClientMessage, message::Event};
+use protocol::{
+    close::CloseReason,
+    message::{ClientMessage, ClientPacket, Event},
+};
 use sync::{Happening, view::Scene};
 
 const CALM: Line = Line { one_way_ms: 0.0, jitter_ms: 0.0, stall_per_mille: 0 };
@@ -168,6 +171,28 @@ fn a_fast_screen_sends_one_packet_a_tick() {
     });
     let packets = packets.count();
     assert!((50..=62).contains(&packets), "{packets} packets in a second");
+}
+
+/// A picture may follow a mere acknowledgement within the same tick; the key is answered in it all the same.
+#[test]
+fn an_acknowledgement_does_not_use_up_the_tick_of_a_key() {
+    let mut world = World::new(seed(), 0);
+    let player = world.join(CALM);
+    world.run(60);
+    world.players[player].is_flown = false;
+    world.run(30);
+    let client = &mut world.players[player].client;
+    let now_ms = world.now_ms + 200.0;
+    let inputs = |bytes: Option<Vec<u8>>| match ClientPacket::decode(&bytes.expect("a packet is due")) {
+        Ok(ClientPacket::Inputs(packet)) => packet.inputs.len(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(inputs(client.poll_send(now_ms)), 0);
+    assert_eq!(client.poll_send(now_ms), None, "one acknowledgement a tick");
+    client.control(game::Controls { steer: 5, ..game::Controls::default() });
+    assert_eq!(inputs(client.poll_send(now_ms)), 1);
+    client.control(game::Controls::default());
+    assert_eq!(client.poll_send(now_ms), None, "one change a tick");
 }
 
 #[test]
