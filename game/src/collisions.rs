@@ -87,6 +87,7 @@ mod tests {
         assert_eq!(planes.map(|plane| plane.health), [expected; 2]);
         assert!(planes.iter().zip([0, TURN / 2]).all(|(plane, before)| plane.heading != before), "both have reeled");
         assert!(planes[0].y > planes[1].y, "head on, each to its right");
+        assert!(squared(planes[0].position() - planes[1].position()) > squared(IVec2::splat(4096)), "they fly apart");
     }
 
     #[test]

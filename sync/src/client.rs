@@ -184,7 +184,7 @@ impl Client {
             Some(tag) if tag & HOT_BIT != 0 => self.receive_frame(bytes, now_ms),
             _ => ServerMessage::decode(bytes).and_then(|message| self.receive_message(message)),
         };
-        self.tell_kills(now_ms);
+        self.happenings.extend(self.feed.ready(&self.names, now_ms).map(Happening::Event));
         self.happenings.drain(..self.happenings.len().saturating_sub(HAPPENINGS_MAX_COUNT));
         if result.is_err() {
             self.replica = None;
@@ -463,10 +463,6 @@ impl Client {
             }
             Event::Chat { .. } | Event::Left { .. } => self.happen(Happening::Event(event)),
         }
-    }
-
-    fn tell_kills(&mut self, now_ms: f64) {
-        self.happenings.extend(self.feed.ready(&self.names, now_ms).map(Happening::Event));
     }
 
     fn happen(&mut self, happening: Happening) {

@@ -326,48 +326,32 @@ mod tests {
         assert!(heeded(&[(Tick::MAX, 9)]).iter().all(|(tick, _)| *tick > NOW + 1), "whoever stamps later waits longer");
     }
 
-    /// What the room lets a client see, parts of a tick, after 200 packets that all say `at` and `behind` and arrive at
-    /// [`NOW`] over a line with a round trip of 6 ticks.
-    fn seen(at: Tick, behind: u8) -> u32 {
-        let (mut session, mut due) = (session(6), Due::new());
-        for _ in 0..200 {
-            let ack = session.window.last().unwrap().tick;
-            session.hear(&InputPacket { ack, ..packet(at, behind, &[]) }, NOW, &mut due);
+    /// What the room lets a client see, parts of a tick, after it got a frame and acknowledged it on each of 200 ticks, over
+    /// a line with a round trip of 6 ticks, with packets that all say `behind` and, at tick `now`, `at(now)`.
+    fn seen(at: impl Fn(Tick) -> Tick, behind: u8) -> u32 {
+        let (mut session, mut due, mut seen) = (session(6), Due::new(), None);
+        for now in NOW + 1..=NOW + 200 {
+            let view = |(_, want)| if let Want::View(behind) = want { Some(behind) } else { None };
+            seen = due.take(now).filter_map(view).last().or(seen);
+            session.handed(Sent { tick: now - 6, eye: Eye::NOWHERE, next_eye: Eye::NOWHERE });
+            session.hear(&InputPacket { ack: now - 6, ..packet(at(now), behind, &[]) }, now, &mut due);
         }
-        let view = |(_, want)| if let Want::View(behind) = want { Some(behind) } else { None };
-        let views =
-            (NOW + 1..=NOW + INPUT_LEAD_MAX_TICKS + 1).filter_map(|tick| due.take(tick).filter_map(view).last());
-        views.last().expect("every packet tells a view")
+        seen.expect("every packet tells a view")
     }
-
-    /// The 6 ticks of the line and the 2 that its packets come early.
-    const HONEST: u32 = (6 + 2 + SHOWN_LATE_MAX_TICKS) * PARTS;
 
     #[test]
     fn who_claims_to_see_older_ticks_than_its_line_can_show_gains_nothing() {
-        assert_eq!(seen(NOW + 2, 170), 170, "an honest word is believed");
-        assert_eq!(seen(NOW + 2, 255), HONEST);
-    }
-
-    #[test]
-    fn who_lies_about_its_clock_gains_nothing() {
-        for at in [0, NOW, NOW + 60, NOW + 100_000, Tick::MAX] {
-            assert_eq!(seen(at, 255), HONEST, "at {at}");
+        let honest = (6 + 2 + SHOWN_LATE_MAX_TICKS) * PARTS;
+        for behind in [130, 170] {
+            assert_eq!(seen(|now| now + 2, behind), u32::from(behind), "an honest word is believed");
         }
-    }
-
-    #[test]
-    fn a_clock_far_ahead_counts_for_few_ticks_and_a_late_one_for_none() {
-        let after_one_frame = |at: Tick| {
-            let mut session = Session::new(PilotId(1), 1, NOW - 100);
-            session.connect(0, NOW - 100);
-            session.handed(Sent { tick: NOW - 6, eye: Eye::NOWHERE, next_eye: Eye::NOWHERE });
-            session.hear(&InputPacket { ack: NOW - 6, ..packet(at, 0, &[]) }, NOW, &mut Due::new());
-            session.ahead / PARTS
-        };
-        assert_eq!(after_one_frame(NOW + 2), 6 + 2);
-        assert_eq!(after_one_frame(NOW + 1000), 6 + LEAD_COUNTED_MAX_TICKS);
-        assert_eq!(after_one_frame(0), 6);
+        assert_eq!(seen(|now| now + 2, 255), honest);
+        let most = (6 + LEAD_COUNTED_MAX_TICKS + SHOWN_LATE_MAX_TICKS) * PARTS;
+        for lead in [60, 100_000, Tick::MAX - NOW - 200] {
+            let seen = seen(|now| now + lead, 255);
+            assert_eq!(seen, most, "a clock that is said to be far ahead buys {LEAD_COUNTED_MAX_TICKS} ticks");
+        }
+        assert_eq!(seen(|_| 0, 255), (6 + SHOWN_LATE_MAX_TICKS) * PARTS, "and one that is late none");
     }
 
     #[test]

@@ -90,12 +90,18 @@ describe('link', () => {
   });
 
   it('answers without waiting, and once to what came in one go', async () => {
-    const unanswered: Uint8Array[] = [];
-    const poll_send = vi.fn(() => unanswered.splice(0).at(-1));
-    const { link } = setUp({ wire: { receive: (bytes) => void unanswered.push(bytes), poll_send } });
+    const received: number[][] = [];
+    let answered = 0;
+    const poll_send = vi.fn(() => {
+      if (answered === received.length) return undefined;
+      answered = received.length;
+      return new Uint8Array(received.at(-1) ?? []);
+    });
+    const { link } = setUp({ wire: { receive: (bytes) => void received.push([...bytes]), poll_send } });
     link.start();
     newest().open();
     for (const byte of [5, 6, 7]) newest().say(byte);
+    expect(received).toEqual([[5], [6], [7]]);
     await new Promise((resolve) => {
       const { port1, port2 } = new MessageChannel();
       port1.onmessage = resolve;
