@@ -204,18 +204,19 @@ impl Room {
     /// session's outputs; a session that had a socket before has a new one now, and the older is to be closed as replaced.
     ///
     /// # Errors
-    /// [`CloseReason::VersionMismatch`], [`CloseReason::BadTicket`] or [`CloseReason::RoomFull`].
+    /// [`CloseReason::VersionMismatch`], [`CloseReason::BadTicket`], [`CloseReason::RoomFull`], or
+    /// [`CloseReason::Replaced`] for an older token of a session that flies on by a newer one.
     pub fn join(&mut self, hello: &Hello, is_admitted: bool) -> Result<SessionId, CloseReason> {
         if hello.version != PROTOCOL_VERSION {
             return Err(CloseReason::VersionMismatch);
         }
-        let resumed = hello.resume.as_deref().and_then(|token| self.resumable(token));
+        let resumed = hello.resume.as_deref().map_or(Err(CloseReason::BadTicket), |token| self.resume(token));
         let id = match resumed {
-            Some(id) => id,
-            None if is_admitted => self.admit(hello)?,
-            None => return Err(CloseReason::BadTicket),
+            Ok(id) => id,
+            Err(_) if is_admitted => self.admit(hello)?,
+            Err(reason) => return Err(reason),
         };
-        self.welcome(id, hello, resumed.is_some());
+        self.welcome(id, hello, resumed.is_ok());
         self.balance_fillers();
         Ok(id)
     }
@@ -302,13 +303,18 @@ impl Room {
         u32::from(self.config.max_players)
     }
 
-    fn resumable(&mut self, token: &str) -> Option<SessionId> {
-        let resume = self.config.key.verify_resume(token, &self.config.name).ok()?;
+    /// The session of a token, unless it has ended or a newer token of it was used.
+    fn resume(&mut self, token: &str) -> Result<SessionId, CloseReason> {
+        let resume = self.config.key.verify_resume(token, &self.config.name).map_err(|_| CloseReason::BadTicket)?;
         let id = SessionId(resume.session);
+        let session = self.sessions.get_mut(&id).filter(|session| session.epoch == resume.epoch);
+        let session = session.ok_or(CloseReason::BadTicket)?;
         // Each use rotates the token: a copy of an older one opens nothing.
-        let is_good = |session: &&mut Session| session.epoch == resume.epoch && session.accepts(resume.generation);
-        self.sessions.get_mut(&id).filter(is_good)?.recognise(resume.generation);
-        Some(id)
+        match session.recognise(resume.generation) {
+            true => Ok(id),
+            false if session.is_connected => Err(CloseReason::Replaced),
+            false => Err(CloseReason::BadTicket),
+        }
     }
 
     fn admit(&mut self, hello: &Hello) -> Result<SessionId, CloseReason> {

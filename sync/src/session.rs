@@ -82,7 +82,7 @@ pub(crate) struct Session {
     pub(crate) epoch: u32,
     /// Counts the resume tokens given out.
     pub(crate) generation: u32,
-    /// The newest token that the client is known to have: it has spoken since it was given out.
+    /// The newest token that the client is known to have: it has used it, or spoken since it was given out.
     confirmed: u32,
     pub(crate) is_connected: bool,
     pub(crate) window: Window,
@@ -177,16 +177,16 @@ impl Session {
         self.wants_sums || !self.lost.is_empty()
     }
 
-    /// Whether a resume token of this generation is good: the newest, or the one before as long as nothing shows that
-    /// the newest arrived. One that the room cannot have given out yet is from what it forgot when it was taken up from
-    /// an older save, and newer than all it knows.
-    pub(crate) fn accepts(&self, generation: u32) -> bool {
-        generation >= self.generation || generation == self.confirmed
-    }
-
-    /// A token of this generation was shown.
-    pub(crate) fn recognise(&mut self, generation: u32) {
-        self.generation = self.generation.max(generation);
+    /// A token of this generation is shown: whether it is good, which is so until the client is known to have a newer one. A
+    /// token that is used was received, so that all older ones are void from then on. One that the room cannot have given
+    /// out yet is from what it forgot when it was taken up from an older save, and newer than all it knows.
+    pub(crate) fn recognise(&mut self, generation: u32) -> bool {
+        let is_good = generation >= self.confirmed;
+        if is_good {
+            self.confirmed = generation;
+            self.generation = self.generation.max(generation);
+        }
+        is_good
     }
 
     /// Notes the acknowledgement and files the inputs; returns how many of them came too late for their tick.

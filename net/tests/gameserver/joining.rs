@@ -4,6 +4,7 @@ use crate::field::{Field, Heard, Player};
 use protocol::close::CloseReason;
 use std::time::{Duration, Instant};
 use sync::Client;
+use tokio::time::timeout;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_player_joins_and_sees_sixty_frames_a_second() {
@@ -36,6 +37,67 @@ async fn the_newest_socket_of_a_session_wins() {
     assert_eq!(first.socket.hear_close().await.0, CloseReason::Replaced.code());
     second.play(Duration::from_millis(300)).await;
     assert!(second.frames > 5);
+    field.server.stop().await;
+}
+
+/// A line that is bad enough makes a page open one socket after the other; or a tab was duplicated.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_sockets_that_race_with_one_token_one_flies_on_and_the_others_are_replaced() {
+    let field = Field::start().await;
+    let first = field.join("Ada").await;
+    let (pilot, token) = (first.client.pilot(), first.client.resume_token().unwrap().to_owned());
+    drop(first);
+    for round in 0..5 {
+        let racing = (0..8).map(async |_| {
+            let mut player = Player::on(field.open().await, Client::new());
+            player.say_hello("Ada", None, Some(token.clone())).await;
+            let ended = timeout(Duration::from_millis(700), player.play_until_closed()).await;
+            (player, ended.ok().map(|(code, _)| code))
+        });
+        let mut winners = Vec::new();
+        for (player, code) in futures_util::future::join_all(racing).await {
+            match code {
+                None => winners.push(player),
+                Some(code) => assert_eq!(code, CloseReason::Replaced.code(), "round {round}"),
+            }
+        }
+        if round == 0 {
+            assert_eq!((winners.len(), winners[0].client.pilot()), (1, pilot));
+            let mut winner = winners.remove(0);
+            winner.play(Duration::from_millis(100)).await;
+            tokio::spawn(async move { winner.play_until_closed().await });
+        } else {
+            assert_eq!(winners.len(), 0, "the first token is void: its newer one was used");
+        }
+    }
+    field.server.stop().await;
+}
+
+/// Each welcome that is read brings a token that works, whatever comes after it and gets lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_newest_token_that_arrived_works_however_many_welcomes_are_lost() {
+    let field = Field::start().await;
+    let first = field.join("Ada").await;
+    let (pilot, mut token) = (first.client.pilot(), first.client.resume_token().unwrap().to_owned());
+    drop(first);
+    for round in 0..6 {
+        let mut player = Player::on(field.open().await, Client::new());
+        player.say_hello("Ada", None, Some(token.clone())).await;
+        if round % 3 == 0 {
+            // It reads the welcome and says nothing.
+            let Heard::Message(bytes) = player.socket.hear().await else { panic!("no welcome in round {round}") };
+            player.client.receive(&bytes, 0.0).unwrap();
+            assert_eq!(player.client.pilot(), pilot, "round {round}");
+            token = player.client.resume_token().unwrap().to_owned();
+        } else {
+            // The welcome is lost on the way.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+    let mut player = Player::on(field.open().await, Client::new());
+    player.say_hello("Ada", None, Some(token)).await;
+    player.wait_for_welcome().await;
+    assert_eq!(player.client.pilot(), pilot);
     field.server.stop().await;
 }
 

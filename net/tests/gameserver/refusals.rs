@@ -109,8 +109,8 @@ async fn a_token_stolen_before_its_last_use_opens_nothing() {
     player.play(Duration::from_millis(200)).await;
     let thief = Hello { resume: stolen, ..hello(None) };
     let (code, told) = close_code_of(&field, ClientMessage::Hello(thief).encode()).await;
-    assert_eq!(code, CloseReason::BadTicket.code());
-    assert_eq!(told, [ServerMessage::refused(CloseReason::BadTicket)]);
+    assert_eq!(code, CloseReason::Replaced.code(), "somebody flies by a newer one");
+    assert_eq!(told, [ServerMessage::refused(CloseReason::Replaced)]);
     player.play(Duration::from_millis(100)).await;
     field.server.stop().await;
 }

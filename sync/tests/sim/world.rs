@@ -55,7 +55,7 @@ pub(crate) fn seed() -> u64 {
     std::env::var("SIM_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(7)
 }
 
-fn config(seed: u64) -> RoomConfig {
+pub(crate) fn config(seed: u64) -> RoomConfig {
     let rules = Rules::default();
     let key = Key::new("only for this simulation").expect("it is long enough");
     RoomConfig {
