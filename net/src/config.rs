@@ -26,6 +26,13 @@ const ROOMS_COUNTS: RangeInclusive<usize> = 1..=64;
 /// never. Policy: refuse to start.
 const SLEEP_AFTER_DEFAULT_S: u64 = 30;
 const SLEEPS_AFTER_S: RangeInclusive<u64> = 0..=86_400;
+/// Time for which an empty machine tries to write rooms that the store does not take, unless `UNWRITABLE_MAX_S` says
+/// otherwise, and what it may say. Policy: refuse to start.
+const UNWRITABLE_MAX_DEFAULT_S: u64 = 600;
+const UNWRITABLE_MAXES_S: RangeInclusive<u64> = 1..=86_400;
+/// Time from save to save while somebody is in a room: what a crash may cost. Policy: a save that is due while the one
+/// before is being written is left out.
+const SAVE_INTERVAL_MS: u64 = 10_000;
 /// Where rooms last unless `STORE_URL` says otherwise: as long as the process.
 const STORE_DEFAULT: &str = "memory:///";
 
@@ -63,6 +70,11 @@ pub struct Config {
     pub store_url: String,
     /// Time without players after which the machine sleeps; `None`: never.
     pub sleep_after: Option<Duration>,
+    /// Time for which an empty machine tries to write rooms that the store does not take. Policy: the process ends with an
+    /// error.
+    pub unwritable_max: Duration,
+    /// Time from save to save while somebody is in a room; well below the lease of its owner.
+    pub save_interval: Duration,
     /// Ticks from frame to frame while nothing near happens.
     pub cadence_ticks: u32,
     /// Most sockets of this process. Policy: close with `RoomFull`.
@@ -111,6 +123,10 @@ impl Config {
             None => SLEEP_AFTER_DEFAULT_S,
             Some(text) => parse_number("SLEEP_AFTER_S", &text, SLEEPS_AFTER_S)?,
         };
+        let unwritable_max_s = match get("UNWRITABLE_MAX_S") {
+            None => UNWRITABLE_MAX_DEFAULT_S,
+            Some(text) => parse_number("UNWRITABLE_MAX_S", &text, UNWRITABLE_MAXES_S)?,
+        };
         let max_players = match get("MAX_PLAYERS") {
             None => PLAYERS_DEFAULT_COUNT,
             Some(text) => parse_number("MAX_PLAYERS", &text, PLAYERS_COUNTS)?,
@@ -134,6 +150,8 @@ impl Config {
             max_rooms,
             store_url,
             sleep_after: Some(Duration::from_secs(sleep_after_s)).filter(|after| !after.is_zero()),
+            unwritable_max: Duration::from_secs(unwritable_max_s),
+            save_interval: Duration::from_millis(SAVE_INTERVAL_MS),
             cadence_ticks,
             max_sockets: SOCKETS_MIN_COUNT.max(usize::from(max_players) * SOCKETS_PER_PLAYER_COUNT),
             tick_budget: parse_budget(get("GOVERNOR"), get("TICK_BUDGET_US"))?,
@@ -264,6 +282,7 @@ mod tests {
             (vec![good, machine, ("GOVERNOR", "maybe")], "\"on\" or \"off\""),
             (vec![good, machine, ("MAX_ROOMS", "0")], "whole number from 1 to 64"),
             (vec![good, machine, ("SLEEP_AFTER_S", "soon")], "whole number from 0 to 86400"),
+            (vec![good, machine, ("UNWRITABLE_MAX_S", "0")], "whole number from 1 to 86400"),
             (vec![good, ("FLY_MACHINE_ID", "M1")], "no machine id"),
         ] {
             let sentence = read(&pairs).unwrap_err().to_string();

@@ -1,11 +1,14 @@
 //! The keeper of a room: who owns it, what it was, when it is saved, how it ends.
 //!
 //! Path: [`keep`] claims the room in the store, has its thread started with the last save, writes what the thread hands
-//! over, and begins again if somebody came while it closed.
+//! over, and begins again if somebody came while it closed. What the store does not take is kept and tried again: while
+//! the room's thread goes on, and, when nobody is there any more, here.
 //! Invariants: a room's thread runs only while this machine owns it; the store is never waited for on that thread, but
-//! at the very end; a save that brought its room down twice is left aside.
+//! at the very end; a save that brought its room down twice is left aside; a room whose last state is not in the store is
+//! not forgotten before the machine gives it up.
 //! What is lost: after a crash of the room, the process or the machine, what happened since the last save
-//! (`tick::SAVE_INTERVAL_TICKS`, and the time it takes to write); after sleep, stop and drain nothing.
+//! (`Config::save_interval`, and the time it takes to write); after sleep, stop and drain nothing, unless the store takes
+//! nothing until the machine gives up, which ends the process with an error.
 
 use crate::{
     inbox::{Batch, WorkerMessage, worker_of},
@@ -17,10 +20,13 @@ use bytes::Bytes;
 use crossbeam_channel::Receiver;
 use protocol::{close::CloseReason, message::ServerMessage};
 use std::{
-    sync::{Arc, mpsc::SyncSender},
+    sync::{Arc, atomic::Ordering, mpsc::SyncSender},
     time::Duration,
 };
-use tokio::{sync::mpsc, time::sleep};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep, sleep_until},
+};
 
 /// Saves under way from a room's thread: one that is due, and the last. Policy: while one waits, none is taken.
 pub(crate) const SAVES_MAX_COUNT: usize = 2;
@@ -28,6 +34,14 @@ pub(crate) const SAVES_MAX_COUNT: usize = 2;
 const RESTART_PAUSE: Duration = Duration::from_millis(500);
 /// Lives in a row that failed before they were saved. Policy: the save they came from is left aside.
 const QUICK_FAILURES_MAX_COUNT: u32 = 2;
+/// Pause before a write that failed is tried again: doubled by each failure, up to the second. While the machine stops it
+/// stays the first.
+const RETRY_PAUSE_MIN: Duration = Duration::from_millis(500);
+const RETRY_PAUSE_MAX: Duration = Duration::from_secs(10);
+/// Failed writes in a row after which the store counts as not writable, and the players are told: one may be a hiccup.
+const FAILURES_TOLD_COUNT: u32 = 2;
+/// How often a keeper whose room cannot be written looks for somebody who wants in, and for the machine's stop.
+const HOLD_POLL: Duration = Duration::from_millis(50);
 
 /// Starts the thread of a room.
 pub(crate) type StartThread = Box<dyn Fn(Life) -> anyhow::Result<()> + Send + Sync>;
@@ -36,7 +50,7 @@ pub(crate) type StartThread = Box<dyn Fn(Life) -> anyhow::Result<()> + Send + Sy
 #[derive(Debug)]
 pub(crate) struct Life {
     pub(crate) id: Arc<str>,
-    /// Tells this life from all others of the room.
+    /// Tells this life from all others of the room, unless it goes on exactly where another one had ended.
     pub(crate) epoch: u32,
     /// What it was.
     pub(crate) saved: Option<Bytes>,
@@ -49,8 +63,12 @@ pub(crate) struct Life {
 #[derive(Debug)]
 pub(crate) struct Save {
     /// `None`: there is nothing that lasts in such a room.
-    pub(crate) room: Option<Vec<u8>>,
-    /// Of the last one: told when it is written, or cannot be.
+    pub(crate) room: Option<Bytes>,
+    /// When it was like that.
+    pub(crate) taken: Instant,
+    /// Nobody is there any more, and the thread ends.
+    pub(crate) is_last: bool,
+    /// Told when it is written.
     pub(crate) written: Option<SyncSender<()>>,
 }
 
@@ -59,6 +77,10 @@ pub(crate) struct Save {
 enum End {
     /// It was saved for the last time.
     Asleep,
+    /// The store took nothing, and somebody came: it goes on from what is kept here.
+    Wanted,
+    /// The store took nothing until the machine gave up.
+    Unwritten,
     /// It never began.
     Refused(CloseReason),
     /// Somebody else has the room now.
@@ -67,17 +89,32 @@ enum End {
     Failed { has_saved: bool },
 }
 
+/// The ownership of a room, and what the store does not have of it yet.
+struct Keeping<'a> {
+    rooms: &'a Rooms,
+    room: &'a RoomHandle,
+    claim: Claim,
+    unwritten: Option<Save>,
+    /// Since the last write that went well.
+    failures: u32,
+    tried_at: Instant,
+    pause: Duration,
+    has_saved: bool,
+    is_lost: bool,
+}
+
 /// Keeps a room until nobody wants to be there.
 pub(crate) async fn keep(rooms: Arc<Rooms>, room: RoomHandle, events: Receiver<Event>) {
-    let mut quick_failures = 0;
+    let (mut quick_failures, mut held) = (0, None);
     loop {
-        let end = live(&rooms, &room, &events, quick_failures >= QUICK_FAILURES_MAX_COUNT).await;
+        let end = live(&rooms, &room, &events, &mut held, quick_failures >= QUICK_FAILURES_MAX_COUNT).await;
         tracing::info!(room = %room.id, ?end, "a room is closed");
         quick_failures = if end == (End::Failed { has_saved: false }) { quick_failures + 1 } else { 0 };
         match end {
+            End::Wanted => continue,
             End::Refused(reason) => turn_away(&rooms, &events, reason).await,
             End::Failed { .. } => sleep(RESTART_PAUSE).await,
-            End::Asleep | End::Moved => {}
+            End::Asleep | End::Unwritten | End::Moved => {}
         }
         room.facts.clear();
         if rooms.forget_if_quiet(&room) {
@@ -87,67 +124,185 @@ pub(crate) async fn keep(rooms: Arc<Rooms>, room: RoomHandle, events: Receiver<E
     }
 }
 
-async fn live(rooms: &Rooms, room: &RoomHandle, events: &Receiver<Event>, is_save_bad: bool) -> End {
-    let (mut claim, saved) = match rooms.store.claim(&room.id, &rooms.instance).await {
+/// One life; `held` is what the one before left, and what this one leaves to the next.
+async fn live<'a>(
+    rooms: &'a Rooms,
+    room: &'a RoomHandle,
+    events: &Receiver<Event>,
+    held: &mut Option<Keeping<'a>>,
+    is_save_bad: bool,
+) -> End {
+    let (mut keeping, saved) = match held.take() {
+        Some(keeping) => {
+            let saved = keeping.unwritten.as_ref().and_then(|save| save.room.clone());
+            (keeping, saved)
+        }
+        None => match claim(rooms, room, is_save_bad).await {
+            Ok(claimed) => claimed,
+            Err(reason) => return End::Refused(reason),
+        },
+    };
+    let (saves, handed) = mpsc::channel(SAVES_MAX_COUNT);
+    let life = Life {
+        id: Arc::clone(&room.id),
+        epoch: keeping.claim.epoch(),
+        saved,
+        events: events.clone(),
+        facts: Arc::clone(&room.facts),
+        saves,
+    };
+    let end = match (rooms.machinery().start)(life) {
+        Ok(()) => keeping.write(handed).await,
+        Err(error) => {
+            tracing::error!(room = %room.id, "{error:#}");
+            End::Refused(CloseReason::RoomFailed)
+        }
+    };
+    let end = keeping.hold(events, end).await;
+    if end == End::Wanted {
+        *held = Some(keeping);
+    }
+    end
+}
+
+/// The room as the store has it, and as this machine's from now on.
+async fn claim<'a>(
+    rooms: &'a Rooms,
+    room: &'a RoomHandle,
+    is_save_bad: bool,
+) -> Result<(Keeping<'a>, Option<Bytes>), CloseReason> {
+    let (claim, saved) = match rooms.store.claim(&room.id, &rooms.instance).await {
         Ok(claimed) => claimed,
-        Err(ClaimError::Held) => return End::Refused(CloseReason::Moved),
+        Err(ClaimError::Held) => return Err(CloseReason::Moved),
         Err(ClaimError::Store(error)) => {
             tracing::error!(room = %room.id, "the room cannot be opened: {error:#}");
             rooms.metrics.saves_failed.inc();
-            return End::Refused(CloseReason::RoomFailed);
+            return Err(CloseReason::RoomFailed);
         }
     };
     if is_save_bad {
         tracing::error!(room = %room.id, "the last save brings the room down and is left aside");
     }
-    let (saves, handed) = mpsc::channel(SAVES_MAX_COUNT);
-    let life = Life {
-        id: Arc::clone(&room.id),
-        epoch: claim.epoch(),
-        saved: saved.filter(|_| !is_save_bad),
-        events: events.clone(),
-        facts: Arc::clone(&room.facts),
-        saves,
-    };
-    if let Err(error) = (rooms.machinery().start)(life) {
-        tracing::error!(room = %room.id, "{error:#}");
-        return End::Refused(CloseReason::RoomFailed);
-    }
-    write(rooms, room, &mut claim, handed).await
+    let now = Instant::now();
+    room.facts.set_written(Some(now));
+    let (unwritten, failures, pause) = (None, 0, Duration::ZERO);
+    let keeping =
+        Keeping { rooms, room, claim, unwritten, failures, tried_at: now, pause, has_saved: false, is_lost: false };
+    Ok((keeping, saved.filter(|_| !is_save_bad)))
 }
 
-/// Writes saves until the thread has ended.
-async fn write(rooms: &Rooms, room: &RoomHandle, claim: &mut Claim, mut handed: mpsc::Receiver<Save>) -> End {
-    let mut end = End::Failed { has_saved: false };
-    while let Some(Save { room: bytes, written }) = handed.recv().await {
-        let saved = match (&bytes, &written) {
-            (bytes, Some(_)) => claim.leave(bytes.as_deref()).await,
-            (Some(bytes), None) => claim.save(bytes).await,
-            (None, None) => Ok(()),
-        };
-        if written.is_some() {
-            end = End::Asleep;
-        }
-        match saved {
-            Ok(()) => rooms.metrics.saves.inc(),
-            Err(SaveError::Store(error)) => {
-                tracing::error!(room = %room.id, "the room is not saved: {error:#}");
-                rooms.metrics.saves_failed.inc()
+impl Keeping<'_> {
+    /// Writes saves until the thread has ended. A newer one takes the place of one that is not written yet.
+    async fn write(&mut self, mut handed: mpsc::Receiver<Save>) -> End {
+        let mut is_last = false;
+        loop {
+            let is_waiting = self.unwritten.is_some();
+            tokio::select! {
+                save = handed.recv() => match save {
+                    // The room is somebody else's, and its thread was told.
+                    Some(_) if self.is_lost => {}
+                    Some(save) => {
+                        is_last = save.is_last;
+                        self.pause = if is_last { Duration::ZERO } else { self.pause };
+                        self.unwritten = Some(save);
+                    }
+                    None if self.is_lost => return End::Moved,
+                    None if is_last => return End::Asleep,
+                    None => return End::Failed { has_saved: self.has_saved },
+                },
+                () = sleep_until(self.tried_at + self.pause), if is_waiting => {
+                    self.try_to_write().await;
+                    if self.is_lost && !is_last {
+                        self.room.tell(Event::Moved).await;
+                    }
+                }
             }
-            Err(SaveError::Lost) => {
-                tracing::error!(room = %room.id, "another machine has claimed the room: it ends here");
-                end = End::Moved;
-                room.tell(Event::Moved).await;
-                0
-            }
-        };
-        if let End::Failed { has_saved } = &mut end {
-            *has_saved = true;
         }
-        // A thread that has given up waiting does not hear it.
-        written.map(|written| written.send(()));
     }
-    end
+
+    /// After the thread: tries on until the store has all of the room, somebody wants in, or the machine gives up.
+    async fn hold(&mut self, events: &Receiver<Event>, end: End) -> End {
+        while self.unwritten.is_some() {
+            if self.rooms.has_given_up() {
+                return End::Unwritten;
+            }
+            let is_stopping = self.rooms.is_stopping();
+            let pause = if is_stopping { self.pause.min(RETRY_PAUSE_MIN) } else { self.pause };
+            if self.tried_at.elapsed() >= pause {
+                self.try_to_write().await;
+                continue;
+            }
+            let is_wanted = !self.room.waiting.is_zero() && !is_stopping;
+            if is_wanted && end == End::Asleep {
+                self.go_on();
+                return End::Wanted;
+            } else if is_wanted {
+                // Who was in may be forgotten: only the next owner's number tells new sessions from theirs.
+                turn_away(self.rooms, events, CloseReason::RoomFailed).await;
+            }
+            sleep(HOLD_POLL).await;
+        }
+        match end {
+            _ if self.is_lost => End::Moved,
+            End::Failed { .. } => End::Failed { has_saved: self.has_saved },
+            end => end,
+        }
+    }
+
+    /// What is kept is not the last of the room after all.
+    fn go_on(&mut self) {
+        self.unwritten.as_mut().expect("the store did not take it").is_last = false;
+        self.pause = Duration::ZERO;
+    }
+
+    /// One try; what is written, or lost to somebody else, is not kept any longer.
+    async fn try_to_write(&mut self) {
+        let Some(save) = &self.unwritten else { return };
+        let written = match (&save.room, save.is_last) {
+            (room, true) => self.claim.leave(room.as_deref()).await,
+            (Some(room), false) => self.claim.save(room).await,
+            (None, false) => Ok(()),
+        };
+        self.tried_at = Instant::now();
+        match written {
+            Ok(()) => self.note_written(),
+            Err(SaveError::Store(error)) => self.note_failed(&error),
+            Err(SaveError::Lost) => {
+                tracing::error!(room = %self.room.id, "another machine has claimed the room: it ends here");
+                self.is_lost = true;
+                self.unwritten = None;
+            }
+        }
+    }
+
+    fn note_written(&mut self) {
+        let Some(save) = self.unwritten.take() else { return };
+        self.rooms.metrics.saves.inc();
+        if self.failures > 0 {
+            tracing::info!(room = %self.room.id, self.failures, "the room is saved again");
+        }
+        (self.failures, self.pause, self.has_saved) = (0, Duration::ZERO, true);
+        self.room.facts.is_unwritable.store(false, Ordering::Relaxed);
+        self.room.facts.set_written((!save.is_last).then_some(save.taken));
+        // A thread that has given up waiting does not hear it.
+        save.written.map(|written| written.send(()));
+    }
+
+    fn note_failed(&mut self, error: &anyhow::Error) {
+        self.rooms.metrics.saves_failed.inc();
+        self.failures += 1;
+        let longest = if self.rooms.is_stopping() { RETRY_PAUSE_MIN } else { RETRY_PAUSE_MAX };
+        self.pause = (self.pause * 2).clamp(RETRY_PAUSE_MIN, longest);
+        let pause = self.pause;
+        tracing::error!(room = %self.room.id, self.failures, ?pause, "the room is not saved, and is tried again: {error:#}");
+        if self.failures >= FAILURES_TOLD_COUNT {
+            self.room.facts.is_unwritable.store(true, Ordering::Relaxed);
+        }
+        if self.unwritten.as_ref().is_some_and(|save| save.room.is_none()) {
+            // Nothing is lost but the word that the room is free.
+            self.unwritten = None;
+        }
+    }
 }
 
 /// Tells everybody who waits for a room that it will not open.

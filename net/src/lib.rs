@@ -42,4 +42,4 @@ mod worker;
 
 pub use config::Config;
 pub use engine::{Birth, Engine};
-pub use server::Server;
+pub use server::{Server, Stopped};

@@ -1,7 +1,8 @@
 //! The `gameserver` binary: reads the environment, serves until nobody needs it, or until it is told to stop; then it says
 //! goodbye to everybody.
 //!
-//! Exit code 0 means "asleep, or stopped as asked"; a configuration it cannot work with is one sentence and exit code 1.
+//! Exit code 0 means "asleep, or stopped as asked", with every room in the store; a configuration it cannot work with, or
+//! a room that the store does not take, is one sentence and exit code 1.
 
 use anyhow::Context;
 use net::{Config, Server};
@@ -27,6 +28,5 @@ async fn main() -> anyhow::Result<()> {
         _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
         slept = server.asleep() => return slept,
     }
-    server.stop().await;
-    Ok(())
+    server.stop().await.result()
 }

@@ -47,6 +47,8 @@ pub(crate) struct Metrics {
     pub(crate) rooms_open: Gauge,
     pub(crate) saves: Counter,
     pub(crate) saves_failed: Counter,
+    pub(crate) unwritten_seconds: Gauge,
+    pub(crate) rooms_unwritable: Gauge,
     closed: ByReason,
     refused_upgrades: ByReason,
 }
@@ -85,6 +87,12 @@ impl Metrics {
             rooms_open: gauge(r, "rooms_open", "Rooms that are open"),
             saves: counter(r, "saves", "Times a room was saved"),
             saves_failed: counter(r, "saves_failed", "Times a room could not be saved, or not be opened"),
+            unwritten_seconds: gauge(
+                r,
+                "unwritten_seconds",
+                "Age of the oldest state of a room that is not in the store: what a crash would cost now",
+            ),
+            rooms_unwritable: gauge(r, "rooms_unwritable", "Open rooms that the store does not take at the moment"),
             closed: family(r, "sockets_closed", "Sockets closed by the server, by reason"),
             refused_upgrades: family(
                 r,

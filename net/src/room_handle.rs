@@ -12,12 +12,13 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use protocol::message::{ClientPacket, Hello};
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
 use sync::governor::Budget;
+use tokio::time::Instant;
 
 /// Events waiting for a tick. Policy: a worker that finds the queue full stops reading that socket and tries again.
 const EVENTS_MAX_COUNT: usize = 8192;
@@ -78,6 +79,10 @@ pub(crate) struct Join {
 pub(crate) struct RoomFacts {
     /// The machine wants to sleep: a room without anybody ends. No event, since an event means that somebody waits.
     pub(crate) shall_sleep: AtomicBool,
+    /// The store did not take the room the last times it was tried.
+    pub(crate) is_unwritable: AtomicBool,
+    /// The oldest moment of the room that the store does not have; `None` while it has everything.
+    unwritten_since: Mutex<Option<Instant>>,
     pub(crate) players: AtomicU32,
     pub(crate) pilots: AtomicU32,
     pub(crate) capacity: AtomicU32,
@@ -111,10 +116,27 @@ impl RoomHandle {
 }
 
 impl RoomFacts {
-    /// Nobody is there any more.
+    /// The room is closed.
     pub(crate) fn clear(&self) {
         self.players.store(0, Ordering::Relaxed);
         self.pilots.store(0, Ordering::Relaxed);
+        self.is_unwritable.store(false, Ordering::Relaxed);
+        self.set_written(None);
+    }
+
+    /// The store has what the room was until then; `None`: all of it.
+    pub(crate) fn set_written(&self, until: Option<Instant>) {
+        *self.unwritten() = until;
+    }
+
+    /// How old the oldest state is that the store does not have.
+    pub(crate) fn unwritten_for(&self) -> Duration {
+        self.unwritten().map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    /// Whole after any panic: it is written in one go.
+    fn unwritten(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.unwritten_since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Written by the tick thread.

@@ -63,6 +63,8 @@ impl fmt::Debug for Machinery {
 struct Open {
     by_id: BTreeMap<Arc<str>, RoomHandle>,
     is_stopping: bool,
+    /// What is not in the store by now is lost.
+    has_given_up: bool,
 }
 
 /// How to talk to a room that was entered; the event is the join itself if the room's queue had no place for it.
@@ -158,8 +160,8 @@ impl Rooms {
     }
 
     /// Lets nobody in any more, ends every room and returns when all are saved and everybody is told, or when they have
-    /// had enough time for it.
-    pub(crate) async fn stop(&self, at_most: Duration) {
+    /// had enough time for it: then with the rooms that the store did not take.
+    pub(crate) async fn stop(&self, at_most: Duration) -> Vec<Arc<str>> {
         self.lock().is_stopping = true;
         for room in self.list() {
             room.tell(Event::Stop).await;
@@ -169,10 +171,26 @@ impl Rooms {
                 sleep(STOP_POLL).await;
             }
         };
-        if timeout(at_most, closed).await.is_err() {
-            let rooms: Vec<_> = self.list().iter().map(|room| Arc::clone(&room.id)).collect();
-            tracing::error!(?rooms, "rooms are left behind as they were saved last");
-        }
+        _ = timeout(at_most, closed).await;
+        self.give_up()
+    }
+
+    /// Tries to write nothing any more; the rooms that the store did not take.
+    pub(crate) fn give_up(&self) -> Vec<Arc<str>> {
+        let mut open = self.lock();
+        open.has_given_up = true;
+        open.by_id.keys().cloned().collect()
+    }
+
+    pub(crate) fn has_given_up(&self) -> bool {
+        self.lock().has_given_up
+    }
+
+    /// Whether rooms are open, and none of them for another reason than that the store does not take it.
+    pub(crate) fn are_all_unwritable(&self) -> bool {
+        let open = self.lock();
+        let is_unwritable = |room: &RoomHandle| room.facts.is_unwritable.load(Ordering::Relaxed);
+        !open.by_id.is_empty() && open.by_id.values().all(is_unwritable)
     }
 
     pub(crate) fn are_all_closed(&self) -> bool {

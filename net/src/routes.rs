@@ -78,6 +78,10 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
     metrics.rooms_open.set(rooms.len() as i64);
     metrics.players.set(sum(|facts| &facts.players));
     metrics.pilots.set(sum(|facts| &facts.pilots));
+    let unwritten = rooms.iter().map(|room| room.facts.unwritten_for()).max().unwrap_or_default();
+    metrics.unwritten_seconds.set(unwritten.as_secs() as i64);
+    let unwritable = rooms.iter().filter(|room| room.facts.is_unwritable.load(Ordering::Relaxed));
+    metrics.rooms_unwritable.set(unwritable.count() as i64);
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, content_type)], app.metrics.encode()).into_response()
 }

@@ -24,7 +24,7 @@ use crate::{
     tick::TickThread,
     worker::{WORKERS_COUNT, Worker},
 };
-use anyhow::Context;
+use anyhow::{Context, bail};
 use bytes::Bytes;
 use std::{
     net::SocketAddr,
@@ -39,7 +39,8 @@ use std::{
 use sync::{Room, RoomConfig, governor::Budget};
 use tokio::{net::TcpListener, sync::Mutex};
 
-/// Longest time rooms take to be saved and to tell everybody. Policy: the rest is left as it was saved last.
+/// Longest time rooms take to be saved and to tell everybody. Policy: the rest is left as it was saved last, and the
+/// process ends with an error.
 const ROOMS_STOP_MAX: Duration = Duration::from_secs(8);
 /// Longest time sockets have to answer the close. Policy: they are cut off.
 const STOP_MAX: Duration = Duration::from_secs(4);
@@ -76,6 +77,32 @@ pub struct Server {
     pub(crate) app: Arc<App>,
     /// `None` while the machine falls asleep.
     listening: Mutex<Option<Listening>>,
+}
+
+/// How a gameserver ended.
+#[derive(Debug)]
+pub struct Stopped {
+    /// Rooms that the store did not take in time.
+    pub unwritten: Vec<Arc<str>>,
+}
+
+impl Stopped {
+    /// For the process's exit code.
+    ///
+    /// # Errors
+    /// A sentence when something is lost.
+    pub fn result(self) -> anyhow::Result<()> {
+        if self.unwritten.is_empty() {
+            return Ok(());
+        }
+        bail!("The store did not take every room before the stop's deadline. {}", lost(&self.unwritten))
+    }
+}
+
+/// What the loss of these rooms means, and what to look at.
+pub(crate) fn lost(rooms: &[Arc<str>]) -> String {
+    let names = rooms.join(", ");
+    format!("What happened since their last save is lost in: {names}. Look at the disk or bucket that STORE_URL names.")
 }
 
 impl Server {
@@ -119,7 +146,7 @@ impl Server {
         let door = Door::new(&config, &rooms, Arc::clone(&admission), Arc::clone(&metrics));
         let workers = (0..WORKERS_COUNT).map(|index| Worker::start(index, door.clone()));
         let workers = workers.collect::<anyhow::Result<Arc<[Inbox]>>>()?;
-        let start = starter(begin, Arc::clone(&workers), Arc::clone(&metrics), config.tick_budget);
+        let start = starter(begin, Arc::clone(&workers), Arc::clone(&metrics), &config);
         rooms.equip(Machinery { start, workers: Arc::clone(&workers) });
 
         let (connections, adopted) = (Count::default(), AtomicUsize::new(0));
@@ -146,13 +173,13 @@ impl Server {
 
     /// Saves every room, tells everybody, closes every socket and returns when they are gone, or when it has waited long
     /// enough.
-    pub async fn stop(self) {
+    pub async fn stop(self) -> Stopped {
         self.close_listener().await;
         let Self { app, .. } = self;
         for worker in app.workers.iter() {
             worker.send(WorkerMessage::Stop).await;
         }
-        app.rooms.stop(ROOMS_STOP_MAX).await;
+        let unwritten = app.rooms.stop(ROOMS_STOP_MAX).await;
         let goodbye = async {
             while app.admission.sockets() > 0 {
                 tokio::time::sleep(STOP_POLL).await;
@@ -162,6 +189,7 @@ impl Server {
             tracing::warn!(sockets = app.admission.sockets(), "some sockets did not answer the close and are cut off");
         }
         tracing::info!("stopped");
+        Stopped { unwritten }
     }
 
     pub(crate) async fn listen(&self, listener: TcpListener) {
@@ -182,9 +210,9 @@ fn starter<E: Engine>(
     begin: impl Fn(Birth<'_>) -> E + Send + Sync + 'static,
     workers: Arc<[Inbox]>,
     metrics: Arc<Metrics>,
-    budget: Option<Budget>,
+    config: &Config,
 ) -> StartThread {
-    let begin = Arc::new(begin);
+    let (begin, budget, save_interval) = (Arc::new(begin), config.tick_budget, config.save_interval);
     Box::new(move |life: Life| {
         let name = format!("tick-{}", life.id);
         let (begin, workers, metrics) = (Arc::clone(&begin), Arc::clone(&workers), Arc::clone(&metrics));
@@ -197,7 +225,7 @@ fn starter<E: Engine>(
             };
             tracing::info!(room = %life.id, life.epoch, was_saved = life.saved.is_some(), "a room is open");
             let load = Load::new(Arc::clone(&life.id), budget, Arc::clone(&metrics));
-            TickThread::new(room, life, workers, metrics, load).run();
+            TickThread::new(room, life, workers, metrics, load, save_interval).run();
         };
         thread::Builder::new().name(name).spawn(run).context("no thread for a room")?;
         Ok(())

@@ -22,7 +22,11 @@ use crossbeam_channel::Receiver;
 use protocol::{TICK_HZ, close::CloseReason, limits::RESUME_GRACE_MS, message::ServerMessage};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, atomic::Ordering, mpsc::sync_channel},
+    sync::{
+        Arc,
+        atomic::Ordering,
+        mpsc::{SyncSender, sync_channel},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -35,13 +39,16 @@ const EVENTS_PER_TICK_MAX_COUNT: usize = 4096;
 const CARRIED_MAX_COUNT: usize = 4096;
 /// Ticks without any socket after which the room sleeps: the grace of the last session, and a second.
 const SLEEP_AFTER_TICKS: u32 = (RESUME_GRACE_MS / 1000 + 1) as u32 * TICK_HZ;
-/// Ticks from save to save while somebody is there: what a crash may cost. Policy: a save that is due while the one
-/// before is not written is left out.
-const SAVE_INTERVAL_TICKS: u32 = 10 * TICK_HZ;
-/// Longest time the last save is waited for. Policy: the room goes as it was saved before.
+/// Longest time the last save is waited for when the process stops. Policy: everybody is told and the thread ends; the
+/// keeper tries on.
 const LAST_SAVE_MAX: Duration = Duration::from_secs(6);
 /// Time the last hand-over may wait for a worker that is behind. Policy: its sockets close without a word.
 const LAST_HAND_OVER_MAX_MS: u64 = 500;
+
+/// What everybody in the room is told when the store does not take it, and when it does again.
+const UNWRITABLE: &str = "This field cannot be saved at the moment. We keep trying, and you can fly on; if its server \
+    stopped meanwhile, the latest points would be lost.";
+const WRITABLE: &str = "This field is saved again.";
 
 /// Why a room's thread ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,17 +83,28 @@ pub(crate) struct TickThread<E> {
     newcomers: Vec<SocketId>,
     saves: mpsc::Sender<Save>,
     empty_ticks: u32,
+    save_interval_ticks: u32,
     ticks_to_save: u32,
+    /// Everybody was told that the store does not take the room.
+    is_unwritable: bool,
     end: Option<End>,
 }
 
 impl<E: Engine> TickThread<E> {
     /// Around a room that has begun; [`TickThread::run`] is for a thread of its own.
-    pub(crate) fn new(room: E, life: Life, workers: Arc<[Inbox]>, metrics: Arc<Metrics>, load: Load) -> Self {
+    pub(crate) fn new(
+        room: E,
+        life: Life,
+        workers: Arc<[Inbox]>,
+        metrics: Arc<Metrics>,
+        load: Load,
+        save_interval: Duration,
+    ) -> Self {
         let Life { id, events, facts, saves, .. } = life;
         let batches = workers.iter().map(|_| Batch::default()).collect();
         facts.publish(&room.stats(), room.max_players());
         let precedence = Precedence::new(Arc::clone(&id), Arc::clone(&metrics));
+        let save_interval_ticks = (save_interval.as_millis() as u32 * TICK_HZ / 1000).max(1);
         Self {
             id,
             room,
@@ -103,7 +121,9 @@ impl<E: Engine> TickThread<E> {
             newcomers: Vec::new(),
             saves,
             empty_ticks: 0,
-            ticks_to_save: SAVE_INTERVAL_TICKS,
+            save_interval_ticks,
+            ticks_to_save: save_interval_ticks,
+            is_unwritable: false,
             end: None,
         }
     }
@@ -119,8 +139,10 @@ impl<E: Engine> TickThread<E> {
                 break end;
             }
         };
-        if matches!(end, End::Empty | End::Stopping) {
-            self.save_last();
+        match end {
+            End::Empty => _ = self.hand_last_save(None),
+            End::Stopping => self.save_last(),
+            End::Moved | End::Failed => {}
         }
         self.say_goodbye(end);
     }
@@ -140,6 +162,7 @@ impl<E: Engine> TickThread<E> {
         self.hand_over();
         self.facts.publish(&self.room.stats(), self.room.max_players());
         self.govern(simulated - began, simulated.elapsed());
+        self.tell_whether_saved();
         self.save_if_due();
         self.note_emptiness();
         self.metrics.tick_cpu_seconds.observe(thread_time().saturating_sub(worked).as_secs_f64());
@@ -181,18 +204,32 @@ impl<E: Engine> TickThread<E> {
             self.room.relieve(level);
         }
         if let Some(message) = change.message {
-            let sockets: Vec<_> = self.seats.iter_mut().map(|(_, seat)| seat.socket).collect();
-            for socket in sockets {
-                self.control(socket, message.clone());
-            }
+            self.tell_everybody(&message);
+        }
+    }
+
+    /// Whether what happens lasts: everybody is told when that changes, with the next hand-over.
+    fn tell_whether_saved(&mut self) {
+        let is_unwritable = self.facts.is_unwritable.load(Ordering::Relaxed);
+        if std::mem::replace(&mut self.is_unwritable, is_unwritable) != is_unwritable {
+            self.tell_everybody(&notice(if is_unwritable { UNWRITABLE } else { WRITABLE }));
+        }
+    }
+
+    fn tell_everybody(&mut self, message: &Bytes) {
+        let sockets: Vec<_> = self.seats.iter_mut().map(|(_, seat)| seat.socket).collect();
+        for socket in sockets {
+            self.control(socket, message.clone());
         }
     }
 
     /// After their welcome, when service is not what a welcome lets them expect.
     fn tell_newcomers(&mut self) {
-        let message = self.load.message();
+        let unwritable = self.is_unwritable.then(|| notice(UNWRITABLE));
+        let messages: Vec<_> = self.load.message().into_iter().chain(unwritable).collect();
         for socket in std::mem::take(&mut self.newcomers) {
-            if let Some(message) = message.as_ref().filter(|_| self.seats.session_at(socket).is_some()) {
+            let is_in = self.seats.session_at(socket).is_some();
+            for message in messages.iter().filter(|_| is_in) {
                 self.control(socket, message.clone());
             }
         }
@@ -223,27 +260,33 @@ impl<E: Engine> TickThread<E> {
         if self.ticks_to_save > 0 {
             return;
         }
-        self.ticks_to_save = SAVE_INTERVAL_TICKS;
+        self.ticks_to_save = self.save_interval_ticks;
         // One place stays free for the last one.
         if self.saves.capacity() == SAVES_MAX_COUNT
             && let Ok(place) = self.saves.try_reserve()
         {
-            place.send(Save { room: self.room.snapshot(), written: None });
+            let (room, taken) = (self.room.snapshot().map(Bytes::from), tokio::time::Instant::now());
+            place.send(Save { room, taken, is_last: false, written: None });
         }
     }
 
     /// The room stands still from here on, until it is written.
     fn save_last(&mut self) {
         let (written, is_written) = sync_channel(1);
+        if self.hand_last_save(Some(written)) && is_written.recv_timeout(LAST_SAVE_MAX).is_err() {
+            tracing::error!(room = %self.id, "the room's last save is not written in time");
+        }
+    }
+
+    /// Whether the keeper has it.
+    fn hand_last_save(&mut self, written: Option<SyncSender<()>>) -> bool {
         let snapshot = catch_unwind(AssertUnwindSafe(|| self.room.snapshot()));
         let Ok(room) = snapshot else {
             tracing::error!(room = %self.id, "the room cannot be saved");
-            return;
+            return false;
         };
-        let is_handed = self.saves.try_send(Save { room, written: Some(written) }).is_ok();
-        if !is_handed || is_written.recv_timeout(LAST_SAVE_MAX).is_err() {
-            tracing::error!(room = %self.id, "the room's last save is not written in time");
-        }
+        let (room, taken) = (room.map(Bytes::from), tokio::time::Instant::now());
+        self.saves.try_send(Save { room, taken, is_last: true, written }).is_ok()
     }
 
     fn wait_for_deadline(&mut self) {
@@ -380,4 +423,8 @@ impl<E: Engine> TickThread<E> {
             }
         }
     }
+}
+
+fn notice(sentence: &str) -> Bytes {
+    ServerMessage::Notice(sentence.to_owned()).encode().into()
 }

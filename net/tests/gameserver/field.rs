@@ -54,6 +54,20 @@ impl Shelf {
         self.0.join("rooms").join(room).join(name)
     }
 
+    /// From now on nothing of a room can be read or written, as on a disk that is broken or full.
+    pub(crate) fn spoil(&self, room: &str) {
+        let directory = self.0.join("rooms").join(room);
+        std::fs::rename(&directory, self.0.join(room)).unwrap();
+        std::fs::write(directory, "not a directory").unwrap();
+    }
+
+    /// The end of that.
+    pub(crate) fn mend(&self, room: &str) {
+        let directory = self.0.join("rooms").join(room);
+        std::fs::remove_file(&directory).unwrap();
+        std::fs::rename(self.0.join(room), directory).unwrap();
+    }
+
     pub(crate) fn owner(&self, room: &str) -> serde_json::Value {
         serde_json::from_slice(&std::fs::read(self.object(room, "owner")).unwrap()).unwrap()
     }
@@ -111,7 +125,7 @@ impl Field {
 
     /// The header a replay by the lobby brings.
     pub(crate) fn replay_source(&self, path: &str) -> String {
-        format!("instance=lobby1;region=ewr;t=1;state={}", self.key.sign_replay(&self.instance, path, now_s(), 0))
+        replay_source(&self.key, &self.instance, path)
     }
 
     /// A socket to the arena that has not said anything.
@@ -135,20 +149,7 @@ impl Field {
         headers: &[(&'static str, &str)],
         receive_buffer_bytes: Option<u32>,
     ) -> Result<Socket, Error> {
-        let path = format!("/gameserver/{}/{name}", self.instance);
-        let mut request = format!("ws://{}{path}", self.address()).into_client_request().unwrap();
-        request.headers_mut().insert("fly-replay-src", self.replay_source(&path).parse().unwrap());
-        for (name, value) in headers {
-            request.headers_mut().insert(*name, value.parse().unwrap());
-        }
-        let socket = TcpSocket::new_v4().unwrap();
-        if let Some(bytes) = receive_buffer_bytes {
-            socket.set_recv_buffer_size(bytes).unwrap();
-        }
-        let stream = socket.connect(self.address()).await?;
-        stream.set_nodelay(true)?;
-        let (stream, _) = client_async(request, stream).await?;
-        Ok(Socket { stream })
+        upgrade(self.address(), (&self.key, &self.instance), name, headers, receive_buffer_bytes).await
     }
 
     /// A player who was let in.
@@ -213,6 +214,43 @@ impl Field {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
+}
+
+fn replay_source(key: &Key, instance: &str, path: &str) -> String {
+    format!("instance=lobby1;region=ewr;t=1;state={}", key.sign_replay(instance, path, now_s(), 0))
+}
+
+/// An upgrade at the address of any gameserver.
+async fn upgrade(
+    address: SocketAddr,
+    (key, instance): (&Key, &str),
+    name: &str,
+    headers: &[(&'static str, &str)],
+    receive_buffer_bytes: Option<u32>,
+) -> Result<Socket, Error> {
+    let path = format!("/gameserver/{instance}/{name}");
+    let mut request = format!("ws://{address}{path}").into_client_request().unwrap();
+    request.headers_mut().insert("fly-replay-src", replay_source(key, instance, &path).parse().unwrap());
+    for (name, value) in headers {
+        request.headers_mut().insert(*name, value.parse().unwrap());
+    }
+    let socket = TcpSocket::new_v4().unwrap();
+    if let Some(bytes) = receive_buffer_bytes {
+        socket.set_recv_buffer_size(bytes).unwrap();
+    }
+    let stream = socket.connect(address).await?;
+    stream.set_nodelay(true)?;
+    let (stream, _) = client_async(request, stream).await?;
+    Ok(Socket { stream })
+}
+
+/// Somebody new in a room of a gameserver that is a process of its own.
+pub(crate) async fn join_process(port: u16, room: &str) -> Player {
+    let (key, address) = (Key::new(SECRET).unwrap(), SocketAddr::from(([127, 0, 0, 1], port)));
+    let mut player = Player::on(upgrade(address, (&key, INSTANCE), room, &[], None).await.unwrap(), Client::new());
+    player.say_hello("Ada", Some(key.sign_ticket(INSTANCE, room, nonce(), now_s())), None).await;
+    player.wait_for_welcome().await;
+    player
 }
 
 /// A raw WebSocket.

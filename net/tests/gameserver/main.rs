@@ -11,3 +11,4 @@ mod rooms;
 mod sleep;
 mod slow_reader;
 mod stopping;
+mod unwritable;

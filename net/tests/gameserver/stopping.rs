@@ -4,7 +4,7 @@ use crate::field::{Field, INSTANCE, PATIENCE, SECRET};
 use protocol::{close::CloseReason, message::ServerMessage};
 use std::{
     net::TcpStream,
-    process::{Child, Command},
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 use tokio::net::TcpSocket;
@@ -41,6 +41,11 @@ async fn whoever_does_not_answer_the_close_is_cut_off() {
 
 /// The real binary, listening.
 fn spawn(sleep_after_s: &str) -> Child {
+    serve(&[("SLEEP_AFTER_S", sleep_after_s)]).0
+}
+
+/// The same with any settings; and its port.
+pub(crate) fn serve(settings: &[(&str, &str)]) -> (Child, u16) {
     // Bound and not listening, it keeps everybody else off the port, and lets the binary listen there.
     let reserved = TcpSocket::new_v4().unwrap();
     reserved.set_reuseaddr(true).unwrap();
@@ -49,7 +54,9 @@ fn spawn(sleep_after_s: &str) -> Child {
     let child = Command::new(env!("CARGO_BIN_EXE_gameserver"))
         .env_clear()
         .envs([("AERODROME_SECRET", SECRET), ("FLY_MACHINE_ID", INSTANCE), ("BIND", "127.0.0.1")])
-        .envs([("PORT", &*port.to_string()), ("SLEEP_AFTER_S", sleep_after_s)])
+        .env("PORT", port.to_string())
+        .envs(settings.iter().copied())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     let began = Instant::now();
@@ -57,7 +64,7 @@ fn spawn(sleep_after_s: &str) -> Child {
         assert!(began.elapsed() < PATIENCE, "the binary does not listen");
         std::thread::sleep(Duration::from_millis(20));
     }
-    child
+    (child, port)
 }
 
 #[test]
