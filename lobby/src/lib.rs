@@ -28,6 +28,7 @@ pub mod random;
 pub mod refusal;
 pub mod regions;
 pub mod server;
+pub mod skew;
 pub mod stage;
 pub mod status;
 pub mod steer;
@@ -76,7 +77,7 @@ impl Lobby {
         let metrics = Arc::new(Metrics::default());
         let client = client::Client::new();
         let machines = machines::Machines::new(&config.api, client.clone(), metrics.clone());
-        let status = status::StatusReader::new(client, config.public_url.clone());
+        let status = status::StatusReader::new(client, config.public_url.clone(), metrics.clone());
         let fleet = Arc::new(Fleet::new(machines.clone(), status, config.pools.clone()));
         Self {
             key: config.key.clone(),

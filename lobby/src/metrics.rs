@@ -28,6 +28,8 @@ pub struct Metrics {
     api_calls: Family<CallLabels, Counter>,
     /// Open streams of the board.
     pub watchers: Gauge,
+    /// How far the clock of the machine that differs most is ahead of ours, ms.
+    pub machine_clock_ahead_ms: Gauge,
 }
 
 impl Default for Metrics {
@@ -47,6 +49,12 @@ impl Default for Metrics {
             ),
             api_calls: add(r, "api_calls", "Calls of the Machines API, by call and status", Family::default()),
             watchers: add(r, "watchers", "Open streams of the board", Gauge::default()),
+            machine_clock_ahead_ms: add(
+                r,
+                "machine_clock_ahead_ms",
+                "How far the clock of the machine that differs most is ahead of the lobby's, at least (behind: negative)",
+                Gauge::default(),
+            ),
             registry,
         }
     }

@@ -6,12 +6,16 @@
 //! Never: decides whom to ask; asking a sleeper would wake it.
 
 use crate::client::Client;
+use crate::metrics::Metrics;
+use crate::now_ms;
 use crate::server::Occupancy;
+use crate::skew::Skews;
 use axum::http::{Method, StatusCode};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Longest a status read may take. Policy: the machine has not answered.
 const STATUS_TIMEOUT_MS: u64 = 2_000;
@@ -23,6 +27,8 @@ const ROOMS_MAX_ASSUMED_COUNT: u32 = 1;
 pub struct StatusReader {
     client: Client,
     public_url: String,
+    skews: Arc<Skews>,
+    metrics: Arc<Metrics>,
 }
 
 /// A machine of another version may say less.
@@ -37,38 +43,61 @@ struct WireStatus {
     rooms_max: Option<u32>,
     #[serde(default)]
     is_draining: bool,
+    /// What its clock says.
+    unix_ms: Option<u64>,
 }
 
 impl StatusReader {
     /// Reads through `public_url`, the address players open.
-    pub fn new(client: Client, public_url: String) -> Self {
-        Self { client, public_url }
+    pub fn new(client: Client, public_url: String, metrics: Arc<Metrics>) -> Self {
+        Self { client, public_url, skews: Arc::default(), metrics }
     }
 
     /// How busy `instance` is; `None` when it does not answer as itself in time.
     pub async fn read(&self, instance: &str) -> Option<Occupancy> {
         let url = format!("{}/gameserver/{instance}/status", self.public_url);
-        let timeout = Duration::from_millis(STATUS_TIMEOUT_MS);
+        let (timeout, asked_ms) = (Duration::from_millis(STATUS_TIMEOUT_MS), now_ms());
         let answer = self.client.request(Method::GET, &url, None, Bytes::new(), timeout).await;
         let (status, body) = answer.inspect_err(|error| tracing::debug!(instance, %error, "no status")).ok()?;
         if status != StatusCode::OK {
             tracing::debug!(instance, status = status.as_u16(), "no status");
+            self.note_refusal(instance, status);
             return None;
         }
-        understand(&body, instance)
+        let said = parse(&body, instance)?;
+        if let Some(its_ms) = said.unix_ms {
+            let ahead_ms = self.skews.hear(instance, its_ms, asked_ms, now_ms(), Instant::now());
+            self.metrics.machine_clock_ahead_ms.set(ahead_ms);
+        }
+        Some(said.occupancy())
+    }
+
+    /// A machine that refuses what this lobby signs never gets ready, and only the log can say why.
+    fn note_refusal(&self, instance: &str, status: StatusCode) {
+        if status == StatusCode::FORBIDDEN && self.skews.may_warn(instance, Instant::now()) {
+            tracing::warn!(
+                instance,
+                "a machine refuses what this lobby signs: its clock is far off, or its AERODROME_SECRET is another one"
+            );
+        }
     }
 }
 
-fn understand(body: &[u8], instance: &str) -> Option<Occupancy> {
-    let said: WireStatus = serde_json::from_slice(body).ok()?;
-    (said.instance == instance).then(|| Occupancy {
-        players: said.players,
-        pilots: said.pilots,
-        capacity: said.capacity,
-        rooms: u32::try_from(said.rooms.len()).unwrap_or(u32::MAX),
-        rooms_max: said.rooms_max.unwrap_or(ROOMS_MAX_ASSUMED_COUNT),
-        is_draining: said.is_draining,
-    })
+fn parse(body: &[u8], instance: &str) -> Option<WireStatus> {
+    serde_json::from_slice(body).ok().filter(|said: &WireStatus| said.instance == instance)
+}
+
+impl WireStatus {
+    fn occupancy(&self) -> Occupancy {
+        Occupancy {
+            players: self.players,
+            pilots: self.pilots,
+            capacity: self.capacity,
+            rooms: u32::try_from(self.rooms.len()).unwrap_or(u32::MAX),
+            rooms_max: self.rooms_max.unwrap_or(ROOMS_MAX_ASSUMED_COUNT),
+            is_draining: self.is_draining,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -80,6 +109,7 @@ mod tests {
         let old = br#"{"instance":"m1","region":"ewr","players":3,"pilots":23,"capacity":200,"rooms":[]}"#;
         let new = br#"{"instance":"m1","region":"ewr","players":3,"pilots":23,"capacity":200,"rooms_max":8,
             "rooms":[{"room":"arena","players":1},{"room":"field-a","players":2}],"is_draining":true}"#;
+        let understand = |body: &[u8], instance: &str| parse(body, instance).map(|said| said.occupancy());
         let said = Occupancy { players: 3, pilots: 23, capacity: 200, rooms: 0, rooms_max: 1, is_draining: false };
         assert_eq!(understand(old, "m1"), Some(said));
         assert_eq!(understand(new, "m1"), Some(Occupancy { rooms: 2, rooms_max: 8, is_draining: true, ..said }));

@@ -16,7 +16,7 @@ use std::{
     collections::HashMap,
     net::{IpAddr, Ipv6Addr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    time::Instant,
 };
 
 /// Sockets that are only being told why they may not stay. Policy: refuse the upgrade with an HTTP status, which
@@ -186,11 +186,6 @@ impl Drop for Place {
     }
 }
 
-/// Unix time.
-pub(crate) fn unix_now_s() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
-}
-
 /// What counts as one address: an IPv6 customer has a /64 to choose from.
 fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
@@ -207,6 +202,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wall;
     use protocol::token::Resume;
 
     const NOW_S: u64 = 1_000_000;
@@ -255,8 +251,25 @@ mod tests {
     fn a_ticket_from_before_the_start_is_refused() {
         let admission = admission();
         let early = |before_s| admission.key.sign_ticket("m1", "arena", before_s, NOW_S - before_s);
-        assert_eq!(admission.admit(&hello(Some(early(10)), None), "arena", NOW_S), Err(CloseReason::BadTicket));
-        assert_eq!(admission.admit(&hello(Some(early(3)), None), "arena", NOW_S), Ok(true), "clocks differ");
+        assert_eq!(admission.admit(&hello(Some(early(13)), None), "arena", NOW_S), Err(CloseReason::BadTicket));
+        assert_eq!(admission.admit(&hello(Some(early(12)), None), "arena", NOW_S), Ok(true), "clocks differ");
+    }
+
+    /// From the first moment on, for as long as a ticket is good by the one clock or the other.
+    #[test]
+    fn a_clock_with_which_a_machine_may_start_refuses_nobody_for_it() {
+        let most_s = wall::SKEW_MAX_MS / 1000;
+        for ahead_s in [-most_s, -5, 0, 5, most_s] {
+            let admission = admission();
+            for own_s in [NOW_S, NOW_S + 1, NOW_S + 30] {
+                for waited_s in [0, TICKET_TTL_S - most_s as u64] {
+                    let (nonce, lobby_s) = (own_s * 100 + waited_s, own_s.saturating_add_signed(-ahead_s));
+                    let hello = hello(Some(admission.key.sign_ticket("m1", "arena", nonce, lobby_s)), None);
+                    let admitted = admission.admit(&hello, "arena", own_s + waited_s);
+                    assert_eq!(admitted, Ok(true), "{ahead_s} s ahead, {waited_s} s on the way");
+                }
+            }
+        }
     }
 
     #[test]

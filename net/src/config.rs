@@ -2,6 +2,7 @@
 //!
 //! Invariant: a value that cannot be used is a sentence that says what to do; nothing is silently replaced.
 
+use crate::{store::LEASE, wall::Wall};
 use anyhow::{Context, bail};
 use protocol::{limits, room, token};
 use std::{fmt::Display, net::SocketAddr, ops::RangeInclusive, str::FromStr, time::Duration};
@@ -33,6 +34,8 @@ const UNWRITABLE_MAXES_S: RangeInclusive<u64> = 1..=86_400;
 /// Time from save to save while somebody is in a room: what a crash may cost. Policy: a save that is due while the one
 /// before is being written is left out.
 const SAVE_INTERVAL_MS: u64 = 10_000;
+// A save that is slow, or one that fails, must not look like a machine that is lost.
+const _: () = assert!(SAVE_INTERVAL_MS * 2 < LEASE.as_millis() as u64);
 /// Where rooms last unless `STORE_URL` says otherwise: as long as the process.
 const STORE_DEFAULT: &str = "memory:///";
 
@@ -75,6 +78,10 @@ pub struct Config {
     pub unwritable_max: Duration,
     /// Time from save to save while somebody is in a room; well below the lease of its owner.
     pub save_interval: Duration,
+    /// Time for which an owner must be silent before its room is another machine's to claim.
+    pub lease: Duration,
+    /// The clock that signatures are judged by.
+    pub wall: Wall,
     /// Ticks from frame to frame while nothing near happens.
     pub cadence_ticks: u32,
     /// Most sockets of this process. Policy: close with `RoomFull`.
@@ -152,6 +159,8 @@ impl Config {
             sleep_after: Some(Duration::from_secs(sleep_after_s)).filter(|after| !after.is_zero()),
             unwritable_max: Duration::from_secs(unwritable_max_s),
             save_interval: Duration::from_millis(SAVE_INTERVAL_MS),
+            lease: LEASE,
+            wall: Wall::default(),
             cadence_ticks,
             max_sockets: SOCKETS_MIN_COUNT.max(usize::from(max_players) * SOCKETS_PER_PLAYER_COUNT),
             tick_budget: parse_budget(get("GOVERNOR"), get("TICK_BUDGET_US"))?,

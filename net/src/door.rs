@@ -6,12 +6,13 @@
 //! good ticket nor a resume token that was once given out for this very room opens and learns nothing.
 
 use crate::{
-    admission::{Admission, unix_now_s},
+    admission::Admission,
     config::Config,
     line::Line,
     metrics::Metrics,
     room_handle::Join,
     rooms::{Entered, Rooms},
+    wall::Wall,
 };
 use protocol::{
     PROTOCOL_VERSION,
@@ -31,12 +32,19 @@ pub(crate) struct Door {
     /// Gone with the server: rooms hold the way to the workers, and each worker has a door.
     rooms: Weak<Rooms>,
     admission: Arc<Admission>,
+    wall: Wall,
 }
 
 impl Door {
     /// The way into these rooms.
     pub(crate) fn new(config: &Config, rooms: &Arc<Rooms>, admission: Arc<Admission>, metrics: Arc<Metrics>) -> Self {
-        Self { hello_timeout: config.hello_timeout, metrics, rooms: Arc::downgrade(rooms), admission }
+        Self {
+            hello_timeout: config.hello_timeout,
+            metrics,
+            rooms: Arc::downgrade(rooms),
+            admission,
+            wall: config.wall,
+        }
     }
 
     /// Brings a newcomer into the room its socket was opened for.
@@ -51,7 +59,7 @@ impl Door {
         let Ok(ClientPacket::Message(ClientMessage::Hello(hello))) = ClientPacket::decode(message) else {
             return Err(CloseReason::BadMessage);
         };
-        let admitted = self.admission.admit(&hello, &line.room, unix_now_s())?;
+        let admitted = self.admission.admit(&hello, &line.room, self.wall.now_s())?;
         let rooms = self.rooms.upgrade().ok_or(CloseReason::ServerStopping)?;
         rooms.enter(&line.room, Box::new(Join { socket: line.id, gate: line.gate(), hello, admitted, _waiting: None }))
     }

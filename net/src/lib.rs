@@ -38,8 +38,11 @@ mod sleep;
 mod store;
 mod tick;
 mod upgrade;
+mod wall;
+mod watch;
 mod worker;
 
 pub use config::Config;
 pub use engine::{Birth, Engine};
 pub use server::{Server, Stopped};
+pub use wall::Wall;

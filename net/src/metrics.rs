@@ -49,6 +49,8 @@ pub(crate) struct Metrics {
     pub(crate) saves_failed: Counter,
     pub(crate) unwritten_seconds: Gauge,
     pub(crate) rooms_unwritable: Gauge,
+    pub(crate) clock_ahead_of_store_ms: Gauge,
+    pub(crate) clock_ahead_of_lobby_seconds: Gauge,
     closed: ByReason,
     refused_upgrades: ByReason,
 }
@@ -93,6 +95,16 @@ impl Metrics {
                 "Age of the oldest state of a room that is not in the store: what a crash would cost now",
             ),
             rooms_unwritable: gauge(r, "rooms_unwritable", "Open rooms that the store does not take at the moment"),
+            clock_ahead_of_store_ms: gauge(
+                r,
+                "clock_ahead_of_store_ms",
+                "How far the wall clock is ahead of the store's, at least (behind: negative)",
+            ),
+            clock_ahead_of_lobby_seconds: gauge(
+                r,
+                "clock_ahead_of_lobby_seconds",
+                "How far the wall clock is ahead of the lobby's: at most, by the youngest of its words; behind (negative): at least",
+            ),
             closed: family(r, "sockets_closed", "Sockets closed by the server, by reason"),
             refused_upgrades: family(
                 r,

@@ -27,7 +27,7 @@ pub(crate) enum Verdict {
 
 /// Judges a request for a path (without query) that begins with [`PREFIX`].
 pub(crate) fn check(key: &Key, app: &str, own: &str, path: &str, headers: &HeaderMap, now_s: u64) -> Verdict {
-    let instance = path.strip_prefix(PREFIX).and_then(|rest| rest.split('/').next()).unwrap_or_default();
+    let instance = instance_of(path);
     let Some(state) = state_of(headers) else { return Verdict::Forbidden };
     let Ok(hop) = key.verify_replay(state, instance, path, now_s) else { return Verdict::Forbidden };
     match hop {
@@ -39,6 +39,16 @@ pub(crate) fn check(key: &Key, app: &str, own: &str, path: &str, headers: &Heade
         }
         _ => Verdict::Gone,
     }
+}
+
+/// When the lobby signed the request for this path, unix seconds, however long ago; `None` if it did not.
+pub(crate) fn signed_by_lobby_s(key: &Key, path: &str, headers: &HeaderMap) -> Option<u64> {
+    let (signed_s, hop) = key.replay_time(state_of(headers)?, instance_of(path), path).ok()?;
+    (hop == 0).then_some(signed_s)
+}
+
+fn instance_of(path: &str) -> &str {
+    path.strip_prefix(PREFIX).and_then(|rest| rest.split('/').next()).unwrap_or_default()
 }
 
 /// The `state` field of `fly-replay-src: instance=..;region=..;t=..;state=..`.
@@ -78,6 +88,21 @@ mod tests {
         assert_eq!(judge(&key().sign_replay("m1", "/gameserver/m1/status", NOW_S, 0), path), Verdict::Forbidden);
         assert_eq!(judge(&key().sign_replay("m1", path, NOW_S - 60, 0), path), Verdict::Forbidden);
         assert_eq!(check(&key(), "a", "m1", path, &HeaderMap::new(), NOW_S), Verdict::Forbidden);
+    }
+
+    #[test]
+    fn when_the_lobby_signed_is_known_also_of_what_is_too_old() {
+        let path = "/gameserver/m1/arena";
+        let heard = |state: String| {
+            let headers = HeaderMap::from_iter([(
+                axum::http::HeaderName::from_static("fly-replay-src"),
+                format!("instance=lobby1;state={state}").parse().unwrap(),
+            )]);
+            signed_by_lobby_s(&key(), path, &headers)
+        };
+        assert_eq!(heard(key().sign_replay("m1", path, NOW_S - 600, 0)), Some(NOW_S - 600));
+        assert_eq!(heard(key().sign_replay("m1", path, NOW_S, 1)), None, "another machine's clock");
+        assert_eq!(heard("1000000.0.00".to_owned()), None);
     }
 
     #[test]

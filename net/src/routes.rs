@@ -5,12 +5,12 @@
 //! always sends one).
 
 use crate::{
-    admission::{Place, unix_now_s},
+    admission::Place,
     assets, pages, ping,
     replay::{self, Verdict},
     room_handle::RoomFacts,
     server::App,
-    store::unix_now_ms,
+    store::Holder,
     upgrade::Upgrade,
 };
 use axum::{
@@ -55,8 +55,11 @@ async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Res
     if !path.starts_with(replay::PREFIX) {
         return next.run(request).await;
     }
-    let config = &app.config;
-    match replay::check(&config.key, &config.app, &config.instance, path, request.headers(), unix_now_s()) {
+    let (config, now_s) = (&app.config, app.config.wall.now_s());
+    if let Some(signed_s) = replay::signed_by_lobby_s(&config.key, path, request.headers()) {
+        app.hear_lobby(signed_s, now_s);
+    }
+    match replay::check(&config.key, &config.app, &config.instance, path, request.headers(), now_s) {
         Verdict::Ours => next.run(request).await,
         Verdict::SendOn(replay) => {
             (StatusCode::TEMPORARY_REDIRECT, [(HeaderName::from_static("fly-replay"), replay)]).into_response()
@@ -111,6 +114,7 @@ async fn status(State(app): State<Arc<App>>) -> Response {
         "instance": app.config.instance, "region": app.config.region,
         "players": everybody, "pilots": pilots, "capacity": capacity, "rooms": rooms,
         "rooms_max": app.config.max_rooms, "is_draining": app.rooms.is_stopping(),
+        "unix_ms": app.config.wall.now_ms(),
     });
     ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }
@@ -168,13 +172,13 @@ async fn page(app: &App, id: &str, query: &str, headers: &HeaderMap) -> Response
     if is_new || app.rooms.is_arena(id) || app.rooms.is_open(id) {
         return page();
     }
-    match app.rooms.store.owner(id).await {
-        Ok(Some(owner)) if owner.holds_against(&app.config.instance, unix_now_ms()) && is_name(&owner.instance) => {
-            let path = format!("{}{}/{id}", replay::PREFIX, owner.instance);
+    match app.rooms.store.holder(id, &app.config.instance).await {
+        Ok(Holder::Other(owner)) if is_name(&owner) => {
+            let path = format!("{}{owner}/{id}", replay::PREFIX);
             (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, path)]).into_response()
         }
-        Ok(Some(_)) => page(),
-        Ok(None) => pages::no_field_left(),
+        Ok(Holder::Other(_) | Holder::Free) => page(),
+        Ok(Holder::Nobody) => pages::no_field_left(),
         Err(error) => {
             tracing::error!(room = id, "nobody knows whether the room is there: {error:#}");
             page()

@@ -7,7 +7,7 @@
 //! they are less than the grace that a machine has after SIGTERM (`net/fly.toml`).
 
 use crate::{
-    admission::{Admission, Place, unix_now_s},
+    admission::{Admission, Place},
     config::Config,
     counted::Count,
     door::Door,
@@ -22,6 +22,7 @@ use crate::{
     routes,
     store::{Store, unix_now_ms},
     tick::TickThread,
+    wall::{self, LobbyClock},
     worker::{WORKERS_COUNT, Worker},
 };
 use anyhow::{Context, bail};
@@ -30,11 +31,11 @@ use std::{
     net::SocketAddr,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc,
+        Arc, PoisonError, Weak,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use sync::{Room, RoomConfig, governor::Budget};
 use tokio::{net::TcpListener, sync::Mutex};
@@ -44,6 +45,10 @@ use tokio::{net::TcpListener, sync::Mutex};
 const ROOMS_STOP_MAX: Duration = Duration::from_secs(8);
 /// Longest time sockets have to answer the close. Policy: they are cut off.
 const STOP_MAX: Duration = Duration::from_secs(4);
+/// How often the clock is compared with the store's.
+const CLOCK_INTERVAL: Duration = Duration::from_secs(300);
+/// Longest time that may take before the machine listens. Policy: it listens, and the clock is compared later.
+const CLOCK_MAX: Duration = Duration::from_secs(2);
 /// How often stopping looks whether all sockets are gone.
 const STOP_POLL: Duration = Duration::from_millis(10);
 
@@ -59,6 +64,7 @@ pub(crate) struct App {
     workers: Arc<[Inbox]>,
     /// Sockets adopted so far.
     adopted: AtomicUsize,
+    lobby_clock: std::sync::Mutex<LobbyClock>,
 }
 
 impl App {
@@ -67,6 +73,40 @@ impl App {
         let number = self.adopted.fetch_add(1, Ordering::Relaxed);
         let stream = mio::net::TcpStream::from_std(stream);
         self.workers[number % self.workers.len()].send(WorkerMessage::Adopt(stream, first, place, room)).await;
+    }
+}
+
+impl App {
+    /// The lobby signed something at this time of its clock, and it came at this one of ours, unix seconds.
+    pub(crate) fn hear_lobby(&self, signed_s: u64, own_s: u64) {
+        let mut clock = self.lobby_clock.lock().unwrap_or_else(PoisonError::into_inner);
+        let heard = clock.hear(signed_s, own_s, Instant::now());
+        self.metrics.clock_ahead_of_lobby_seconds.set(heard.ahead_s);
+        if let Some(warning) = heard.warning {
+            tracing::warn!("{warning}");
+        }
+    }
+
+    /// How far the clock is ahead of the store's, milliseconds; a metric, and a word in the log if that is much.
+    async fn compare_clocks(&self) -> Option<i64> {
+        let (wall, before_ms) = (self.config.wall, self.config.wall.now_ms());
+        let told = self.rooms.store.time_ms(&self.config.instance).await;
+        let store_ms = told.inspect_err(|error| tracing::warn!("the store does not tell the time: {error:#}")).ok()?;
+        let ahead_ms = wall::from_store(before_ms, wall.now_ms(), store_ms);
+        self.metrics.clock_ahead_of_store_ms.set(ahead_ms);
+        if let Some(complaint) = wall::complaint(ahead_ms) {
+            tracing::warn!("{complaint}");
+        }
+        Some(ahead_ms)
+    }
+
+    /// Compares the clocks now and then, as long as anybody else has use for it.
+    async fn watch_clock(app: Weak<Self>) {
+        loop {
+            tokio::time::sleep(CLOCK_INTERVAL).await;
+            let Some(app) = app.upgrade() else { return };
+            app.compare_clocks().await;
+        }
     }
 }
 
@@ -109,7 +149,7 @@ impl Server {
     /// Gets ready for rooms, then listens.
     ///
     /// # Errors
-    /// A sentence when the tuning is wrong, or the store or the address cannot be had.
+    /// A sentence when the tuning or the clock is wrong, or the store or the address cannot be had.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
         let mut usual = RoomConfig::new("", config.key.clone(), 0, 0, &config.tuning_ron)
             .map_err(|sentence| anyhow::anyhow!("The tuning cannot be used: {sentence}"))?;
@@ -129,19 +169,19 @@ impl Server {
     /// Gets ready for rooms of another kind, then listens.
     ///
     /// # Errors
-    /// A sentence when the store or the address cannot be had.
+    /// A sentence when the store or the address cannot be had, or the clock is wrong.
     pub async fn start_with<E: Engine>(
         config: Config,
         begin: impl Fn(Birth<'_>) -> E + Send + Sync + 'static,
     ) -> anyhow::Result<Self> {
-        let store = Store::open(&config.store_url)?;
+        let store = Store::open(&config.store_url)?.with_lease(config.lease);
         let listener = TcpListener::bind(config.bind).await.with_context(|| {
             format!("{} cannot be listened on. Is another server there? PORT= changes it.", config.bind)
         })?;
         let address = listener.local_addr().context("the listener has no address")?;
 
         let metrics = Arc::new(Metrics::new());
-        let admission = Arc::new(Admission::new(&config, unix_now_s()));
+        let admission = Arc::new(Admission::new(&config, config.wall.now_s()));
         let rooms = Rooms::new(&config, store, Arc::clone(&metrics));
         let door = Door::new(&config, &rooms, Arc::clone(&admission), Arc::clone(&metrics));
         let workers = (0..WORKERS_COUNT).map(|index| Worker::start(index, door.clone()));
@@ -150,7 +190,13 @@ impl Server {
         rooms.equip(Machinery { start, workers: Arc::clone(&workers) });
 
         let (connections, adopted) = (Count::default(), AtomicUsize::new(0));
-        let app = Arc::new(App { config, admission, rooms, metrics, connections, workers, adopted });
+        let lobby_clock = std::sync::Mutex::new(LobbyClock::new(Instant::now()));
+        let app = Arc::new(App { config, admission, rooms, metrics, connections, workers, adopted, lobby_clock });
+        let ahead_ms = tokio::time::timeout(CLOCK_MAX, app.compare_clocks()).await.ok().flatten().unwrap_or_default();
+        if let Some(sentence) = wall::complaint(ahead_ms).filter(|_| ahead_ms.abs() > wall::SKEW_MAX_MS) {
+            bail!(sentence);
+        }
+        tokio::spawn(App::watch_clock(Arc::downgrade(&app)));
         let server = Self { address, app, listening: Mutex::new(None) };
         server.listen(listener).await;
         let config = &server.app.config;
@@ -248,6 +294,10 @@ mod tests {
     };
 
     async fn start() -> Server {
+        start_with_settings(|_| {}).await
+    }
+
+    async fn start_with_settings(change: impl FnOnce(&mut Config)) -> Server {
         let config = Config::from_lookup(|name| match name {
             "AERODROME_SECRET" => Some("a secret of enough length".to_owned()),
             "FLY_MACHINE_ID" => Some("m1".to_owned()),
@@ -255,12 +305,22 @@ mod tests {
             "PORT" => Some("0".to_owned()),
             _ => None,
         });
-        Server::start(config.unwrap()).await.unwrap()
+        let mut config = config.unwrap();
+        change(&mut config);
+        Server::start(config).await.unwrap()
+    }
+
+    async fn until(is_so: impl Fn() -> bool) {
+        let began = std::time::Instant::now();
+        while !is_so() {
+            assert!(began.elapsed() < Duration::from_secs(15), "it does not come to pass");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// Joins and returns the socket and the room's epoch.
     async fn join(server: &Server, nonce: u64) -> (WebSocketStream<TcpStream>, u32) {
-        let (key, now_s) = (&server.app.config.key, crate::admission::unix_now_s());
+        let (key, now_s) = (&server.app.config.key, server.app.config.wall.now_s());
         let (socket, welcome) = say_hello(server, Some(key.sign_ticket("m1", ARENA, nonce, now_s)), None).await;
         (socket, welcome.epoch)
     }
@@ -270,7 +330,7 @@ mod tests {
         ticket: Option<String>,
         resume: Option<String>,
     ) -> (WebSocketStream<TcpStream>, Box<Welcome>) {
-        let (key, now_s) = (&server.app.config.key, crate::admission::unix_now_s());
+        let (key, now_s) = (&server.app.config.key, server.app.config.wall.now_s());
         let path = "/gameserver/m1/arena";
         let mut request = format!("ws://{}{path}", server.address).into_client_request().unwrap();
         let state = format!("state={}", key.sign_replay("m1", path, now_s, 0));
@@ -307,7 +367,7 @@ mod tests {
 
     /// A player who comes back, and what was welcomed.
     async fn come_back(server: &Server, resume: &str, nonce: u64) -> (WebSocketStream<TcpStream>, Box<Welcome>) {
-        let (key, now_s) = (&server.app.config.key, crate::admission::unix_now_s());
+        let (key, now_s) = (&server.app.config.key, server.app.config.wall.now_s());
         let ticket = Some(key.sign_ticket("m1", ARENA, nonce, now_s));
         say_hello(server, ticket, Some(resume.to_owned())).await
     }
@@ -315,7 +375,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_room_that_failed_goes_on_from_its_last_save_unless_that_brings_it_down() {
         let server = start().await;
-        let ticket = server.app.config.key.sign_ticket("m1", ARENA, 1, crate::admission::unix_now_s());
+        let ticket = server.app.config.key.sign_ticket("m1", ARENA, 1, server.app.config.wall.now_s());
         let (socket, first) = say_hello(&server, Some(ticket), None).await;
         drop(socket);
         let asleep = async {
@@ -340,6 +400,37 @@ mod tests {
             }
         }
         server.stop().await;
+    }
+
+    /// Two kinds of bad luck at once: what was kept is written before the next life begins from it.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_the_store_did_not_take_outlives_a_bug() {
+        let directory = std::env::temp_dir().join(format!("aerodrome-bug-{}", std::process::id()));
+        let server = start_with_settings(|config| {
+            config.store_url = format!("file://{}", directory.display());
+            config.save_interval = Duration::from_millis(100);
+        });
+        let server = server.await;
+        let (_early, _) = join(&server, 1).await;
+        until(|| server.app.metrics.saves.get() > 0).await;
+        let (room, away) = (directory.join("rooms/arena-m1"), directory.join("away"));
+        std::fs::rename(&room, &away).unwrap();
+        std::fs::write(&room, "not a directory").unwrap();
+        let ticket = server.app.config.key.sign_ticket("m1", ARENA, 2, server.app.config.wall.now_s());
+        let (_late, welcome) = say_hello(&server, Some(ticket), None).await;
+        let is_unwritable = || server.app.rooms.are_all_unwritable();
+        until(is_unwritable).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        server.app.rooms.list()[0].events.send(Event::Fault).unwrap();
+        until(|| server.app.metrics.room_failures.get() == 1).await;
+        std::fs::remove_file(&room).unwrap();
+        std::fs::rename(&away, &room).unwrap();
+        until(|| !is_unwritable()).await;
+        let (_socket, back) = come_back(&server, &welcome.resume, 3).await;
+        assert_eq!((back.resumed, back.pilot), (true, welcome.pilot), "whom the store had never heard of");
+        assert!(back.epoch > welcome.epoch);
+        assert!(server.stop().await.unwritten.is_empty());
+        std::fs::remove_dir_all(directory).unwrap();
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,12 +3,14 @@
 //! Path: [`Store::open`] by a URL → [`Store::claim`] makes this machine the owner of a room and brings its last save →
 //! [`Claim::save`] renews and saves → [`Claim::leave`] saves it asleep, for whoever comes next.
 //! Layout: `rooms/<id>/owner` is an [`Owner`] as JSON; `rooms/<id>/snapshot` is the owner's epoch (u32 LE) and the
-//! room's bytes.
+//! room's bytes; `clocks/<instance>` is there only until the store has said when it was written.
 //! Invariants: each owner has a greater epoch than the one before; whoever is not the owner any more can write neither
 //! object, however late it writes, since every write names the version that it replaces and a new owner that was not
-//! handed the room rewrites both first; nothing here waits longer than [`REQUEST_MAX`].
+//! handed the room rewrites both first; whether an owner is silent is for the claimant's own clock to say
+//! ([`crate::watch`]); nothing here waits longer than [`REQUEST_MAX`].
 //! Never: what is in a snapshot, a room.
 
+use crate::watch::Watch;
 use anyhow::{Context, anyhow};
 use bytes::Bytes;
 use object_store::{
@@ -19,15 +21,15 @@ use serde::{Deserialize, Serialize};
 use std::{
     fs::File,
     path::PathBuf,
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 use tokio::time::timeout;
 
 /// Longest time of a request to the store. Policy: it counts as failed.
 const REQUEST_MAX: Duration = Duration::from_secs(5);
-/// An owner that has not renewed for so long counts as gone. Policy: whoever is asked for the room may claim it.
-pub(crate) const LEASE_MS: u64 = 30_000;
+/// An owner whose record has not changed for so long counts as gone. Policy: whoever is asked for the room may claim it.
+pub(crate) const LEASE: Duration = Duration::from_secs(30);
 /// Tries to claim a room that others want too. Policy: somebody else has it.
 const CLAIM_TRIES_COUNT: usize = 3;
 /// Longest record of an owner, and longest save with its epoch. Policy: counts as damaged.
@@ -41,7 +43,11 @@ pub(crate) struct Owner {
     pub(crate) instance: String,
     /// Counts owners of this room.
     pub(crate) epoch: u32,
-    /// When the owner last said so, unix milliseconds.
+    /// Counts how often this owner has said so: no two records are alike.
+    #[serde(default)]
+    pub(crate) renewals: u32,
+    /// When it last did, unix milliseconds of its own clock: for people, nothing is judged by it.
+    #[serde(default)]
     pub(crate) renewed_unix_ms: u64,
     /// It has saved the room and let go of it.
     pub(crate) is_asleep: bool,
@@ -51,7 +57,7 @@ impl Owner {
     /// In a damaged record's place: gone, and later than all owners that counted from 1.
     fn unknown() -> Self {
         let epoch = (unix_now_ms() / 1000) as u32;
-        Self { instance: String::new(), epoch, renewed_unix_ms: 0, is_asleep: false }
+        Self { instance: String::new(), epoch, renewals: 0, renewed_unix_ms: 0, is_asleep: false }
     }
 
     /// Whether it is the same owner, at another moment.
@@ -59,10 +65,21 @@ impl Owner {
         (&self.instance, self.epoch) == (&other.instance, other.epoch)
     }
 
-    /// Whether another machine must keep its hands off.
-    pub(crate) fn holds_against(&self, instance: &str, now_ms: u64) -> bool {
-        self.instance != instance && !self.is_asleep && now_ms < self.renewed_unix_ms.saturating_add(LEASE_MS)
+    /// Whether it is another machine than this one that may still be there. A damaged record is nobody's.
+    fn is_foreign(&self, instance: &str) -> bool {
+        self.instance != instance && !self.is_asleep && !self.instance.is_empty()
     }
+}
+
+/// Whose a room is, as far as a machine that is asked for it must know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Holder {
+    /// It has never been saved.
+    Nobody,
+    /// Its own, handed over, or of a machine that was silent for a lease.
+    Free,
+    /// This machine has it: hands off.
+    Other(String),
 }
 
 /// Why a room could not be claimed.
@@ -89,6 +106,7 @@ pub(crate) struct Store {
     objects: Arc<dyn ObjectStore>,
     /// Of a store on this machine's disk, which has no conditional update of its own.
     directory: Option<PathBuf>,
+    watch: Arc<Mutex<Watch>>,
 }
 
 /// The ownership of a room. A write whose answer got lost looks like somebody else's; what is found tells them apart.
@@ -111,28 +129,69 @@ impl Store {
         let parsed = url::Url::parse(url).with_context(wrong)?;
         let (scheme, _) = ObjectStoreScheme::parse(&parsed).with_context(wrong)?;
         match scheme {
-            ObjectStoreScheme::Memory => Ok(Self { objects: Arc::new(InMemory::new()), directory: None }),
+            ObjectStoreScheme::Memory => Ok(Self::around(InMemory::new(), None)),
             ObjectStoreScheme::Local => {
                 let directory = parsed.to_file_path().map_err(|()| anyhow!(wrong()))?;
                 let problem = || format!("STORE_URL names {}, which cannot be used.", directory.display());
                 std::fs::create_dir_all(&directory).with_context(problem)?;
                 let objects = LocalFileSystem::new_with_prefix(&directory).with_context(problem)?;
-                Ok(Self { objects: Arc::new(objects.with_fsync(true)), directory: Some(directory) })
+                Ok(Self::around(objects.with_fsync(true), Some(directory)))
             }
             ObjectStoreScheme::AmazonS3 => {
                 let (objects, prefix) = object_store::parse_url_opts(&parsed, std::env::vars()).with_context(wrong)?;
-                Ok(Self { objects: Arc::new(PrefixStore::new(objects, prefix)), directory: None })
+                Ok(Self::around(PrefixStore::new(objects, prefix), None))
             }
             _ => Err(anyhow!(wrong())),
         }
     }
 
-    /// Who has a room; `None` if it has never been saved.
+    fn around(objects: impl ObjectStore, directory: Option<PathBuf>) -> Self {
+        Self { objects: Arc::new(objects), directory, watch: Arc::new(Mutex::new(Watch::new(LEASE))) }
+    }
+
+    /// The same store, but owners count as gone after this time.
+    pub(crate) fn with_lease(self, lease: Duration) -> Self {
+        Self { watch: Arc::new(Mutex::new(Watch::new(lease))), ..self }
+    }
+
+    /// Whose a room is, as `instance` must see it. Whoever asks keeps the watch on a foreign owner going.
     ///
     /// # Errors
     /// When the store does not work.
-    pub(crate) async fn owner(&self, id: &str) -> anyhow::Result<Option<Owner>> {
-        Ok(self.read_owner(id).await?.map(|(owner, _)| owner))
+    pub(crate) async fn holder(&self, id: &str, instance: &str) -> anyhow::Result<Holder> {
+        let asked = Instant::now();
+        let Some((owner, _)) = self.read_owner(id).await? else { return Ok(Holder::Nobody) };
+        Ok(if self.is_held(id, &owner, instance, asked) { Holder::Other(owner.instance) } else { Holder::Free })
+    }
+
+    /// Whether `instance` must keep its hands off a room whose record was asked for at this moment.
+    fn is_held(&self, id: &str, owner: &Owner, instance: &str, asked: Instant) -> bool {
+        if owner.is_foreign(instance) {
+            return !self.watch().is_silent(id, owner, asked, Instant::now());
+        }
+        self.watch().forget(id);
+        false
+    }
+
+    /// Whole after any panic: every change is a single insert or remove.
+    fn watch(&self) -> MutexGuard<'_, Watch> {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What time the store says it is, unix milliseconds, by an object that is written for it.
+    ///
+    /// # Errors
+    /// When the store does not work.
+    pub(crate) async fn time_ms(&self, instance: &str) -> anyhow::Result<i64> {
+        let path = Path::from(format!("clocks/{instance}"));
+        let ask = async {
+            self.objects.put(&path, Bytes::new().into()).await?;
+            let written = self.objects.head(&path).await?;
+            // Machines come and go, and nothing of them is to stay.
+            self.objects.delete(&path).await?;
+            Ok(written)
+        };
+        Ok(in_time(ask).await.with_context(|| format!("{path} cannot be written"))?.last_modified.timestamp_millis())
     }
 
     /// Makes `instance` the owner of a room; with its last save, if there is one.
@@ -141,13 +200,14 @@ impl Store {
     /// [`ClaimError`].
     pub(crate) async fn claim(&self, id: &Arc<str>, instance: &str) -> Result<(Claim, Option<Bytes>), ClaimError> {
         for _ in 0..CLAIM_TRIES_COUNT {
+            let asked = Instant::now();
             let earlier = self.read_owner(id).await.map_err(ClaimError::Store)?;
-            let now_ms = unix_now_ms();
-            if earlier.as_ref().is_some_and(|(owner, _)| owner.holds_against(instance, now_ms)) {
+            if earlier.as_ref().is_some_and(|(owner, _)| self.is_held(id, owner, instance, asked)) {
                 return Err(ClaimError::Held);
             }
             let epoch = earlier.as_ref().map_or(0, |(owner, _)| owner.epoch) + 1;
-            let owner = Owner { instance: instance.to_owned(), epoch, renewed_unix_ms: now_ms, is_asleep: false };
+            let (instance, renewed_unix_ms) = (instance.to_owned(), unix_now_ms());
+            let owner = Owner { instance, epoch, renewals: 0, renewed_unix_ms, is_asleep: false };
             let (was_handed, version) =
                 earlier.map_or((true, None), |(owner, version)| (owner.is_asleep, Some(version)));
             let owner_version = match self.write(&owner_path(id), json(&owner), version).await {
@@ -155,6 +215,7 @@ impl Store {
                 Err(SaveError::Lost) => continue,
                 Err(SaveError::Store(error)) => return Err(ClaimError::Store(error)),
             };
+            self.watch().forget(id);
             let claim = Claim { store: self.clone(), id: Arc::clone(id), owner, owner_version, save_version: None };
             return claim.take_over(was_handed).await.map_err(ClaimError::Store);
         }
@@ -265,6 +326,7 @@ impl Claim {
     }
 
     async fn renew(&mut self, is_asleep: bool) -> Result<(), SaveError> {
+        self.owner.renewals = self.owner.renewals.wrapping_add(1);
         let owner = json(&Owner { renewed_unix_ms: unix_now_ms(), is_asleep, ..self.owner.clone() });
         let (store, path) = (&self.store, owner_path(&self.id));
         let seen = Some(self.owner_version.clone());
@@ -346,13 +408,16 @@ mod tests {
         let unique = format!("aerodrome-store-{}-{:?}", std::process::id(), std::thread::current().id());
         let unique = unique.replace(['(', ')'], "-");
         let directory = std::env::temp_dir().join(&unique);
-        let on_disk = Store::open(&format!("file://{}", directory.display())).unwrap();
-        let mut stores = vec![(on_disk, Some(directory)), (Store::open("memory:///").unwrap(), None)];
+        let open = |url: &str| Store::open(url).unwrap().with_lease(LEASE);
+        let on_disk = open(&format!("file://{}", directory.display()));
+        let mut stores = vec![(on_disk, Some(directory)), (open("memory:///"), None)];
         if let Ok(url) = std::env::var("STORE_TEST_URL") {
-            stores.push((Store::open(&format!("{url}/{unique}")).unwrap(), None));
+            stores.push((open(&format!("{url}/{unique}")), None));
         }
         stores
     }
+
+    const LEASE: Duration = Duration::from_millis(300);
 
     fn end((_, directory): (Store, Option<PathBuf>)) {
         if let Some(directory) = directory {
@@ -364,24 +429,26 @@ mod tests {
         "field-a".into()
     }
 
-    /// Makes the owner look as if it had not renewed for long.
+    /// The owner is looked at, and once more when it has said nothing for a lease.
     async fn let_lease_run_out(store: &Store) {
-        let (owner, version) = store.read_owner("field-a").await.unwrap().unwrap();
-        let stale = Owner { renewed_unix_ms: unix_now_ms() - LEASE_MS, ..owner };
-        store.write(&owner_path("field-a"), json(&stale), Some(version)).await.unwrap();
+        assert!(matches!(store.claim(&id(), "m2").await, Err(ClaimError::Held)));
+        tokio::time::sleep(LEASE).await;
     }
 
     #[tokio::test]
     async fn a_room_goes_from_owner_to_owner_with_what_it_was() {
         for store in stores() {
             let at = &store.0;
-            assert_eq!(at.owner("field-a").await.unwrap(), None);
+            assert_eq!(at.holder("field-a", "m1").await.unwrap(), Holder::Nobody);
             let (mut first, saved) = at.claim(&id(), "m1").await.unwrap();
             assert_eq!((first.epoch(), saved), (1, None));
             first.save(b"one").await.unwrap();
             first.save(b"two").await.unwrap();
             assert!(matches!(at.claim(&id(), "m2").await, Err(ClaimError::Held)));
+            assert_eq!(at.holder("field-a", "m2").await.unwrap(), Holder::Other("m1".to_owned()));
+            assert_eq!(at.holder("field-a", "m1").await.unwrap(), Holder::Free);
             first.leave(Some(b"three")).await.unwrap();
+            assert_eq!(at.holder("field-a", "m2").await.unwrap(), Holder::Free);
             let (mut second, saved) = at.claim(&id(), "m2").await.unwrap();
             assert_eq!((second.epoch(), saved.as_deref()), (2, Some(&b"three"[..])));
             // A machine that was started again takes what it had, handed over or not.
@@ -409,6 +476,54 @@ mod tests {
             fresh.leave(None).await.unwrap();
             let (_, saved) = at.claim(&id(), "m3").await.unwrap();
             assert_eq!(saved.as_deref(), Some(&b"two"[..]));
+            end(store);
+        }
+    }
+
+    /// Whatever time stands in a record, and whatever the claimant's wall clock says.
+    #[tokio::test]
+    async fn an_owner_that_renews_is_never_taken_for_lost() {
+        for store in stores() {
+            let at = &store.0;
+            let (mut owner, _) = at.claim(&id(), "m1").await.unwrap();
+            for renewal in 0..4 {
+                assert_eq!(at.holder("field-a", "m2").await.unwrap(), Holder::Other("m1".to_owned()));
+                tokio::time::sleep(LEASE).await;
+                owner.save(b"one").await.unwrap();
+                let (mut found, version) = at.read_owner("field-a").await.unwrap().unwrap();
+                // As if the owner's clock stood still, and long ago.
+                found.renewed_unix_ms = 0;
+                owner.owner_version = at.write(&owner_path("field-a"), json(&found), Some(version)).await.unwrap();
+                assert!(matches!(at.claim(&id(), "m2").await, Err(ClaimError::Held)), "renewal {renewal}");
+            }
+            tokio::time::sleep(LEASE).await;
+            assert_eq!(at.holder("field-a", "m2").await.unwrap(), Holder::Free);
+            assert!(at.claim(&id(), "m2").await.is_ok());
+            end(store);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_record_from_the_future_is_as_good_as_any() {
+        for store in stores() {
+            let path = owner_path("field-a");
+            let record =
+                format!(r#"{{"instance":"m1","epoch":3,"renewed_unix_ms":{},"is_asleep":false}}"#, u64::MAX / 2);
+            store.0.write(&path, record.into(), None).await.unwrap();
+            let_lease_run_out(&store.0).await;
+            let (claim, _) = store.0.claim(&id(), "m2").await.unwrap();
+            assert_eq!(claim.epoch(), 4);
+            end(store);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_store_tells_its_time() {
+        for store in stores() {
+            for _ in 0..2 {
+                let (before_ms, store_ms) = (unix_now_ms() as i64, store.0.time_ms("m1").await.unwrap());
+                assert!((store_ms - before_ms).abs() < 2_000, "{before_ms} {store_ms}");
+            }
             end(store);
         }
     }

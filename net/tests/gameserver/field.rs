@@ -107,8 +107,13 @@ impl Field {
         // Frames are counted here, also on a busy machine: one every tick, whatever it costs.
         (config.cadence_ticks, config.tick_budget) = (1, None);
         change(&mut config);
+        Self::try_start(config).await.unwrap()
+    }
+
+    /// By a configuration of the caller's.
+    pub(crate) async fn try_start(config: Config) -> anyhow::Result<Self> {
         let (key, instance) = (config.key.clone(), config.instance.clone());
-        Self { server: Server::start(config).await.unwrap(), key, instance }
+        Ok(Self { server: Server::start(config).await?, key, instance })
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "clippy's own exception covers test functions, not what they call")]
 
+mod clocks;
 mod field;
 mod http;
 mod joining;

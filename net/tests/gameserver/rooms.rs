@@ -121,11 +121,13 @@ async fn an_owner_that_lost_its_room_stops_it() {
     let stale = shelf.serve("m1", |_| {}).await;
     let mut player = stale.join_room("field-a").await.unwrap();
     player.play(Duration::from_millis(100)).await;
-    // As if the machine had stood still for longer than its lease.
-    let mut owner = shelf.owner("field-a");
-    owner["renewed_unix_ms"] = 0.into();
-    std::fs::write(shelf.object("field-a", "owner"), owner.to_string()).unwrap();
-    let fresh = shelf.serve("m2", |_| {}).await;
+    // As if the machine stood still for longer than the lease: it saves every 10 s.
+    let fresh = shelf.serve("m2", |config| config.lease = Duration::from_millis(500)).await;
+    assert_eq!(fresh.join_room("field-a").await.err(), Some(CloseReason::Moved.code()), "seen for the first time");
+    let (status, head, _) = fresh.get_replayed("/gameserver/m2/field-a").await;
+    assert!(status == 307 && head.contains("location: /gameserver/m1/field-a"), "{head}");
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_ne!(fresh.get_replayed("/gameserver/m2/field-a").await.0, 307);
     let newcomer = fresh.join_room("field-a").await.unwrap();
     // It learns it with its next save.
     assert_eq!(player.play_until_closed().await.0, CloseReason::Moved.code());
@@ -134,6 +136,27 @@ async fn an_owner_that_lost_its_room_stops_it() {
     drop(newcomer);
     stale.server.stop().await;
     fresh.server.stop().await;
+}
+
+/// However far its clock is ahead, and however short its patience: the owner saves.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_room_whose_owner_saves_is_not_taken_whatever_the_clocks_say() {
+    let shelf = Shelf::new();
+    let owner = shelf.serve("m1", |config| config.save_interval = Duration::from_millis(200)).await;
+    let mut player = owner.join_room("field-a").await.unwrap();
+    for ahead_ms in [9_000, -9_000] {
+        let rival = shelf.serve("m2", |config| {
+            (config.lease, config.wall.ahead_ms) = (Duration::from_millis(1_500), ahead_ms);
+        });
+        let rival = rival.await;
+        for _ in 0..4 {
+            player.play(Duration::from_millis(500)).await;
+            assert_eq!(rival.join_room("field-a").await.err(), Some(CloseReason::Moved.code()), "{ahead_ms}");
+        }
+        rival.server.stop().await;
+    }
+    assert_eq!(shelf.owner("field-a")["instance"], "m1");
+    owner.server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
