@@ -146,7 +146,7 @@ pub enum ServerMessage {
     },
     /// Profiles, as asked with `Whois`.
     Roster(Vec<(u16, Profile)>),
-    /// Something the sender of a message should know, in one sentence.
+    /// Something a player should know, in one sentence: about a message of theirs, or that the field cannot be saved.
     Notice(String),
     /// The socket is about to be closed.
     Bye {
