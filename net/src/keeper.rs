@@ -1,8 +1,9 @@
 //! The keeper of a room: who owns it, what it was, when it is saved, how it ends.
 //!
-//! Path: [`keep`] claims the room in the store, has its thread started with the last save, writes what the thread hands
-//! over, and begins again if somebody came while it closed.
-//! Invariants: a room's thread runs only while this machine owns it; the store is never waited for on that thread, but
+//! Path: [`keep`] asks whether the room may be opened here and claims it in the store, has its thread started with the last
+//! save, writes what the thread hands over, and begins again if somebody came while it closed.
+//! Invariants: a room's thread runs only while this machine owns it, or while it is not in the store yet, when no other
+//! machine may open it; a room that was never used leaves nothing there; the store is never waited for on that thread, but
 //! at the very end; a save that brought its room down twice is left aside.
 //! What is lost: after a crash of the room, the process or the machine, what happened since the last save
 //! (`tick::SAVE_INTERVAL_TICKS`, and the time it takes to write); after sleep, stop and drain nothing.
@@ -11,7 +12,7 @@ use crate::{
     inbox::{Batch, WorkerMessage, worker_of},
     room_handle::{Event, RoomFacts, RoomHandle, SocketId},
     rooms::Rooms,
-    store::{Claim, ClaimError, SaveError},
+    store::{Claim, ClaimError, Owner, SaveError},
 };
 use bytes::Bytes;
 use crossbeam_channel::Receiver;
@@ -40,6 +41,8 @@ pub(crate) struct Life {
     pub(crate) epoch: u32,
     /// What it was.
     pub(crate) saved: Option<Bytes>,
+    /// Whether somebody was in it before this life.
+    pub(crate) was_used: bool,
     pub(crate) events: Receiver<Event>,
     pub(crate) facts: Arc<RoomFacts>,
     pub(crate) saves: mpsc::Sender<Save>,
@@ -48,7 +51,7 @@ pub(crate) struct Life {
 /// What a room's thread wants written.
 #[derive(Debug)]
 pub(crate) struct Save {
-    /// `None`: there is nothing that lasts in such a room.
+    /// `None`: there is nothing that lasts in such a room, or nobody was in it.
     pub(crate) room: Option<Vec<u8>>,
     /// Of the last one: told when it is written, or cannot be.
     pub(crate) written: Option<SyncSender<()>>,
@@ -88,9 +91,11 @@ pub(crate) async fn keep(rooms: Arc<Rooms>, room: RoomHandle, events: Receiver<E
 }
 
 async fn live(rooms: &Rooms, room: &RoomHandle, events: &Receiver<Event>, is_save_bad: bool) -> End {
-    let (mut claim, saved) = match rooms.store.claim(&room.id, &rooms.instance).await {
+    let check = |kept: Option<&Owner>| rooms.check_opening(&room.id, kept);
+    let (mut claim, saved) = match rooms.store.claim_if(&room.id, &rooms.instance, check).await {
         Ok(claimed) => claimed,
         Err(ClaimError::Held) => return End::Refused(CloseReason::Moved),
+        Err(ClaimError::Refused(reason)) => return End::Refused(reason),
         Err(ClaimError::Store(error)) => {
             tracing::error!(room = %room.id, "the room cannot be opened: {error:#}");
             rooms.metrics.saves_failed.inc();
@@ -104,6 +109,7 @@ async fn live(rooms: &Rooms, room: &RoomHandle, events: &Receiver<Event>, is_sav
     let life = Life {
         id: Arc::clone(&room.id),
         epoch: claim.epoch(),
+        was_used: saved.is_some(),
         saved: saved.filter(|_| !is_save_bad),
         events: events.clone(),
         facts: Arc::clone(&room.facts),

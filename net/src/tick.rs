@@ -76,6 +76,8 @@ pub(crate) struct TickThread<E> {
     newcomers: Vec<SocketId>,
     saves: mpsc::Sender<Save>,
     empty_ticks: u32,
+    /// Somebody who was let in has said something, in this life or before: the room is worth keeping.
+    is_used: bool,
     ticks_to_save: u32,
     end: Option<End>,
 }
@@ -83,7 +85,7 @@ pub(crate) struct TickThread<E> {
 impl<E: Engine> TickThread<E> {
     /// Around a room that has begun; [`TickThread::run`] is for a thread of its own.
     pub(crate) fn new(room: E, life: Life, workers: Arc<[Inbox]>, metrics: Arc<Metrics>, load: Load) -> Self {
-        let Life { id, events, facts, saves, .. } = life;
+        let Life { id, events, facts, saves, was_used, .. } = life;
         let batches = workers.iter().map(|_| Batch::default()).collect();
         facts.publish(&room.stats(), room.max_players());
         let precedence = Precedence::new(Arc::clone(&id), Arc::clone(&metrics));
@@ -103,6 +105,7 @@ impl<E: Engine> TickThread<E> {
             newcomers: Vec::new(),
             saves,
             empty_ticks: 0,
+            is_used: was_used,
             ticks_to_save: SAVE_INTERVAL_TICKS,
             end: None,
         }
@@ -214,9 +217,16 @@ impl<E: Engine> TickThread<E> {
         }
     }
 
+    /// From the first use on, a room is in the store: others can find it there, and whoever loses it comes back to it.
+    fn note_use(&mut self) {
+        if !std::mem::replace(&mut self.is_used, true) {
+            self.ticks_to_save = 1;
+        }
+    }
+
     /// What the room is goes to its keeper, unless that has enough to write.
     fn save_if_due(&mut self) {
-        if self.seats.is_empty() {
+        if self.seats.is_empty() || !self.is_used {
             return;
         }
         self.ticks_to_save -= 1;
@@ -235,7 +245,7 @@ impl<E: Engine> TickThread<E> {
     /// The room stands still from here on, until it is written.
     fn save_last(&mut self) {
         let (written, is_written) = sync_channel(1);
-        let snapshot = catch_unwind(AssertUnwindSafe(|| self.room.snapshot()));
+        let snapshot = catch_unwind(AssertUnwindSafe(|| self.room.snapshot().filter(|_| self.is_used)));
         let Ok(room) = snapshot else {
             tracing::error!(room = %self.id, "the room cannot be saved");
             return;
@@ -261,6 +271,7 @@ impl<E: Engine> TickThread<E> {
             Event::Join(join) => self.join(*join),
             Event::Packet(socket, packet) => {
                 if let Some(session) = self.seats.session_at(socket) {
+                    self.note_use();
                     self.room.handle(session, packet);
                 }
             }

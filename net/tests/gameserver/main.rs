@@ -5,6 +5,7 @@
 mod field;
 mod http;
 mod joining;
+mod openings;
 mod overload;
 mod refusals;
 mod rooms;
