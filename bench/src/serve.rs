@@ -8,7 +8,7 @@
 use crate::{fanout, load::Opening, raw, tasks};
 use anyhow::{Context, bail, ensure};
 use net::{Config, Server};
-use protocol::token::Key;
+use protocol::token::{Grant, Key};
 use std::{
     fs,
     io::{BufRead, BufReader, Write},
@@ -210,7 +210,7 @@ pub(crate) fn upgrade() -> Opening {
 
 /// A ticket as the lobby would sign it; a server takes each number once.
 pub(crate) fn ticket(number: usize) -> String {
-    key().sign_ticket(INSTANCE, ROOM, number as u64, since_1970().as_secs())
+    key().sign_ticket(INSTANCE, ROOM, Grant::Enter, number as u64, since_1970().as_secs())
 }
 
 fn key() -> Key {

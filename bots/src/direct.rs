@@ -6,7 +6,7 @@ use crate::door::{KNOCK_MAX_MS, Seat, nothing_answers};
 use anyhow::{Context, bail};
 use protocol::{
     room::{ARENA, is_instance},
-    token::Key,
+    token::{Grant, Key},
 };
 use reqwest::Url;
 use std::{
@@ -63,7 +63,7 @@ impl Direct {
         let nonce = self.next_nonce.fetch_add(1, Ordering::Relaxed);
         Seat {
             path: format!("/gameserver/{}/{ARENA}", self.instance),
-            ticket: self.key.sign_ticket(&self.instance, ARENA, nonce, since_1970().as_secs()),
+            ticket: self.key.sign_ticket(&self.instance, ARENA, Grant::Enter, nonce, since_1970().as_secs()),
         }
     }
 

@@ -47,6 +47,13 @@ pub struct Snapshot {
     pub growth_refused: BTreeMap<String, WakeError>,
 }
 
+impl Snapshot {
+    /// The machine with this id.
+    pub fn find(&self, id: &str) -> Option<&Server> {
+        self.servers.iter().find(|server| server.instance == id)
+    }
+}
+
 /// The bookkeeping itself.
 #[derive(Debug, Default)]
 pub struct Book {

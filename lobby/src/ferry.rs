@@ -8,7 +8,7 @@ use crate::{Lobby, now_s, pages, place, regions};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use protocol::room::durable_id;
+use protocol::room::{ARENA, durable_id, home_of};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,8 +16,11 @@ use std::time::Duration;
 const REPLAY_TIMEOUT: &str = "10s";
 /// Longest a page waits here for a machine to wake. Policy: a page that says so, and tries again.
 const WAKE_WAIT_MS: u64 = 4_000;
-/// A page with this cookie was sent to another machine a moment ago.
-const MOVED_COOKIE: &str = "moved=1";
+/// What the address of a page that is sent round says, each with the number of times: our waking or moving page reloads;
+/// we send it to another machine; that one sends it back.
+const ROUNDS: [&str; 3] = ["try=", MOVED, BACK];
+const MOVED: &str = "moved=";
+const BACK: &str = "back=";
 
 pub(crate) async fn steer(State(lobby): State<Arc<Lobby>>, request: Request) -> Response {
     let (path, headers, query) = (request.uri().path(), request.headers(), request.uri().query().unwrap_or_default());
@@ -31,7 +34,7 @@ pub(crate) async fn steer(State(lobby): State<Arc<Lobby>>, request: Request) -> 
         is_upgrade: headers.contains_key(header::UPGRADE),
         is_room: address.room.is_some(),
         tries: tries(query),
-        was_moved: has_cookie(headers, MOVED_COOKIE),
+        is_back: query.split('&').any(|pair| pair.starts_with(BACK)),
         knowledge: knowledge(&lobby, address.instance, is_returned).await,
     };
     let decision = steer::decide(facts);
@@ -43,9 +46,10 @@ pub(crate) async fn steer(State(lobby): State<Arc<Lobby>>, request: Request) -> 
     match decision {
         Decision::Replay => replay(&lobby, address.instance, path),
         Decision::Wake => wake(&lobby, address, headers, query, facts.tries).await,
-        Decision::Waking => pages::waking(facts.tries + 1),
-        Decision::Elsewhere => elsewhere(&lobby, address, headers, query),
-        Decision::Moving => pages::moving(facts.tries + 1),
+        Decision::Waking => pages::waking(facts.tries + 1, is_new(query)),
+        Decision::Elsewhere => elsewhere(&lobby, address, headers, facts.tries),
+        // The waiting is part of the round that it ends.
+        Decision::Moving => pages::moving(facts.tries),
         Decision::Silent => pages::silent(),
         Decision::Gone => pages::gone(),
         Decision::Unknown => pages::unknown_server(),
@@ -65,12 +69,8 @@ async fn knowledge(lobby: &Lobby, instance: &str, is_returned: bool) -> Knowledg
 }
 
 fn tries(query: &str) -> u32 {
-    query.split('&').find_map(|pair| pair.strip_prefix("try=")?.parse().ok()).unwrap_or(0)
-}
-
-fn has_cookie(headers: &HeaderMap, cookie: &str) -> bool {
-    let texts = headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());
-    texts.flat_map(|text| text.split(';')).any(|pair| pair.trim() == cookie)
+    let number = |pair: &str| ROUNDS.iter().find_map(|name| pair.strip_prefix(name)?.parse().ok());
+    query.split('&').find_map(number).unwrap_or(0)
 }
 
 /// The status is 307 without a `Location`: the proxy goes by the header, and nothing else on the way acts on it.
@@ -87,45 +87,41 @@ async fn wake(lobby: &Arc<Lobby>, address: Address<'_>, headers: &HeaderMap, que
     match tokio::time::timeout(Duration::from_millis(WAKE_WAIT_MS), waking).await {
         Ok(Ok(_)) => {
             let room = address.room.unwrap_or_default();
-            redirect(&format!("{PREFIX}{}/{room}?try={}{}", address.instance, tries + 1, fresh_mark(query, '&')), None)
+            let new = if is_new(query) { "&new" } else { "" };
+            redirect(&format!("{PREFIX}{}/{room}?try={}{new}", address.instance, tries + 1))
         }
-        Ok(Err(error)) if error.is_about_this_machine() => elsewhere(lobby, address, headers, query),
-        Ok(Err(_)) | Err(_) => pages::waking(tries + 1),
+        Ok(Err(error)) if error.is_about_this_machine() => elsewhere(lobby, address, headers, tries),
+        Ok(Err(_)) | Err(_) => pages::waking(tries + 1, is_new(query)),
     }
 }
 
-/// Another machine for this room: in the same region where this lobby remembers it, else near the asker.
-fn elsewhere(lobby: &Lobby, address: Address<'_>, headers: &HeaderMap, query: &str) -> Response {
+/// Another machine for this room: its own, if it is a public room that had moved; else where others were sent with it a
+/// moment ago; else in the same region where this lobby
+/// remembers it, else near the asker.
+fn elsewhere(lobby: &Lobby, address: Address<'_>, headers: &HeaderMap, tries: u32) -> Response {
     let Address { instance, room: Some(room) } = address else { return pages::gone() };
+    let (id, round) = (durable_id(instance, room), tries + 1);
+    if let Some(home) = home_of(&id).filter(|home| *home != instance && !lobby.fleet.is_lost(home)) {
+        return redirect(&format!("{PREFIX}{home}/{ARENA}?{MOVED}{round}"));
+    }
+    if let Some(other) = lobby.moved_to(&id).filter(|other| !lobby.fleet.is_lost(other)) {
+        return redirect(&format!("{PREFIX}{other}/{id}?{MOVED}{round}"));
+    }
     let edge = crate::http::edge_region(headers).or_else(|| lobby.region.clone());
     let near = lobby.fleet.region_of(instance).or(edge).and_then(|code| regions::find(&code));
     let plan = place::elsewhere(instance, near, &lobby.fleet.look(), &lobby.pools);
     // A link is no reason to create a machine.
     let Some((_, place::Step::Take(other) | place::Step::Wake(other))) = plan.first() else { return pages::gone() };
-    let cookie = format!(
-        "{MOVED_COOKIE}; Path={PREFIX}{instance}/{room}; Max-Age={}; HttpOnly; SameSite=Lax",
-        pages::MOVING_REFRESH_S
-    );
-    let id = durable_id(instance, room);
-    redirect(&format!("{PREFIX}{other}/{id}{}", fresh_mark(query, '?')), Some(&cookie))
+    redirect(&format!("{PREFIX}{other}/{id}?{MOVED}{round}"))
 }
 
-/// What tells the gameserver that this room is new travels along.
-fn fresh_mark(query: &str, separator: char) -> String {
-    let is_fresh = query.split('&').any(|pair| pair == "new");
-    if is_fresh { format!("{separator}new") } else { String::new() }
+/// What tells the gameserver that nobody has been in this room yet; it travels along.
+fn is_new(query: &str) -> bool {
+    query.split('&').any(|pair| pair == "new")
 }
 
-fn redirect(to: &str, cookie: Option<&str>) -> Response {
-    let mut response = StatusCode::FOUND.into_response();
-    let headers =
-        [(header::LOCATION, Some(to)), (header::CACHE_CONTROL, Some("no-store")), (header::SET_COOKIE, cookie)];
-    for (name, value) in headers {
-        if let Some(value) = value.and_then(|value| value.parse().ok()) {
-            response.headers_mut().insert(name, value);
-        }
-    }
-    response
+fn redirect(to: &str) -> Response {
+    (StatusCode::FOUND, [(header::LOCATION, to), (header::CACHE_CONTROL, "no-store")]).into_response()
 }
 
 fn try_again() -> Response {
@@ -139,10 +135,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn queries_and_cookies_are_read_whatever_else_is_there() {
-        assert_eq!(["try=3", "a=b&try=4", "try=x", "retry=9", ""].map(tries), [3, 4, 0, 0, 0]);
-        assert_eq!(["new", "a=b&new", "news", ""].map(|query| fresh_mark(query, '?')), ["?new", "?new", "", ""]);
-        let with = |value: &str| HeaderMap::from_iter([(header::COOKIE, value.parse().unwrap())]);
-        assert!(has_cookie(&with("a=b; moved=1"), MOVED_COOKIE) && !has_cookie(&with("unmoved=1"), MOVED_COOKIE));
+    fn queries_are_read_whatever_else_is_there() {
+        assert_eq!(["try=3", "a=b&try=4", "moved=2", "back=5", "new&back=1"].map(tries), [3, 4, 2, 5, 1]);
+        assert_eq!(["try=x", "retry=9", "back", ""].map(tries), [0; 4]);
+        assert_eq!(["new", "a=b&new", "news", ""].map(is_new), [true, true, false, false]);
     }
 }

@@ -133,6 +133,16 @@ impl Fleet {
         self.book().region_of(id)
     }
 
+    /// Whether this machine cannot be had: it is not there any more, or players do not get to it. A list from before a
+    /// refusal says nothing about a machine that it does not have, unless this lobby saw it go.
+    pub fn is_lost(&self, id: &str) -> bool {
+        let known = self.look();
+        match known.find(id) {
+            Some(server) => !server.can_be_had(),
+            None => known.is_known && (!known.is_stale || self.region_of(id).is_some()),
+        }
+    }
+
     /// A machine was created.
     pub fn born(&self, machine: Machine) {
         self.book().born(machine, Instant::now());

@@ -2,8 +2,9 @@
 //!
 //! Path: [`Wish::parse`] reads the body → `place` orders what would do → the first machine that is up or comes up, and
 //! has a seat, gets the player → [`Joined`]. Stages are told on the way.
-//! Invariants: each ticket has its own nonce; whoever leaves while waiting costs nobody else; a join ends at
-//! [`JOIN_DEADLINE_MS`], whatever the API does; no other region is chosen for a player who named one.
+//! Invariants: each ticket has its own nonce; a ticket has a room opened only where that room may be: a new name where it
+//! was made, another machine's public room only while that machine is lost; whoever leaves while waiting costs nobody
+//! else; a join ends at [`JOIN_DEADLINE_MS`], whatever the API does; no other region is chosen for a player who named one.
 //! Never: a socket to a machine, a session.
 
 use crate::Lobby;
@@ -17,7 +18,8 @@ use crate::stage::Stage;
 use crate::steer::PREFIX;
 use crate::verdict::WakeError;
 use crate::{now_s, wish};
-use protocol::room::{PRIVATE_PREFIX, durable_id};
+use protocol::room::{ARENA, PRIVATE_PREFIX, durable_id, home_of};
+use protocol::token::Grant;
 use serde::Serialize;
 use serde_json::Value;
 use std::sync::Arc;
@@ -85,50 +87,83 @@ impl<F: Fn(Stage, &str)> Join<'_, F> {
             self.try_all(plan, need).await
         };
         let (instance, region) = found.map_err(|refusal| self.with_offer(refusal, code))?;
-        let room = if wish.is_private {
-            format!("{PRIVATE_PREFIX}{}", letters(PRIVATE_NAME_LETTERS))
+        let (room, grant) = if wish.is_private {
+            (format!("{PRIVATE_PREFIX}{}", letters(PRIVATE_NAME_LETTERS)), Grant::Open)
         } else {
-            wish.room.clone()
+            (wish.room.clone(), Grant::Enter)
         };
-        Ok(self.ticket(instance, region, room, wish.is_private))
+        Ok(self.ticket(instance, region, room, grant))
     }
 
-    /// A room is where its machine is; if that machine cannot be had, the room goes to another one.
+    /// A room is where its machine is; if that machine cannot be had, the room goes to another one. A public room that had
+    /// moved goes home if it can.
     async fn on_instance(&self, id: &str, room: &str, snapshot: &Snapshot) -> Result<Joined, Refused> {
-        if let Some(server) = snapshot.servers.iter().find(|server| server.instance == id) {
-            let place = place_name(&server.region);
-            let step = match server.condition {
-                Condition::Ready if server.takes(Need::Seat) => Some(Step::Take(id.to_owned())),
-                Condition::Asleep | Condition::Waking => Some(Step::Wake(id.to_owned())),
-                Condition::Full if server.occupancy.is_none() => None,
-                Condition::Ready | Condition::Full => {
-                    return Err(self.with_offer(Refusal::Full(place), &server.region));
-                }
-                Condition::Unreachable => None,
-            };
-            if let Some(step) = step {
-                match self.try_all(vec![(server.region.clone(), step)], Need::Seat).await {
-                    Ok((instance, region)) => return Ok(self.ticket(instance, region, room.to_owned(), false)),
-                    Err(Refusal::NotWoken(error, _)) if error.is_about_this_machine() => {}
-                    Err(refusal) => return Err(self.with_offer(refusal, &server.region)),
-                }
-            }
+        if let Some(joined) = self.at(id, room, snapshot).await? {
+            return Ok(joined);
+        }
+        let durable = durable_id(id, room);
+        if let Some(home) = home_of(&durable).filter(|home| *home != id)
+            && let Some(joined) = self.at(home, ARENA, snapshot).await?
+        {
+            return Ok(joined);
         }
         self.elsewhere(id, room).await
     }
 
-    /// Another machine for a room of `id`, under the name that means this room everywhere.
+    /// A place in a room on this very machine; `None` if the machine cannot be had.
+    async fn at(&self, id: &str, room: &str, snapshot: &Snapshot) -> Result<Option<Joined>, Refused> {
+        let Some(server) = snapshot.find(id) else {
+            return if self.lobby.fleet.is_lost(id) { Ok(None) } else { Err(Refusal::FleetUnknown.into()) };
+        };
+        if !server.can_be_had() {
+            return Ok(None);
+        }
+        let step = match server.condition {
+            Condition::Ready if server.takes(Need::Seat) => Step::Take(id.to_owned()),
+            Condition::Asleep | Condition::Waking => Step::Wake(id.to_owned()),
+            Condition::Ready | Condition::Full | Condition::Unreachable => {
+                return Err(self.with_offer(Refusal::Full(place_name(&server.region)), &server.region));
+            }
+        };
+        match self.try_all(vec![(server.region.clone(), step)], Need::Seat).await {
+            Ok((instance, region)) => {
+                let grant = self.grant(&instance, room);
+                Ok(Some(self.ticket(instance, region, room.to_owned(), grant)))
+            }
+            Err(Refusal::NotWoken(error, _)) if error.is_about_this_machine() => Ok(None),
+            Err(refusal) => Err(self.with_offer(refusal, &server.region)),
+        }
+    }
+
+    /// Another machine's public room may be opened while that machine is lost.
+    fn grant(&self, instance: &str, room: &str) -> Grant {
+        let durable = durable_id(instance, room);
+        let home = home_of(&durable).filter(|home| *home != instance);
+        if home.is_some_and(|home| self.lobby.fleet.is_lost(home)) { Grant::Move } else { Grant::Enter }
+    }
+
+    /// Another machine for a room of `id`, which is lost, under the name that means this room everywhere. The first who asks
+    /// has it opened there; the others follow.
     async fn elsewhere(&self, id: &str, room: &str) -> Result<Joined, Refused> {
+        let (lobby, durable) = (self.lobby, durable_id(id, room));
+        if let Some(other) = lobby.moved_to(&durable)
+            && let Some(joined) = self.at(&other, &durable, &lobby.fleet.look()).await?
+        {
+            return Ok(joined);
+        }
         if !(self.may_open)() {
             return Err(Refusal::TooManyFields.into());
         }
-        let near = self.lobby.fleet.region_of(id).and_then(|code| regions::find(&code)).or(self.from);
-        let plan = place::elsewhere(id, near, &self.lobby.fleet.look(), &self.lobby.pools);
-        if plan.is_empty() {
-            return Err(Refusal::UnknownServer(id.to_owned()).into());
+        let near = lobby.fleet.region_of(id).and_then(|code| regions::find(&code)).or(self.from);
+        let plan = place::elsewhere(id, near, &lobby.fleet.look(), &lobby.pools);
+        let Some((_, first)) = plan.first() else { return Err(Refusal::UnknownServer(id.to_owned()).into()) };
+        // Those who ask while it wakes follow already.
+        if let Step::Take(other) | Step::Wake(other) = first {
+            lobby.note_move(&durable, other);
         }
         let (instance, region) = self.try_all(plan, Need::Room).await?;
-        Ok(self.ticket(instance, region, durable_id(id, room), false))
+        lobby.note_move(&durable, &instance);
+        Ok(self.ticket(instance, region, durable, Grant::Move))
     }
 
     /// Goes through the plan until a machine is up and has what is needed.
@@ -206,11 +241,11 @@ impl<F: Fn(Stage, &str)> Join<'_, F> {
         Refused { refusal, offer }
     }
 
-    fn ticket(&self, instance: String, region: String, room: String, is_fresh: bool) -> Joined {
-        let query = if is_fresh { FRESH_ROOM_QUERY } else { "" };
+    fn ticket(&self, instance: String, region: String, room: String, grant: Grant) -> Joined {
+        let query = if grant == Grant::Open { FRESH_ROOM_QUERY } else { "" };
         Joined {
             path: format!("{PREFIX}{instance}/{room}{query}"),
-            ticket: self.lobby.key.sign_ticket(&instance, &room, nonce(), now_s()),
+            ticket: self.lobby.key.sign_ticket(&instance, &room, grant, nonce(), now_s()),
             instance,
             region,
             room,

@@ -1,7 +1,7 @@
 //! The lobby: shows the fleet, wakes machines, and steers each player to one with Fly-Replay.
 //!
 //! Path: [`serve`] puts the parts together. `http` holds the addresses; `fleet` (with `book`, `machines` and `status`)
-//! knows the machines; `board` shows their regions; `desk` and `join` (with `place`, `wake` and `limit`) let a player
+//! knows the machines; `board` shows their regions; `desk` and `join` (with `place`, `wake`, `moves` and `limit`) let a player
 //! in; `steer` and `ferry` send requests on; `provision` makes the pool what `pools` says.
 //! Invariants: stateless: whatever it knows is a cache, so any instance can answer any request. Fly's API is known to
 //! `machines` and `verdict` alone; where a player goes and when a pool grows is decided in `place` alone.
@@ -20,6 +20,7 @@ pub mod join;
 pub mod limit;
 pub mod machines;
 pub mod metrics;
+mod moves;
 pub mod pages;
 pub mod place;
 pub mod pools;
@@ -43,6 +44,7 @@ use config::Config;
 use fleet::Fleet;
 use limit::Limiter;
 use metrics::Metrics;
+use moves::Moves;
 use pools::Pools;
 use protocol::token::Key;
 use std::net::{IpAddr, SocketAddr};
@@ -66,6 +68,7 @@ pub struct Lobby {
     wakes: Arc<Wakes>,
     joins: Mutex<Limiter>,
     fields: Mutex<Limiter>,
+    moves: Mutex<Moves>,
     metrics: Arc<Metrics>,
     /// Becomes true once, when the lobby closes.
     closing: watch::Sender<bool>,
@@ -88,6 +91,7 @@ impl Lobby {
             fleet,
             joins: Mutex::new(Limiter::new(limit::JOINS, Instant::now())),
             fields: Mutex::new(Limiter::new(limit::FIELDS, Instant::now())),
+            moves: Mutex::default(),
             metrics,
             closing: watch::Sender::new(false),
         }
@@ -99,6 +103,16 @@ impl Lobby {
 
     fn may_open_field(&self, address: IpAddr, now: Instant) -> bool {
         self.fields.lock().expect("nobody panics while counting fields").admit(address, now)
+    }
+
+    /// Where this room went a moment ago, since its machine is lost.
+    fn moved_to(&self, room: &str) -> Option<String> {
+        self.moves.lock().expect("nobody panics while remembering moves").find(room, Instant::now())
+    }
+
+    fn note_move(&self, room: &str, instance: &str) {
+        let mut moves = self.moves.lock().expect("nobody panics while remembering moves");
+        moves.note(room.to_owned(), instance.to_owned(), Instant::now());
     }
 }
 

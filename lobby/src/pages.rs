@@ -9,7 +9,7 @@ use axum::response::{Html, IntoResponse, Response};
 /// A waking page loads itself again after this long.
 const WAKING_REFRESH_S: u32 = 2;
 /// A moving page does after this long; see [`moving`].
-pub const MOVING_REFRESH_S: u32 = 5;
+const MOVING_REFRESH_S: u32 = 5;
 /// Where trouble leads, and what it says there.
 const LOBBY: (&str, &str) = ("/", "Go to the lobby");
 /// The lobby opens with the button for a new private room in reach.
@@ -30,20 +30,21 @@ a{display:inline-block;min-height:48px;padding:10px 24px;border-radius:6px;backg
 a:focus-visible{outline:3px solid var(--ink);outline-offset:2px}
 @media(max-width:420px){main{padding:24px}h1{font-size:24px}}";
 
-/// A machine is on its way up; the page comes back by itself for the `next_try`th time.
-pub fn waking(next_try: u32) -> Response {
+/// A machine is on its way up; the page comes back by itself for the `tries`th time, for a new room if it `is_new`.
+pub fn waking(tries: u32, is_new: bool) -> Response {
     let body = "This server is waking up. The page tries again by itself every few seconds.";
-    retrying(WAKING_REFRESH_S, next_try, "Rolling out", "The plane is coming", body)
+    retrying(WAKING_REFRESH_S, (tries, is_new), "Rolling out", "The plane is coming", body)
 }
 
-/// A room's machine is lost, and the next one waits until it is sure of that.
-pub fn moving(next_try: u32) -> Response {
+/// A room's machine is lost, and the next one waits until it is sure of that; the page was sent round `tries` times.
+pub fn moving(tries: u32) -> Response {
     let body = "The server of this field is lost, and another one takes over within half a minute. The page tries again by itself.";
-    retrying(MOVING_REFRESH_S, next_try, "Changing planes", "This field is moving", body)
+    retrying(MOVING_REFRESH_S, (tries, false), "Changing planes", "This field is moving", body)
 }
 
-fn retrying(after_s: u32, next_try: u32, kicker: &str, title: &str, body: &str) -> Response {
-    let refresh = format!("<meta http-equiv=\"refresh\" content=\"{after_s};url=?try={next_try}\">");
+fn retrying(after_s: u32, (tries, is_new): (u32, bool), kicker: &str, title: &str, body: &str) -> Response {
+    let new = if is_new { "&amp;new" } else { "" };
+    let refresh = format!("<meta http-equiv=\"refresh\" content=\"{after_s};url=?try={tries}{new}\">");
     let mut response = page(StatusCode::SERVICE_UNAVAILABLE, kicker, title, body, LOBBY, &refresh);
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(after_s));
     response
@@ -99,7 +100,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_page_says_one_thing_offers_the_lobby_and_asks_nobody_else() {
-        for response in [waking(1), moving(1), silent(), gone(), unknown_server(), not_found(), not_built()] {
+        for response in [waking(1, false), moving(1), silent(), gone(), unknown_server(), not_found(), not_built()] {
             assert!(!response.status().is_success());
             let body = axum::body::to_bytes(response.into_body(), 100_000).await.unwrap();
             let html = String::from_utf8(body.to_vec()).unwrap();

@@ -91,6 +91,16 @@ impl Server {
             })
     }
 
+    /// Whether players get to it: it is up, or it can be woken.
+    pub fn can_be_had(&self) -> bool {
+        match self.condition {
+            Condition::Ready | Condition::Asleep | Condition::Waking => true,
+            // Without an answer from it, it is its host that has no room for it.
+            Condition::Full => self.occupancy.is_some(),
+            Condition::Unreachable => false,
+        }
+    }
+
     /// People there and people on the way.
     pub fn expected_players(&self) -> u32 {
         self.occupancy.map_or(0, |said| said.players) + self.promised_seats
@@ -134,6 +144,8 @@ pub(crate) mod tests {
         for condition in [Condition::Full, Condition::Asleep, Condition::Waking, Condition::Unreachable] {
             assert!(!Server { condition, ..ready.clone() }.takes(Need::Seat), "{condition:?}");
         }
+        let host_full = server("m", "ewr", Condition::Full, 0, 0);
+        assert!(server("m", "ewr", Condition::Full, 5, 5).can_be_had() && !host_full.can_be_had());
         let draining = Occupancy { is_draining: true, ..ready.occupancy.unwrap() };
         assert_eq!(draining.condition(), Condition::Waking);
     }

@@ -1,8 +1,9 @@
 //! Where a request below `/gameserver/` goes.
 //!
 //! Path: [`Address::parse`] reads the path, [`decide`] weighs what is known, `ferry` does it and writes the answer.
-//! Invariants: pure; a request that came back (`fly-replay-failed`) is never replayed again; a waking page reloads a
-//! bounded number of times; only the page of a room is ever sent to another machine.
+//! Invariants: pure; a request that came back (`fly-replay-failed`) is never replayed again; whatever sends a page round
+//! (waking, to another machine and back) is counted in its address and ends; only the page of a room is ever sent to
+//! another machine.
 //! Never: a signature, a page, a socket.
 
 use crate::book::Snapshot;
@@ -15,8 +16,8 @@ pub const PREFIX: &str = "/gameserver/";
 const ASSET_NAME_MAX_BYTES: usize = 128;
 /// Times a waking page reloads itself; with the proxy's own tries that is a good minute. Policy: it says so and stops.
 pub const WAKING_TRIES_MAX_COUNT: u32 = 5;
-/// Times a moving page does: longer than the 30 s for which a lost machine still counts as the owner of its rooms.
-/// Policy: it says so and stops.
+/// Times a page is sent to another machine: with the pauses between, longer than the 30 s for which a lost machine still
+/// counts as the owner of its rooms. Policy: it says so and stops.
 pub const MOVING_TRIES_MAX_COUNT: u32 = 8;
 
 /// A valid path of a gameserver: `/gameserver/<instance>/<room>` or `/gameserver/<instance>/assets/<file>`.
@@ -37,10 +38,10 @@ pub struct Facts {
     pub is_upgrade: bool,
     /// It asks for a room.
     pub is_room: bool,
-    /// How often the waking or moving page has reloaded already.
+    /// How often the page has been sent round already.
     pub tries: u32,
-    /// This page was sent to another machine a moment ago, and that one sent it back.
-    pub was_moved: bool,
+    /// Another machine has just sent it back here.
+    pub is_back: bool,
     /// What the fleet says about the instance.
     pub knowledge: Knowledge,
 }
@@ -147,12 +148,10 @@ pub fn decide(facts: Facts) -> Decision {
 
 /// Where the room went, the owner of before may still be respected, and then the page comes back here for a while.
 fn decide_absent(facts: Facts) -> Decision {
-    if !facts.was_moved {
-        Decision::Elsewhere
-    } else if facts.tries < MOVING_TRIES_MAX_COUNT {
-        Decision::Moving
-    } else {
-        Decision::Silent
+    match facts {
+        Facts { tries: MOVING_TRIES_MAX_COUNT.., .. } => Decision::Silent,
+        Facts { is_back: true, .. } => Decision::Moving,
+        Facts { is_back: false, .. } => Decision::Elsewhere,
     }
 }
 
@@ -210,12 +209,12 @@ mod tests {
             is_upgrade: false,
             is_room: true,
             tries,
-            was_moved: false,
+            is_back: false,
             knowledge,
         };
         let socket = |is_returned, knowledge| Facts { is_upgrade: true, ..page(is_returned, 0, knowledge) };
         let beside = |is_returned, knowledge| Facts { is_room: false, ..page(is_returned, 0, knowledge) };
-        let moved = |is_returned, tries| Facts { was_moved: true, ..page(is_returned, tries, Absent) };
+        let back = |is_returned, tries| Facts { is_back: true, ..page(is_returned, tries, Absent) };
         for (facts, expected) in [
             (page(false, 0, Known(Ready)), Replay),
             (page(false, 0, Known(Asleep)), Replay),
@@ -229,9 +228,11 @@ mod tests {
             (page(true, 0, Known(Unreachable)), Wake),
             (page(true, 5, Known(Ready)), Silent),
             (page(true, 0, Unsure), Silent),
-            (moved(false, 0), Moving),
-            (moved(true, 7), Moving),
-            (moved(false, 8), Silent),
+            (page(false, 7, Absent), Elsewhere),
+            (page(true, 8, Absent), Silent),
+            (back(false, 1), Moving),
+            (back(true, 7), Moving),
+            (back(false, 8), Silent),
             (socket(false, Known(Ready)), Replay),
             (socket(false, Unsure), Replay),
             (socket(false, Absent), Unknown),

@@ -1,7 +1,8 @@
 //! Who may open a socket and who may join: places per address and in total, and tickets that work once.
 //!
 //! Path: an upgrade asks for a [`Place`] and keeps it as long as the socket, even if only to be told why it may not stay;
-//! a hello's ticket goes through [`Admission::admit`].
+//! a hello's ticket goes through [`Admission::admit`]; a room that is to be opened for it, through
+//! [`Place::may_open_room`].
 //! Invariants: a place gives itself back when dropped; both maps are bounded, whatever strangers do.
 //! A whole school shares one address, so the limits per address are generous.
 
@@ -10,13 +11,13 @@ use protocol::{
     close::CloseReason,
     limits::TICKET_TTL_S,
     message::Hello,
-    token::{CLOCK_SKEW_MAX_S, Key},
+    token::{CLOCK_SKEW_MAX_S, Grant, Key},
 };
 use std::{
     collections::HashMap,
     net::{IpAddr, Ipv6Addr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// Sockets that are only being told why they may not stay. Policy: refuse the upgrade with an HTTP status, which
@@ -28,6 +29,10 @@ pub(crate) const SOCKETS_PER_ADDRESS_MAX_COUNT: usize = 256;
 /// `TooManyFromAddress`.
 const OPENS_PER_ADDRESS_BURST_COUNT: u32 = 512;
 const OPENS_PER_ADDRESS_PER_S: u32 = 20;
+/// Rooms that one address has opened, the machine's own public one aside: this many at once, then one in each interval. The
+/// lobby counts the new ones alike (`lobby/src/limit.rs`). Policy: close with `TooManyRooms`.
+const ROOMS_PER_ADDRESS_BURST_COUNT: u32 = 20;
+const ROOMS_PER_ADDRESS_INTERVAL: Duration = Duration::from_secs(30);
 /// Addresses remembered. Policy: those without sockets and with nothing held against them are forgotten; if none is,
 /// newcomers are closed with `TooManyFromAddress`.
 const ADDRESSES_MAX_COUNT: usize = 16 * 1024;
@@ -61,6 +66,7 @@ struct Addresses {
 struct Address {
     sockets: usize,
     opens: Bucket,
+    rooms: Bucket,
 }
 
 /// The right to have a socket open; dropping it gives the place to somebody else.
@@ -100,15 +106,15 @@ impl Admission {
         lock(&self.addresses).visitors
     }
 
-    /// Whether the hello's ticket is good for the room with this id; a good one is used up. With a resume token of this
-    /// room a bad ticket does no harm: the room knows whether it is the newest.
+    /// What the hello's ticket grants in the room with this id; a good one is used up. With a resume token of this room a
+    /// bad ticket does no harm, and there is `None`: the room knows whether the token is the newest.
     ///
     /// # Errors
     /// `BadTicket` when there is neither.
-    pub(crate) fn admit(&self, hello: &Hello, room: &str, now_s: u64) -> Result<bool, CloseReason> {
-        let is_good = hello.ticket.as_deref().is_some_and(|ticket| self.use_ticket(ticket, room, now_s));
+    pub(crate) fn admit(&self, hello: &Hello, room: &str, now_s: u64) -> Result<Option<Grant>, CloseReason> {
+        let granted = hello.ticket.as_deref().and_then(|ticket| self.use_ticket(ticket, room, now_s));
         let was_there = || hello.resume.as_deref().is_some_and(|token| self.key.verify_resume(token, room).is_ok());
-        if is_good || was_there() { Ok(is_good) } else { Err(CloseReason::BadTicket) }
+        if granted.is_some() || was_there() { Ok(granted) } else { Err(CloseReason::BadTicket) }
     }
 
     /// Sockets open now, pings and those being refused included.
@@ -117,18 +123,19 @@ impl Admission {
         addresses.sockets + addresses.refusals
     }
 
-    fn use_ticket(&self, text: &str, room: &str, now_s: u64) -> bool {
-        let Ok(ticket) = self.key.verify_ticket(text, &self.instance, room, now_s) else { return false };
+    fn use_ticket(&self, text: &str, room: &str, now_s: u64) -> Option<Grant> {
+        let ticket = self.key.verify_ticket(text, &self.instance, room, now_s).ok()?;
         // The life of this process before could have seen it; who holds such a ticket gets another for the asking.
         if ticket.expires_s + CLOCK_SKEW_MAX_S < self.started_s + TICKET_TTL_S {
-            return false;
+            return None;
         }
         let mut used = lock(&self.used);
         if used.len() >= USED_TICKETS_MAX_COUNT {
             // Expired tickets are refused by their age from now on.
             used.retain(|_, expires_s| *expires_s >= now_s);
         }
-        used.len() < USED_TICKETS_MAX_COUNT && used.insert(ticket.nonce, ticket.expires_s).is_none()
+        let is_first = used.len() < USED_TICKETS_MAX_COUNT && used.insert(ticket.nonce, ticket.expires_s).is_none();
+        is_first.then_some(ticket.grant)
     }
 }
 
@@ -142,8 +149,11 @@ impl Addresses {
         if self.by_address.len() >= ADDRESSES_MAX_COUNT && !self.by_address.contains_key(&address) {
             return Err(CloseReason::TooManyFromAddress);
         }
-        let fresh =
-            || Address { sockets: 0, opens: Bucket::new(OPENS_PER_ADDRESS_PER_S, OPENS_PER_ADDRESS_BURST_COUNT, now) };
+        let fresh = || Address {
+            sockets: 0,
+            opens: Bucket::new(OPENS_PER_ADDRESS_PER_S, OPENS_PER_ADDRESS_BURST_COUNT, now),
+            rooms: Bucket::every(ROOMS_PER_ADDRESS_INTERVAL, ROOMS_PER_ADDRESS_BURST_COUNT, now),
+        };
         let entry = self.by_address.entry(address).or_insert_with(fresh);
         if entry.sockets >= SOCKETS_PER_ADDRESS_MAX_COUNT || !entry.opens.take(now) {
             return Err(CloseReason::TooManyFromAddress);
@@ -156,7 +166,8 @@ impl Addresses {
     /// Forgets addresses of which nothing needs to be known, when there are many.
     fn make_room(&mut self, now: Instant) {
         if self.by_address.len() >= ADDRESSES_MAX_COUNT {
-            self.by_address.retain(|_, address| address.sockets > 0 || !address.opens.is_full(now));
+            let is_quiet = |address: &mut Address| address.opens.is_full(now) && address.rooms.is_full(now);
+            self.by_address.retain(|_, address| address.sockets > 0 || !is_quiet(address));
         }
     }
 }
@@ -168,6 +179,12 @@ impl Place {
             lock(&self.admission.addresses).visitors += 1;
         }
         self
+    }
+
+    /// Whether its address may have one more room opened; that is counted.
+    pub(crate) fn may_open_room(&self, now: Instant) -> bool {
+        let mut addresses = lock(&self.admission.addresses);
+        addresses.by_address.get_mut(&self.address).is_some_and(|address| address.rooms.take(now))
     }
 }
 
@@ -231,18 +248,18 @@ mod tests {
     #[test]
     fn a_ticket_works_once() {
         let admission = admission();
-        let ticket = admission.key.sign_ticket("m1", "arena", 7, NOW_S);
+        let ticket = admission.key.sign_ticket("m1", "arena", Grant::Open, 7, NOW_S);
         let hello = hello(Some(ticket), None);
-        assert_eq!(admission.admit(&hello, "arena", NOW_S), Ok(true));
+        assert_eq!(admission.admit(&hello, "arena", NOW_S), Ok(Some(Grant::Open)));
         assert_eq!(admission.admit(&hello, "arena", NOW_S + 1), Err(CloseReason::BadTicket));
     }
 
     #[test]
     fn a_ticket_of_another_place_or_time_is_refused() {
         let admission = admission();
-        let elsewhere = admission.key.sign_ticket("m2", "arena", 7, NOW_S);
+        let elsewhere = admission.key.sign_ticket("m2", "arena", Grant::Enter, 7, NOW_S);
         assert_eq!(admission.admit(&hello(Some(elsewhere), None), "arena", NOW_S), Err(CloseReason::BadTicket));
-        let old = admission.key.sign_ticket("m1", "arena", 7, NOW_S);
+        let old = admission.key.sign_ticket("m1", "arena", Grant::Enter, 7, NOW_S);
         assert_eq!(admission.admit(&hello(Some(old), None), "arena", NOW_S + 61), Err(CloseReason::BadTicket));
         assert_eq!(admission.admit(&hello(None, None), "arena", NOW_S), Err(CloseReason::BadTicket));
     }
@@ -250,9 +267,10 @@ mod tests {
     #[test]
     fn a_ticket_from_before_the_start_is_refused() {
         let admission = admission();
-        let early = |before_s| admission.key.sign_ticket("m1", "arena", before_s, NOW_S - before_s);
+        let early = |before_s| admission.key.sign_ticket("m1", "arena", Grant::Enter, before_s, NOW_S - before_s);
         assert_eq!(admission.admit(&hello(Some(early(13)), None), "arena", NOW_S), Err(CloseReason::BadTicket));
-        assert_eq!(admission.admit(&hello(Some(early(12)), None), "arena", NOW_S), Ok(true), "clocks differ");
+        let admitted = admission.admit(&hello(Some(early(12)), None), "arena", NOW_S);
+        assert_eq!(admitted, Ok(Some(Grant::Enter)), "clocks differ");
     }
 
     /// From the first moment on, for as long as a ticket is good by the one clock or the other.
@@ -264,9 +282,9 @@ mod tests {
             for own_s in [NOW_S, NOW_S + 1, NOW_S + 30] {
                 for waited_s in [0, TICKET_TTL_S - most_s as u64] {
                     let (nonce, lobby_s) = (own_s * 100 + waited_s, own_s.saturating_add_signed(-ahead_s));
-                    let hello = hello(Some(admission.key.sign_ticket("m1", "arena", nonce, lobby_s)), None);
-                    let admitted = admission.admit(&hello, "arena", own_s + waited_s);
-                    assert_eq!(admitted, Ok(true), "{ahead_s} s ahead, {waited_s} s on the way");
+                    let ticket = admission.key.sign_ticket("m1", "arena", Grant::Enter, nonce, lobby_s);
+                    let admitted = admission.admit(&hello(Some(ticket), None), "arena", own_s + waited_s);
+                    assert_eq!(admitted, Ok(Some(Grant::Enter)), "{ahead_s} s ahead, {waited_s} s on the way");
                 }
             }
         }
@@ -277,7 +295,7 @@ mod tests {
         let admission = admission();
         let token = admission.key.sign_resume("arena-m1", Resume { epoch: 1, session: 2, generation: 3 });
         let admit = |token: &str, room| admission.admit(&hello(Some("bad".to_owned()), Some(token)), room, NOW_S);
-        assert_eq!(admit(&token, "arena-m1"), Ok(false), "whether it is the newest is the room's to judge");
+        assert_eq!(admit(&token, "arena-m1"), Ok(None), "whether it is the newest is the room's to judge");
         assert_eq!(admit(&token, "arena-m2"), Err(CloseReason::BadTicket));
         assert_eq!(admit(&token.replacen('3', "4", 1), "arena-m1"), Err(CloseReason::BadTicket));
         assert_eq!(admit("1.2.3.00", "arena-m1"), Err(CloseReason::BadTicket));
@@ -306,6 +324,19 @@ mod tests {
         let opened = (0..600).filter(|_| open(&admission, address, now).is_ok()).count();
         assert_eq!(opened, OPENS_PER_ADDRESS_BURST_COUNT as usize);
         assert!(open(&admission, neighbour, now).is_err(), "the same /64");
+    }
+
+    #[test]
+    fn an_address_has_so_many_rooms_opened_and_one_more_now_and_then() {
+        let admission = admission();
+        let now = Instant::now();
+        let at = |address: &str| open(&admission, address.parse().unwrap(), now).unwrap();
+        let (one, neighbour, other) = (at("2001:db8::1"), at("2001:db8::2"), at("203.0.113.9"));
+        let opened = (0..100).filter(|_| one.may_open_room(now)).count();
+        assert_eq!(opened, ROOMS_PER_ADDRESS_BURST_COUNT as usize);
+        assert!(!neighbour.may_open_room(now) && other.may_open_room(now));
+        assert!(!one.may_open_room(now + ROOMS_PER_ADDRESS_INTERVAL / 2));
+        assert!(one.may_open_room(now + ROOMS_PER_ADDRESS_INTERVAL * 2));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Never: reads a clock (time is an argument).
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Fills at `rate_per_s`, holds at most `burst`.
 #[derive(Debug)]
@@ -18,6 +18,11 @@ impl Bucket {
     pub(crate) fn new(rate_per_s: u32, burst: u32, now: Instant) -> Self {
         let burst = f64::from(burst);
         Self { rate_per_s: f64::from(rate_per_s), burst, tokens: burst, filled_at: now }
+    }
+
+    /// A full bucket that gets a token in each interval.
+    pub(crate) fn every(interval: Duration, burst: u32, now: Instant) -> Self {
+        Self { rate_per_s: 1.0 / interval.as_secs_f64(), ..Self::new(0, burst, now) }
     }
 
     /// Takes one token if there is one.
@@ -46,7 +51,6 @@ impl Bucket {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn a_burst_passes_and_then_the_rate_holds() {
@@ -57,5 +61,14 @@ mod tests {
         let later = start + Duration::from_millis(200);
         assert_eq!((0..9).filter(|_| bucket.take(later)).count(), 2);
         assert!(bucket.is_full(start + Duration::from_secs(9)));
+    }
+
+    #[test]
+    fn a_rate_may_be_less_than_one_a_second() {
+        let start = Instant::now();
+        let mut bucket = Bucket::every(Duration::from_secs(30), 2, start);
+        assert_eq!((0..9).filter(|_| bucket.take(start)).count(), 2);
+        assert!(!bucket.take(start + Duration::from_secs(29)));
+        assert_eq!((0..9).filter(|_| bucket.take(start + Duration::from_millis(60_001))).count(), 2);
     }
 }

@@ -3,7 +3,8 @@
 //! Path: a worker shows every new socket's first message to [`Door::greet`]; a good one becomes a `Join` in the room's
 //! queue, and opens the room if it is not open.
 //! Invariant: everything that can be checked without the room is checked here, before there is one: whoever has neither a
-//! good ticket nor a resume token that was once given out for this very room opens and learns nothing.
+//! good ticket nor a resume token that was once given out for this very room opens and learns nothing. What a ticket lets
+//! them have opened is [`crate::opening`]'s; a token alone grants what a plain ticket does.
 
 use crate::{
     admission::Admission,
@@ -18,6 +19,7 @@ use protocol::{
     PROTOCOL_VERSION,
     close::CloseReason,
     message::{ClientMessage, ClientPacket, Hello},
+    token::Grant,
 };
 use std::{
     sync::{Arc, Weak},
@@ -59,8 +61,10 @@ impl Door {
         let Ok(ClientPacket::Message(ClientMessage::Hello(hello))) = ClientPacket::decode(message) else {
             return Err(CloseReason::BadMessage);
         };
-        let admitted = self.admission.admit(&hello, &line.room, self.wall.now_s())?;
+        let granted = self.admission.admit(&hello, &line.room, self.wall.now_s())?;
         let rooms = self.rooms.upgrade().ok_or(CloseReason::ServerStopping)?;
-        rooms.enter(&line.room, Box::new(Join { socket: line.id, gate: line.gate(), hello, admitted, _waiting: None }))
+        let (socket, gate, admitted) = (line.id, line.gate(), granted.is_some());
+        let join = Box::new(Join { socket, gate, hello, admitted, _waiting: None });
+        rooms.enter(&line.room, join, granted.unwrap_or(Grant::Enter), || line.may_open_room())
     }
 }

@@ -4,7 +4,7 @@
 //! [`Engine::tick`], asks [`Engine::frame_for`] for every session that can take one, then drains
 //! [`Engine::poll_output`]. When that costs too much, it calls [`Engine::relieve`].
 //! Invariant: an engine is a plain value, called from one thread; a frame it gave is sent. When it panics, it is dropped
-//! and another is begun with a later epoch, from what [`Engine::snapshot`] gave last.
+//! and another is begun with another epoch, from what [`Engine::snapshot`] gave last.
 
 use bytes::Bytes;
 use protocol::{

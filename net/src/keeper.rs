@@ -1,9 +1,10 @@
 //! The keeper of a room: who owns it, what it was, when it is saved, how it ends.
 //!
-//! Path: [`keep`] claims the room in the store, has its thread started with the last save, writes what the thread hands
-//! over, and begins again if somebody came while it closed. What the store does not take is kept and tried again: while
-//! the room's thread goes on, and, when nobody is there any more, here.
-//! Invariants: a room's thread runs only while this machine owns it; the store is never waited for on that thread, but
+//! Path: [`keep`] asks whether the room may be opened here and claims it in the store, has its thread started with the last
+//! save, writes what the thread hands over, and begins again if somebody came while it closed. What the store does not
+//! take is kept and tried again: while the room's thread goes on, and, when nobody is there any more, here.
+//! Invariants: a room's thread runs only while this machine owns it, or while it is not in the store yet, when no other
+//! machine may open it; a room that was never used leaves nothing there; the store is never waited for on that thread, but
 //! at the very end; a save that brought its room down twice is left aside; a room whose last state is not in the store is
 //! not forgotten before the machine gives it up.
 //! What is lost: after a crash of the room, the process or the machine, what happened since the last save
@@ -14,7 +15,7 @@ use crate::{
     inbox::{Batch, WorkerMessage, worker_of},
     room_handle::{Event, RoomFacts, RoomHandle, SocketId},
     rooms::Rooms,
-    store::{Claim, ClaimError, SaveError},
+    store::{Claim, ClaimError, Owner, SaveError},
 };
 use bytes::Bytes;
 use crossbeam_channel::Receiver;
@@ -54,6 +55,8 @@ pub(crate) struct Life {
     pub(crate) epoch: u32,
     /// What it was.
     pub(crate) saved: Option<Bytes>,
+    /// Whether somebody was in it before this life.
+    pub(crate) was_used: bool,
     pub(crate) events: Receiver<Event>,
     pub(crate) facts: Arc<RoomFacts>,
     pub(crate) saves: mpsc::Sender<Save>,
@@ -62,7 +65,7 @@ pub(crate) struct Life {
 /// What a room's thread wants written.
 #[derive(Debug)]
 pub(crate) struct Save {
-    /// `None`: there is nothing that lasts in such a room.
+    /// `None`: there is nothing that lasts in such a room, or nobody was in it.
     pub(crate) room: Option<Bytes>,
     /// When it was like that.
     pub(crate) taken: Instant,
@@ -137,16 +140,20 @@ async fn live<'a>(
             let saved = keeping.unwritten.as_ref().and_then(|save| save.room.clone());
             (keeping, saved)
         }
-        None => match claim(rooms, room, is_save_bad).await {
+        None => match claim(rooms, room).await {
             Ok(claimed) => claimed,
             Err(reason) => return End::Refused(reason),
         },
     };
+    if is_save_bad {
+        tracing::error!(room = %room.id, "the last save brings the room down and is left aside");
+    }
     let (saves, handed) = mpsc::channel(SAVES_MAX_COUNT);
     let life = Life {
         id: Arc::clone(&room.id),
         epoch: keeping.claim.epoch(),
-        saved,
+        was_used: saved.is_some(),
+        saved: saved.filter(|_| !is_save_bad),
         events: events.clone(),
         facts: Arc::clone(&room.facts),
         saves,
@@ -166,29 +173,25 @@ async fn live<'a>(
 }
 
 /// The room as the store has it, and as this machine's from now on.
-async fn claim<'a>(
-    rooms: &'a Rooms,
-    room: &'a RoomHandle,
-    is_save_bad: bool,
-) -> Result<(Keeping<'a>, Option<Bytes>), CloseReason> {
-    let (claim, saved) = match rooms.store.claim(&room.id, &rooms.instance).await {
+async fn claim<'a>(rooms: &'a Rooms, room: &'a RoomHandle) -> Result<(Keeping<'a>, Option<Bytes>), CloseReason> {
+    let check = |kept: Option<&Owner>| rooms.check_opening(&room.id, kept);
+    let (claim, saved) = match rooms.store.claim_if(&room.id, &rooms.instance, check).await {
         Ok(claimed) => claimed,
         Err(ClaimError::Held) => return Err(CloseReason::Moved),
+        Err(ClaimError::Refused(reason)) => return Err(reason),
         Err(ClaimError::Store(error)) => {
             tracing::error!(room = %room.id, "the room cannot be opened: {error:#}");
             rooms.metrics.saves_failed.inc();
             return Err(CloseReason::RoomFailed);
         }
     };
-    if is_save_bad {
-        tracing::error!(room = %room.id, "the last save brings the room down and is left aside");
-    }
     let now = Instant::now();
-    room.facts.set_written(Some(now));
+    // Of a room that nobody used yet nothing is lost.
+    room.facts.set_written(saved.is_some().then_some(now));
     let (unwritten, failures, pause) = (None, 0, Duration::ZERO);
     let keeping =
         Keeping { rooms, room, claim, unwritten, failures, tried_at: now, pause, has_saved: false, is_lost: false };
-    Ok((keeping, saved.filter(|_| !is_save_bad)))
+    Ok((keeping, saved))
 }
 
 impl Keeping<'_> {
@@ -204,6 +207,7 @@ impl Keeping<'_> {
                     Some(save) => {
                         is_last = save.is_last;
                         self.pause = if is_last { Duration::ZERO } else { self.pause };
+                        self.room.facts.note_unwritten(save.taken);
                         self.unwritten = Some(save);
                     }
                     None if self.is_lost => return End::Moved,

@@ -4,8 +4,8 @@
 //! [`tick`] (one OS thread per room, 60 Hz) → an [`Engine`], which is `Room` here. Path of a frame: `Room` → [`tick`] →
 //! one batch per tick and worker → [`worker`] → [`line`]. HTTP comes in through [`listen`] and [`routes`], after
 //! [`replay`] has checked that the lobby sent it; [`upgrade`] gives the connection to a worker. Life of a room: [`rooms`]
-//! opens it for the first who may come in, its [`keeper`] owns and saves it in the [`store`]; a machine without rooms ends
-//! by [`sleep`].
+//! opens it for the first who may have it opened ([`opening`]), its [`keeper`] owns and saves it in the [`store`]; a
+//! machine without rooms ends by [`sleep`].
 //! Invariants: nothing touches a room between ticks; nobody waits for a socket that does not read; every limit is named.
 //! Never: the rules of the game, the lobby, Fly beyond its own `FLY_*` environment and the replay headers.
 
@@ -26,6 +26,7 @@ mod line;
 mod listen;
 mod load;
 mod metrics;
+mod opening;
 mod pages;
 mod ping;
 mod precedence;

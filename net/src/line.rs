@@ -116,7 +116,7 @@ pub(crate) struct Line {
     /// Control messages said since everything was flushed last.
     controls: usize,
     /// Kept for as long as the socket.
-    _place: Place,
+    place: Place,
 }
 
 /// The connection, whether it is known to have nothing to read, and what it has not taken.
@@ -163,7 +163,7 @@ impl Line {
             gate,
             frames: 0,
             controls: 0,
-            _place: place,
+            place,
         }
     }
 
@@ -175,6 +175,11 @@ impl Line {
     /// What the tick thread needs to know of this socket.
     pub(crate) fn gate(&self) -> Gate {
         self.gate.clone()
+    }
+
+    /// Whether its address may have one more room opened; that is counted.
+    pub(crate) fn may_open_room(&self) -> bool {
+        self.place.may_open_room(Instant::now())
     }
 
     /// There is something to read again; `is_ending` tells that the end has come, too.

@@ -129,6 +129,11 @@ impl RoomFacts {
         *self.unwritten() = until;
     }
 
+    /// The room was like that then, and the store does not have it yet.
+    pub(crate) fn note_unwritten(&self, taken: Instant) {
+        self.unwritten().get_or_insert(taken);
+    }
+
     /// How old the oldest state is that the store does not have.
     pub(crate) fn unwritten_for(&self) -> Duration {
         self.unwritten().map_or(Duration::ZERO, |since| since.elapsed())

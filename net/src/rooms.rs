@@ -2,21 +2,24 @@
 //!
 //! Path: a worker brings a hello that the door let through to [`Rooms::enter`]; if the room is not open, its queue is
 //! there at once and a keeper ([`crate::keeper`]) opens it behind.
-//! Invariants: at most `max_rooms` are open; nobody who was let in is forgotten: a room is closed under the same lock
-//! under which people come in, and only while nobody waits in its queue.
+//! Invariants: at most `max_rooms` are open, and one of these places is the public room's own, whatever else is open; each
+//! other opening counts against the address of whoever asked for it; nobody who was let in is forgotten: a room is closed
+//! under the same lock under which people come in, and only while nobody waits in its queue.
 
 use crate::{
     config::Config,
     inbox::Inbox,
     keeper::{self, StartThread},
     metrics::Metrics,
+    opening,
     room_handle::{Event, Join, RoomHandle},
-    store::Store,
+    store::{Owner, Store},
 };
 use crossbeam_channel::{Sender, TrySendError};
 use protocol::{
     close::CloseReason,
     room::{ARENA, durable_id},
+    token::Grant,
 };
 use std::{
     collections::BTreeMap,
@@ -61,10 +64,17 @@ impl fmt::Debug for Machinery {
 
 #[derive(Debug, Default)]
 struct Open {
-    by_id: BTreeMap<Arc<str>, RoomHandle>,
+    by_id: BTreeMap<Arc<str>, Listed>,
     is_stopping: bool,
     /// What is not in the store by now is lost.
     has_given_up: bool,
+}
+
+#[derive(Debug)]
+struct Listed {
+    room: RoomHandle,
+    /// The most that anybody who came was granted: whoever has to be turned away takes nobody along who need not be.
+    grant: Grant,
 }
 
 /// How to talk to a room that was entered; the event is the join itself if the room's queue had no place for it.
@@ -94,21 +104,31 @@ impl Rooms {
         self.machinery.get().expect("rooms are equipped before anybody comes")
     }
 
-    /// Brings somebody into a room, and opens it if need be.
+    /// Brings somebody into a room, and has it opened if need be; whether they may have it opened is found out behind.
+    /// `may_open` asks whether their address may, and counts it.
     ///
     /// # Errors
-    /// `RoomFull` when the machine has no place for another room, `ServerStopping`.
-    pub(crate) fn enter(self: &Arc<Self>, id: &Arc<str>, mut join: Box<Join>) -> Result<Entered, CloseReason> {
+    /// `RoomFull` when the machine has no place for another room, `TooManyRooms`, `ServerStopping`.
+    pub(crate) fn enter(
+        self: &Arc<Self>,
+        id: &Arc<str>,
+        mut join: Box<Join>,
+        grant: Grant,
+        may_open: impl FnOnce() -> bool,
+    ) -> Result<Entered, CloseReason> {
         let mut open = self.lock();
         if open.is_stopping {
             return Err(CloseReason::ServerStopping);
         }
-        let room = match open.by_id.get(id) {
-            Some(room) => room.clone(),
-            None if open.by_id.len() >= self.max_rooms => return Err(CloseReason::RoomFull),
+        let room = match open.by_id.get_mut(id) {
+            Some(listed) => {
+                listed.grant = listed.grant.max(grant);
+                listed.room.clone()
+            }
             None => {
+                self.check_place(&open, id, may_open)?;
                 let (room, events) = RoomHandle::new(Arc::clone(id));
-                open.by_id.insert(Arc::clone(id), room.clone());
+                open.by_id.insert(Arc::clone(id), Listed { room: room.clone(), grant });
                 self.runtime.spawn(keeper::keep(Arc::clone(self), room.clone(), events));
                 room
             }
@@ -120,6 +140,27 @@ impl Rooms {
             Err(TrySendError::Disconnected(_)) => unreachable!("a keeper has the queue as long as its room is listed"),
         };
         Ok((room.events, waiting))
+    }
+
+    /// Whether there is a place for one more room: for the public one always.
+    fn check_place(&self, open: &Open, id: &str, may_open: impl FnOnce() -> bool) -> Result<(), CloseReason> {
+        if self.is_arena(id) {
+            return Ok(());
+        }
+        let others = open.by_id.keys().filter(|id| !self.is_arena(id)).count();
+        if others + 1 >= self.max_rooms {
+            return Err(CloseReason::RoomFull);
+        }
+        if may_open() { Ok(()) } else { Err(CloseReason::TooManyRooms) }
+    }
+
+    /// Whether those who wait for a room may have it opened; `kept` is who had it last, as the store has it.
+    ///
+    /// # Errors
+    /// What they are told.
+    pub(crate) fn check_opening(&self, id: &str, kept: Option<&Owner>) -> Result<(), CloseReason> {
+        let grant = self.lock().by_id.get(id).map_or(Grant::Enter, |listed| listed.grant);
+        opening::check(id, &self.instance, grant, kept)
     }
 
     /// Forgets a room nobody waits for; false if somebody does. When the machine stops, nobody can wait for anything.
@@ -134,7 +175,7 @@ impl Rooms {
 
     /// Everything that is open, the arena first.
     pub(crate) fn list(&self) -> Vec<RoomHandle> {
-        let mut rooms: Vec<_> = self.lock().by_id.values().cloned().collect();
+        let mut rooms: Vec<_> = self.lock().by_id.values().map(|listed| listed.room.clone()).collect();
         rooms.sort_by_key(|room| !self.is_arena(&room.id));
         rooms
     }
@@ -189,7 +230,7 @@ impl Rooms {
     /// Whether rooms are open, and none of them for another reason than that the store does not take it.
     pub(crate) fn are_all_unwritable(&self) -> bool {
         let open = self.lock();
-        let is_unwritable = |room: &RoomHandle| room.facts.is_unwritable.load(Ordering::Relaxed);
+        let is_unwritable = |listed: &Listed| listed.room.facts.is_unwritable.load(Ordering::Relaxed);
         !open.by_id.is_empty() && open.by_id.values().all(is_unwritable)
     }
 

@@ -6,11 +6,13 @@
 
 use crate::{
     admission::Place,
-    assets, pages, ping,
+    assets,
+    opening::is_interrupted_here,
+    pages, ping,
     replay::{self, Verdict},
     room_handle::RoomFacts,
     server::App,
-    store::Holder,
+    store::Kept,
     upgrade::Upgrade,
 };
 use axum::{
@@ -24,7 +26,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use protocol::room::{ARENA, durable_id, is_name, is_room};
+use protocol::room::{ARENA, durable_id, home_of, is_name, is_room};
 use serde_json::json;
 use std::{
     net::{IpAddr, SocketAddr},
@@ -164,26 +166,39 @@ async fn room(
     upgrade.answer(move |stream, first| async move { app.adopt(stream, first, place, id).await })
 }
 
-/// The page of a room that is here, or can be; else where it is, or that it is gone.
+/// The page of a room that is here, or can be; else where it is, or that it is gone. What a page shows opens nothing.
 async fn page(app: &App, id: &str, query: &str, headers: &HeaderMap) -> Response {
     let page = || assets::page(headers).unwrap_or_else(pages::no_page_built);
     // The lobby sends whoever asked for a new field with `?new`: nobody has saved that yet.
-    let is_new = query.split('&').any(|part| part == "new");
-    if is_new || app.rooms.is_arena(id) || app.rooms.is_open(id) {
+    if app.rooms.is_open(id) || query.split('&').any(|part| part == "new") {
         return page();
     }
-    match app.rooms.store.holder(id, &app.config.instance).await {
-        Ok(Holder::Other(owner)) if is_name(&owner) => {
-            let path = format!("{}{owner}/{id}", replay::PREFIX);
-            (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, path)]).into_response()
-        }
-        Ok(Holder::Other(_) | Holder::Free) => page(),
-        Ok(Holder::Nobody) => pages::no_field_left(),
+    let own = &*app.config.instance;
+    // Whom it sends here since that room's machine is lost, it sends with `?moved=`, and counts.
+    let moved: Option<u32> = query.split('&').find_map(|part| part.strip_prefix("moved=")?.parse().ok());
+    let kept = match app.rooms.store.owner(id, own).await {
+        Ok(kept) => kept,
         Err(error) => {
-            tracing::error!(room = id, "nobody knows whether the room is there: {error:#}");
-            page()
+            tracing::error!(room = id, "nobody knows where the room is: {error:#}");
+            return page();
         }
+    };
+    match (kept, home_of(id)) {
+        // That it comes back tells the lobby to let it wait, if there is no such machine any more.
+        (Some(Kept { owner, is_held: true }), _) if is_name(&owner.instance) => {
+            redirect(&format!("{}{}/{id}?back={}", replay::PREFIX, owner.instance, moved.unwrap_or(1)))
+        }
+        (_, Some(home)) if home == own => page(),
+        (kept, Some(home)) if moved.is_none() && !is_interrupted_here(own, kept.as_ref().map(|kept| &kept.owner)) => {
+            redirect(&format!("{}{home}/{ARENA}", replay::PREFIX))
+        }
+        (Some(_), _) => page(),
+        (None, _) => pages::no_field_left(),
     }
+}
+
+fn redirect(to: &str) -> Response {
+    (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, to), (header::CACHE_CONTROL, "no-store")]).into_response()
 }
 
 /// The answer to a page of another site.

@@ -1,13 +1,14 @@
 //! Where rooms last: an object store, which is a directory or S3, with conditional writes.
 //!
-//! Path: [`Store::open`] by a URL → [`Store::claim`] makes this machine the owner of a room and brings its last save →
+//! Path: [`Store::open`] by a URL → [`Store::claim_if`] makes this machine the owner of a room and brings its last save →
 //! [`Claim::save`] renews and saves → [`Claim::leave`] saves it asleep, for whoever comes next.
 //! Layout: `rooms/<id>/owner` is an [`Owner`] as JSON; `rooms/<id>/snapshot` is the owner's epoch (u32 LE) and the
 //! room's bytes; `clocks/<instance>` is there only until the store has said when it was written.
-//! Invariants: each owner has a greater epoch than the one before; whoever is not the owner any more can write neither
-//! object, however late it writes, since every write names the version that it replaces and a new owner that was not
-//! handed the room rewrites both first; whether an owner is silent is for the claimant's own clock to say
-//! ([`crate::watch`]); nothing here waits longer than [`REQUEST_MAX`].
+//! Invariants: a room that is not there yet is claimed by the first save of it, so that one nobody used leaves nothing
+//! (no record is ever removed again: a removal would let epochs begin anew); each owner has a greater epoch than the one
+//! before; whoever is not the owner any more can write neither object, however late it writes, since every write names the
+//! version that it replaces and a new owner that was not handed the room rewrites both first; whether an owner is silent is
+//! for the claimant's own clock to say ([`crate::watch`]); nothing here waits longer than [`REQUEST_MAX`].
 //! Never: what is in a snapshot, a room.
 
 use crate::watch::Watch;
@@ -17,6 +18,7 @@ use object_store::{
     Error, ObjectStore, ObjectStoreExt, ObjectStoreScheme, PutMode, UpdateVersion, local::LocalFileSystem,
     memory::InMemory, path::Path, prefix::PrefixStore,
 };
+use protocol::close::CloseReason;
 use serde::{Deserialize, Serialize};
 use std::{
     fs::File,
@@ -30,6 +32,9 @@ use tokio::time::timeout;
 const REQUEST_MAX: Duration = Duration::from_secs(5);
 /// An owner whose record has not changed for so long counts as gone. Policy: whoever is asked for the room may claim it.
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
+/// Epochs of rooms that are not in the store yet, drawn by lot: two lives of which neither was ever written must not take
+/// each other's resume tokens. Below those that [`Owner::unknown`] gives.
+const FIRST_EPOCHS: std::ops::Range<u32> = 1..1 << 30;
 /// Tries to claim a room that others want too. Policy: somebody else has it.
 const CLAIM_TRIES_COUNT: usize = 3;
 /// Longest record of an owner, and longest save with its epoch. Policy: counts as damaged.
@@ -71,15 +76,12 @@ impl Owner {
     }
 }
 
-/// Whose a room is, as far as a machine that is asked for it must know.
+/// Who has a room, as the store has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Holder {
-    /// It has never been saved.
-    Nobody,
-    /// Its own, handed over, or of a machine that was silent for a lease.
-    Free,
-    /// This machine has it: hands off.
-    Other(String),
+pub(crate) struct Kept {
+    pub(crate) owner: Owner,
+    /// It is another machine, and not lost: hands off.
+    pub(crate) is_held: bool,
 }
 
 /// Why a room could not be claimed.
@@ -87,6 +89,8 @@ pub(crate) enum Holder {
 pub(crate) enum ClaimError {
     /// Another machine has it.
     Held,
+    /// It may not be opened here, for this reason.
+    Refused(CloseReason),
     /// The store does not work.
     Store(anyhow::Error),
 }
@@ -115,7 +119,8 @@ pub(crate) struct Claim {
     store: Store,
     id: Arc<str>,
     owner: Owner,
-    owner_version: UpdateVersion,
+    /// `None` until the first save of a room that was not there.
+    owner_version: Option<UpdateVersion>,
     save_version: Option<UpdateVersion>,
 }
 
@@ -154,18 +159,20 @@ impl Store {
         Self { watch: Arc::new(Mutex::new(Watch::new(lease))), ..self }
     }
 
-    /// Whose a room is, as `instance` must see it. Whoever asks keeps the watch on a foreign owner going.
+    /// Who has a room, as `instance` must see it; `None` if it has never been saved. Whoever asks keeps the watch on another
+    /// machine's room going.
     ///
     /// # Errors
     /// When the store does not work.
-    pub(crate) async fn holder(&self, id: &str, instance: &str) -> anyhow::Result<Holder> {
+    pub(crate) async fn owner(&self, id: &str, instance: &str) -> anyhow::Result<Option<Kept>> {
         let asked = Instant::now();
-        let Some((owner, _)) = self.read_owner(id).await? else { return Ok(Holder::Nobody) };
-        Ok(if self.is_held(id, &owner, instance, asked) { Holder::Other(owner.instance) } else { Holder::Free })
+        let Some((owner, _)) = self.read_owner(id).await? else { return Ok(None) };
+        let is_held = self.is_watched(id, &owner, instance, asked);
+        Ok(Some(Kept { owner, is_held }))
     }
 
     /// Whether `instance` must keep its hands off a room whose record was asked for at this moment.
-    fn is_held(&self, id: &str, owner: &Owner, instance: &str, asked: Instant) -> bool {
+    fn is_watched(&self, id: &str, owner: &Owner, instance: &str, asked: Instant) -> bool {
         if owner.is_foreign(instance) {
             return !self.watch().is_silent(id, owner, asked, Instant::now());
         }
@@ -194,26 +201,35 @@ impl Store {
         Ok(in_time(ask).await.with_context(|| format!("{path} cannot be written"))?.last_modified.timestamp_millis())
     }
 
-    /// Makes `instance` the owner of a room; with its last save, if there is one.
+    /// Makes `instance` the owner of a room, if `check` lets it, which is told who had the room last; with its last save, if
+    /// there is one. A room that is not there is claimed with its first save.
     ///
     /// # Errors
     /// [`ClaimError`].
-    pub(crate) async fn claim(&self, id: &Arc<str>, instance: &str) -> Result<(Claim, Option<Bytes>), ClaimError> {
+    pub(crate) async fn claim_if(
+        &self,
+        id: &Arc<str>,
+        instance: &str,
+        check: impl Fn(Option<&Owner>) -> Result<(), CloseReason>,
+    ) -> Result<(Claim, Option<Bytes>), ClaimError> {
         for _ in 0..CLAIM_TRIES_COUNT {
             let asked = Instant::now();
             let earlier = self.read_owner(id).await.map_err(ClaimError::Store)?;
-            if earlier.as_ref().is_some_and(|(owner, _)| self.is_held(id, owner, instance, asked)) {
+            if earlier.as_ref().is_some_and(|(owner, _)| self.is_watched(id, owner, instance, asked)) {
                 return Err(ClaimError::Held);
             }
-            let epoch = earlier.as_ref().map_or(0, |(owner, _)| owner.epoch) + 1;
+            check(earlier.as_ref().map(|(owner, _)| owner)).map_err(ClaimError::Refused)?;
+            let epoch = earlier.as_ref().map_or_else(first_epoch, |(owner, _)| owner.epoch + 1);
             let (instance, renewed_unix_ms) = (instance.to_owned(), unix_now_ms());
             let owner = Owner { instance, epoch, renewals: 0, renewed_unix_ms, is_asleep: false };
-            let (was_handed, version) =
-                earlier.map_or((true, None), |(owner, version)| (owner.is_asleep, Some(version)));
-            let owner_version = match self.write(&owner_path(id), json(&owner), version).await {
-                Ok(version) => version,
-                Err(SaveError::Lost) => continue,
-                Err(SaveError::Store(error)) => return Err(ClaimError::Store(error)),
+            let was_handed = earlier.as_ref().is_none_or(|(owner, _)| owner.is_asleep);
+            let owner_version = match earlier {
+                None => None,
+                Some((_, version)) => match self.write(&owner_path(id), json(&owner), Some(version)).await {
+                    Ok(version) => Some(version),
+                    Err(SaveError::Lost) => continue,
+                    Err(SaveError::Store(error)) => return Err(ClaimError::Store(error)),
+                },
             };
             self.watch().forget(id);
             let claim = Claim { store: self.clone(), id: Arc::clone(id), owner, owner_version, save_version: None };
@@ -293,15 +309,18 @@ impl Claim {
         self.put(room).await
     }
 
-    /// Saves for the last time and lets go.
+    /// Saves for the last time and lets go. Nothing is written of a room that was not there and is not to last.
     ///
     /// # Errors
     /// [`SaveError`].
     pub(crate) async fn leave(&mut self, room: Option<&[u8]>) -> Result<(), SaveError> {
         if let Some(room) = room {
+            if self.owner_version.is_none() {
+                self.renew(false).await?;
+            }
             self.put(room).await?;
         }
-        self.renew(true).await
+        if self.owner_version.is_some() { self.renew(true).await } else { Ok(()) }
     }
 
     /// Reads the last save. If its writer did not let go of it, it may still be writing: what is read is written again, so
@@ -329,8 +348,8 @@ impl Claim {
         self.owner.renewals = self.owner.renewals.wrapping_add(1);
         let owner = json(&Owner { renewed_unix_ms: unix_now_ms(), is_asleep, ..self.owner.clone() });
         let (store, path) = (&self.store, owner_path(&self.id));
-        let seen = Some(self.owner_version.clone());
-        self.owner_version = match store.write(&path, owner.clone(), seen).await {
+        let seen = self.owner_version.clone();
+        let written = match store.write(&path, owner.clone(), seen).await {
             Err(SaveError::Lost) => {
                 let found = store.read_owner(&self.id).await.map_err(SaveError::Store)?;
                 let is_ours = |(found, _): &(Owner, _)| found.is_life_of(&self.owner);
@@ -339,6 +358,7 @@ impl Claim {
             }
             result => result?,
         };
+        self.owner_version = Some(written);
         Ok(())
     }
 
@@ -361,6 +381,11 @@ impl Claim {
 
 /// Bytes of the epoch in front of a save.
 const EPOCH_BYTES: usize = size_of::<u32>();
+
+fn first_epoch() -> u32 {
+    let number = getrandom::u32().expect("the operating system has randomness");
+    FIRST_EPOCHS.start + number % (FIRST_EPOCHS.end - FIRST_EPOCHS.start)
+}
 
 fn owner_path(id: &str) -> Path {
     Path::from(format!("rooms/{id}/owner"))
@@ -429,6 +454,24 @@ mod tests {
         "field-a".into()
     }
 
+    impl Store {
+        /// For whom every room opens.
+        async fn claim(&self, id: &Arc<str>, instance: &str) -> Result<(Claim, Option<Bytes>), ClaimError> {
+            self.claim_if(id, instance, |_| Ok(())).await
+        }
+
+        /// Whether this machine must keep its hands off; `None` if there is no record.
+        async fn is_held(&self, instance: &str) -> Option<bool> {
+            self.owner("field-a", instance).await.unwrap().map(|kept| kept.is_held)
+        }
+    }
+
+    /// Every file below a directory; nothing when it is not there.
+    fn files(directory: &std::path::Path) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(directory).into_iter().flatten().map(|entry| entry.unwrap().path());
+        entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+    }
+
     /// The owner is looked at, and once more when it has said nothing for a lease.
     async fn let_lease_run_out(store: &Store) {
         assert!(matches!(store.claim(&id(), "m2").await, Err(ClaimError::Held)));
@@ -439,22 +482,23 @@ mod tests {
     async fn a_room_goes_from_owner_to_owner_with_what_it_was() {
         for store in stores() {
             let at = &store.0;
-            assert_eq!(at.holder("field-a", "m1").await.unwrap(), Holder::Nobody);
+            assert_eq!(at.is_held("m1").await, None);
             let (mut first, saved) = at.claim(&id(), "m1").await.unwrap();
-            assert_eq!((first.epoch(), saved), (1, None));
+            let epoch = first.epoch();
+            assert!(FIRST_EPOCHS.contains(&epoch) && saved.is_none());
             first.save(b"one").await.unwrap();
             first.save(b"two").await.unwrap();
             assert!(matches!(at.claim(&id(), "m2").await, Err(ClaimError::Held)));
-            assert_eq!(at.holder("field-a", "m2").await.unwrap(), Holder::Other("m1".to_owned()));
-            assert_eq!(at.holder("field-a", "m1").await.unwrap(), Holder::Free);
+            assert_eq!(at.is_held("m2").await, Some(true));
+            assert_eq!(at.is_held("m1").await, Some(false));
             first.leave(Some(b"three")).await.unwrap();
-            assert_eq!(at.holder("field-a", "m2").await.unwrap(), Holder::Free);
+            assert_eq!(at.is_held("m2").await, Some(false));
             let (mut second, saved) = at.claim(&id(), "m2").await.unwrap();
-            assert_eq!((second.epoch(), saved.as_deref()), (2, Some(&b"three"[..])));
+            assert_eq!((second.epoch(), saved.as_deref()), (epoch + 1, Some(&b"three"[..])));
             // A machine that was started again takes what it had, handed over or not.
             second.save(b"four").await.unwrap();
             let (third, saved) = at.claim(&id(), "m2").await.unwrap();
-            assert_eq!((third.epoch(), saved.as_deref()), (3, Some(&b"four"[..])));
+            assert_eq!((third.epoch(), saved.as_deref()), (epoch + 2, Some(&b"four"[..])));
             end(store);
         }
     }
@@ -487,17 +531,18 @@ mod tests {
             let at = &store.0;
             let (mut owner, _) = at.claim(&id(), "m1").await.unwrap();
             for renewal in 0..4 {
-                assert_eq!(at.holder("field-a", "m2").await.unwrap(), Holder::Other("m1".to_owned()));
+                assert_eq!(at.is_held("m2").await, Some(true));
                 tokio::time::sleep(LEASE).await;
                 owner.save(b"one").await.unwrap();
                 let (mut found, version) = at.read_owner("field-a").await.unwrap().unwrap();
                 // As if the owner's clock stood still, and long ago.
                 found.renewed_unix_ms = 0;
-                owner.owner_version = at.write(&owner_path("field-a"), json(&found), Some(version)).await.unwrap();
+                owner.owner_version =
+                    Some(at.write(&owner_path("field-a"), json(&found), Some(version)).await.unwrap());
                 assert!(matches!(at.claim(&id(), "m2").await, Err(ClaimError::Held)), "renewal {renewal}");
             }
             tokio::time::sleep(LEASE).await;
-            assert_eq!(at.holder("field-a", "m2").await.unwrap(), Holder::Free);
+            assert_eq!(at.is_held("m2").await, Some(false));
             assert!(at.claim(&id(), "m2").await.is_ok());
             end(store);
         }
@@ -536,7 +581,13 @@ mod tests {
                 let claims: Vec<_> = (0..8)
                     .map(|machine| {
                         let (store, id) = (store.0.clone(), Arc::clone(&id));
-                        tokio::spawn(async move { store.claim(&id, &format!("m{machine}")).await.is_ok() })
+                        tokio::spawn(async move {
+                            // One that was not there is whose who saves it first.
+                            let Ok((mut claim, _)) = store.claim(&id, &format!("m{machine}")).await else {
+                                return false;
+                            };
+                            claim.save(b"mine").await.is_ok()
+                        })
                     })
                     .collect();
                 let mut won = 0;
@@ -545,6 +596,44 @@ mod tests {
                 }
                 assert_eq!(won, 1, "round {round}");
             }
+            end(store);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_room_that_is_not_to_last_leaves_nothing() {
+        for store in stores() {
+            let (mut claim, saved) = store.0.claim(&id(), "m1").await.unwrap();
+            assert_eq!(saved, None);
+            claim.leave(None).await.unwrap();
+            let refusal =
+                store.0.claim_if(&id(), "m1", |_| Err(CloseReason::NoSuchRoom)).await.map(|_| ()).unwrap_err();
+            assert!(matches!(refusal, ClaimError::Refused(CloseReason::NoSuchRoom)));
+            assert_eq!(store.0.owner("field-a", "m1").await.unwrap(), None);
+            assert_eq!(store.1.as_deref().map(files).unwrap_or_default(), Vec::<PathBuf>::new());
+            // The next life is another's, also though neither was written.
+            let (mut next, _) = store.0.claim(&id(), "m1").await.unwrap();
+            assert_ne!(next.epoch(), claim.epoch());
+            next.leave(Some(b"one")).await.unwrap();
+            let (_, saved) = store.0.claim(&id(), "m2").await.unwrap();
+            assert_eq!(saved.as_deref(), Some(&b"one"[..]));
+            end(store);
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_may_not_open_a_room_changes_nothing_of_it() {
+        for store in stores() {
+            let (mut claim, _) = store.0.claim(&id(), "m1").await.unwrap();
+            claim.leave(Some(b"one")).await.unwrap();
+            let before = store.0.owner("field-a", "m2").await.unwrap();
+            let refuse = |kept: Option<&Owner>| {
+                assert_eq!(kept, before.as_ref().map(|kept| &kept.owner));
+                Err(CloseReason::Moved)
+            };
+            let refusal = store.0.claim_if(&id(), "m2", refuse).await.map(|_| ()).unwrap_err();
+            assert!(matches!(refusal, ClaimError::Refused(CloseReason::Moved)));
+            assert_eq!(store.0.owner("field-a", "m2").await.unwrap(), before);
             end(store);
         }
     }

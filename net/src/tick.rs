@@ -83,6 +83,8 @@ pub(crate) struct TickThread<E> {
     newcomers: Vec<SocketId>,
     saves: mpsc::Sender<Save>,
     empty_ticks: u32,
+    /// Somebody who was let in has said something, in this life or before: the room is worth keeping.
+    is_used: bool,
     save_interval_ticks: u32,
     ticks_to_save: u32,
     /// Everybody was told that the store does not take the room.
@@ -100,7 +102,7 @@ impl<E: Engine> TickThread<E> {
         load: Load,
         save_interval: Duration,
     ) -> Self {
-        let Life { id, events, facts, saves, .. } = life;
+        let Life { id, events, facts, saves, was_used, .. } = life;
         let batches = workers.iter().map(|_| Batch::default()).collect();
         facts.publish(&room.stats(), room.max_players());
         let precedence = Precedence::new(Arc::clone(&id), Arc::clone(&metrics));
@@ -121,6 +123,7 @@ impl<E: Engine> TickThread<E> {
             newcomers: Vec::new(),
             saves,
             empty_ticks: 0,
+            is_used: was_used,
             save_interval_ticks,
             ticks_to_save: save_interval_ticks,
             is_unwritable: false,
@@ -251,9 +254,16 @@ impl<E: Engine> TickThread<E> {
         }
     }
 
+    /// From the first use on, a room is in the store: others can find it there, and whoever loses it comes back to it.
+    fn note_use(&mut self) {
+        if !std::mem::replace(&mut self.is_used, true) {
+            self.ticks_to_save = 1;
+        }
+    }
+
     /// What the room is goes to its keeper, unless that has enough to write.
     fn save_if_due(&mut self) {
-        if self.seats.is_empty() {
+        if self.seats.is_empty() || !self.is_used {
             return;
         }
         self.ticks_to_save -= 1;
@@ -280,7 +290,7 @@ impl<E: Engine> TickThread<E> {
 
     /// Whether the keeper has it.
     fn hand_last_save(&mut self, written: Option<SyncSender<()>>) -> bool {
-        let snapshot = catch_unwind(AssertUnwindSafe(|| self.room.snapshot()));
+        let snapshot = catch_unwind(AssertUnwindSafe(|| self.room.snapshot().filter(|_| self.is_used)));
         let Ok(room) = snapshot else {
             tracing::error!(room = %self.id, "the room cannot be saved");
             return false;
@@ -304,6 +314,7 @@ impl<E: Engine> TickThread<E> {
             Event::Join(join) => self.join(*join),
             Event::Packet(socket, packet) => {
                 if let Some(session) = self.seats.session_at(socket) {
+                    self.note_use();
                     self.room.handle(session, packet);
                 }
             }

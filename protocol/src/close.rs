@@ -33,11 +33,15 @@ pub enum CloseReason {
     TooSlow,
     /// The room is on another machine now.
     Moved,
+    /// Nobody has kept a room of this name.
+    NoSuchRoom,
+    /// Too many rooms were opened for one address.
+    TooManyRooms,
 }
 
 impl CloseReason {
     /// Every reason, in the order of its code.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::ServerStopping,
         Self::VersionMismatch,
         Self::HelloTimeout,
@@ -52,6 +56,8 @@ impl CloseReason {
         Self::Overloaded,
         Self::TooSlow,
         Self::Moved,
+        Self::NoSuchRoom,
+        Self::TooManyRooms,
     ];
 
     /// The WebSocket close code.
@@ -71,6 +77,8 @@ impl CloseReason {
             Self::Overloaded => 4011,
             Self::TooSlow => 4012,
             Self::Moved => 4013,
+            Self::NoSuchRoom => 4014,
+            Self::TooManyRooms => 4015,
         }
     }
 
@@ -96,6 +104,8 @@ impl CloseReason {
             Self::Overloaded => "This field is too busy for more pilots right now. Try again in a minute.",
             Self::TooSlow => "Your line could not keep up with the field.",
             Self::Moved => "This field is on another server now.",
+            Self::NoSuchRoom => "This field is gone. Open a new one in the lobby.",
+            Self::TooManyRooms => "Your network opened many fields just now. Try again in a minute.",
         }
     }
 

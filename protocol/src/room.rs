@@ -26,6 +26,18 @@ pub fn durable_id(instance: &str, room: &str) -> String {
     if room == ARENA { format!("{ARENA}-{instance}") } else { room.to_owned() }
 }
 
+/// The machine whose public field has this id, wherever it is now; `None`: a private one.
+///
+/// # Examples
+/// ```
+/// use protocol::room::home_of;
+/// assert_eq!(home_of("arena-m1"), Some("m1"));
+/// assert_eq!(home_of("field-abcdef2345"), None);
+/// ```
+pub fn home_of(id: &str) -> Option<&str> {
+    id.strip_prefix(ARENA)?.strip_prefix('-').filter(|home| is_instance(home))
+}
+
 /// Whether the text may stand in a path, as an instance, a region or a room: 1 to `PATH_NAME_MAX_BYTES` of `a-z`, `0-9`
 /// and `-`.
 pub fn is_name(text: &str) -> bool {
@@ -73,5 +85,13 @@ mod tests {
             assert_eq!((durable_id(instance, &id), durable_id("m2", &id)), (id.clone(), id.clone()));
         }
         assert_ne!(durable_id("m1", ARENA), durable_id("m2", ARENA));
+    }
+
+    #[test]
+    fn only_a_public_field_has_a_home() {
+        for id in [ARENA, "arena-", "arena-m-1", "arenam1", "field-arena-m1", "field-a"] {
+            assert_eq!(home_of(id), None, "{id}");
+        }
+        assert_eq!(home_of(&durable_id("148e7d5c6b0318", ARENA)), Some("148e7d5c6b0318"));
     }
 }

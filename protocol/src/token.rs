@@ -50,9 +50,36 @@ impl std::fmt::Display for TokenError {
 
 impl std::error::Error for TokenError {}
 
+/// What the holder of a join ticket may have opened, if the room is not open yet. Each grants what those before it do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Grant {
+    /// The machine's own public room, and a private room that was kept.
+    Enter,
+    /// Another machine's public room that was kept: that machine is lost.
+    Move,
+    /// A private room of a name that was never used before.
+    Open,
+}
+
+impl Grant {
+    /// Every grant.
+    pub const ALL: [Self; 3] = [Self::Enter, Self::Move, Self::Open];
+
+    /// As it stands in a ticket.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Enter => "enter",
+            Self::Move => "move",
+            Self::Open => "open",
+        }
+    }
+}
+
 /// What a verified join ticket says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Ticket {
+    /// What may be opened for it.
+    pub grant: Grant,
     /// Unique per ticket; the room's machine accepts each once.
     pub nonce: u64,
     /// Unix seconds after which it is void.
@@ -78,14 +105,11 @@ impl Key {
     }
 
     /// A ticket for one join of `room`, by whichever of its names, on `instance`, void `TICKET_TTL_S` after `now_s`. Form:
-    /// `nonce.expires.mac`.
-    pub fn sign_ticket(&self, instance: &str, room: &str, nonce: u64, now_s: u64) -> String {
-        let expires_s = now_s + limits::TICKET_TTL_S;
-        let id = durable_id(instance, room);
-        format!(
-            "{nonce:x}.{expires_s}.{}",
-            self.mac(&["ticket", instance, &id, &nonce.to_string(), &expires_s.to_string()])
-        )
+    /// `grant.nonce.expires.mac`.
+    pub fn sign_ticket(&self, instance: &str, room: &str, grant: Grant, nonce: u64, now_s: u64) -> String {
+        let ticket = Ticket { grant, nonce, expires_s: now_s + limits::TICKET_TTL_S };
+        let mac = truncated(self.ticket_hmac(instance, room, ticket));
+        format!("{}.{nonce:x}.{}.{mac}", grant.word(), ticket.expires_s)
     }
 
     /// Checks a ticket's signature, place and age; whether it was used before is the caller's to know.
@@ -93,15 +117,21 @@ impl Key {
     /// # Errors
     /// [`TokenError`].
     pub fn verify_ticket(&self, text: &str, instance: &str, room: &str, now_s: u64) -> Result<Ticket, TokenError> {
-        let [nonce, expires, mac] = split(text)?;
+        let [word, nonce, expires, mac] = split(text)?;
+        let grant = Grant::ALL.into_iter().find(|grant| grant.word() == word).ok_or(TokenError::Malformed)?;
         let nonce = u64::from_str_radix(nonce, 16).map_err(|_| TokenError::Malformed)?;
         let expires_s: u64 = expires.parse().map_err(|_| TokenError::Malformed)?;
-        let id = durable_id(instance, room);
-        self.check(mac, &["ticket", instance, &id, &nonce.to_string(), &expires_s.to_string()])?;
+        let ticket = Ticket { grant, nonce, expires_s };
+        verify(self.ticket_hmac(instance, room, ticket), mac)?;
         if now_s > expires_s || expires_s > now_s + limits::TICKET_TTL_S + CLOCK_SKEW_MAX_S {
             return Err(TokenError::Expired);
         }
-        Ok(Ticket { nonce, expires_s })
+        Ok(ticket)
+    }
+
+    fn ticket_hmac(&self, instance: &str, room: &str, Ticket { grant, nonce, expires_s }: Ticket) -> Hmac<Sha256> {
+        let id = durable_id(instance, room);
+        self.hmac(&["ticket", instance, &id, grant.word(), &nonce.to_string(), &expires_s.to_string()])
     }
 
     /// A resume token of the room with this durable id. It has no age of its own: the session's grace ends it. Form:
@@ -152,12 +182,11 @@ impl Key {
     }
 
     fn mac(&self, parts: &[&str]) -> String {
-        hex(&self.hmac(parts).finalize().into_bytes()[..MAC_BYTES])
+        truncated(self.hmac(parts))
     }
 
     fn check(&self, mac: &str, parts: &[&str]) -> Result<(), TokenError> {
-        let bytes = unhex(mac).ok_or(TokenError::Malformed)?;
-        self.hmac(parts).verify_truncated_left(&bytes).map_err(|_| TokenError::Forged)
+        verify(self.hmac(parts), mac)
     }
 
     /// Each part goes in behind its length, so that no two lists of parts sign the same text.
@@ -169,6 +198,15 @@ impl Key {
         }
         hmac
     }
+}
+
+fn truncated(hmac: Hmac<Sha256>) -> String {
+    hex(&hmac.finalize().into_bytes()[..MAC_BYTES])
+}
+
+fn verify(hmac: Hmac<Sha256>, mac: &str) -> Result<(), TokenError> {
+    let bytes = unhex(mac).ok_or(TokenError::Malformed)?;
+    hmac.verify_truncated_left(&bytes).map_err(|_| TokenError::Forged)
 }
 
 fn split<const PARTS: usize>(text: &str) -> Result<[&str; PARTS], TokenError> {
@@ -210,8 +248,9 @@ mod tests {
 
     #[test]
     fn a_ticket_is_good_for_its_place_and_time_only() {
-        let ticket = key().sign_ticket("m1", "arena", 99, 1000);
-        assert_eq!(key().verify_ticket(&ticket, "m1", "arena", 1030), Ok(Ticket { nonce: 99, expires_s: 1060 }));
+        let ticket = key().sign_ticket("m1", "arena", Grant::Enter, 99, 1000);
+        let said = Ticket { grant: Grant::Enter, nonce: 99, expires_s: 1060 };
+        assert_eq!(key().verify_ticket(&ticket, "m1", "arena", 1030), Ok(said));
         assert_eq!(key().verify_ticket(&ticket, "m2", "arena", 1030), Err(TokenError::Forged));
         assert_eq!(key().verify_ticket(&ticket, "m1", "other", 1030), Err(TokenError::Forged));
         assert!(key().verify_ticket(&ticket, "m1", "arena-m1", 1030).is_ok(), "the same room by its other name");
@@ -219,6 +258,21 @@ mod tests {
         assert_eq!(key().verify_ticket(&ticket, "m1", "arena", 900), Err(TokenError::Expired));
         let stranger = Key::new("another secret, also long").unwrap();
         assert_eq!(stranger.verify_ticket(&ticket, "m1", "arena", 1030), Err(TokenError::Forged));
+    }
+
+    #[test]
+    fn what_a_ticket_grants_is_signed() {
+        for grant in Grant::ALL {
+            let ticket = key().sign_ticket("m1", "field-a", grant, 99, 1000);
+            assert_eq!(key().verify_ticket(&ticket, "m1", "field-a", 1030).map(|said| said.grant), Ok(grant));
+            for other in Grant::ALL.into_iter().filter(|other| *other != grant) {
+                let raised = ticket.replacen(grant.word(), other.word(), 1);
+                assert_eq!(key().verify_ticket(&raised, "m1", "field-a", 1030), Err(TokenError::Forged), "{raised}");
+            }
+        }
+        for text in ["99.1060.00", "all.63.1060.00", ".63.1060.00"] {
+            assert_eq!(key().verify_ticket(text, "m1", "field-a", 1030), Err(TokenError::Malformed), "{text}");
+        }
     }
 
     #[test]

@@ -32,6 +32,11 @@ describe('after the socket is gone', () => {
     expect(steps).toEqual(['retry', 'retry', 'retry', 'seek', 'seek']);
   });
 
+  it('does not ask again for a field that is not there', () => {
+    expect(afterClose({ ...lost, code: CLOSE.noSuchRoom }).do).toBe('stop');
+    expect(afterClose({ ...lost, code: CLOSE.tooManyRooms }).do).toBe('stop');
+  });
+
   it('does not press a field that is too busy', () => {
     expect(afterClose({ ...lost, code: CLOSE.overloaded }).do).toBe('stop');
   });

@@ -15,6 +15,8 @@ export const CLOSE = {
   overloaded: 4011,
   tooSlow: 4012,
   moved: 4013,
+  noSuchRoom: 4014,
+  tooManyRooms: 4015,
 } as const;
 
 const BACKOFF_FIRST_MS = 250;
@@ -69,6 +71,10 @@ export function afterClose(situation: Situation, random: () => number = Math.ran
       return { do: 'seek', why: 'gone', delayMs, sentence: 'This server is closing. Your plane comes along to the next one.' };
     case CLOSE.moved:
       return { do: 'seek', why: 'moved', delayMs, sentence: 'This field is on another server now. Following it.' };
+    case CLOSE.noSuchRoom:
+      return { do: 'stop', sentence: 'This field is gone. You can open a new one in the lobby.' };
+    case CLOSE.tooManyRooms:
+      return { do: 'stop', sentence: 'Your network opened many fields just now. Try again in a minute.' };
     case CLOSE.roomFailed:
       return { do: 'retry', delayMs, sentence: 'Something broke on this field. Coming back by itself.' };
     default:

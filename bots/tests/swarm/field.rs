@@ -16,7 +16,7 @@ use axum::{
 use protocol::{
     close::CloseReason,
     message::{ClientMessage, ClientPacket, Hello, ServerMessage},
-    token::Key,
+    token::{Grant, Key},
 };
 use serde_json::json;
 use std::{
@@ -168,7 +168,7 @@ async fn join(State(shared): State<Arc<Shared>>, body: String) -> Response {
         }
         Mood::Unwilling => refuse(StatusCode::NOT_FOUND, "There is no region \"xyz\"."),
         Mood::Fine | Mood::Busy => {
-            let ticket = shared.key.sign_ticket(INSTANCE, "arena", nonce, now_s());
+            let ticket = shared.key.sign_ticket(INSTANCE, "arena", Grant::Enter, nonce, now_s());
             Json(json!({ "path": PATH, "ticket": ticket, "instance": INSTANCE, "region": "cdg", "room": "arena" }))
                 .into_response()
         }

@@ -1,6 +1,7 @@
 //! Joins: who gets a ticket for what, and what the others are told.
 
 use crate::support::{Lobby, key, now_s};
+use protocol::token::Grant;
 use serde_json::{Value, json};
 use std::collections::HashSet;
 
@@ -15,7 +16,9 @@ async fn each_ticket_is_for_one_join_of_one_room() {
             (200, &json!(format!("/gameserver/m1/{room}")), &json!(room))
         );
         let ticket = body["ticket"].as_str().unwrap();
-        assert!(nonces.insert(key().verify_ticket(ticket, "m1", room, now_s()).unwrap().nonce));
+        let said = key().verify_ticket(ticket, "m1", room, now_s()).unwrap();
+        assert_eq!(said.grant, Grant::Enter, "{room}");
+        assert!(nonces.insert(said.nonce));
         assert!(key().verify_ticket(ticket, "m1", "other", now_s()).is_err());
     }
 }
@@ -31,7 +34,8 @@ async fn a_private_room_has_a_name_nobody_guesses_and_a_machine_with_room_for_it
         let secret = room.strip_prefix("field-").unwrap();
         assert!(secret.len() == 10 && secret.bytes().all(|b| b.is_ascii_lowercase() || (b'2'..=b'7').contains(&b)));
         assert_eq!((status, &body["path"]), (200, &json!(format!("/gameserver/m2/{room}?new"))));
-        assert!(key().verify_ticket(body["ticket"].as_str().unwrap(), "m2", &room, now_s()).is_ok());
+        let said = key().verify_ticket(body["ticket"].as_str().unwrap(), "m2", &room, now_s()).unwrap();
+        assert_eq!(said.grant, Grant::Open);
         assert!(names.insert(room));
     }
 }

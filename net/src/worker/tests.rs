@@ -13,13 +13,13 @@ use crate::{
 };
 use protocol::{
     message::{Hello, InputPacket},
-    token::{Key, Resume},
+    token::{Grant, Key, Resume},
 };
 use std::sync::{Arc, mpsc};
 use tungstenite::{Message, WebSocket, protocol::Role};
 
 const PATIENCE: Duration = Duration::from_secs(5);
-const ROOM: &str = "field-a";
+const ROOM: &str = "arena-m1";
 
 /// A worker whose room nobody ticks, a player's end of one of its sockets, and the room.
 struct Bench {
@@ -93,7 +93,7 @@ async fn a_full_queue_delays_and_loses_nothing() {
     let mut bench = begin().await;
     let other = SocketId { worker: 1, slot: 0, number: 0 };
     let join = Join { socket: other, gate: Gate::default(), hello: bench.hello(), admitted: false, _waiting: None };
-    let (queue, _) = bench.rooms.enter(&ROOM.into(), Box::new(join)).unwrap();
+    let (queue, _) = bench.rooms.enter(&ROOM.into(), Box::new(join), Grant::Enter, || true).unwrap();
     let life = bench.lives.recv_timeout(PATIENCE).unwrap();
     while queue.try_send(Event::Gone(other)).is_ok() {}
     bench.say_hello();

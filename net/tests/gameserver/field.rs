@@ -2,10 +2,13 @@
 
 use futures_util::{SinkExt, StreamExt};
 use net::{Config, Server};
-use protocol::{message::ServerMessage, token::Key};
+use protocol::{
+    message::ServerMessage,
+    token::{Grant, Key},
+};
 use std::{
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -71,6 +74,25 @@ impl Shelf {
     pub(crate) fn owner(&self, room: &str) -> serde_json::Value {
         serde_json::from_slice(&std::fs::read(self.object(room, "owner")).unwrap()).unwrap()
     }
+
+    /// Waits until a room that is played in was saved for the first time.
+    pub(crate) async fn wait_for(&self, room: &str) {
+        let began = Instant::now();
+        while !self.object(room, "snapshot").exists() {
+            assert!(began.elapsed() < PATIENCE, "{room} is not saved");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// The names of everything that is kept here.
+    pub(crate) fn files(&self) -> Vec<String> {
+        fn below(folder: &Path) -> Vec<String> {
+            let entries = std::fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path());
+            let names = |path: PathBuf| if path.is_dir() { below(&path) } else { vec![path.display().to_string()] };
+            entries.flat_map(names).collect()
+        }
+        below(&self.0)
+    }
 }
 
 impl Drop for Shelf {
@@ -124,8 +146,13 @@ impl Field {
         self.ticket_for("arena")
     }
 
+    /// A ticket that also opens a room of a new name.
     pub(crate) fn ticket_for(&self, room: &str) -> String {
-        self.key.sign_ticket(&self.instance, room, nonce(), now_s())
+        self.ticket_granting(room, Grant::Open)
+    }
+
+    pub(crate) fn ticket_granting(&self, room: &str, grant: Grant) -> String {
+        self.key.sign_ticket(&self.instance, room, grant, nonce(), now_s())
     }
 
     /// The header a replay by the lobby brings.
@@ -172,6 +199,11 @@ impl Field {
         let mut player = Player::on(self.upgrade(room, &[], None).await.expect("the upgrade is granted"), client);
         player.socket.send(hello).await;
         player.wait_for_welcome_or_close().await.map_or(Ok(player), Err)
+    }
+
+    /// Somebody new who comes with such a ticket, or the close code.
+    pub(crate) async fn join_with(&self, room: &str, grant: Grant) -> Result<Player, u16> {
+        self.try_join(room, Client::new(), Some(self.ticket_granting(room, grant))).await
     }
 
     /// Somebody new in a room.
@@ -253,7 +285,7 @@ async fn upgrade(
 pub(crate) async fn join_process(port: u16, room: &str) -> Player {
     let (key, address) = (Key::new(SECRET).unwrap(), SocketAddr::from(([127, 0, 0, 1], port)));
     let mut player = Player::on(upgrade(address, (&key, INSTANCE), room, &[], None).await.unwrap(), Client::new());
-    player.say_hello("Ada", Some(key.sign_ticket(INSTANCE, room, nonce(), now_s())), None).await;
+    player.say_hello("Ada", Some(key.sign_ticket(INSTANCE, room, Grant::Open, nonce(), now_s())), None).await;
     player.wait_for_welcome().await;
     player
 }

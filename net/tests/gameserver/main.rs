@@ -6,6 +6,7 @@ mod clocks;
 mod field;
 mod http;
 mod joining;
+mod openings;
 mod overload;
 mod refusals;
 mod rooms;

@@ -5,6 +5,7 @@ use protocol::{
     PROTOCOL_VERSION,
     close::CloseReason,
     message::{ClientMessage, Hello, InputPacket, ServerMessage},
+    token::Grant,
 };
 use std::time::{Duration, Instant};
 
@@ -26,9 +27,9 @@ async fn missing_foreign_forged_and_old_tickets_are_refused() {
     let bad = [
         None,
         Some("7.99.00".to_owned()),
-        Some(field.key.sign_ticket("elsewhere", "arena", 1, now_s())),
-        Some(field.key.sign_ticket(INSTANCE, "other", 1, now_s())),
-        Some(field.key.sign_ticket(INSTANCE, "arena", 1, now_s() - 120)),
+        Some(field.key.sign_ticket("elsewhere", "arena", Grant::Enter, 1, now_s())),
+        Some(field.key.sign_ticket(INSTANCE, "other", Grant::Open, 1, now_s())),
+        Some(field.key.sign_ticket(INSTANCE, "arena", Grant::Enter, 1, now_s() - 120)),
     ];
     for ticket in bad {
         let (code, told) = close_code_of(&field, ClientMessage::Hello(hello(ticket)).encode()).await;
@@ -63,7 +64,8 @@ async fn a_forged_resume_token_is_refused() {
 async fn nothing_forged_opens_a_room() {
     let shelf = Shelf::new();
     let field = shelf.serve("m1", |_| {}).await;
-    let ticket = |instance: &str, room: &str, signed_s| Some(field.key.sign_ticket(instance, room, 9, signed_s));
+    let ticket =
+        |instance: &str, room: &str, signed_s| Some(field.key.sign_ticket(instance, room, Grant::Open, 9, signed_s));
     let stranger = protocol::token::Key::new("another secret, also long").unwrap();
     let resume = protocol::token::Resume { epoch: 1, session: 1, generation: 1 };
     let strangers = [
@@ -71,7 +73,7 @@ async fn nothing_forged_opens_a_room() {
         (ticket("m2", "field-a", now_s()), None),
         (ticket("m1", "field-b", now_s()), None),
         (ticket("m1", "field-a", now_s() - 120), None),
-        (Some(stranger.sign_ticket("m1", "field-a", 9, now_s())), None),
+        (Some(stranger.sign_ticket("m1", "field-a", Grant::Open, 9, now_s())), None),
         (None, Some(stranger.sign_resume("field-a", resume))),
         (None, Some(field.key.sign_resume("field-b", resume))),
         (None, ticket("m1", "field-a", now_s())),

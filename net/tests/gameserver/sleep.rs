@@ -22,6 +22,7 @@ async fn a_machine_sleeps_when_the_last_player_has_left() {
     let shelf = Shelf::new();
     let field = sleepy(&shelf, "m1").await;
     let mut player = field.join_room("field-a").await.unwrap();
+    player.play(Duration::from_millis(100)).await;
     let pilot = player.client.pilot();
     assert!(timeout(4 * SLEEP_AFTER, field.server.asleep()).await.is_err(), "somebody is there");
     let client = std::mem::take(&mut player.client);
@@ -103,7 +104,7 @@ async fn whoever_comes_while_the_machine_falls_asleep_is_in_or_finds_nobody() {
         let field = shelf.serve("m1", |config| config.sleep_after = Some(Duration::from_millis(20))).await;
         let has_room = round % 2 == 1;
         if has_room {
-            drop(field.join_room("field-a").await.unwrap());
+            field.join_room("field-a").await.unwrap().play(Duration::from_millis(30)).await;
         }
         // Most moments around the one at which it falls asleep.
         let spread_ms = if has_room { 120 } else { 14 };

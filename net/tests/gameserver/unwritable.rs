@@ -46,9 +46,10 @@ async fn a_room_that_cannot_be_written_stays_up_until_it_is() {
     let shelf = Shelf::new();
     let field = sleepy(&shelf, Duration::from_secs(600)).await;
     let mut player = field.join_room("field-a").await.unwrap();
-    let other = field.join_room("field-b").await.unwrap();
-    player.play(Duration::from_millis(100)).await;
+    let mut other = field.join_room("field-b").await.unwrap();
+    tokio::join!(player.play(Duration::from_millis(100)), other.play(Duration::from_millis(100)));
     let pilot = player.client.pilot();
+    tokio::join!(shelf.wait_for("field-a"), shelf.wait_for("field-b"));
     shelf.spoil("field-a");
     let (client, _) = (hang_up(player), hang_up(other));
     assert!(timeout(Duration::from_secs(3), field.server.asleep()).await.is_err(), "it sleeps on a room");
@@ -77,11 +78,12 @@ async fn a_room_that_cannot_be_written_stays_up_until_it_is() {
 async fn a_machine_with_nothing_but_unwritable_rooms_gives_up_in_the_end() {
     let shelf = Shelf::new();
     let field = sleepy(&shelf, Duration::from_secs(1)).await;
-    let rooms = [field.join_room("field-a").await.unwrap(), field.join_room("field-b").await.unwrap()];
+    let mut flying = field.join_room("field-a").await.unwrap();
+    let mut other = field.join_room("field-b").await.unwrap();
+    tokio::join!(flying.play(Duration::from_millis(100)), other.play(Duration::from_millis(100)));
+    tokio::join!(shelf.wait_for("field-a"), shelf.wait_for("field-b"));
     shelf.spoil("field-a");
-    let [player, other] = rooms;
     drop(other);
-    let mut flying = player;
     let asleep = async { tokio::join!(field.server.asleep(), flying.play(Duration::from_secs(4))) };
     assert!(timeout(Duration::from_secs(3), asleep).await.is_err(), "somebody is there");
     drop(flying);
@@ -120,8 +122,11 @@ async fn a_stop_tries_to_write_until_its_deadline_and_then_tells_what_is_lost() 
     let fields = [shelf.serve("m1", |_| {}).await, shelf.serve("m2", |_| {}).await];
     let mut players = [fields[0].join_room("field-a").await.unwrap(), fields[1].join_room("field-b").await.unwrap()];
     let [given_up, mended] = fields;
-    shelf.spoil("field-a");
-    shelf.spoil("field-b");
+    for (player, room) in players.iter_mut().zip(["field-a", "field-b"]) {
+        player.play(Duration::from_millis(100)).await;
+        shelf.wait_for(room).await;
+        shelf.spoil(room);
+    }
     let mend = async {
         tokio::time::sleep(Duration::from_secs(2)).await;
         shelf.mend("field-b");
@@ -166,6 +171,7 @@ async fn a_process_that_loses_a_room_ends_with_an_error_and_a_sentence() {
         let (child, port) = serve(&[("STORE_URL", &url), ("SLEEP_AFTER_S", "1"), ("UNWRITABLE_MAX_S", "1")]);
         let mut player = join_process(port, "field-a").await;
         player.play(Duration::from_millis(100)).await;
+        shelf.wait_for("field-a").await;
         shelf.spoil("field-a");
         if let Some(signal) = signal {
             Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().unwrap();

@@ -6,7 +6,7 @@ use protocol::{
     PROTOCOL_VERSION,
     close::CloseReason,
     message::{ClientMessage, Hello},
-    token::Key,
+    token::{Grant, Key},
 };
 use rehearsal::{Ending, Pilot, SECRET, Stage, ask};
 use reqwest::{Client, StatusCode};
@@ -91,10 +91,11 @@ async fn bad_tickets_and_stolen_tokens_open_nothing() {
     let (id, path, used) = (pilot.joined.instance.clone(), pilot.joined.path.clone(), pilot.joined.ticket.clone());
     pilot.fly(Duration::from_millis(200)).await.unwrap();
     let key = Key::new(SECRET).unwrap();
-    let foreign = key.sign_ticket("another", "arena", 1, now_s());
-    let of_another_room = key.sign_ticket(&id, "field-aaaaaaaaaa", 2, now_s());
-    let expired = key.sign_ticket(&id, "arena", 3, now_s() - 120);
-    let forged = Key::new("another secret of enough length").unwrap().sign_ticket(&id, "arena", 4, now_s());
+    let foreign = key.sign_ticket("another", "arena", Grant::Enter, 1, now_s());
+    let of_another_room = key.sign_ticket(&id, "field-aaaaaaaaaa", Grant::Open, 2, now_s());
+    let expired = key.sign_ticket(&id, "arena", Grant::Enter, 3, now_s() - 120);
+    let forged =
+        Key::new("another secret of enough length").unwrap().sign_ticket(&id, "arena", Grant::Enter, 4, now_s());
     let tickets = [
         ("used", used),
         ("foreign", foreign),

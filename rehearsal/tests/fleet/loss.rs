@@ -56,7 +56,7 @@ async fn a_destroyed_machines_room_is_restored_on_another() {
     assert!(pilots[0].tick() + 60 * 12 > tick);
     // Its invite link leads on to where it is now.
     let location = stage.location_of(&format!("/gameserver/{id}/arena")).await.unwrap();
-    assert!(location.ends_with(&format!("/{}/arena-{id}", pilots[0].joined.instance)), "{location}");
+    assert!(location.ends_with(&format!("/{}/arena-{id}?moved=1", pilots[0].joined.instance)), "{location}");
     stage.close().await;
 }
 
@@ -95,7 +95,7 @@ async fn two_machines_that_claim_one_room_end_with_one_owner() {
     assert!(rival.is_err(), "the other machine opened a room that is not its own");
     let path = format!("/gameserver/{}/{room}", other.id);
     let location = stage.location_of(&path).await.unwrap();
-    assert!(location.ends_with(&format!("/gameserver/{owner}/{room}")), "{location}");
+    assert!(location.ends_with(&format!("/gameserver/{owner}/{room}?back=1")), "{location}");
     assert_eq!(host.fly(Duration::from_millis(500)).await.unwrap(), Ending::Open);
     let (status, _) = stage.ask(Method::GET, &location, None).await.unwrap();
     assert!(status.is_success());

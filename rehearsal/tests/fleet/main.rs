@@ -6,6 +6,7 @@ mod drain;
 mod forgeries;
 mod joins;
 mod loss;
+mod openings;
 mod refusals;
 mod sleep;
 

@@ -1,0 +1,81 @@
+//! Rooms that nobody may have opened: whoever asks for them keeps nobody else out.
+
+use super::{newark, open};
+use futures_util::{SinkExt, StreamExt};
+use protocol::close::CloseReason;
+use rehearsal::{Joined, Pilot, Stage, ask};
+use serde_json::json;
+use std::{path::Path, time::Duration};
+use sync::Client;
+use tokio::{net::TcpStream, time::timeout};
+use tokio_tungstenite::{WebSocketStream, client_async, tungstenite::Message};
+
+type Socket = WebSocketStream<TcpStream>;
+
+/// A socket that says hello and is then kept without a word, and why it was refused.
+async fn squat(stage: &Stage, joined: &Joined) -> (Socket, Option<CloseReason>) {
+    let tcp = TcpStream::connect(stage.edge()).await.unwrap();
+    let (mut socket, _) = client_async(format!("ws://{}{}", stage.edge(), joined.path), tcp).await.unwrap();
+    let hello = Client::new().hello("Mallory", 0, Some(joined.ticket.clone()), None);
+    socket.send(Message::Binary(hello.into())).await.unwrap();
+    let refusal = async {
+        while let Some(Ok(message)) = socket.next().await {
+            if let Message::Close(frame) = message {
+                return frame.and_then(|frame| CloseReason::from_code(frame.code.into()));
+            }
+        }
+        None
+    };
+    let refusal = timeout(Duration::from_secs(5), refusal).await.unwrap_or(None);
+    (socket, refusal)
+}
+
+/// Whether something of this name is kept below a folder.
+fn is_kept(folder: &Path, name: &str) -> bool {
+    let mut entries = std::fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path());
+    entries.any(|path| path.to_string_lossy().contains(name) || (path.is_dir() && is_kept(&path, name)))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_idle_socket_elsewhere_does_not_close_a_region() {
+    let stage = open(|config| config.pool = vec![("ewr", 1), ("cdg", 1)]).await;
+    let machines = stage.machines().await.unwrap();
+    let of = |region: &str| machines.iter().find(|machine| machine.region == region).unwrap().id.clone();
+    let (home, other) = (of("ewr"), of("cdg"));
+    let mut kept = Vec::new();
+    for _ in 0..2 {
+        // While the region's arena is closed: never opened yet, then put aside.
+        let joined = ask(&stage, &json!({ "instance": other, "room": format!("arena-{home}") })).await.unwrap();
+        let (socket, refusal) = squat(&stage, &joined.unwrap()).await;
+        assert_eq!(refusal, Some(CloseReason::Moved));
+        kept.push(socket);
+        let mut pilot = Pilot::join(&stage, "Guest", &newark()).await.unwrap();
+        assert_eq!(pilot.joined.instance, home);
+        pilot.fly(Duration::from_millis(300)).await.unwrap();
+        pilot.leave().await;
+        stage.until(&home, "stopped", super::PATIENCE).await.unwrap();
+    }
+    // By the same path a page is led home.
+    let location = stage.location_of(&format!("/gameserver/{other}/arena-{home}")).await.unwrap();
+    assert_eq!(location, format!("/gameserver/{home}/arena"));
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn made_up_rooms_fill_no_machine_and_leave_nothing() {
+    let stage = open(|_| {}).await;
+    let id = stage.machines().await.unwrap().remove(0).id;
+    let mut kept = Vec::new();
+    for number in 1..=8 {
+        let joined = ask(&stage, &json!({ "instance": id, "room": format!("spam{number}") })).await.unwrap();
+        let (socket, refusal) = squat(&stage, &joined.unwrap()).await;
+        assert_eq!(refusal, Some(CloseReason::NoSuchRoom), "{number}");
+        kept.push(socket);
+    }
+    let mut pilot = Pilot::join(&stage, "Guest", &newark()).await.unwrap();
+    pilot.fly(Duration::from_millis(300)).await.unwrap();
+    let mut host = Pilot::join(&stage, "Host", &json!({ "region": "ewr", "private": true })).await.unwrap();
+    host.fly(Duration::from_millis(300)).await.unwrap();
+    assert!(!is_kept(stage.folder(), "spam") && is_kept(stage.folder(), &host.joined.room));
+    stage.close().await;
+}
