@@ -17,6 +17,9 @@ pub struct Config {
     /// Port of the Machines API on 127.0.0.1; 0 takes any free one.
     #[arg(long, env = "FLY_API_PORT", default_value_t = 4280)]
     pub api_port: u16,
+    /// Port of the lobby's metrics on 127.0.0.1; without it, it serves none.
+    #[arg(long)]
+    pub metrics_port: Option<u16>,
     /// The `fly.toml` of the lobby app, which gets every public request first.
     #[arg(long, default_value = "fly.toml")]
     pub lobby_config: PathBuf,

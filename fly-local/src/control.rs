@@ -128,7 +128,8 @@ fn store_faults(fleet: &Fleet, value: Value) -> Result<Json<Faults>, No> {
     Ok(Json(faults))
 }
 
-/// What a person does to a machine, past leases and rate limits. `kill` is a crash: its restart policy decides.
+/// What a person does to a machine, past leases and rate limits. `kill` is a crash: its restart policy decides. `freeze`
+/// stops the process where it is, while Fly takes it for running and the kernel for it takes connections; `thaw` ends that.
 async fn act(Shared(fleet): Shared<Arc<Fleet>>, Path((id, action)): Path<(String, String)>) -> Result<Json<Value>, No> {
     let unknown = || no(StatusCode::NOT_FOUND, &format!("There is no machine `{id}`."));
     let machine = fleet.machine(&id).filter(|machine| fleet.is_shown(machine)).ok_or_else(unknown)?;
@@ -137,8 +138,10 @@ async fn act(Shared(fleet): Shared<Arc<Fleet>>, Path((id, action)): Path<(String
         "stop" => Command::Stop { signal: None, grace: None },
         "suspend" => Command::Suspend,
         "kill" => Command::Signal(Signal::SIGKILL),
+        "freeze" => Command::Signal(Signal::SIGSTOP),
+        "thaw" => Command::Signal(Signal::SIGCONT),
         "destroy" => Command::Destroy { force: true },
-        _ => return Err(bad("The action must be start, stop, suspend, kill or destroy.".into())),
+        _ => return Err(bad("The action must be start, stop, suspend, kill, freeze, thaw or destroy.".into())),
     };
     let done = machine.tell(command).await;
     let refused = |refused| no(StatusCode::CONFLICT, &format!("The machine refuses: {refused:?}."));

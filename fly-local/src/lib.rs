@@ -106,6 +106,9 @@ impl FlyLocal {
         }
         lobby.secrets.insert("PUBLIC_URL".into(), format!("http://{edge}"));
         lobby.secrets.insert("FLY_API_HOSTNAME".into(), format!("http://{api}"));
+        // What its file says is a port of a machine of its own; here it would be in the way of others.
+        let metrics_port = config.metrics_port.map_or_else(String::new, |port| port.to_string());
+        lobby.secrets.insert("METRICS_PORT".into(), metrics_port);
         lobby.secrets.insert("FLY_API_TOKEN".into(), token.clone());
 
         let controls = Arc::new(Controls::new(config.settings));

@@ -6,7 +6,7 @@
 
 use crate::pages;
 use axum::body::Body;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use rust_embed::{EmbeddedFile, RustEmbed};
 use std::borrow::Cow;
@@ -14,6 +14,13 @@ use std::borrow::Cow;
 const PAGE: &str = "index.html";
 const CACHE_FOR_EVER: &str = "public, max-age=31536000, immutable";
 const CACHE_NEVER: &str = "no-cache";
+const CACHE_A_DAY: &str = "public, max-age=86400";
+/// The page brings everything along: it asks nobody but this host, nothing of it stands in its HTML, and it is in no frame.
+const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+    base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+/// Where [`preview`] is, for good: pages of others refer to it.
+pub const PREVIEW_PATH: &str = "/preview.jpg";
+const PREVIEW: &[u8] = include_bytes!("../../assets/preview.jpg");
 
 #[derive(RustEmbed)]
 #[folder = "../web-client/dist/lobby"]
@@ -22,7 +29,14 @@ struct Built;
 
 /// The lobby's page.
 pub fn page(headers: &HeaderMap) -> Response {
-    serve(PAGE, CACHE_NEVER, headers).unwrap_or_else(pages::not_built)
+    let Some(mut page) = serve(PAGE, CACHE_NEVER, headers) else { return pages::not_built() };
+    page.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CSP));
+    page
+}
+
+/// The picture that stands for a link to a field.
+pub fn preview() -> Response {
+    ([(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, CACHE_A_DAY)], PREVIEW).into_response()
 }
 
 /// A file below `/assets/`.

@@ -88,8 +88,9 @@ fn ranked_row(code: &str, snapshot: &Snapshot, pools: &Pools, from: Option<&Regi
     let condition = place::region_condition(code, snapshot, pools);
     let latency_ms = place::latency_ms(code, from);
     let servers: Vec<&Server> = snapshot.servers.iter().filter(|server| server.region == code).collect();
-    let sum = |of: fn(&Occupancy) -> u32| servers.iter().filter_map(|server| server.occupancy.as_ref()).map(of).sum();
-    let up = servers.iter().filter(|server| server.occupancy.is_some()).count();
+    let answering = servers.iter().filter(|server| server.condition != Condition::Unreachable);
+    let said: Vec<&Occupancy> = answering.filter_map(|server| server.occupancy.as_ref()).collect();
+    let sum = |of: fn(&Occupancy) -> u32| said.iter().copied().map(of).sum();
     let ready = servers.iter().find(|server| server.condition == Condition::Ready);
     let region = regions::find(code);
     let row = Row {
@@ -101,7 +102,7 @@ fn ranked_row(code: &str, snapshot: &Snapshot, pools: &Pools, from: Option<&Regi
         pilots: sum(|said| said.pilots),
         capacity: sum(|said| said.capacity),
         machines: Machines {
-            up,
+            up: said.len(),
             all: servers.len(),
             max: pools.find(code).map_or(servers.len(), |pool| servers.len().max(pool.machines_max as usize)),
         },

@@ -25,6 +25,9 @@ const AVOID_MS: u64 = 30_000;
 const BIRTH_PATIENCE_MS: u64 = 30_000;
 /// Status reads in a row that may fail before a machine counts as unreachable.
 const MISSES_MAX_COUNT: u32 = 1;
+/// What a machine that runs did at its last status read (answer or stay silent) holds this long. Policy: before somebody is
+/// sent there, it is asked again. A frozen process still takes connections, so that the proxy never gives one back.
+const HEARD_MAX_MS: u64 = 3_000;
 /// Machines that are gone and whose region is still known. Policy: beyond it, old ids are forgotten by their order.
 const DEPARTED_MAX_COUNT: usize = 1_000;
 
@@ -82,6 +85,8 @@ struct Entry {
     /// Seats and rooms promised since the last status answer, and those from before it, who may not have arrived.
     promised: [Promised; 2],
     misses: u32,
+    /// When it was last asked for its status.
+    asked_at: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -126,8 +131,9 @@ impl Book {
     }
 
     /// A machine answered a status read (or did not).
-    pub fn heard(&mut self, id: &str, occupancy: Option<Occupancy>) {
+    pub fn heard(&mut self, id: &str, occupancy: Option<Occupancy>, now: Instant) {
         let Some(entry) = self.entries.get_mut(id) else { return };
+        entry.asked_at = Some(now);
         match occupancy {
             Some(_) => {
                 (entry.occupancy, entry.misses, entry.avoid) = (occupancy, 0, None);
@@ -135,6 +141,18 @@ impl Book {
             }
             None => entry.misses = entry.misses.saturating_add(1),
         }
+    }
+
+    /// Whether this machine should answer and does not; `None` when it has to be asked for that.
+    pub fn is_silent(&self, id: &str, now: Instant) -> Option<bool> {
+        let should_answer = |entry: &&Entry| entry.machine.phase == Phase::Started && !entry.is_booting(now);
+        let Some(entry) = self.entries.get(id).filter(should_answer) else { return Some(false) };
+        if !entry.machine.is_host_ok {
+            return Some(true);
+        }
+        let is_news = entry.asked_at.is_some_and(|at| now.saturating_duration_since(at) < ms(HEARD_MAX_MS));
+        let is_sure = is_news && (entry.misses == 0 || entry.misses > MISSES_MAX_COUNT);
+        is_sure.then_some(entry.misses > 0)
     }
 
     /// Sets a seat aside on a machine that is up, and a room if one is needed; false when there is none left.
@@ -236,6 +254,7 @@ impl Entry {
             occupancy: None,
             promised: [Promised::default(); 2],
             misses: 0,
+            asked_at: None,
         }
     }
 
@@ -243,7 +262,7 @@ impl Entry {
         if machine.phase == Phase::Started {
             self.up_since.get_or_insert(now);
         } else {
-            (self.up_since, self.occupancy, self.misses) = (None, None, 0);
+            (self.up_since, self.occupancy, self.misses, self.asked_at) = (None, None, 0, None);
             self.promised = [Promised::default(); 2];
         }
         self.machine = machine;
@@ -264,6 +283,12 @@ impl Entry {
         }
     }
 
+    /// Whether it runs, has never answered, and may take its time. Who answered once has booted.
+    fn is_booting(&self, now: Instant) -> bool {
+        let up_for = self.up_since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        self.occupancy.is_none() && up_for < ms(BOOT_PATIENCE_MS)
+    }
+
     fn condition(&self, now: Instant) -> Condition {
         if !self.machine.is_host_ok {
             return Condition::Unreachable;
@@ -274,10 +299,8 @@ impl Entry {
             _ if self.is_being_woken => Condition::Waking,
             _ if given_up == Some(WakeError::NoCapacity) => Condition::Full,
             _ if given_up.is_some() => Condition::Unreachable,
-            (Phase::Started, _) => {
-                let up_for = self.up_since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
-                if up_for < ms(BOOT_PATIENCE_MS) { Condition::Waking } else { Condition::Unreachable }
-            }
+            (Phase::Started, _) if self.is_booting(now) => Condition::Waking,
+            (Phase::Started, _) => Condition::Unreachable,
             (Phase::Waking, _) => Condition::Waking,
             (Phase::Asleep | Phase::Gone, _) => Condition::Asleep,
         }
@@ -330,11 +353,11 @@ mod tests {
         assert_eq!(condition(&book, t), Waking);
         book.started("m", t);
         assert_eq!((condition(&book, t), book.askable()), (Waking, vec!["m".to_owned()]));
-        book.heard("m", said(0));
+        book.heard("m", said(0), t);
         book.wake_ended("m", Ok(Some(ms(1200))), t);
         assert_eq!(condition(&book, t), Ready);
         assert_eq!(book.snapshot(t).wake_times["ewr"].percentile_ms(50), Some(1200));
-        book.heard("m", said(2));
+        book.heard("m", said(2), t);
         assert_eq!(condition(&book, t), Full);
     }
 
@@ -379,13 +402,33 @@ mod tests {
         let t = Instant::now();
         let late = t + ms(BOOT_PATIENCE_MS);
         let mut book = book_of(Phase::Started, t);
-        book.heard("m", None);
+        book.heard("m", None, t);
         assert_eq!((condition(&book, t), condition(&book, late)), (Waking, Unreachable));
-        book.heard("m", said(1));
-        book.heard("m", None);
-        assert_eq!(condition(&book, late), Ready);
-        book.heard("m", None);
-        assert_eq!(condition(&book, late), Unreachable);
+        book.heard("m", said(1), t);
+        book.heard("m", None, t);
+        assert_eq!(condition(&book, t), Ready);
+        book.heard("m", None, t);
+        assert_eq!(condition(&book, t), Unreachable, "it has booted before, so there is no more patience");
+    }
+
+    #[test]
+    fn what_a_machine_did_a_moment_ago_holds_and_then_it_is_asked_again() {
+        let t = Instant::now();
+        let soon = t + ms(HEARD_MAX_MS - 1);
+        let mut book = book_of(Phase::Started, t);
+        assert_eq!(book.is_silent("m", t), Some(false), "it boots, and others wait for that");
+        assert_eq!(book.is_silent("m", t + ms(BOOT_PATIENCE_MS)), None, "but not for ever");
+        book.heard("m", said(1), t);
+        assert_eq!((book.is_silent("m", soon), book.is_silent("m", t + ms(HEARD_MAX_MS))), (Some(false), None));
+        book.heard("m", None, t);
+        assert_eq!(book.is_silent("m", t), None, "one miss says nothing yet");
+        book.heard("m", None, t);
+        assert_eq!((book.is_silent("m", soon), book.is_silent("m", t + ms(HEARD_MAX_MS))), (Some(true), None));
+        book.apply_list(vec![Machine { is_host_ok: false, ..machine(Phase::Started) }], t, t);
+        assert_eq!(book.is_silent("m", t + ms(HEARD_MAX_MS)), Some(true), "there is nobody to ask");
+        book.apply_list(vec![machine(Phase::Asleep)], t, t);
+        assert_eq!(book.is_silent("m", t), Some(false), "a sleeper is never asked: that would wake it");
+        assert_eq!(book.is_silent("nobody", t), Some(false));
     }
 
     #[test]
@@ -393,14 +436,14 @@ mod tests {
         let t = Instant::now();
         let mut book = book_of(Phase::Started, t);
         assert!(!book.promise("m", Need::Seat, t), "nobody knows yet whether it has room");
-        book.heard("m", said(0));
+        book.heard("m", said(0), t);
         assert!(book.promise("m", Need::Room, t));
         assert!(!book.promise("m", Need::Room, t), "its two rooms are taken");
         assert!(book.promise("m", Need::Seat, t));
         assert!(!book.promise("m", Need::Seat, t), "its two seats are taken");
-        book.heard("m", said(0));
+        book.heard("m", said(0), t);
         assert!(!book.promise("m", Need::Seat, t), "those who were sent may be on their way");
-        book.heard("m", said(1));
+        book.heard("m", said(1), t);
         assert!(book.promise("m", Need::Seat, t));
         assert!(!book.promise("nobody", Need::Seat, t));
     }

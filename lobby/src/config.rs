@@ -4,6 +4,8 @@
 //! Invariants: a complete configuration or one plain sentence that says what to do; secrets are never shown.
 //! Never: read again while running.
 
+use crate::in_flight;
+use crate::listen::Deadlines;
 use crate::pools::Pools;
 use protocol::token::{Key, SECRET_MIN_BYTES};
 use std::net::{IpAddr, SocketAddr};
@@ -19,6 +21,8 @@ const BIND_DEFAULT: &str = "0.0.0.0";
 pub struct Config {
     /// Where to listen. Port 0 takes any free one.
     pub listen: SocketAddr,
+    /// Where to serve the metrics, and nothing else; `None`: nowhere.
+    pub metrics: Option<SocketAddr>,
     /// Signs tickets and replay states.
     pub key: Key,
     /// The Machines API.
@@ -27,6 +31,13 @@ pub struct Config {
     pub pools: Pools,
     /// The address players open, without a slash at its end: the status of machines is read through it.
     pub public_url: String,
+    /// Origins (as browsers write them, `https://example.com`) whose pages may act here beside our own. The gameservers have
+    /// the same setting.
+    pub allowed_origins: Vec<String>,
+    /// What a client may keep a connection waiting for.
+    pub deadlines: Deadlines,
+    /// Requests that one address may have under way at once.
+    pub requests_max_count: usize,
     /// Region this lobby runs in; stands in for a player's edge region when that is unknown.
     pub region: Option<String>,
     /// Log lines as JSON instead of text.
@@ -88,8 +99,8 @@ impl Config {
         let bind = or("BIND", BIND_DEFAULT);
         let port = or("PORT", PORT_DEFAULT);
         let bind: IpAddr = bind.parse().map_err(|_| format!("BIND must be an IP address; it is \"{bind}\"."))?;
-        let port: u16 =
-            port.parse().map_err(|_| format!("PORT must be a number from 0 to 65535; it is \"{port}\"."))?;
+        let port = read_port("PORT", &port)?;
+        let metrics_port = get("METRICS_PORT").map(|port| read_port("METRICS_PORT", &port)).transpose()?;
         let log_json = match or("LOG_FORMAT", "text").as_str() {
             "json" => true,
             "text" => false,
@@ -97,10 +108,18 @@ impl Config {
         };
         Ok(Self {
             listen: SocketAddr::new(bind, port),
+            metrics: metrics_port.map(|port| SocketAddr::new(bind, port)),
             key,
             api,
             pools,
             public_url: base_url("PUBLIC_URL", &public_url)?,
+            allowed_origins: or("ALLOWED_ORIGINS", "")
+                .split(',')
+                .map(|o| o.trim().to_owned())
+                .filter(|o| !o.is_empty())
+                .collect(),
+            deadlines: Deadlines::default(),
+            requests_max_count: in_flight::REQUESTS_MAX_COUNT,
             region: get("FLY_REGION"),
             log_json,
         })
@@ -123,6 +142,10 @@ impl ApiConfig {
             game_app: get("GAME_APP").unwrap_or_else(|| GAME_APP_DEFAULT.to_owned()),
         })
     }
+}
+
+fn read_port(name: &str, port: &str) -> Result<u16, String> {
+    port.parse().map_err(|_| format!("{name} must be a number from 0 to 65535; it is \"{port}\"."))
 }
 
 fn base_url(name: &str, value: &str) -> Result<String, String> {
@@ -157,7 +180,7 @@ mod tests {
         assert_eq!(config.api.url, "https://api.machines.dev");
         assert_eq!(config.api.game_app, "aerodrome-game");
         assert_eq!(config.public_url, "http://127.0.0.1:8080");
-        assert!(!config.log_json);
+        assert!(!config.log_json && config.metrics.is_none(), "nobody is shown metrics who was not meant to see them");
     }
 
     #[test]
@@ -170,6 +193,7 @@ mod tests {
             ("PUBLIC_URL", "aerodrome.fly.dev"),
             ("FLY_API_HOSTNAME", "ftp://somewhere"),
             ("PORT", "70000"),
+            ("METRICS_PORT", "yes"),
             ("BIND", "localhost"),
             ("LOG_FORMAT", "xml"),
             ("FLEET_FILE", "/nowhere/fleet.toml"),

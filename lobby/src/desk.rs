@@ -1,20 +1,20 @@
 //! The check-in desk: `POST /api/join` over HTTP.
 //!
-//! Path: body and address are checked → [`Join::run`] → one JSON answer, or, for who accepts `text/event-stream`, a
+//! Path: sender, body and address are checked → [`Join::run`] → one JSON answer, or, for who accepts `text/event-stream`, a
 //! `stage` event for each stage and then `joined` or `refused`.
 //! Invariants: a stream ends within the join's deadline; who leaves ends the join, and no wake that others wait for.
 
 use crate::Lobby;
-use crate::http::edge_region;
+use crate::http::{client_address, edge_region};
 use crate::join::{Join, Joined};
 use crate::refusal::{Refusal, Refused};
-use crate::regions;
 use crate::stage::Stage;
 use crate::wish::Wish;
+use crate::{origin, regions};
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{ConnectInfo, State};
+use axum::body::{Body, to_bytes};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
@@ -24,6 +24,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 /// Longest body of a join. Policy: 400 with a sentence.
 pub(crate) const BODY_MAX_BYTES: usize = 4096;
@@ -36,11 +37,11 @@ const HEARTBEAT_S: u64 = 5;
 pub(crate) async fn join(
     State(lobby): State<Arc<Lobby>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    request: Request,
 ) -> Response {
+    let (Parts { headers, .. }, body) = request.into_parts();
     let address = client_address(&headers, peer);
-    let wish = match check(&lobby, address, body) {
+    let wish = match read(&lobby, address, &headers, body).await {
         Ok(wish) => wish,
         Err(refusal) => return answer(&lobby, Err(refusal.into())),
     };
@@ -53,13 +54,29 @@ pub(crate) async fn join(
     answer(&lobby, run.run(&wish).await)
 }
 
-fn check(lobby: &Lobby, address: IpAddr, body: Result<Bytes, BytesRejection>) -> Result<Wish, Refusal> {
+async fn read(lobby: &Lobby, address: IpAddr, headers: &HeaderMap, body: Body) -> Result<Wish, Refusal> {
+    // First, so that no page of another site uses up what its visitors may do.
+    if let Some(foreign) = origin::foreign(headers, &lobby.allowed_origins) {
+        return Err(Refusal::ForeignPage(foreign));
+    }
+    check_kind(headers)?;
     if !lobby.may_join(address, Instant::now()) {
         return Err(Refusal::TooManyJoins);
     }
-    let body =
-        body.map_err(|_| Refusal::BadRequest(format!("The body must be JSON of at most {BODY_MAX_BYTES} bytes.")))?;
-    Wish::parse(&body)
+    let within = lobby.deadlines.body;
+    let body = timeout(within, to_bytes(body, BODY_MAX_BYTES)).await.map_err(|_| Refusal::SlowBody(within))?;
+    let too_long = |_| Refusal::BadRequest(format!("The body must be JSON of at most {BODY_MAX_BYTES} bytes."));
+    Wish::parse(&body.map_err(too_long)?)
+}
+
+/// A page may send text and forms anywhere without asking; JSON only where it is allowed to.
+fn check_kind(headers: &HeaderMap) -> Result<(), Refusal> {
+    let said = headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or("?"));
+    let kind = said.map(|said| said.split(';').next().unwrap_or_default().trim());
+    match kind {
+        Some(kind) if kind.eq_ignore_ascii_case("application/json") => Ok(()),
+        _ => Err(Refusal::NotJson(said.map(origin::shown))),
+    }
 }
 
 fn answer(lobby: &Lobby, outcome: Result<Joined, Refused>) -> Response {
@@ -102,24 +119,4 @@ fn tell_stages(lobby: Arc<Lobby>, address: IpAddr, from: Option<&'static regions
 fn wants_stages(headers: &HeaderMap) -> bool {
     let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     accepted.contains("text/event-stream")
-}
-
-/// The proxy says who the client is; without a proxy it is the peer.
-fn client_address(headers: &HeaderMap, peer: SocketAddr) -> IpAddr {
-    let said = headers.get("fly-client-ip").and_then(|value| value.to_str().ok()?.parse().ok());
-    said.unwrap_or(peer.ip())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_proxy_says_who_the_client_is() {
-        let peer = "127.0.0.1:5".parse().unwrap();
-        let with = |value: &str| HeaderMap::from_iter([("fly-client-ip".parse().unwrap(), value.parse().unwrap())]);
-        assert_eq!(client_address(&with("203.0.113.9"), peer).to_string(), "203.0.113.9");
-        assert_eq!(client_address(&with("nonsense"), peer).to_string(), "127.0.0.1");
-        assert_eq!(client_address(&HeaderMap::new(), peer).to_string(), "127.0.0.1");
-    }
 }

@@ -1,10 +1,13 @@
 //! Requests below `/gameserver/`: what `steer` decided, done.
 //!
-//! Path: path and headers → [`steer::decide`] → a Fly-Replay, a redirect to another machine's path, or a small page.
-//! Invariants: no answer is ever 101 and no body is read; a redirect leads to a machine that the fleet has.
+//! Path: path and headers → `preview` and `origin` keep out who shall wake nothing → [`steer::decide`] → a Fly-Replay, a
+//! redirect to another machine's path, or a small page.
+//! Invariants: a page of another site can only link here, so that its visitors wake nothing; no answer is ever 101 and no
+//! body is read; a redirect leads to a machine that the fleet has.
 
+use crate::preview::{self, Looker};
 use crate::steer::{self, Address, Decision, Facts, Knowledge, PREFIX};
-use crate::{Lobby, now_s, pages, place, regions};
+use crate::{Lobby, now_s, origin, pages, place, regions};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -21,6 +24,8 @@ const WAKE_WAIT_MS: u64 = 4_000;
 const ROUNDS: [&str; 3] = ["try=", MOVED, BACK];
 const MOVED: &str = "moved=";
 const BACK: &str = "back=";
+/// Longest somebody on the way to a room waits for a newer list of machines. Policy: the last one counts.
+const LOOK_WAIT_MS: u64 = 1_000;
 
 pub(crate) async fn steer(State(lobby): State<Arc<Lobby>>, request: Request) -> Response {
     let (path, headers, query) = (request.uri().path(), request.headers(), request.uri().query().unwrap_or_default());
@@ -28,14 +33,30 @@ pub(crate) async fn steer(State(lobby): State<Arc<Lobby>>, request: Request) -> 
         lobby.metrics.count_steered("no_address");
         return pages::unknown_server();
     };
+    match preview::looker(request.method(), headers) {
+        Looker::Person => {}
+        Looker::Preview => {
+            lobby.metrics.count_steered("preview");
+            return pages::invitation(&lobby.public_url);
+        }
+        Looker::Prefetch => {
+            lobby.metrics.count_steered("prefetch");
+            return not_ahead();
+        }
+    }
+    if let Some(foreign) = origin::foreign(headers, &lobby.allowed_origins).filter(|_| !origin::is_navigation(headers))
+    {
+        lobby.metrics.count_steered("foreign_page");
+        return (StatusCode::FORBIDDEN, format!("{}\n", foreign.sentence())).into_response();
+    }
     let is_returned = headers.contains_key("fly-replay-failed");
     let facts = Facts {
         is_returned,
-        is_upgrade: headers.contains_key(header::UPGRADE),
+        is_upgrade: is_websocket(headers),
         is_room: address.room.is_some(),
         tries: tries(query),
         is_back: query.split('&').any(|pair| pair.starts_with(BACK)),
-        knowledge: knowledge(&lobby, address.instance, is_returned).await,
+        knowledge: knowledge(&lobby, address, is_returned).await,
     };
     let decision = steer::decide(facts);
     lobby.metrics.count_steered(decision.name());
@@ -57,15 +78,23 @@ pub(crate) async fn steer(State(lobby): State<Arc<Lobby>>, request: Request) -> 
     }
 }
 
-/// An unknown instance is looked up once more, and so is one that could not be reached. A known one is never a reason
-/// to ask: our own status reads come through here too, and would keep the fleet busy with nobody there.
-async fn knowledge(lobby: &Lobby, instance: &str, is_returned: bool) -> Knowledge {
+/// An unknown instance is looked up once more, and so is one that could not be reached. Of a known one only somebody who
+/// wants into a room is a reason to ask: our own status reads come through here too, and would keep the fleet busy with
+/// nobody there.
+async fn knowledge(lobby: &Lobby, address: Address<'_>, is_returned: bool) -> Knowledge {
+    let Address { instance, room } = address;
     let known = Knowledge::of(instance, &lobby.fleet.snapshot());
-    if matches!(known, Knowledge::Known(_)) && !is_returned {
+    if !matches!(known, Knowledge::Known(_)) || is_returned {
+        let snapshot = lobby.fleet.fresh().await;
+        return Knowledge::of(instance, &snapshot);
+    }
+    if room.is_none() {
         return known;
     }
-    let snapshot = lobby.fleet.fresh().await;
-    Knowledge::of(instance, &snapshot)
+    // Whether it runs by now. What takes longer is not worth the wait: mostly it does what it did.
+    let _ = tokio::time::timeout(Duration::from_millis(LOOK_WAIT_MS), lobby.fleet.fresh()).await;
+    lobby.fleet.is_silent(instance).await;
+    Knowledge::of(instance, &lobby.fleet.look())
 }
 
 fn tries(query: &str) -> u32 {
@@ -96,8 +125,7 @@ async fn wake(lobby: &Arc<Lobby>, address: Address<'_>, headers: &HeaderMap, que
 }
 
 /// Another machine for this room: its own, if it is a public room that had moved; else where others were sent with it a
-/// moment ago; else in the same region where this lobby
-/// remembers it, else near the asker.
+/// moment ago; else in the same region where this lobby remembers it, else near the asker.
 fn elsewhere(lobby: &Lobby, address: Address<'_>, headers: &HeaderMap, tries: u32) -> Response {
     let Address { instance, room: Some(room) } = address else { return pages::gone() };
     let (id, round) = (durable_id(instance, room), tries + 1);
@@ -107,11 +135,15 @@ fn elsewhere(lobby: &Lobby, address: Address<'_>, headers: &HeaderMap, tries: u3
     if let Some(other) = lobby.moved_to(&id).filter(|other| !lobby.fleet.is_lost(other)) {
         return redirect(&format!("{PREFIX}{other}/{id}?{MOVED}{round}"));
     }
+    let snapshot = lobby.fleet.look();
     let edge = crate::http::edge_region(headers).or_else(|| lobby.region.clone());
     let near = lobby.fleet.region_of(instance).or(edge).and_then(|code| regions::find(&code));
-    let plan = place::elsewhere(instance, near, &lobby.fleet.look(), &lobby.pools);
+    let plan = place::elsewhere(instance, near, &snapshot, &lobby.pools);
     // A link is no reason to create a machine.
-    let Some((_, place::Step::Take(other) | place::Step::Wake(other))) = plan.first() else { return pages::gone() };
+    let Some((_, place::Step::Take(other) | place::Step::Wake(other))) = plan.first() else {
+        let is_there = matches!(Knowledge::of(instance, &snapshot), Knowledge::Known(_));
+        return if is_there { pages::silent() } else { pages::gone() };
+    };
     redirect(&format!("{PREFIX}{other}/{id}?{MOVED}{round}"))
 }
 
@@ -122,6 +154,19 @@ fn is_new(query: &str) -> bool {
 
 fn redirect(to: &str) -> Response {
     (StatusCode::FOUND, [(header::LOCATION, to), (header::CACHE_CONTROL, "no-store")]).into_response()
+}
+
+/// Any error tells a browser to ask again when its person really comes; a good answer would be shown then.
+fn not_ahead() -> Response {
+    let headers = [(header::CACHE_CONTROL, "no-store")];
+    (StatusCode::SERVICE_UNAVAILABLE, headers, "This page cannot be fetched ahead: that would wake a machine.\n")
+        .into_response()
+}
+
+/// Any other protocol is one that we do not speak: RFC 9110 lets a server ignore it.
+fn is_websocket(headers: &HeaderMap) -> bool {
+    let asked = headers.get_all(header::UPGRADE).into_iter().filter_map(|value| value.to_str().ok());
+    asked.flat_map(|protocols| protocols.split(',')).any(|protocol| protocol.trim().eq_ignore_ascii_case("websocket"))
 }
 
 fn try_again() -> Response {
@@ -139,5 +184,12 @@ mod tests {
         assert_eq!(["try=3", "a=b&try=4", "moved=2", "back=5", "new&back=1"].map(tries), [3, 4, 2, 5, 1]);
         assert_eq!(["try=x", "retry=9", "back", ""].map(tries), [0; 4]);
         assert_eq!(["new", "a=b&new", "news", ""].map(is_new), [true, true, false, false]);
+    }
+
+    #[test]
+    fn only_a_websocket_is_an_upgrade() {
+        let asks = |value: &str| is_websocket(&HeaderMap::from_iter([(header::UPGRADE, value.parse().unwrap())]));
+        assert!(asks("websocket") && asks("h2c, WebSocket"));
+        assert!(!asks("h2c") && !asks("websocket/13") && !is_websocket(&HeaderMap::new()));
     }
 }

@@ -15,6 +15,7 @@ use crate::server::Need;
 use crate::status::StatusReader;
 use crate::verdict::WakeError;
 use futures_util::{StreamExt, stream};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
@@ -44,6 +45,8 @@ pub struct Fleet {
     status: StatusReader,
     pools: Pools,
     book: Mutex<Book>,
+    /// Of machines that somebody wants to know about right now.
+    turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     published: watch::Sender<Arc<Snapshot>>,
     wanted: Notify,
 }
@@ -52,7 +55,15 @@ impl Fleet {
     /// An empty cache; [`Fleet::keep`] has to run for it to fill.
     pub fn new(machines: Machines, status: StatusReader, pools: Pools) -> Self {
         let published = watch::Sender::new(Arc::new(Snapshot::default()));
-        Self { machines, status, pools, book: Mutex::default(), published, wanted: Notify::new() }
+        Self {
+            machines,
+            status,
+            pools,
+            book: Mutex::default(),
+            turns: Mutex::default(),
+            published,
+            wanted: Notify::new(),
+        }
     }
 
     /// Refreshes as long as somebody watches or asks, and destroys what is not needed any more. Runs for ever.
@@ -177,7 +188,7 @@ impl Fleet {
         self.publish();
         while Instant::now() < deadline {
             if let Some(occupancy) = self.status.read(id).await.filter(|said| !said.is_draining) {
-                self.book().heard(id, Some(occupancy));
+                self.book().heard(id, Some(occupancy), Instant::now());
                 return Ok(());
             }
             sleep(Duration::from_millis(ANSWER_POLL_MS)).await;
@@ -212,11 +223,43 @@ impl Fleet {
 
     async fn read_statuses(&self) {
         let askable = self.book().askable();
-        let reads = askable.into_iter().map(|id| async move { (self.status.read(&id).await, id) });
-        let mut answers = stream::iter(reads).buffer_unordered(STATUS_READS_MAX_COUNT);
-        while let Some((occupancy, id)) = answers.next().await {
-            self.book().heard(&id, occupancy);
+        self.turns().retain(|id, _| askable.contains(id));
+        let reads = askable.into_iter().map(|id| async move {
+            self.ask(&id).await;
+            // Who misses for the first time is asked once more at once.
+            self.is_silent(&id).await;
+        });
+        stream::iter(reads).buffer_unordered(STATUS_READS_MAX_COUNT).collect::<()>().await;
+    }
+
+    async fn ask(&self, id: &str) {
+        let occupancy = self.status.read(id).await;
+        self.book().heard(id, occupancy, Instant::now());
+    }
+
+    /// Whether this machine should answer and does not: known from a moment ago, or asked now. One that sleeps or boots is
+    /// not asked.
+    pub async fn is_silent(&self, id: &str) -> bool {
+        if let Some(is_silent) = self.book().is_silent(id, Instant::now()) {
+            return is_silent;
         }
+        // One asks, and a crowd hears the answer.
+        let turn = self.turns().entry(id.to_owned()).or_default().clone();
+        let _turn = turn.lock().await;
+        loop {
+            let known = self.book().is_silent(id, Instant::now());
+            match known {
+                Some(is_silent) => {
+                    self.publish();
+                    return is_silent;
+                }
+                None => self.ask(id).await,
+            }
+        }
+    }
+
+    fn turns(&self) -> MutexGuard<'_, HashMap<String, Arc<tokio::sync::Mutex<()>>>> {
+        self.turns.lock().expect("nobody panics while holding the turns")
     }
 
     fn publish(&self) {

@@ -6,13 +6,15 @@
 
 use crate::Lobby;
 use crate::board::Board;
-use crate::{assets, desk, ferry, pages, stream};
+use crate::{assets, desk, ferry, in_flight, pages, stream};
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Path, State};
-use axum::http::{HeaderMap, header};
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get, post};
+use axum::routing::{get, post};
 use protocol::room::is_name;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 /// All addresses.
@@ -20,20 +22,42 @@ pub fn router(lobby: Arc<Lobby>) -> Router {
     Router::new()
         .route("/", get(|headers: HeaderMap| async move { assets::page(&headers) }))
         .route("/assets/{*name}", get(asset))
+        .route(assets::PREVIEW_PATH, get(|| async { assets::preview() }))
         .route("/api/regions", get(regions))
         .route("/api/regions/stream", get(stream::stream))
-        .route("/api/join", post(desk::join).layer(DefaultBodyLimit::max(desk::BODY_MAX_BYTES)))
-        .route("/gameserver/{*rest}", any(ferry::steer))
+        .route("/api/join", post(desk::join))
+        .route("/gameserver/{*rest}", get(ferry::steer))
         .route("/healthz", get(|| async { "ok\n" }))
-        .route("/metrics", get(metrics))
+        .method_not_allowed_fallback(|| async { pages::wrong_method() })
         .fallback(|| async { pages::not_found() })
+        .layer(from_fn_with_state(lobby.clone(), in_flight::guard))
+        .layer(map_response(harden))
         .with_state(lobby)
+}
+
+/// The metrics, on a port that nobody outside reaches.
+pub(crate) fn metrics_router(lobby: Arc<Lobby>) -> Router {
+    Router::new().route("/metrics", get(metrics)).with_state(lobby)
+}
+
+/// What every answer says to browsers. A room's name can be the key to it, so no other site gets to see an address.
+async fn harden(mut response: Response) -> Response {
+    for (name, value) in [(header::X_CONTENT_TYPE_OPTIONS, "nosniff"), (header::REFERRER_POLICY, "same-origin")] {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
 }
 
 /// The region of the edge that took this player's connection, if the proxy says so.
 pub(crate) fn edge_region(headers: &HeaderMap) -> Option<String> {
     let region = headers.get("fly-region")?.to_str().ok()?;
     is_name(region).then(|| region.to_owned())
+}
+
+/// The proxy says who the client is; without a proxy it is the peer.
+pub(crate) fn client_address(headers: &HeaderMap, peer: SocketAddr) -> IpAddr {
+    let said = headers.get("fly-client-ip").and_then(|value| value.to_str().ok()?.parse().ok());
+    said.unwrap_or(peer.ip())
 }
 
 async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
@@ -50,4 +74,18 @@ async fn regions(State(lobby): State<Arc<Lobby>>, headers: HeaderMap) -> Respons
 async fn metrics(State(lobby): State<Arc<Lobby>>) -> Response {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], lobby.metrics.text()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_proxy_says_who_the_client_is() {
+        let peer = "127.0.0.1:5".parse().unwrap();
+        let with = |value: &str| HeaderMap::from_iter([("fly-client-ip".parse().unwrap(), value.parse().unwrap())]);
+        assert_eq!(client_address(&with("203.0.113.9"), peer).to_string(), "203.0.113.9");
+        assert_eq!(client_address(&with("nonsense"), peer).to_string(), "127.0.0.1");
+        assert_eq!(client_address(&HeaderMap::new(), peer).to_string(), "127.0.0.1");
+    }
 }

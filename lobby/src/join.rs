@@ -194,6 +194,7 @@ impl<F: Fn(Stage, &str)> Join<'_, F> {
     async fn attempt(&self, region: &str, step: &Step, place: &str) -> Result<String, WakeError> {
         let tell = |stage| (self.tell)(stage, place);
         match step {
+            Step::Take(id) if self.lobby.fleet.is_silent(id).await => Err(WakeError::Silent),
             Step::Take(id) => Ok(id.clone()),
             Step::Wake(id) => self.lobby.wakes.wake(id, tell).await,
             Step::Create(name) => {

@@ -1,8 +1,9 @@
 //! The lobby: shows the fleet, wakes machines, and steers each player to one with Fly-Replay.
 //!
-//! Path: [`serve`] puts the parts together. `http` holds the addresses; `fleet` (with `book`, `machines` and `status`)
-//! knows the machines; `board` shows their regions; `desk` and `join` (with `place`, `wake`, `moves` and `limit`) let a player
-//! in; `steer` and `ferry` send requests on; `provision` makes the pool what `pools` says.
+//! Path: [`serve`] puts the parts together. `listen` accepts, `in_flight` bounds each client, `http` holds the addresses;
+//! `fleet` (with `book`, `machines` and `status`) knows the machines; `board` shows their regions; `desk` and `join` (with
+//! `place`, `wake`, `moves` and `limit`) let a player in; `steer` and `ferry` send requests on; `origin` keeps pages of
+//! other sites out and `preview` those who only look; `provision` makes the pool what `pools` says.
 //! Invariants: stateless: whatever it knows is a cache, so any instance can answer any request. Fly's API is known to
 //! `machines` and `verdict` alone; where a player goes and when a pool grows is decided in `place` alone.
 //! Never: the game, a room, a player's socket.
@@ -16,14 +17,18 @@ mod desk;
 mod ferry;
 pub mod fleet;
 pub mod http;
+pub mod in_flight;
 pub mod join;
 pub mod limit;
+pub mod listen;
 pub mod machines;
 pub mod metrics;
 mod moves;
+pub mod origin;
 pub mod pages;
 pub mod place;
 pub mod pools;
+mod preview;
 pub mod provision;
 pub mod random;
 pub mod refusal;
@@ -39,7 +44,6 @@ pub mod wake;
 pub mod wake_times;
 pub mod wish;
 
-use axum::serve::ListenerExt;
 use config::Config;
 use fleet::Fleet;
 use limit::Limiter;
@@ -47,7 +51,8 @@ use metrics::Metrics;
 use moves::Moves;
 use pools::Pools;
 use protocol::token::Key;
-use std::net::{IpAddr, SocketAddr};
+use std::future::pending;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::net::TcpListener;
@@ -64,8 +69,13 @@ pub struct Lobby {
     game_app: String,
     region: Option<String>,
     pools: Pools,
+    public_url: String,
+    allowed_origins: Vec<String>,
     fleet: Arc<Fleet>,
     wakes: Arc<Wakes>,
+    deadlines: listen::Deadlines,
+    requests_max_count: usize,
+    in_flight: Arc<in_flight::InFlight>,
     joins: Mutex<Limiter>,
     fields: Mutex<Limiter>,
     moves: Mutex<Moves>,
@@ -87,8 +97,13 @@ impl Lobby {
             game_app: config.api.game_app.clone(),
             region: config.region.clone(),
             pools: config.pools.clone(),
+            public_url: config.public_url.clone(),
+            allowed_origins: config.allowed_origins.clone(),
             wakes: Arc::new(Wakes::new(machines, fleet.clone(), metrics.clone())),
             fleet,
+            deadlines: config.deadlines,
+            requests_max_count: config.requests_max_count,
+            in_flight: Arc::default(),
             joins: Mutex::new(Limiter::new(limit::JOINS, Instant::now())),
             fields: Mutex::new(Limiter::new(limit::FIELDS, Instant::now())),
             moves: Mutex::default(),
@@ -116,11 +131,14 @@ impl Lobby {
     }
 }
 
-/// Serves on `listener` until `stop` completes, then ends open streams and lets the rest finish.
-///
-/// # Errors
-/// When the listener fails for good.
-pub async fn serve(config: &Config, listener: TcpListener, stop: impl Future<Output = ()>) -> std::io::Result<()> {
+/// Serves on `listener`, and the metrics on one of their own, until `stop` completes, then ends open streams and lets the
+/// rest finish.
+pub async fn serve(
+    config: &Config,
+    listener: TcpListener,
+    metrics: Option<TcpListener>,
+    stop: impl Future<Output = ()>,
+) {
     let lobby = Arc::new(Lobby::new(config));
     let fleet = lobby.fleet.clone();
     let keeper = tokio::spawn(async move { fleet.keep().await });
@@ -128,15 +146,20 @@ pub async fn serve(config: &Config, listener: TcpListener, stop: impl Future<Out
     let closed = async move {
         let _ = closing.wait_for(|is_closing| *is_closing).await;
     };
-    // Events of the board are small and should not wait for more.
-    let listener = listener.tap_io(|socket| drop(socket.set_nodelay(true)));
-    let service = http::router(lobby.clone()).into_make_service_with_connect_info::<SocketAddr>();
-    let served = tokio::select! {
-        served = axum::serve(listener, service).with_graceful_shutdown(closed) => served,
-        () = close_after(stop, &lobby) => Ok(()),
+    let scraped = async {
+        match metrics {
+            Some(listener) => {
+                listen::serve(listener, http::metrics_router(lobby.clone()), lobby.deadlines, pending()).await;
+            }
+            None => pending().await,
+        }
     };
+    tokio::select! {
+        () = scraped => {}
+        () = listen::serve(listener, http::router(lobby.clone()), lobby.deadlines, closed) => {}
+        () = close_after(stop, &lobby) => {}
+    }
     keeper.abort();
-    served
 }
 
 async fn close_after(stop: impl Future<Output = ()>, lobby: &Lobby) {

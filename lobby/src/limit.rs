@@ -85,7 +85,8 @@ impl Rate {
     }
 }
 
-fn household(address: IpAddr) -> IpAddr {
+/// The address that stands for all that one household chooses freely.
+pub(crate) fn household(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> IPV6_FREE_BITS << IPV6_FREE_BITS).into()),
         v4 => v4,

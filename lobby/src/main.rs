@@ -89,6 +89,12 @@ async fn run(config: &Config) -> anyhow::Result<()> {
     let listener = TcpListener::bind(config.listen).await.with_context(|| {
         format!("Port {} cannot be used; is another program on it? PORT= changes it", config.listen)
     })?;
+    let metrics = match config.metrics {
+        Some(address) => Some(TcpListener::bind(address).await.with_context(|| {
+            format!("Port {address} cannot be used; is another program on it? METRICS_PORT= changes it")
+        })?),
+        None => None,
+    };
     tracing::info!(address = %listener.local_addr()?, app = config.api.game_app, "the lobby is open");
     let stop = async {
         tokio::select! {
@@ -97,5 +103,6 @@ async fn run(config: &Config) -> anyhow::Result<()> {
         }
         tracing::info!("the lobby closes");
     };
-    lobby::serve(config, listener, stop).await.context("serving")
+    lobby::serve(config, listener, metrics, stop).await;
+    Ok(())
 }

@@ -3,6 +3,7 @@
 //! Invariants: no outside request, no script; day and night by the reader's preference; nothing from a request is
 //! repeated in a page.
 
+use crate::assets;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 
@@ -14,7 +15,8 @@ const MOVING_REFRESH_S: u32 = 5;
 const LOBBY: (&str, &str) = ("/", "Go to the lobby");
 /// The lobby opens with the button for a new private room in reach.
 const NEW_FIELD: (&str, &str) = ("/#new", "Open a new field");
-const CSP: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
+const CSP: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; \
+    frame-ancestors 'none'";
 
 const STYLE: &str = "
 :root{color-scheme:light dark;--ground:#F4EFE6;--sky:#BFD9E0;--ink:#1E2A32;--quiet:#5B6770;--line:#D9D0C1;--accent:#B8401C;--on:#fff}
@@ -29,6 +31,23 @@ p{margin:0 0 24px}
 a{display:inline-block;min-height:48px;padding:10px 24px;border-radius:6px;background:var(--accent);color:var(--on);text-decoration:none}
 a:focus-visible{outline:3px solid var(--ink);outline-offset:2px}
 @media(max-width:420px){main{padding:24px}h1{font-size:24px}}";
+
+/// A link to a field, for whoever only looks at it: what chats show of it. No field is named, and none is asked.
+pub fn invitation(public_url: &str) -> Response {
+    let (title, body) =
+        ("Come and fly", "You are invited to a dogfight in your browser. No account, airborne in a second.");
+    let picture = format!("{public_url}{}", assets::PREVIEW_PATH);
+    let head = format!(
+        "<meta name=\"robots\" content=\"noindex\"><meta name=\"description\" content=\"{body}\">\
+         <meta property=\"og:type\" content=\"website\"><meta property=\"og:site_name\" content=\"Aerodrome\">\
+         <meta property=\"og:title\" content=\"{title}\"><meta property=\"og:description\" content=\"{body}\">\
+         <meta property=\"og:image\" content=\"{picture}\"><meta property=\"og:image:type\" content=\"image/jpeg\">\
+         <meta property=\"og:image:width\" content=\"1200\"><meta property=\"og:image:height\" content=\"630\">\
+         <meta property=\"og:image:alt\" content=\"Planes in a dogfight over an airfield\">\
+         <meta name=\"twitter:card\" content=\"summary_large_image\">"
+    );
+    page(StatusCode::OK, "Invitation", title, body, LOBBY, &head)
+}
 
 /// A machine is on its way up; the page comes back by itself for the `tries`th time, for a new room if it `is_new`.
 pub fn waking(tries: u32, is_new: bool) -> Response {
@@ -76,6 +95,12 @@ pub fn not_found() -> Response {
     page(StatusCode::NOT_FOUND, "Not on the map", "Nothing here", body, LOBBY, "")
 }
 
+/// The address is right, the method is not.
+pub fn wrong_method() -> Response {
+    let body = "This address cannot be asked in this way. The lobby shows where you can fly.";
+    page(StatusCode::METHOD_NOT_ALLOWED, "Not on the map", "Not like this", body, LOBBY, "")
+}
+
 /// The program was built without its page.
 pub fn not_built() -> Response {
     let body =
@@ -99,8 +124,26 @@ mod tests {
     use super::*;
 
     #[tokio::test]
+    async fn an_invitation_has_a_title_and_a_picture_with_a_whole_address() {
+        let response = invitation("https://a.example");
+        assert_eq!(response.status(), StatusCode::OK);
+        let body = axum::body::to_bytes(response.into_body(), 100_000).await.unwrap();
+        let html = String::from_utf8(body.to_vec()).unwrap();
+        for part in [
+            "<title>Come and fly · Aerodrome</title>",
+            r#"property="og:title" content="Come and fly""#,
+            r#"property="og:image" content="https://a.example/preview.jpg""#,
+            r#"content="noindex""#,
+        ] {
+            assert!(html.contains(part), "{part}: {html}");
+        }
+    }
+
+    #[tokio::test]
     async fn every_page_says_one_thing_offers_the_lobby_and_asks_nobody_else() {
-        for response in [waking(1, false), moving(1), silent(), gone(), unknown_server(), not_found(), not_built()] {
+        for response in
+            [waking(1, false), moving(1), silent(), gone(), unknown_server(), not_found(), wrong_method(), not_built()]
+        {
             assert!(!response.status().is_success());
             let body = axum::body::to_bytes(response.into_body(), 100_000).await.unwrap();
             let html = String::from_utf8(body.to_vec()).unwrap();

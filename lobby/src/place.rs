@@ -136,13 +136,15 @@ pub fn surplus(snapshot: &Snapshot, pools: &Pools, now_ms: u64) -> Vec<String> {
 /// What a player can expect of a region as a whole.
 pub fn region_condition(region: &str, snapshot: &Snapshot, pools: &Pools) -> Condition {
     let has = |condition: Condition| of(region, snapshot).any(|server| server.condition == condition);
-    let can_add = has(Condition::Asleep) || growth(region, snapshot, pools).is_ok();
+    let has_sleeper = has(Condition::Asleep);
+    let can_add = has_sleeper || growth(region, snapshot, pools).is_ok();
     let is_up = of(region, snapshot).any(|server| server.occupancy.is_some());
     if has(Condition::Ready) || (is_up && has(Condition::Full) && (can_add || has(Condition::Waking))) {
         Condition::Ready
     } else if has(Condition::Waking) {
         Condition::Waking
-    } else if can_add {
+    } else if has_sleeper || (can_add && !has(Condition::Unreachable)) {
+        // Where the machines do not answer, that is what there is to tell; who joins all the same gets a new one.
         Condition::Asleep
     } else if has(Condition::Full) {
         Condition::Full

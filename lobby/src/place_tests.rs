@@ -157,7 +157,7 @@ fn a_region_is_what_a_player_can_expect_of_it() {
     let asleep = server("d", "ewr", Asleep, 0, 0);
     let waking = server("e", "ewr", Waking, 0, 0);
     let lost = server("f", "ewr", Unreachable, 0, 0);
-    let table: [(&[&Server], Condition, Condition); 9] = [
+    let table: [(&[&Server], Condition, Condition); 10] = [
         // What is there → where the pool can grow, where it cannot.
         (&[&ready, &full, &lost], Ready, Ready),
         (&[&full], Ready, Full),
@@ -166,7 +166,8 @@ fn a_region_is_what_a_player_can_expect_of_it() {
         (&[&waking, &asleep], Waking, Waking),
         (&[&asleep], Asleep, Asleep),
         (&[&no_host], Asleep, Full),
-        (&[&lost], Asleep, Unreachable),
+        (&[&lost], Unreachable, Unreachable),
+        (&[&lost, &asleep], Asleep, Asleep),
         (&[], Asleep, Unreachable),
     ];
     for (servers, growing, fixed) in table {

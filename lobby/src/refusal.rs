@@ -3,12 +3,14 @@
 //! Invariants: every refusal has a code for programs, a status, and one plain sentence that says what to do. Where
 //! another region would take the player, it is offered; going there is the player's decision.
 
+use crate::origin::Foreign;
 use crate::verdict::WakeError;
 use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// A refusal, and what there is instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +37,12 @@ pub struct Offer {
 pub enum Refusal {
     /// The body is not what the interface asks for; the sentence names the field.
     BadRequest(String),
+    /// The body is not said to be JSON; this is what it is said to be.
+    NotJson(Option<String>),
+    /// The body did not come within this time.
+    SlowBody(Duration),
+    /// A page of another site asks.
+    ForeignPage(Foreign),
     /// This address joined too often.
     TooManyJoins,
     /// This address opened too many rooms.
@@ -64,6 +72,9 @@ impl Refusal {
     pub fn code(&self) -> &'static str {
         match self {
             Self::BadRequest(_) => "bad_request",
+            Self::NotJson(_) => "not_json",
+            Self::SlowBody(_) => "slow_body",
+            Self::ForeignPage(_) => "foreign_page",
             Self::TooManyJoins => "too_many_joins",
             Self::TooManyFields => "too_many_fields",
             Self::UnknownRegion(_) => "unknown_region",
@@ -86,6 +97,9 @@ impl Refusal {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::NotJson(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::SlowBody(_) => StatusCode::REQUEST_TIMEOUT,
+            Self::ForeignPage(_) => StatusCode::FORBIDDEN,
             Self::TooManyJoins | Self::TooManyFields => StatusCode::TOO_MANY_REQUESTS,
             Self::UnknownRegion(_) | Self::NoServer(_) | Self::UnknownServer(_) => StatusCode::NOT_FOUND,
             Self::NotWoken(WakeError::Gone, _) => StatusCode::NOT_FOUND,
@@ -111,6 +125,16 @@ impl Refusal {
     pub fn sentence(&self) -> String {
         match self {
             Self::BadRequest(sentence) => sentence.clone(),
+            Self::NotJson(None) => {
+                "The header \"content-type\" is missing; it must be \"application/json\".".to_owned()
+            }
+            Self::NotJson(Some(said)) => {
+                format!("The header \"content-type\" is \"{said}\"; it must be \"application/json\".")
+            }
+            Self::SlowBody(within) => {
+                format!("The body did not come within {within:?}. Send it whole, right after the headers.")
+            }
+            Self::ForeignPage(foreign) => foreign.sentence(),
             Self::TooManyJoins => {
                 "Too many joins came from your network just now. Wait a few seconds and try again.".to_owned()
             }
@@ -156,7 +180,7 @@ fn not_woken(error: WakeError, place: &str) -> String {
             format!("{place} takes unusually long to wake. Pick another place, or try again in a minute.")
         }
         WakeError::Silent => {
-            format!("{place} started but does not answer yet. Pick another place, or try again in a minute.")
+            format!("{place} runs but does not answer. Pick another place, or try again in a minute.")
         }
         WakeError::ApiDown => {
             "Fly cannot wake servers right now. Pick a place that is ready, or try again in a moment.".to_owned()

@@ -43,6 +43,9 @@ impl Stage {
             Self::Waiting(WakeError::ApiDown) => "Fly is busy. We ask again in a moment.".to_owned(),
             Self::Waiting(_) => format!("Fly is not done with {place} yet. We ask again in a moment."),
             Self::Booting => format!("{place} is booting."),
+            Self::Another(WakeError::Silent) => {
+                format!("That machine does not answer. We try another one in {place}.")
+            }
             Self::Another(_) => format!("That machine does not come up. We try another one in {place}."),
             Self::Ready => format!("{place} is ready."),
         }
@@ -62,7 +65,8 @@ mod tests {
     fn every_stage_is_one_plain_sentence() {
         let waiting = [Stage::Waiting(WakeError::ApiDown), Stage::Waiting(WakeError::TooSlow)];
         let others = [Stage::Asking, Stage::Creating, Stage::Booting, Stage::Another(WakeError::Gone), Stage::Ready];
-        for stage in waiting.into_iter().chain(others) {
+        let silent = [Stage::Another(WakeError::Silent)];
+        for stage in waiting.into_iter().chain(others).chain(silent) {
             let json = stage.to_json("Paris");
             assert!(json["message"].as_str().unwrap().ends_with('.'), "{json}");
             assert_eq!(json["stage"], stage.word());

@@ -129,10 +129,14 @@ impl Knowledge {
     }
 }
 
-/// The decision. When nothing is known the request is replayed: an invite link works while the API refuses, and the
+/// The decision. What lies beside the rooms is replayed to a machine that does not answer too: that is how it is found to
+/// answer again. When nothing is known the request is replayed: an invite link works while the API refuses, and the
 /// proxy says soon enough if there is no such machine.
 pub fn decide(facts: Facts) -> Decision {
     match (facts.is_returned, facts.knowledge) {
+        // The proxy would connect, since the kernel does that for a frozen process too, and then wait without end.
+        (false, Knowledge::Known(Condition::Unreachable)) if facts.is_upgrade => Decision::TryAgain,
+        (false, Knowledge::Known(Condition::Unreachable)) if facts.is_room => decide_absent(facts),
         (false, Knowledge::Known(_) | Knowledge::Unsure) => Decision::Replay,
         (true, _) if facts.is_upgrade => Decision::TryAgain,
         (_, Knowledge::Absent) if facts.is_room && !facts.is_upgrade => decide_absent(facts),
@@ -146,7 +150,8 @@ pub fn decide(facts: Facts) -> Decision {
     }
 }
 
-/// Where the room went, the owner of before may still be respected, and then the page comes back here for a while.
+/// The machine is gone or does not answer. Where the room goes, the owner of before may still be respected, and then the
+/// page comes back here for a while.
 fn decide_absent(facts: Facts) -> Decision {
     match facts {
         Facts { tries: MOVING_TRIES_MAX_COUNT.., .. } => Decision::Silent,
@@ -218,7 +223,9 @@ mod tests {
         for (facts, expected) in [
             (page(false, 0, Known(Ready)), Replay),
             (page(false, 0, Known(Asleep)), Replay),
-            (page(false, 0, Known(Unreachable)), Replay),
+            (page(false, 0, Known(Unreachable)), Elsewhere),
+            (Facts { is_back: true, ..page(false, 1, Known(Unreachable)) }, Moving),
+            (Facts { is_back: true, ..page(false, 8, Known(Unreachable)) }, Silent),
             (page(false, 0, Unsure), Replay),
             (page(false, 0, Absent), Elsewhere),
             (page(true, 0, Absent), Elsewhere),
@@ -234,11 +241,13 @@ mod tests {
             (back(true, 7), Moving),
             (back(false, 8), Silent),
             (socket(false, Known(Ready)), Replay),
+            (socket(false, Known(Unreachable)), TryAgain),
             (socket(false, Unsure), Replay),
             (socket(false, Absent), Unknown),
             (socket(true, Known(Ready)), TryAgain),
             (socket(true, Absent), TryAgain),
             (beside(false, Known(Asleep)), Replay),
+            (beside(false, Known(Unreachable)), Replay),
             (beside(false, Absent), Unknown),
             (beside(true, Absent), Gone),
             (beside(true, Known(Asleep)), Waking),

@@ -18,7 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
-use tokio::time::sleep;
+use tokio::{net::TcpSocket, time::sleep};
 
 /// How long the lobby may take until it answers.
 const READY_MAX_MS: u64 = 30_000;
@@ -82,6 +82,8 @@ pub struct Stage {
     game_app: String,
     http: Client,
     folder: TempDir,
+    /// Where the lobby serves its metrics, held so that nobody else is given the port.
+    metrics: TcpSocket,
 }
 
 impl Stage {
@@ -108,13 +110,15 @@ impl Stage {
         words.extend(paths.iter().chain(&own).map(|(name, path)| format!("--{name}={}", path.display())));
         words.push(format!("--secret={SECRET}"));
         words.push(format!("--data-dir={}", folder.path().join("data").display()));
+        let metrics = reserve_port()?;
+        words.push(format!("--metrics-port={}", metrics.local_addr()?.port()));
         words.extend(config.words.iter().cloned());
         let fly = FlyLocal::start(Config::try_parse_from(words)?).await?;
         fly.ready(Duration::from_millis(READY_MAX_MS)).await?;
         let http =
             Client::builder().timeout(Duration::from_millis(ANSWER_MAX_MS)).redirect(reqwest::redirect::Policy::none());
         let game_app = named(GAME_TOML, "app").context("net/fly.toml names no app.")?;
-        Ok(Self { fly, game_app, http: http.build()?, folder })
+        Ok(Self { fly, game_app, http: http.build()?, folder, metrics })
     }
 
     /// `http://` and the edge's address.
@@ -143,6 +147,15 @@ impl Stage {
         }
         let answer = request.send().await.with_context(|| format!("{path} does not answer"))?;
         Ok((answer.status(), answer.text().await?))
+    }
+
+    /// What the lobby counts, as Prometheus would read it.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn lobby_metrics(&self) -> anyhow::Result<String> {
+        let answer = self.http.get(format!("http://{}/metrics", self.metrics.local_addr()?)).send().await;
+        Ok(answer.context("the lobby's metrics do not answer")?.text().await?)
     }
 
     /// Where a path leads to: the `Location` of its redirect.
@@ -192,7 +205,7 @@ impl Stage {
         }
     }
 
-    /// `start`, `stop`, `suspend`, `kill` or `destroy` a machine, past everything the Machines API would say.
+    /// `start`, `stop`, `suspend`, `kill`, `freeze`, `thaw` or `destroy` a machine, past everything the Machines API would say.
     ///
     /// # Errors
     /// When the local Fly refuses.

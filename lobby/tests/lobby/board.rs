@@ -82,9 +82,13 @@ async fn health_metrics_and_the_page_answer() {
     let lobby = Lobby::start(&[]).await;
     assert_eq!(lobby.get("/healthz").send().await.unwrap().status(), 200);
     lobby.get("/gameserver/nobody/status").send().await.unwrap();
-    let metrics = lobby.get("/metrics").send().await.unwrap().text().await.unwrap();
+    let metrics = lobby.metrics().await;
     assert!(metrics.contains(r#"lobby_steered_total{decision="unknown"} 1"#), "{metrics}");
     assert!(metrics.contains(r#"lobby_api_calls_total{call="list",status="200"} 1"#), "{metrics}");
+    assert_eq!(lobby.get("/metrics").send().await.unwrap().status(), 404, "not on the public address");
     let page = lobby.get("/").send().await.unwrap();
     assert!(page.headers()["content-type"].to_str().unwrap().starts_with("text/html"));
+    let said = |name: &str| page.headers()[name].to_str().unwrap().to_owned();
+    assert_eq!((said("referrer-policy"), said("x-content-type-options")), ("same-origin".into(), "nosniff".into()));
+    assert!(said("content-security-policy").starts_with("default-src 'none';"));
 }

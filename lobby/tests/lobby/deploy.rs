@@ -62,3 +62,13 @@ fn each_thing_that_is_not_well_stops_it_and_says_what_to_do() {
         assert!(!is_ok && said.contains(what) && said.contains(to_do), "{spoiled}: {said}");
     }
 }
+
+#[test]
+fn fly_scrapes_a_port_that_players_do_not_reach() {
+    let file: toml::Table = include_str!("../../../fly.toml").parse().unwrap();
+    let scraped = file["metrics"]["port"].as_integer().unwrap();
+    assert_eq!(file["env"]["METRICS_PORT"].as_str().unwrap(), scraped.to_string());
+    assert_ne!(file["http_service"]["internal_port"].as_integer().unwrap(), scraped);
+    assert!(!file.contains_key("services"), "no other port is public");
+    assert_eq!(file["metrics"]["path"].as_str(), Some("/metrics"));
+}

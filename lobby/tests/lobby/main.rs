@@ -4,9 +4,13 @@
 
 mod board;
 mod deploy;
+mod foreign;
 mod growth;
 mod invites;
 mod joins;
+mod previews;
 mod provision;
+mod silent;
+mod slow;
 mod support;
 mod wakes;

@@ -40,7 +40,11 @@ async fn a_hundred_joins_at_once_start_one_machine() {
     let machine = pilots[0].joined.instance.clone();
     assert!(pilots.iter().all(|pilot| pilot.joined.instance == machine && pilot.mismatches() == 0));
     assert_eq!(stage.starts_of(&machine).await.unwrap(), 1);
-    let (_, metrics) = stage.ask(Method::GET, "/metrics", None).await.unwrap();
+    for path in ["/metrics".to_owned(), format!("/gameserver/{machine}/metrics")] {
+        let (_, text) = stage.ask(Method::GET, &path, None).await.unwrap();
+        assert!(!text.contains("# TYPE"), "{path} shows metrics to everybody");
+    }
+    let metrics = stage.lobby_metrics().await.unwrap();
     let starts = metrics.lines().filter(|line| line.contains("api_calls_total") && line.contains("call=\"start\""));
     let calls: f64 = starts.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum();
     assert!((calls - 1.0).abs() < 0.5, "one start is asked for, not {calls}:\n{metrics}");

@@ -4,6 +4,7 @@
 
 mod drain;
 mod forgeries;
+mod frozen;
 mod joins;
 mod loss;
 mod openings;

@@ -212,6 +212,7 @@ pub(crate) fn config() -> Config {
     Config {
         port: 0,
         api_port: 0,
+        metrics_port: None,
         lobby_config: write("front.toml", &format!("app = \"front\"\n{service}")),
         game_config: write("game.toml", &game),
         fleet: write(

@@ -1,0 +1,134 @@
+//! How much one address has under way at once.
+//!
+//! Path: [`guard`] stands before every address → a place for this client's request → given back when its answer was taken,
+//! or its client has left.
+//! Invariants: what one address can hold is bounded, whatever it holds up; memory is bounded by the requests under way.
+//! Never: counts connections: behind Fly's proxy all of them come from the proxy, and only a request says whose it is.
+
+use crate::Lobby;
+use crate::http::client_address;
+use crate::limit::household;
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use hyper::body::{Frame, SizeHint};
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll};
+
+/// Requests of one address at once, open boards among them: a school behind one address has one for each of its people.
+/// Policy: 429 with a sentence.
+pub const REQUESTS_MAX_COUNT: usize = 500;
+
+/// Requests under way, by household.
+#[derive(Debug, Default)]
+pub(crate) struct InFlight(Mutex<HashMap<IpAddr, usize>>);
+
+/// One request's place.
+struct Place {
+    all: Arc<InFlight>,
+    household: IpAddr,
+}
+
+impl InFlight {
+    /// A place for one more request of this address, if it has less than `most`.
+    fn enter(self: &Arc<Self>, address: IpAddr, most: usize) -> Option<Place> {
+        let household = household(address);
+        let mut counts = self.counts();
+        let count = counts.entry(household).or_default();
+        if *count >= most {
+            return None;
+        }
+        *count += 1;
+        Some(Place { all: Arc::clone(self), household })
+    }
+
+    fn counts(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        self.0.lock().expect("nobody panics while counting requests")
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts = self.all.counts();
+        if let Some(count) = counts.get_mut(&self.household) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.household);
+            }
+        }
+    }
+}
+
+/// Lets a request in, unless its client has too many under way.
+pub(crate) async fn guard(
+    State(lobby): State<Arc<Lobby>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let address = client_address(request.headers(), peer);
+    let Some(place) = lobby.in_flight.enter(address, lobby.requests_max_count) else { return too_many() };
+    next.run(request).await.map(|body| Body::new(Held { body, _place: place }))
+}
+
+/// A body, and a place for as long as it is there.
+struct Held {
+    body: Body,
+    _place: Place,
+}
+
+impl HttpBody for Held {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+fn too_many() -> Response {
+    let headers = [(header::RETRY_AFTER, "5")];
+    let sentence =
+        "Too many requests from your network are under way. Close some windows of the lobby, or wait a moment.\n";
+    (StatusCode::TOO_MANY_REQUESTS, headers, sentence).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_has_so_many_places_and_gets_them_back() {
+        let all = Arc::<InFlight>::default();
+        let (one, other) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
+        let places: Vec<_> = (0..3).map_while(|_| all.enter(one, 2)).collect();
+        assert_eq!(places.len(), 2);
+        assert!(all.enter(other, 2).is_some(), "others are not affected");
+        drop(places);
+        assert!(all.enter(one, 2).is_some());
+        assert!(all.counts().is_empty(), "who has nothing under way is not remembered");
+    }
+
+    #[test]
+    fn a_household_is_one_address() {
+        let all = Arc::<InFlight>::default();
+        let _place = all.enter("2001:db8:1:1::1".parse().unwrap(), 1).unwrap();
+        assert!(all.enter("2001:db8:1:1:ffff::2".parse().unwrap(), 1).is_none());
+    }
+}
