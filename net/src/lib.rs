@@ -36,6 +36,7 @@ mod routes;
 mod seats;
 mod sleep;
 mod store;
+mod stream;
 mod tick;
 mod upgrade;
 mod worker;

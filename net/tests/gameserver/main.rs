@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "clippy's own exception covers test functions, not what they call")]
 
 mod field;
+mod floods;
 mod http;
 mod joining;
 mod overload;
