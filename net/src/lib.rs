@@ -26,6 +26,7 @@ mod line;
 mod listen;
 mod load;
 mod metrics;
+mod outgoing;
 mod pages;
 mod ping;
 mod precedence;

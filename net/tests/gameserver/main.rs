@@ -12,3 +12,4 @@ mod rooms;
 mod sleep;
 mod slow_reader;
 mod stopping;
+mod upgrades;
