@@ -19,6 +19,7 @@ mod delta;
 mod fanout;
 mod feel;
 mod fleet;
+mod flood;
 mod frames;
 mod growth;
 mod idle;
@@ -64,6 +65,7 @@ const BENCHES: &[Bench] = &[
     Bench { name: "idle", about: "memory per connection", run: idle::run },
     Bench { name: "capacity", about: "players in one room", run: capacity::run },
     Bench { name: "overload", about: "a full room whose budget is cut and returns", run: overload::run },
+    Bench { name: "flood", about: "players while strangers send without end", run: flood::run },
     Bench { name: "fleet", about: "joins, sleep and the replay's hop behind the local Fly", run: fleet::run },
     Bench { name: "growth", about: "how a room's cost grows with its players", run: growth::run },
     Bench { name: "peers", about: "the same arena on Colyseus and on our gameserver", run: peers::run },

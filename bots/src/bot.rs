@@ -9,6 +9,7 @@ use crate::{
     figures::Figures,
     flight::{Ending, Flight},
     progress::Progress,
+    sight::Sight,
     swarm::Phase,
 };
 use std::{
@@ -42,6 +43,7 @@ pub(crate) async fn live(
         client: Client::new(),
         clock: Instant::now(),
         figures: Figures::default(),
+        sight: Sight::default(),
         got_in: false,
         door,
         phase,
@@ -56,6 +58,7 @@ struct Bot {
     /// The client's milliseconds count from here.
     clock: Instant,
     figures: Figures,
+    sight: Sight,
     /// Whether the newest socket led into the room.
     got_in: bool,
     door: Arc<Door>,
@@ -83,6 +86,12 @@ impl Bot {
             }
             pause = Duration::from_millis(RETRY_PAUSE_MS);
         }
+        if self.sight.is_counting() {
+            // Whoever is out sees nothing, until the end.
+            let _ = self.phase.wait_for(|phase| *phase == Phase::Over).await;
+            self.sight.end(Instant::now());
+        }
+        self.figures.staleness = self.sight.staleness();
         self.figures.checksum_mismatches = self.client.stats().mismatches;
         self.figures
     }
@@ -107,7 +116,8 @@ impl Bot {
         };
         let (name, hue) = (format!("Bot {}", self.number + 1), (self.number % 8) as u8);
         let hello = self.client.hello(&name, hue, Some(seat.ticket), None);
-        let mut flight = Flight::new(socket, &mut self.client, &mut self.figures, &self.progress, self.clock);
+        let mut flight =
+            Flight::new(socket, &mut self.client, (&mut self.figures, &mut self.sight), &self.progress, self.clock);
         let ending = flight.fly(hello, self.phase.clone()).await;
         self.got_in = flight.end();
         ending

@@ -3,6 +3,7 @@
 //! Invariants: what depends on load (frames, bytes, times) is counted only while everybody is in; what must never happen
 //! (disconnects, errors, wrong checksums) is counted always.
 
+use crate::sight::Staleness;
 use hdrhistogram::Histogram;
 use std::{collections::BTreeMap, time::Duration};
 
@@ -30,6 +31,8 @@ pub(crate) struct Figures {
     pub(crate) present: Duration,
     /// Between the arrivals of a bot's frames, µs.
     pub(crate) intervals_us: Histogram<u32>,
+    /// How old the picture was.
+    pub(crate) staleness: Staleness,
     /// See `latency`, µs.
     pub(crate) input_to_state_us: Histogram<u32>,
     /// Why bots stayed out or lost a socket, and how often.
@@ -48,6 +51,7 @@ impl Default for Figures {
             bytes_in: 0,
             present: Duration::ZERO,
             intervals_us: histogram(),
+            staleness: Staleness::default(),
             input_to_state_us: histogram(),
             reasons: BTreeMap::new(),
         }
@@ -76,6 +80,7 @@ impl Figures {
         self.frames += other.frames;
         self.bytes_in += other.bytes_in;
         self.present += other.present;
+        self.staleness.add(other.staleness);
         let all = "a histogram that grows by itself takes any other";
         self.intervals_us.add(other.intervals_us).expect(all);
         self.input_to_state_us.add(other.input_to_state_us).expect(all);

@@ -4,7 +4,7 @@
 //! timer sends in between. Invariants: the pilot knows only the own replica; times are taken when a message has arrived
 //! and before it is decoded; every wait has an end.
 
-use crate::{door::Socket, figures::Figures, latency::InputWatch, progress::Progress, swarm::Phase};
+use crate::{door::Socket, figures::Figures, latency::InputWatch, progress::Progress, sight::Sight, swarm::Phase};
 use futures_util::{SinkExt, StreamExt};
 use game::{Controls, pilot, plane::Plane};
 use protocol::{
@@ -53,6 +53,7 @@ pub(crate) struct Flight<'a> {
     socket: Socket,
     client: &'a mut Client,
     figures: &'a mut Figures,
+    sight: &'a mut Sight,
     progress: &'a Progress,
     clock: Instant,
     began: Instant,
@@ -60,6 +61,8 @@ pub(crate) struct Flight<'a> {
     last_frame: Option<Instant>,
     /// Since when it counts: in the room, in the measured time.
     counts_since: Option<Instant>,
+    /// When the run was over, after which nothing counts.
+    counts_until: Option<Instant>,
     asked_to_fly: Option<Instant>,
     /// What the room said before it closed the socket.
     goodbye: Option<Ending>,
@@ -70,23 +73,25 @@ impl<'a> Flight<'a> {
     pub(crate) fn new(
         socket: Socket,
         client: &'a mut Client,
-        figures: &'a mut Figures,
+        (figures, sight): (&'a mut Figures, &'a mut Sight),
         progress: &'a Progress,
         clock: Instant,
     ) -> Self {
         let inputs = InputWatch::default();
         let began = Instant::now();
-        let (last_frame, counts_since, asked_to_fly, goodbye) = (None, None, None, None);
+        let (last_frame, counts_since, counts_until, asked_to_fly, goodbye) = (None, None, None, None, None);
         Self {
             socket,
             client,
             figures,
+            sight,
             progress,
             clock,
             began,
             inputs,
             last_frame,
             counts_since,
+            counts_until,
             asked_to_fly,
             goodbye,
         }
@@ -105,6 +110,7 @@ impl<'a> Flight<'a> {
         loop {
             let result = tokio::select! {
                 () = &mut over => {
+                    self.counts_until = Some(Instant::now());
                     self.leave().await;
                     return Ending::Over;
                 }
@@ -133,10 +139,14 @@ impl<'a> Flight<'a> {
         let got_in = self.client.is_welcomed();
         self.progress.present.fetch_sub(u32::from(got_in), Relaxed);
         let Some(since) = self.counts_since else { return got_in };
-        self.figures.present += since.elapsed();
-        let silence = self.last_frame.map_or(Duration::ZERO, |last| last.elapsed());
+        let until = self.counts_until.unwrap_or_else(Instant::now);
+        self.figures.present += until - since;
+        let silence = self.last_frame.map_or(Duration::ZERO, |last| until.saturating_duration_since(last));
         if silence > Duration::from_millis(SILENCE_MIN_MS) {
             Figures::record(&mut self.figures.intervals_us, silence);
+        }
+        if self.counts_until.is_some() {
+            self.sight.end(until);
         }
         got_in
     }
@@ -144,7 +154,9 @@ impl<'a> Flight<'a> {
     /// Notices when the measuring begins.
     fn look_at(&mut self, phase: Phase) {
         if phase == Phase::Measuring && self.counts_since.is_none() && self.client.is_welcomed() {
-            self.counts_since = Some(Instant::now());
+            let now = Instant::now();
+            self.counts_since = Some(now);
+            self.sight.begin(now);
         }
     }
 
@@ -180,6 +192,7 @@ impl<'a> Flight<'a> {
     fn note_frame(&mut self, arrived: Instant) {
         self.progress.frames.fetch_add(1, Relaxed);
         let last = self.last_frame.replace(arrived);
+        self.sight.frame(arrived);
         let (tick, shown) = self.own_controls();
         let delay = self.inputs.shown(tick, self.client.heard().packet, shown, arrived);
         if self.counts_since.is_none() {

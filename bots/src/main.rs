@@ -15,6 +15,7 @@ mod lobby;
 mod options;
 mod progress;
 mod report;
+mod sight;
 mod swarm;
 
 use anyhow::{Context, bail};

@@ -27,6 +27,9 @@ pub(crate) struct Report {
     pub(crate) bytes_per_player_per_s: Option<f64>,
     /// Between the arrivals of a bot's frames.
     pub(crate) frame_interval_ms: Interval,
+    /// How much of the time the newest frame had come longer ago than that, 0 to 1; unlike the intervals this weighs a
+    /// stall by its length.
+    pub(crate) picture_older_than: Older,
     /// From sending a change of controls to the frame that shows it (see `latency`).
     pub(crate) input_to_state_ms: Delay,
 }
@@ -37,6 +40,17 @@ pub(crate) struct Interval {
     p50: Option<f64>,
     p99: Option<f64>,
     max: Option<f64>,
+}
+
+/// Shares of all bots' time.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub(crate) struct Older {
+    #[serde(rename = "100_ms")]
+    than_100_ms: Option<f64>,
+    #[serde(rename = "250_ms")]
+    than_250_ms: Option<f64>,
+    #[serde(rename = "1000_ms")]
+    than_1000_ms: Option<f64>,
 }
 
 /// Of all bots' changes.
@@ -51,6 +65,10 @@ impl Report {
     pub(crate) fn new(players: u32, flown: &Flown) -> Self {
         let figures = &flown.figures;
         let (intervals, delays) = (&figures.intervals_us, &figures.input_to_state_us);
+        let [than_100_ms, than_250_ms, than_1000_ms] = match figures.staleness.shares() {
+            Some(shares) => shares.map(|share| Some(rounded(share, 10_000.0))),
+            None => [None; 3],
+        };
         let present_s = figures.present.as_secs_f64();
         Self {
             players,
@@ -66,6 +84,7 @@ impl Report {
                 p99: milliseconds(intervals, 0.99),
                 max: milliseconds(intervals, 1.0),
             },
+            picture_older_than: Older { than_100_ms, than_250_ms, than_1000_ms },
             input_to_state_ms: Delay { p50: milliseconds(delays, 0.5), p99: milliseconds(delays, 0.99) },
         }
     }
@@ -73,7 +92,10 @@ impl Report {
     /// For a person.
     pub(crate) fn table(&self) -> String {
         let known = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| format!("{value}"));
-        let (interval, delay) = (self.frame_interval_ms, self.input_to_state_ms);
+        let percent = |share: Option<f64>| {
+            share.map_or_else(|| "–".to_owned(), |share| format!("{} %", rounded(share * 100.0, 100.0)))
+        };
+        let (interval, older, delay) = (self.frame_interval_ms, self.picture_older_than, self.input_to_state_ms);
         let lines = [
             ("players in", format!("{} of {}", self.joined, self.players)),
             ("disconnects", self.disconnects.to_string()),
@@ -85,6 +107,15 @@ impl Report {
             (
                 "frame interval",
                 format!("p50 {}, p99 {}, max {} ms", known(interval.p50), known(interval.p99), known(interval.max)),
+            ),
+            (
+                "picture older than",
+                format!(
+                    "100 ms {}, 250 ms {}, 1000 ms {} of the time",
+                    percent(older.than_100_ms),
+                    percent(older.than_250_ms),
+                    percent(older.than_1000_ms)
+                ),
             ),
             ("input to state", format!("p50 {}, p99 {} ms", known(delay.p50), known(delay.p99))),
         ];
@@ -105,8 +136,8 @@ fn rounded(value: f64, parts: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::figures::Figures;
-    use std::time::Duration;
+    use crate::{figures::Figures, sight::Sight};
+    use std::time::{Duration, Instant};
 
     fn flown() -> Flown {
         let mut figures = Figures { joined: 2, frames: 1198, bytes_in: 40_000, ..Figures::default() };
@@ -140,8 +171,9 @@ mod tests {
         assert_eq!(
             names(&json),
             "bytes_per_player_per_s checksum_mismatches decode_errors disconnects frame_interval_ms frames \
-             input_to_state_ms joined players seconds"
+             input_to_state_ms joined picture_older_than players seconds"
         );
+        assert_eq!(names(&json["picture_older_than"]), "1000_ms 100_ms 250_ms");
         assert_eq!(names(&json["frame_interval_ms"]), "max p50 p99");
         assert_eq!(names(&json["input_to_state_ms"]), "p50 p99");
     }
@@ -151,5 +183,26 @@ mod tests {
         let table = Report::new(3, &flown()).table();
         assert!(table.contains("players in                   2 of 3"));
         assert!(table.contains("input to state               p50 –, p99 – ms"));
+        assert!(table.contains("picture older than           100 ms –, 250 ms –, 1000 ms – of the time"));
+    }
+
+    #[test]
+    fn a_stall_shows_in_the_shares_though_not_in_the_intervals() {
+        let (mut sight, start) = (Sight::default(), Instant::now());
+        let mut figures = Figures::default();
+        let times = (0..=20_000).step_by(20).filter(|ms| !(5_000..7_000).contains(ms));
+        let (mut last, mut times) = (start, times.map(|ms| start + Duration::from_millis(ms)));
+        sight.begin(start);
+        times.by_ref().skip(1).for_each(|at| {
+            Figures::record(&mut figures.intervals_us, at - std::mem::replace(&mut last, at));
+            sight.frame(at);
+        });
+        figures.staleness = sight.staleness();
+        let report = Report::new(1, &Flown { figures, measured: Duration::from_secs(20) });
+        assert!(report.frame_interval_ms.p99.unwrap() < 21.0, "{:?}", report.frame_interval_ms);
+        let Older { than_100_ms, than_250_ms, than_1000_ms } = report.picture_older_than;
+        assert_eq!((than_100_ms, than_250_ms, than_1000_ms), (Some(0.096), Some(0.0885), Some(0.051)));
+        let table = report.table();
+        assert!(table.contains("100 ms 9.6 %, 250 ms 8.85 %, 1000 ms 5.1 % of the time"), "{table}");
     }
 }

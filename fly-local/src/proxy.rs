@@ -15,7 +15,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper::upgrade::{OnUpgrade, on};
-use hyper::{Request, Response, StatusCode};
+use hyper::{Request, Response, StatusCode, Version, header};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
@@ -87,6 +87,10 @@ impl Edge {
         let region = &self.fleet.edge_region;
         let request_id = format!("{}-{region}", Ulid::new());
         let what = format!("{} {}", request.method(), request.uri().path());
+        if request.version() < Version::HTTP_11 {
+            // HTTP/1.0 has no upgrades (RFC 9110, section 7.8), but the hop to the machine is HTTP/1.1.
+            request.headers_mut().remove(header::UPGRADE);
+        }
         let upgrade = headers::upgrade_of(request.headers()).map(|_| on(&mut request));
         let answered = match Original::read(request, settings.replay_body_max_bytes, |headers| {
             headers::enter(headers, client, self.address, region, settings.strip_forged.is_on());

@@ -1,13 +1,15 @@
 //! The arena's page and its assets, embedded so that the binary is all that runs and page and server always match.
 //!
-//! Invariants: assets have a hash in their name and are cached for good; the page is asked for each time; a brotli twin
+//! Invariants: the page may load and reach nothing but its own origin, and nobody may frame it; assets have a hash in their name and are cached for good; the page is asked for each time; a brotli twin
 //! (`<name>.br`, made at build time) is sent to whoever accepts it.
 
 use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use rust_embed::RustEmbed;
+use std::borrow::Cow;
 
 /// The web build's output. A build without it works and says so on the page.
 #[derive(RustEmbed)]
@@ -15,9 +17,20 @@ use rust_embed::RustEmbed;
 #[allow_missing = true]
 struct Dist;
 
+/// What the page may do: its own scripts (the replica is WebAssembly), styles, assets and sockets, and nothing else.
+const CSP: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; connect-src 'self'; \
+                   img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// Where the player comes from is nobody's business; not `no-referrer`, which would also take the origin from what the
+/// page posts to the lobby.
+pub(crate) const REFERRER_POLICY: &str = "same-origin";
+
 /// The arena's page, if this build has one.
 pub(crate) fn page(request: &HeaderMap) -> Option<Response> {
-    file("index.html", request, "no-cache")
+    let mut response = file("index.html", request, "no-cache")?;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CSP));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static(REFERRER_POLICY));
+    Some(response)
 }
 
 /// An asset of the page by its name under `assets/`.
@@ -30,7 +43,12 @@ fn file(path: &str, request: &HeaderMap, caching: &'static str) -> Option<Respon
     let twin = if accepts_brotli(request) { Dist::get(&format!("{path}.br")) } else { None };
     let mime = HeaderValue::from_str(plain.metadata.mimetype()).ok()?;
     let is_brotli = twin.is_some();
-    let mut response = (StatusCode::OK, twin.unwrap_or(plain).data.into_owned()).into_response();
+    let data = match twin.unwrap_or(plain).data {
+        // As many answers as are asked for share what the program has.
+        Cow::Borrowed(data) => Bytes::from_static(data),
+        Cow::Owned(data) => data.into(),
+    };
+    let mut response = (StatusCode::OK, data).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, mime);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
@@ -54,6 +72,21 @@ fn accepts_brotli(request: &HeaderMap) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_page_may_reach_nothing_but_its_own_origin() {
+        // A build without the web client has no page.
+        let Some(page) = page(&HeaderMap::new()) else { return };
+        let csp = page.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
+        let mut directives = csp.split("; ").map(|directive| directive.split(' '));
+        assert!(directives.all(|mut words| {
+            let _name = words.next();
+            words.all(|word| matches!(word, "'none'" | "'self'" | "'wasm-unsafe-eval'" | "data:"))
+        }));
+        assert!(csp.starts_with("default-src 'none'; ") && csp.contains("frame-ancestors 'none'"), "{csp}");
+        assert_eq!(page.headers()[header::REFERRER_POLICY], REFERRER_POLICY);
+        assert_eq!(page.headers()[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
+    }
 
     #[test]
     fn brotli_is_sent_to_those_who_accept_it() {

@@ -1,10 +1,10 @@
 //! One player's socket: WebSocket's state, what its peer said, and what the kernel has not taken yet.
 //!
-//! Path: a worker calls [`Line::hear`] when there is something to read, [`Line::control`] and [`Line::close`] when there
-//! is something to say, then [`Line::flush`]; [`Line::frame`] does both, for it is what happens all the time.
-//! Invariants: no call waits; at most one frame waits for the kernel (the gate sees to it) and at most
-//! [`CONTROLS_MAX_COUNT`] control messages, so a socket that is not read costs a bounded amount; after
-//! [`Line::close`] nothing else is said.
+//! Path: a worker begins a visit and calls [`Line::hear`] until there is nothing, [`Line::control`] and [`Line::close`]
+//! when there is something to say, then [`Line::flush`]; [`Line::frame`] does both, for it is what happens all the time.
+//! Invariants: no call waits, and a visit ends whatever the peer sends ([`Stream`] sees to it); at most one frame waits for
+//! the kernel (the gate sees to it) and at most [`CONTROLS_MAX_COUNT`] control messages, so a socket that is not read costs
+//! a bounded amount; after [`Line::close`] nothing else is said.
 //! Why tungstenite's state machine reads, answers pings and closes, but messages do not go through it: a server's message
 //! is a head of 2 or 4 bytes ([`push_message`]) and itself, and can leave in one write from where the tick thread put it.
 
@@ -13,13 +13,14 @@ use crate::{
     bucket::Bucket,
     gate::Gate,
     room_handle::{Event, SocketId},
+    stream::Stream,
 };
 use bytes::Bytes;
 use crossbeam_channel::Sender;
 use mio::{Interest, Registry, Token, net::TcpStream};
 use protocol::{close::CloseReason, limits, message::ServerMessage};
 use std::{
-    io::{self, ErrorKind, Read, Write},
+    io::{self, ErrorKind},
     sync::Arc,
     time::Instant,
 };
@@ -101,6 +102,8 @@ pub(crate) struct Line {
     pub(crate) events: Option<Sender<Event>>,
     /// Reading waits until the room's queue has taken what was read.
     pub(crate) is_held: bool,
+    /// Its worker has it down for a visit.
+    pub(crate) is_expected: bool,
     /// The kernel took no more. Counts the sweeps since, from 0.
     pub(crate) blocked_for: Option<u32>,
     /// When the phase has lasted too long.
@@ -119,25 +122,12 @@ pub(crate) struct Line {
     place: Place,
 }
 
-/// The connection, whether it is known to have nothing to read, and what it has not taken.
-#[derive(Debug)]
-struct Stream {
-    tcp: TcpStream,
-    is_empty: bool,
-    /// The peer has sent its last byte: the end is told only once, so it must be read.
-    is_ending: bool,
-    /// Said, and not taken by the kernel yet.
-    unsent: Vec<u8>,
-    /// WebSocket's own answers wait behind that.
-    has_answers: bool,
-}
-
 impl Line {
     /// A socket whose upgrade was granted; `first` are bytes that came right behind it.
     pub(crate) fn new(
         id: SocketId,
         tcp: TcpStream,
-        first: &[u8],
+        first: Bytes,
         (place, gate): (Place, Gate),
         room: Arc<str>,
         now: Instant,
@@ -154,10 +144,11 @@ impl Line {
             room,
             events: None,
             is_held: false,
+            is_expected: false,
             blocked_for: None,
             deadline: None,
-            socket: WebSocketContext::from_partially_read(first.to_vec(), Role::Server, Some(config)),
-            stream: Stream { tcp, is_empty: false, is_ending: false, unsent: Vec::new(), has_answers: false },
+            socket: WebSocketContext::new(Role::Server, Some(config)),
+            stream: Stream::new(tcp, first),
             is_deaf: false,
             messages: Bucket::new(MESSAGES_PER_S, MESSAGES_BURST_COUNT, now),
             gate,
@@ -184,8 +175,18 @@ impl Line {
 
     /// There is something to read again; `is_ending` tells that the end has come, too.
     pub(crate) fn wake(&mut self, is_ending: bool) {
-        self.stream.is_empty = false;
-        self.stream.is_ending |= is_ending;
+        self.stream.wake(is_ending);
+    }
+
+    /// It is this socket's turn to be heard.
+    pub(crate) fn begin_visit(&mut self) {
+        self.is_expected = false;
+        self.stream.begin_visit();
+    }
+
+    /// Whether it needs another turn, though epoll will not say so.
+    pub(crate) fn has_more(&self) -> bool {
+        self.stream.has_more()
     }
 
     /// Whether one more message is within what a socket may send.
@@ -193,25 +194,34 @@ impl Line {
         self.messages.take(now)
     }
 
-    /// The next thing the peer said.
+    /// From now on what it says is only thrown away.
+    pub(crate) fn turn_deaf(&mut self) {
+        self.is_deaf = true;
+    }
+
+    /// The next thing the peer said, as far as its turn goes.
     pub(crate) fn hear(&mut self) -> Heard {
         if self.is_deaf {
-            return self.stream.discard();
+            return if self.stream.discard() { Heard::Nothing } else { Heard::End };
         }
         loop {
-            match self.socket.read(&mut self.stream) {
-                Ok(Message::Binary(bytes)) => return Heard::Message(bytes),
-                Ok(Message::Ping(_) | Message::Pong(_)) => return Heard::Aside,
-                // The next read sends the answer, and is the end.
-                Ok(Message::Close(_)) => {}
-                Ok(_) => return Heard::Nonsense,
-                Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => return Heard::Nothing,
-                Err(error) if is_end(&error) => return Heard::End,
-                Err(_) => {
-                    self.is_deaf = true;
-                    return Heard::Nonsense;
-                }
+            let read = self.socket.read(&mut self.stream);
+            if read.is_ok() {
+                self.stream.note_message();
             }
+            return match read {
+                Ok(Message::Binary(bytes)) => Heard::Message(bytes),
+                Ok(Message::Ping(_) | Message::Pong(_)) => Heard::Aside,
+                // The next read sends the answer, and is the end.
+                Ok(Message::Close(_)) => continue,
+                Ok(_) => Heard::Nonsense,
+                Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => Heard::Nothing,
+                Err(error) if is_end(&error) => Heard::End,
+                Err(_) => {
+                    self.turn_deaf();
+                    Heard::Nonsense
+                }
+            };
         }
     }
 
@@ -260,7 +270,7 @@ impl Line {
 
     fn say(&mut self, message: &[u8]) {
         if self.phase != Phase::Closing {
-            push_message(&mut self.stream.unsent, message);
+            push_message(self.stream.unsent_mut(), message);
         }
     }
 
@@ -274,7 +284,7 @@ impl Line {
         if self.stream.has_answers {
             self.stream.has_answers = false;
             match self.socket.flush(&mut self.stream) {
-                Ok(()) if self.stream.unsent.is_empty() => {}
+                Ok(()) if self.stream.is_all_sent() => {}
                 Ok(()) => return Flushed::Part,
                 Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => return Flushed::Part,
                 Err(_) => return Flushed::Broken,
@@ -286,90 +296,13 @@ impl Line {
     }
 }
 
-impl Stream {
-    /// Sends, behind whatever waits; what the kernel does not take waits.
-    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let taken = if self.unsent.is_empty() { self.try_send(bytes)? } else { 0 };
-        self.unsent.extend_from_slice(&bytes[taken..]);
-        Ok(())
-    }
-
-    /// Sends what waits; false when the kernel does not take all of it.
-    fn send_rest(&mut self) -> io::Result<bool> {
-        if !self.unsent.is_empty() {
-            let unsent = std::mem::take(&mut self.unsent);
-            let taken = self.try_send(&unsent)?;
-            self.unsent.extend_from_slice(&unsent[taken..]);
-        }
-        Ok(self.unsent.is_empty())
-    }
-
-    /// How many of the bytes the kernel took.
-    fn try_send(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut taken = 0;
-        while taken < bytes.len() {
-            match self.tcp.write(&bytes[taken..]) {
-                Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(count) => taken += count,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(taken)
-    }
-
-    /// Throws away what comes.
-    fn discard(&mut self) -> Heard {
-        let mut bytes = [0; READ_BUFFER_BYTES];
-        loop {
-            match self.read(&mut bytes) {
-                Ok(0) => return Heard::End,
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Heard::Nothing,
-                Err(_) => return Heard::End,
-            }
-        }
-    }
-}
-
-impl Read for Stream {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        // Epoll tells edges: a read that fills the buffer may have left something, a shorter one has not. That saves
-        // asking a second time for every message.
-        if self.is_empty {
-            return Err(ErrorKind::WouldBlock.into());
-        }
-        let result = self.tcp.read(bytes);
-        self.is_empty = !self.is_ending && matches!(&result, Ok(read) if (1..bytes.len()).contains(read));
-        result
-    }
-}
-
-/// What tungstenite writes: its answers.
-impl Write for Stream {
-    /// Takes all or nothing: nothing while something waits, so that no message is cut in two.
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if !self.unsent.is_empty() {
-            self.has_answers = true;
-            return Err(ErrorKind::WouldBlock.into());
-        }
-        self.send(bytes)?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// Tells a connection that ended from a peer that breaks the rules (too long, not WebSocket).
 fn is_end(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::Io(_)
-            | Error::ConnectionClosed
-            | Error::AlreadyClosed
-            | Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)
-    )
+    match error {
+        // The stream's word for too many bytes without a message.
+        Error::Io(error) => error.kind() != ErrorKind::InvalidData,
+        Error::ConnectionClosed | Error::AlreadyClosed => true,
+        Error::Protocol(error) => *error == ProtocolError::ResetWithoutClosingHandshake,
+        _ => false,
+    }
 }

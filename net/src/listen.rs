@@ -2,10 +2,14 @@
 //!
 //! Path: [`Listening::begin`] accepts → [`Listening::close`] accepts whoever has connected by then, and nobody after.
 //! Invariants: accepted connections have `TCP_NODELAY` (merged ticks are useless) and a small send buffer (what lies in
-//! the kernel is old when it arrives); a connection that does not say what it wants is closed; those that speak HTTP are
-//! at most [`HTTP_MAX_COUNT`] (players' sockets do not any more, and are counted at their admission).
+//! the kernel is old when it arrives); a connection that does not say what it wants is closed, and so is one that does not
+//! take what it asked for ([`Outgoing`]) or keeps a body to itself (nothing here reads one); those that speak HTTP are at
+//! most [`HTTP_MAX_COUNT`] (players' sockets do not any more, and are counted at their admission).
 
-use crate::counted::Count;
+use crate::{
+    counted::Count,
+    outgoing::{Outgoing, TAKE_GRACE},
+};
 use axum::{Router, extract::ConnectInfo};
 use hyper::{
     Request,
@@ -31,6 +35,8 @@ const SEND_BUFFER_BYTES: usize = 16 * 1024;
 /// Connections that speak HTTP at once. Policy: newcomers wait in the kernel's backlog until one has ended, which takes no
 /// longer than the head's timeout.
 const HTTP_MAX_COUNT: usize = 1024;
+/// Longest head of a request. Policy: answer with status 431 and close.
+const HEAD_MAX_BYTES: usize = 16 * 1024;
 /// Pause when no connection can be accepted, which means that too many files are open. Policy: newcomers wait.
 const ACCEPT_RETRY: Duration = Duration::from_millis(500);
 /// Time a connection has for its first request once the listener is closed. Policy: close it.
@@ -48,21 +54,18 @@ pub(crate) struct Listening {
 impl Listening {
     /// Accepts from now on. `connections` counts those that are HTTP's still.
     pub(crate) fn begin(listener: TcpListener, router: Router, head_timeout: Duration, connections: Count) -> Self {
-        Self::begin_with(HTTP_MAX_COUNT, listener, router, head_timeout, connections)
+        let bounds = Bounds { most: HTTP_MAX_COUNT, head_timeout, take_grace: TAKE_GRACE };
+        Self::begin_with(bounds, listener, router, connections)
     }
 
-    fn begin_with(
-        most: usize,
-        listener: TcpListener,
-        router: Router,
-        head_timeout: Duration,
-        connections: Count,
-    ) -> Self {
+    fn begin_with(bounds: Bounds, listener: TcpListener, router: Router, connections: Count) -> Self {
+        let Bounds { most, head_timeout, take_grace } = bounds;
         let (stop, stopping) = watch::channel(false);
         let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new()).header_read_timeout(head_timeout);
+        http.timer(TokioTimer::new()).header_read_timeout(head_timeout).max_buf_size(HEAD_MAX_BYTES);
         let places = Arc::new(Semaphore::new(most));
-        let accepting = tokio::spawn(accept(listener, places, Host { http, router, connections, stopping }));
+        let host = Host { http, router, connections, stopping, take_grace };
+        let accepting = tokio::spawn(accept(listener, places, host));
         Self { stop, accepting }
     }
 
@@ -74,6 +77,14 @@ impl Listening {
     }
 }
 
+/// How many connections there may be, and how patient they are.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    most: usize,
+    head_timeout: Duration,
+    take_grace: Duration,
+}
+
 /// What a connection needs.
 #[derive(Debug, Clone)]
 struct Host {
@@ -81,6 +92,7 @@ struct Host {
     router: Router,
     connections: Count,
     stopping: watch::Receiver<bool>,
+    take_grace: Duration,
 }
 
 async fn accept(listener: TcpListener, places: Arc<Semaphore>, mut host: Host) {
@@ -127,7 +139,7 @@ impl Host {
 
     /// HTTP on one connection.
     async fn converse(self, stream: TcpStream, peer: SocketAddr) {
-        let Self { http, router, mut stopping, .. } = self;
+        let Self { http, router, mut stopping, take_grace, .. } = self;
         let options = stream
             .set_nodelay(true)
             .and_then(|()| socket2::SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER_BYTES));
@@ -142,7 +154,8 @@ impl Host {
             request.extensions_mut().insert(ConnectInfo(peer));
             router.call(request)
         });
-        let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service).with_upgrades());
+        let stream = TokioIo::new(Outgoing::new(stream, take_grace));
+        let mut connection = pin!(http.serve_connection(stream, service).with_upgrades());
         let shall_end = async {
             // An error means that the server was dropped, which stops it as well.
             let _ = stopping.wait_for(|stopping| *stopping).await;
@@ -172,14 +185,21 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     const PATIENCE: Duration = Duration::from_secs(10);
+    const BOUNDS: Bounds =
+        Bounds { most: 2, head_timeout: Duration::from_millis(300), take_grace: Duration::from_millis(300) };
+
+    /// A listener whose every answer is this, and the connections it has.
+    async fn begin(answer: &'static [u8]) -> (Listening, SocketAddr, Count) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new().fallback(move || async move { answer });
+        let connections = Count::default();
+        (Listening::begin_with(BOUNDS, listener, router, connections.clone()), address, connections)
+    }
 
     #[tokio::test]
     async fn who_finds_no_place_waits_until_the_silent_are_closed() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let router = Router::new().fallback(|| async { "here" });
-        let connections = Count::default();
-        let _listening = Listening::begin_with(2, listener, router, Duration::from_millis(300), connections);
+        let (_listening, address, _) = begin(b"here").await;
         let mut silent = Vec::new();
         for _ in 0..2 {
             silent.push(TcpStream::connect(address).await.unwrap());
@@ -191,5 +211,46 @@ mod tests {
         assert!(early.is_err(), "the third waits: {answer}");
         timeout(PATIENCE, last.read_to_string(&mut answer)).await.expect("and comes in then").unwrap();
         assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("here"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn who_does_not_read_the_answer_is_closed() {
+        static LONG: [u8; 16 * 1024 * 1024] = [0; 16 * 1024 * 1024];
+        let (_listening, address, connections) = begin(&LONG).await;
+        let mut deaf = TcpStream::connect(address).await.unwrap();
+        // And asks again and again.
+        deaf.write_all(&b"GET / HTTP/1.1\r\nhost: a\r\n\r\n".repeat(100)).await.unwrap();
+        wait_until(|| !connections.is_zero()).await;
+        wait_until(|| connections.is_zero()).await;
+    }
+
+    #[tokio::test]
+    async fn who_keeps_half_of_it_back_is_closed() {
+        let (_listening, address, connections) = begin(b"here").await;
+        let long_head = [&b"GET / HTTP/1.1\r\nx: "[..], &[b'x'; 2 * HEAD_MAX_BYTES]].concat();
+        let halves = [
+            &b"GET / HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\nhalf"[..],
+            b"GET / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n5\r\nha",
+            b"GET / HTTP/1.1\r\nhost: a\r\nx: ",
+            &long_head,
+        ];
+        for half in halves {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(half).await.unwrap();
+            let what = String::from_utf8_lossy(&half[..half.len().min(80)]);
+            // It may be reset, since it was not read to its end.
+            let ended = timeout(PATIENCE, stream.read_to_end(&mut Vec::new())).await;
+            assert!(ended.is_ok(), "{what}");
+            wait_until(|| connections.is_zero()).await;
+        }
+    }
+
+    async fn wait_until(is_so: impl Fn() -> bool) {
+        let reached = async {
+            while !is_so() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(PATIENCE, reached).await.expect("connections come and end in time");
     }
 }

@@ -2,10 +2,15 @@
 //!
 //! Invariant: nothing a stranger wrote is repeated on a page.
 
+use crate::assets::REFERRER_POLICY;
 use axum::{
     http::{StatusCode, header},
     response::{Html, IntoResponse, Response},
 };
+
+/// These pages have a style of their own, and a link.
+const CSP: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; \
+                   frame-ancestors 'none'";
 
 /// What is no field's address.
 pub(crate) fn no_such_field() -> Response {
@@ -39,12 +44,18 @@ pub(crate) fn forbidden(sentence: &'static str) -> Response {
 fn page(status: StatusCode, happened: &str, to_do: &str) -> Response {
     let html = format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>{happened}</title>\
+         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><link rel=\"icon\" href=\"data:,\"><title>{happened}</title>\
          <style>body{{margin:0;min-height:100vh;display:grid;place-content:center;gap:16px;padding:24px;\
          background:#F4EFE6;color:#1E2A32;font:18px/1.5 system-ui,sans-serif}}\
          h1{{font-size:36px;line-height:1.2;margin:0}}p{{margin:0}}a{{color:#B3261E}}\
          @media(prefers-color-scheme:dark){{body{{background:#12202B;color:#F2EBDD}}a{{color:#FF7A4D}}}}</style>\
          <h1>{happened}</h1><p>{to_do} <a href=\"/\">Go to the lobby</a></p></html>"
     );
-    (status, [(header::CACHE_CONTROL, "no-store")], Html(html)).into_response()
+    let headers = [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::CONTENT_SECURITY_POLICY, CSP),
+        (header::REFERRER_POLICY, REFERRER_POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    (status, headers, Html(html)).into_response()
 }

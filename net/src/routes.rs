@@ -17,10 +17,7 @@ use crate::{
 };
 use axum::{
     Json, Router,
-    extract::{
-        ConnectInfo, Path, Request, State,
-        ws::{WebSocketUpgrade, rejection::WebSocketUpgradeRejection},
-    },
+    extract::{ConnectInfo, Path, Request, State},
     http::{HeaderMap, HeaderName, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -124,19 +121,18 @@ async fn status(State(app): State<Arc<App>>) -> Response {
 async fn latency(
     State(app): State<Arc<App>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    headers: HeaderMap,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    mut request: Request,
 ) -> Response {
-    let upgrade = match upgrade {
+    let upgrade = match Upgrade::of(&mut request) {
         Ok(upgrade) => upgrade,
-        Err(rejection) => return rejection.into_response(),
+        Err(wrong) => return wrong.into_response(),
     };
-    if let Some(refusal) = refuse_foreign_page(&app, &headers) {
+    if let Some(refusal) = refuse_foreign_page(&app, request.headers()) {
         return refusal;
     }
-    match open(&app, peer, &headers).filter(|place| place.refusal.is_none()) {
+    match open(&app, peer, request.headers()).filter(|place| place.refusal.is_none()) {
         None => too_many_connections(&app),
-        Some(place) => ping::answer(upgrade, place),
+        Some(place) => upgrade.answer(move |stream, first| ping::echo(stream, first, place)),
     }
 }
 
@@ -150,7 +146,7 @@ async fn room(
         return pages::no_such_field();
     }
     let id: Arc<str> = durable_id(&app.config.instance, &room).into();
-    if !Upgrade::is_wanted(request.headers()) {
+    if !Upgrade::is_wanted(&request) {
         return page(&app, &id, request.uri().query().unwrap_or_default(), request.headers()).await;
     }
     let upgrade = match Upgrade::of(&mut request) {

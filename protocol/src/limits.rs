@@ -2,6 +2,9 @@
 
 /// Longest message a client may send. Policy: close with `BadMessage`.
 pub const CLIENT_MESSAGE_MAX_BYTES: usize = 2048;
+/// What a client may send without a message becoming complete: the longest, and as much again for the heads of its
+/// frames. Nobody here fragments, but a proxy may. Policy: close with `BadMessage`.
+pub const CLIENT_MESSAGE_WIRE_MAX_BYTES: usize = 2 * CLIENT_MESSAGE_MAX_BYTES;
 /// Longest control message a server sends (the welcome with its chat history is the largest). Policy: asserted at encode.
 pub const SERVER_MESSAGE_MAX_BYTES: usize = 64 * 1024;
 /// Longest frame a client accepts. Policy: the client refuses and reconnects.

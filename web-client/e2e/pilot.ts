@@ -1,11 +1,23 @@
 // What the tests do as a person would, and what they read from `window.__aerodrome`.
-import { expect, type Browser, type BrowserContextOptions, type Page } from '@playwright/test';
+import { expect, type Browser, type BrowserContext, type BrowserContextOptions, type Page } from '@playwright/test';
 import type { TestSurface } from '../arena/surface';
 
 export const BASE_URL = (): string => process.env['BASE_URL'] ?? 'http://127.0.0.1:8080';
 
 /** Small, because software WebGL pays by the pixel. */
 const DESKTOP = { width: 960, height: 600 };
+
+/** How browsers say that a page's own policy stopped it. */
+const POLICY = /Content Security Policy/;
+
+/**
+ * Fails the test, whichever it is, when a page of this context does what its policy (CSP) forbids.
+ */
+export function keepPolicy(context: BrowserContext): void {
+  context.on('console', (message) => {
+    if (POLICY.test(message.text())) expect.soft(message.text(), `The policy of ${message.location().url} is broken`).toBe('');
+  });
+}
 
 /**
  * A page of somebody new; with its sockets at hand, so that a test can cut the line, and with a hand that presses
@@ -24,6 +36,7 @@ export async function newcomer(browser: Browser, options: BrowserContextOptions 
       }
     };
   });
+  keepPolicy(context);
   const page = await context.newPage();
   page.on('pageerror', (error) => console.error('page error:', error.message));
   return page;

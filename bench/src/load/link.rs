@@ -196,7 +196,7 @@ fn source_of(index: usize) -> Ipv4Addr {
 }
 
 /// The upgrade request. The key is the same every time: it only has to be 16 bytes.
-fn request(server: SocketAddr, path: &str, headers: &[(String, String)]) -> String {
+pub(crate) fn request(server: SocketAddr, path: &str, headers: &[(String, String)]) -> String {
     let mut request = format!(
         "GET {path} HTTP/1.1\r\nhost: {server}\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
          sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"

@@ -9,6 +9,7 @@ mod link;
 pub(crate) mod wire;
 
 use anyhow::{Context, bail};
+pub(crate) use link::request;
 use link::{Link, State};
 use mio::{Events, Poll, Token};
 use std::{

@@ -46,7 +46,7 @@ fn assert_is_fine(report: &Value) {
     assert_eq!(
         names.join(" "),
         "bytes_per_player_per_s checksum_mismatches decode_errors disconnects frame_interval_ms frames \
-         input_to_state_ms joined players seconds"
+         input_to_state_ms joined picture_older_than players seconds"
     );
     for (name, value) in
         [("players", 5), ("joined", 5), ("disconnects", 0), ("decode_errors", 0), ("checksum_mismatches", 0)]
@@ -60,6 +60,9 @@ fn assert_is_fine(report: &Value) {
         assert!(report["input_to_state_ms"][name].as_f64().unwrap() > 1.0, "{report}");
     }
     assert!(report["frame_interval_ms"]["max"].is_f64());
+    for age in ["100_ms", "250_ms", "1000_ms"] {
+        assert!((0.0..1.0).contains(&report["picture_older_than"][age].as_f64().unwrap()), "{report}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

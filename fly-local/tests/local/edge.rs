@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use crate::support::{Local, seen, socket};
 use fly_local::Switch;
 use futures_util::{SinkExt, StreamExt};
+use reqwest::Version;
 use tokio_tungstenite::tungstenite::Message;
 
 #[tokio::test]
@@ -79,6 +80,21 @@ async fn a_websocket_is_replayed_and_then_carried_as_it_is() {
         assert!(round_trip < Duration::from_millis(150), "but not that far: {round_trip:?}");
         socket.close(None).await.unwrap();
         while let Some(Ok(_)) = socket.next().await {}
+    }
+    local.fly.shutdown().await;
+}
+
+#[tokio::test]
+async fn only_http_1_1_has_upgrades() {
+    let local = Local::start().await;
+    for (version, upgrade, carried) in [
+        (Version::HTTP_10, "websocket", None),
+        (Version::HTTP_11, "h2c", Some("h2c")),
+        (Version::HTTP_11, "websocket", Some("websocket")),
+    ] {
+        let request = local.ask("/hello", "").version(version).header("connection", "upgrade");
+        let seen = seen(request.header("upgrade", upgrade)).await;
+        assert_eq!(seen["headers"].get("upgrade").and_then(|value| value.as_str()), carried, "{version:?} {upgrade}");
     }
     local.fly.shutdown().await;
 }

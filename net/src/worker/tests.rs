@@ -1,4 +1,5 @@
-//! What the tests through the whole server cannot bring about: a room that does not tick, or is gone.
+//! What the tests through the whole server cannot bring about: a room that does not tick, or is gone; a worker that takes
+//! one turn after the other, in a time of the test's own.
 
 use super::*;
 use crate::{
@@ -15,7 +16,10 @@ use protocol::{
     message::{Hello, InputPacket},
     token::{Grant, Key, Resume},
 };
-use std::sync::{Arc, mpsc};
+use std::{
+    io::Write,
+    sync::{Arc, mpsc},
+};
 use tungstenite::{Message, WebSocket, protocol::Role};
 
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -25,13 +29,29 @@ const ROOM: &str = "arena-m1";
 struct Bench {
     inbox: Inbox,
     player: WebSocket<std::net::TcpStream>,
-    rooms: Arc<Rooms>,
     lives: mpsc::Receiver<Life>,
+    house: House,
+}
+
+async fn begin() -> Bench {
+    let (house, door) = build();
+    let inbox = Worker::start(0, door).unwrap();
+    let lives = house.open(&inbox);
+    let (player, stream) = connect();
+    let place = house.admission.open(player.local_addr().unwrap().ip(), Instant::now()).unwrap();
+    inbox.send(WorkerMessage::Adopt(stream, Bytes::new(), place, ROOM.into())).await;
+    let player = WebSocket::from_raw_socket(player, Role::Client, None);
+    Bench { inbox, player, lives, house }
+}
+
+/// What a worker works for.
+struct House {
+    rooms: Arc<Rooms>,
     admission: Arc<Admission>,
     key: Key,
 }
 
-async fn begin() -> Bench {
+fn build() -> (House, Door) {
     let config = Config::from_lookup(|name| match name {
         "AERODROME_SECRET" => Some("a secret of enough length".to_owned()),
         "FLY_MACHINE_ID" => Some("m1".to_owned()),
@@ -42,25 +62,16 @@ async fn begin() -> Bench {
     let metrics = Arc::new(Metrics::new());
     let rooms = Rooms::new(&config, Store::open("memory:///").unwrap(), Arc::clone(&metrics));
     let door = Door::new(&config, &rooms, Arc::clone(&admission), metrics);
-    let inbox = Worker::start(0, door).unwrap();
-    let (begun, lives) = mpsc::channel();
-    let start = Box::new(move |life| begun.send(life).map_err(|_| anyhow::anyhow!("nobody is interested")));
-    rooms.equip(Machinery { start, workers: Arc::from([inbox.clone()]) });
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let player = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    player.set_read_timeout(Some(PATIENCE)).unwrap();
-    let (stream, peer) = listener.accept().unwrap();
-    stream.set_nonblocking(true).unwrap();
-    let place = admission.open(peer.ip(), Instant::now()).unwrap();
-    let stream = TcpStream::from_std(stream);
-    inbox.send(WorkerMessage::Adopt(stream, bytes::Bytes::new(), place, ROOM.into())).await;
-    let player = WebSocket::from_raw_socket(player, Role::Client, None);
-    Bench { inbox, player, rooms, lives, admission, key: config.key }
+    (House { rooms, admission, key: config.key }, door)
 }
 
-impl Bench {
-    fn say(&mut self, message: Vec<u8>) {
-        self.player.send(Message::Binary(message.into())).unwrap();
+impl House {
+    /// Rooms begin from now on, and nobody ticks them.
+    fn open(&self, inbox: &Inbox) -> mpsc::Receiver<Life> {
+        let (begun, lives) = mpsc::channel();
+        let start = Box::new(move |life| begun.send(life).map_err(|_| anyhow::anyhow!("nobody is interested")));
+        self.rooms.equip(Machinery { start, workers: Arc::from([inbox.clone()]) });
+        lives
     }
 
     fn hello(&self) -> Hello {
@@ -69,13 +80,33 @@ impl Bench {
         let name = "Ada".to_owned();
         Hello { version, ticket, resume, have_tick: 0, have_event: 0, name, hue: 0 }
     }
+}
+
+/// A player's end and ours.
+fn connect() -> (std::net::TcpStream, TcpStream) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let player = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    player.set_read_timeout(Some(PATIENCE)).unwrap();
+    let (stream, _) = listener.accept().unwrap();
+    stream.set_nonblocking(true).unwrap();
+    (player, TcpStream::from_std(stream))
+}
+
+fn input(number: u8) -> Vec<u8> {
+    InputPacket { number, ack: 0, at: 0, behind: 0, inputs: vec![] }.encode()
+}
+
+impl Bench {
+    fn say(&mut self, message: Vec<u8>) {
+        self.player.send(Message::Binary(message.into())).unwrap();
+    }
 
     fn say_hello(&mut self) {
-        self.say(ClientMessage::Hello(self.hello()).encode());
+        self.say(ClientMessage::Hello(self.house.hello()).encode());
     }
 
     fn say_input(&mut self, number: u8) {
-        self.say(InputPacket { number, ack: 0, at: 0, behind: 0, inputs: vec![] }.encode());
+        self.say(input(number));
     }
 
     /// The close code the player hears.
@@ -92,15 +123,16 @@ impl Bench {
 async fn a_full_queue_delays_and_loses_nothing() {
     let mut bench = begin().await;
     let other = SocketId { worker: 1, slot: 0, number: 0 };
-    let join = Join { socket: other, gate: Gate::default(), hello: bench.hello(), admitted: false, _waiting: None };
-    let (queue, _) = bench.rooms.enter(&ROOM.into(), Box::new(join), Grant::Enter, || true).unwrap();
+    let join =
+        Join { socket: other, gate: Gate::default(), hello: bench.house.hello(), admitted: false, _waiting: None };
+    let (queue, _) = bench.house.rooms.enter(&ROOM.into(), Box::new(join), Grant::Enter, || true).unwrap();
     let life = bench.lives.recv_timeout(PATIENCE).unwrap();
     while queue.try_send(Event::Gone(other)).is_ok() {}
     bench.say_hello();
     (1..=100).for_each(|number| bench.say_input(number));
     bench.player.close(None).unwrap();
     thread::sleep(Duration::from_millis(50));
-    assert_eq!(bench.admission.sockets(), 1, "it is not read, so its close is not known");
+    assert_eq!(bench.house.admission.sockets(), 1, "it is not read, so its close is not known");
     let mut heard = Vec::new();
     let mut is_gone = false;
     while !is_gone {
@@ -125,7 +157,7 @@ async fn a_room_that_ended_closes_its_sockets() {
     // Its thread ends without a word.
     drop(life);
     let began = Instant::now();
-    while bench.rooms.is_open(ROOM) {
+    while bench.house.rooms.is_open(ROOM) {
         assert!(began.elapsed() < PATIENCE, "the room stays");
         thread::sleep(Duration::from_millis(5));
     }
@@ -140,10 +172,124 @@ async fn a_worker_ends_with_its_last_inbox() {
     let life = bench.lives.recv_timeout(PATIENCE).unwrap();
     assert!(matches!(life.events.recv_timeout(PATIENCE), Ok(Event::Join(_))));
     // The room's keeper has an inbox as long as there is a room.
-    drop((bench.inbox, bench.rooms, life));
+    drop((bench.inbox, bench.house.rooms, life));
     let began = Instant::now();
-    while bench.admission.sockets() > 0 {
+    while bench.house.admission.sockets() > 0 {
         assert!(began.elapsed() < PATIENCE, "its sockets stay");
         thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// A worker that takes a turn when the test says so, and the room of those who talk to it.
+struct ByHand {
+    worker: Worker,
+    events: Events,
+    house: House,
+    lives: mpsc::Receiver<Life>,
+    _inbox: Inbox,
+}
+
+impl ByHand {
+    fn begin() -> Self {
+        let (house, door) = build();
+        let (worker, inbox) = Worker::new(0, door).unwrap();
+        let lives = house.open(&inbox);
+        Self { worker, events: Events::with_capacity(EVENTS_MAX_COUNT), house, lives, _inbox: inbox }
+    }
+
+    /// The player's end of a socket that has sent its hello and then this, and its slot.
+    fn adopt(&mut self, sent: &[u8]) -> (std::net::TcpStream, usize) {
+        let (mut player, stream) = connect();
+        let hello = ClientMessage::Hello(self.house.hello()).encode();
+        player.write_all(&masked(2, true, &hello)).unwrap();
+        player.set_nonblocking(true).unwrap();
+        // As much as the kernel takes: the rest does not matter.
+        let _ = player.write_all(sent);
+        let now = Instant::now();
+        let place = self.house.admission.open(player.local_addr().unwrap().ip(), now).unwrap();
+        self.worker.adopt(stream, Bytes::new(), place, ROOM.into(), now);
+        (player, self.worker.lines.len() - 1)
+    }
+
+    fn turn(&mut self) {
+        assert!(self.worker.turn(&mut self.events));
+    }
+
+    fn phase(&mut self, slot: usize) -> Option<Phase> {
+        self.worker.line(slot).map(|line| line.phase)
+    }
+}
+
+/// A frame as a client sends it, with a mask that changes nothing.
+fn masked(opcode: u8, is_final: bool, payload: &[u8]) -> Vec<u8> {
+    let length = payload.len() as u16;
+    let mut frame = vec![u8::from(is_final) << 7 | opcode];
+    match length {
+        0..=125 => frame.push(0x80 | length as u8),
+        _ => frame.extend([0x80 | 126, (length >> 8) as u8, length as u8]),
+    }
+    frame.extend([0; 4]);
+    frame.extend(payload);
+    frame
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_sends_without_end_has_a_turn_like_everybody() {
+    const FLOOD_COUNT: usize = 40_000;
+    let nothing = masked(9, true, &[]);
+    let fragments = [masked(2, false, &[]), masked(0, false, &[]).repeat(FLOOD_COUNT)].concat();
+    let inputs = masked(2, true, &input(1)).repeat(FLOOD_COUNT);
+    let too_long = [vec![0x82, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff], vec![0; 6 * FLOOD_COUNT]].concat();
+    for (what, flood) in
+        [("fragments", fragments), ("inputs", inputs), ("pings", nothing.repeat(FLOOD_COUNT)), ("too long", too_long)]
+    {
+        let mut by_hand = ByHand::begin();
+        let (_flooding, flooder) = by_hand.adopt(&flood);
+        let (mut player, well_behaved) = by_hand.adopt(&[]);
+        let mut turns = 0;
+        while by_hand.phase(flooder) != Some(Phase::Closing) {
+            by_hand.turn();
+            turns += 1;
+            assert!(turns < 10, "the flood of {what} is not noticed");
+        }
+        let life = by_hand.lives.recv_timeout(PATIENCE).unwrap();
+        // While the flooder lingers, each turn hears the player, and leaves some of the flood for the next.
+        for number in 1..=10 {
+            player.write_all(&masked(2, true, &input(number))).unwrap();
+            let is_it = |event| {
+                matches!(event, Event::Packet(socket, ClientPacket::Inputs(packet))
+                    if packet.number == number && socket.slot as usize == well_behaved)
+            };
+            let mut turns = 0;
+            while !life.events.try_iter().any(is_it) {
+                assert!(turns < 10, "input {number} beside {what}");
+                by_hand.turn();
+                turns += 1;
+            }
+            assert_eq!(by_hand.worker.expected.len(), 1, "the flood of {what} waits for its next turn");
+        }
+        // Its time is over, though it has not come to its end.
+        by_hand.worker.sweep(Instant::now() + PATIENCE);
+        assert_eq!(by_hand.phase(flooder), None, "the flooder with {what} stays");
+        assert_eq!(by_hand.phase(well_behaved), Some(Phase::Joined));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sockets_are_heard_one_after_the_other() {
+    let mut by_hand = ByHand::begin();
+    let _players: Vec<_> = (0..3).map(|_| by_hand.adopt(&masked(9, true, &[0; 100]).repeat(230))).collect();
+    let order = |worker: &Worker| worker.expected.iter().map(|socket| socket.slot as usize).collect::<Vec<_>>();
+    assert_eq!(order(&by_hand.worker), [0, 1, 2]);
+    for _ in 0..3 {
+        by_hand.turn();
+        assert_eq!(order(&by_hand.worker), [0, 1, 2], "all have more, and keep their turn");
+    }
+    // What epoll tells meanwhile does not give anybody a second turn.
+    by_hand.worker.expect(1);
+    assert_eq!(order(&by_hand.worker), [0, 1, 2]);
+    while !by_hand.worker.expected.is_empty() {
+        by_hand.turn();
+    }
+    assert!((0..3).all(|slot| by_hand.phase(slot) == Some(Phase::Joined)), "a long talk within the rate does no harm");
 }

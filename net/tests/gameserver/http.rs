@@ -50,7 +50,12 @@ async fn unknown_fields_and_assets_are_not_found() {
     assert!(status == 404 && body.contains("There is no such field."));
     assert_eq!(field.get_replayed(&format!("/gameserver/{INSTANCE}/assets/none.js")).await.0, 404);
     assert_eq!(field.get("/anything", "").await.0, 404);
-    let (_, _, body) = field.get_replayed(&format!("/gameserver/{INSTANCE}/arena")).await;
+    let (_, head, body) = field.get_replayed(&format!("/gameserver/{INSTANCE}/arena")).await;
+    for header in
+        ["content-security-policy: default-src 'none'; ", "referrer-policy: ", "x-content-type-options: nosniff"]
+    {
+        assert!(head.contains(&format!("\r\n{header}")), "{head}");
+    }
     assert!(body.starts_with("<!doctype html>") || body.starts_with("<!DOCTYPE html>"), "{body}");
     field.server.stop().await;
 }

@@ -4,6 +4,7 @@
 
 mod clocks;
 mod field;
+mod floods;
 mod http;
 mod joining;
 mod openings;
@@ -14,3 +15,4 @@ mod sleep;
 mod slow_reader;
 mod stopping;
 mod unwritable;
+mod upgrades;

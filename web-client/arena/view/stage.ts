@@ -3,6 +3,8 @@
 // Everything in `world` is in plane lengths. The replica surely knows ±16 lengths around the plane, so nothing farther
 // is ever on screen, wherever the camera leans.
 import { Container, WebGLRenderer } from 'pixi.js';
+// The page's policy forbids code made from text, which PixiJS would write for its uniforms.
+import 'pixi.js/unsafe-eval';
 import type { Frame } from '../frame';
 import { Detail } from './detail';
 
