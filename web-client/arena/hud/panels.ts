@@ -5,6 +5,7 @@ import { hueChooser, planeIcon } from '../../shared/hue-chooser';
 import { tidyCallSign } from '../../shared/callsigns';
 import type { Me } from '../../shared/me';
 import { hueOf } from '../../shared/palette';
+import { giveBack } from '../focus';
 
 const TICKS_PER_SECOND = 60;
 const HELP_MS = 14_000;
@@ -72,6 +73,7 @@ export class DownPanel {
   }
 
   close(): void {
+    giveBack(this.panel);
     this.panel.hidden = true;
   }
 
@@ -85,6 +87,8 @@ export class DownPanel {
   again(): void {
     if (!this.isOpen || this.isAsked) return;
     this.isAsked = true;
+    // A disabled button that keeps the focus swallows keys.
+    giveBack(this.panel);
     this.button.disabled = true;
     setText(this.button, 'Rolling out');
     this.onAgain();
@@ -130,6 +134,8 @@ export class RenameDialog {
     this.name.value = this.me.name;
     this.hue = this.me.hue;
     this.setHue(this.hue);
+    // A dialog hands the focus back to where it was.
+    giveBack();
     this.dialog.showModal();
   }
 }
