@@ -34,6 +34,7 @@ export class Hands {
   private movedPx = 0;
   /** A mask; only of presses that began on the field. */
   private mousePressed = 0;
+  private isMouseOut = false;
 
   constructor(readonly thumbs: Thumbs) {}
 
@@ -65,6 +66,7 @@ export class Hands {
 
   mouse({ x, y, buttons, pressed, isOnField }: MouseWord): void {
     const begun = isOnField ? pressed : 0;
+    this.isMouseOut = false;
     this.mousePressed = (this.mousePressed | begun) & buttons;
     if (!isOnField) return;
     this.movedPx += Math.abs(x - this.mouseX) + Math.abs(y - this.mouseY);
@@ -72,6 +74,11 @@ export class Hands {
     this.mouseY = y;
     if (this.isTurning()) return;
     if (this.movedPx > MOUSE_TAKES_OVER_PX || (begun & FIRE) !== 0) this.take('mouse');
+  }
+
+  /** Out of the window: nobody would tell of a release, so nothing is pressed until it is heard of again. */
+  mouseOut(): void {
+    this.isMouseOut = true;
   }
 
   thumbDown(id: number, x: number, y: number, isFirst: boolean): void {
@@ -90,7 +97,7 @@ export class Hands {
   /** The wish now. `planeX`, `planeY`: where the own plane is drawn, in CSS pixels. */
   update(now: number, planeX: number, planeY: number): Readonly<Wanted> {
     const { wanted, thumbs } = this;
-    const pressed = this.mousePressed | thumbs.pressed;
+    const pressed = (this.isMouseOut ? 0 : this.mousePressed) | thumbs.pressed;
     wanted.fire = this.since('fire') !== undefined || (pressed & FIRE) !== 0;
     wanted.boost = this.since('boost') !== undefined || (pressed & BOOST) !== 0;
     const throttle = throttleOf(this.since('faster') !== undefined, this.since('slower') !== undefined);

@@ -187,10 +187,12 @@ describe('the mouse', () => {
     expect(wanted()).toMatchObject({ fire: false, boost: false });
   });
 
-  it('out of the window nobody tells of its buttons', () => {
+  it.each([[1, true], [0, false]])('out of the window it presses nothing; back with buttons %i, what it still holds', (buttons, fire) => {
     mouse('pointerdown', 0, 1);
     page.document.documentElement.dispatchEvent(Object.assign(new Event('pointerleave'), { pointerType: 'mouse' }));
     expect(wanted().fire).toBe(false);
+    mouse('pointermove', -1, buttons);
+    expect(wanted().fire).toBe(fire);
   });
 });
 

@@ -36,7 +36,9 @@ export class Input {
     addEventListener('contextmenu', (event) => this.onMenu(event), true);
     // Touches as they are, whatever was heard of single ones.
     for (const type of ['touchend', 'touchcancel'] as const) addEventListener(type, (event) => this.onTouchEnd(event), true);
-    document.documentElement.addEventListener('pointerleave', (event) => this.onLeave(event));
+    document.documentElement.addEventListener('pointerleave', ({ pointerType }) => {
+      if (pointerType !== 'touch') this.hands.mouseOut();
+    });
     this.watchLeaving();
   }
 
@@ -130,10 +132,5 @@ export class Input {
   private onMenu(event: MouseEvent): void {
     if (this.pad.has(event.target)) event.preventDefault();
     else this.letGo();
-  }
-
-  /** Out of the window, unless it is held captive: what happens to its buttons there nobody tells. */
-  private onLeave(event: PointerEvent): void {
-    if (event.pointerType !== 'touch') this.hands.mouse({ x: 0, y: 0, buttons: 0, pressed: 0, isOnField: false });
   }
 }

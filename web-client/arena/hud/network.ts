@@ -104,7 +104,7 @@ export class NetworkPanel {
     };
     slider.addEventListener('input', apply);
     // Dragged, it gives the keys back to the plane; reached by keyboard, it keeps them.
-    slider.addEventListener('pointerup', () => slider.blur());
+    for (const type of ['pointerup', 'pointercancel']) slider.addEventListener(type, () => slider.blur());
     apply();
   }
 
