@@ -33,6 +33,12 @@ export function giveBack(from: Element = document.body): void {
   if (active instanceof HTMLElement && active !== document.body && from.contains(active)) active.blur();
 }
 
+/** At once: the browser tells of a closed dialog only later, and a key may come before. */
+export function closeDialog(dialog: HTMLDialogElement): void {
+  dialog.close();
+  giveBack();
+}
+
 /** Gives them back after use, for as long as the page lives. */
 export function watchFocus(): void {
   const afterUse = (): void => {
@@ -41,9 +47,16 @@ export function watchFocus(): void {
   // A pointer never leaves the focus on a button, even if it is lifted elsewhere; by keyboard, pressing it is the use.
   for (const type of ['pointerup', 'pointercancel', 'click'] as const) addEventListener(type, afterUse);
   addEventListener('keydown', (event) => {
-    // While a word is composed, Esc belongs to that; a dialog is closed by the browser.
-    if (event.key === 'Escape' && !event.isComposing && document.querySelector('dialog[open]') === null) giveBack();
+    // While a word is composed, Esc belongs to that.
+    if (event.key !== 'Escape' || event.isComposing) return;
+    const dialog = document.querySelector<HTMLDialogElement>('dialog[open]');
+    if (dialog === null) return giveBack();
+    event.preventDefault();
+    closeDialog(dialog);
   }, true);
-  // A closing dialog hands the focus to what had opened it.
-  document.addEventListener('close', () => giveBack(), true);
+  // Closed in another way, as by a phone's gesture.
+  document.addEventListener('close', ({ target }) => {
+    if (target instanceof Element) giveBack(target);
+    afterUse();
+  }, true);
 }

@@ -5,7 +5,7 @@ import { hueChooser, planeIcon } from '../../shared/hue-chooser';
 import { tidyCallSign } from '../../shared/callsigns';
 import type { Me } from '../../shared/me';
 import { hueOf } from '../../shared/palette';
-import { giveBack } from '../focus';
+import { closeDialog, giveBack } from '../focus';
 
 const TICKS_PER_SECOND = 60;
 const HELP_MS = 14_000;
@@ -115,8 +115,10 @@ export class RenameDialog {
     this.setHue = hueChooser(byId('rename-hues'), me.hue, (hue) => (this.hue = hue));
     this.draw();
     byId('me').addEventListener('click', () => this.open());
-    byId('rename-cancel').addEventListener('click', () => this.dialog.close());
-    byId('rename-form').addEventListener('submit', () => {
+    byId('rename-cancel').addEventListener('click', () => closeDialog(this.dialog));
+    byId('rename-form').addEventListener('submit', (event) => {
+      event.preventDefault();
+      closeDialog(this.dialog);
       me.name = tidyCallSign(this.name.value) || me.name;
       me.hue = this.hue;
       this.draw();
