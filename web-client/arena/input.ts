@@ -1,105 +1,136 @@
-// Keyboard, mouse and touch, merged into one wish; the device that was used last steers.
-import { actionOf, angleTo, steerOf, throttleOf, type Action, type Wanted } from './controls';
+// What the page hears of hands, told to `Hands`; and whether anybody is there to fly.
+//
+// Path: events of the window (before anybody can stop them) → `Hands` → `update`, once a picture.
+// Invariant: what may keep a release from coming (another window, a hidden page, a menu, a drag, a field that is typed
+// into) lets go of everything at once, and says so.
+import { BOOST, FIRE, HANDS_OFF, type Wanted } from './controls';
+import { giveBack, isAsleep, isForPlane, ownerOf } from './focus';
+import { Hands } from './hands';
 import type { TouchPad } from './touch';
 
-const POINTER_DEAD_ZONE_PX = 14;
-/** Mouse moves smaller than this do not take the controls from the keyboard. */
-const MOUSE_TAKES_OVER_PX = 6;
+export interface InputOptions {
+  /** Any use of a device. */
+  onGesture(): void;
+  /** Everything was let go at once, perhaps without a picture to come. */
+  onLetGo(): void;
+}
+
+/** By `PointerEvent.button`: its bit in `buttons`. */
+const BUTTON_BITS = [FIRE, 4, BOOST, 8, 16] as const;
 
 export class Input {
-  readonly wanted: Wanted = { mode: 'steer', steer: 0, angle: 0, throttle: 1, boost: false, fire: false };
-  private readonly held = new Map<Action, number>();
-  private device: 'keys' | 'mouse' | 'touch' = 'keys';
-  private mouseX = 0;
-  private mouseY = 0;
-  private movedPx = 0;
-  private mouseFire = false;
-  private mouseBoost = false;
+  private readonly hands: Hands;
+  /** Another window has the keys. */
+  private isElsewhere = false;
 
-  /** `surface`: the canvas; `touch`: its thumb controls; `onGesture`: any first use of a device. */
   constructor(
-    surface: HTMLElement,
-    private readonly touch: TouchPad,
-    private readonly onGesture: () => void,
+    private readonly pad: TouchPad,
+    private readonly options: InputOptions,
   ) {
-    addEventListener('keydown', (event) => this.onKey(event, true));
-    addEventListener('keyup', (event) => this.onKey(event, false));
-    addEventListener('blur', () => this.release());
-    surface.addEventListener('pointermove', (event) => this.onMove(event));
-    surface.addEventListener('pointerdown', (event) => this.onButton(event, true));
-    addEventListener('pointerup', (event) => this.onButton(event, false));
-    surface.addEventListener('contextmenu', (event) => event.preventDefault());
-  }
-
-  /** Lets go of everything, as when a text field takes the keys. */
-  release(): void {
-    this.held.clear();
-    this.mouseFire = false;
-    this.mouseBoost = false;
+    this.hands = new Hands(pad.thumbs);
+    addEventListener('keydown', (event) => this.onKeyDown(event), true);
+    addEventListener('keyup', (event) => this.onKeyUp(event), true);
+    for (const type of ['pointerdown', 'pointermove', 'pointerup', 'pointercancel', 'lostpointercapture'] as const) {
+      addEventListener(type, (event) => this.onPointer(event), true);
+    }
+    addEventListener('contextmenu', (event) => this.onMenu(event), true);
+    // Touches as they are, whatever was heard of single ones.
+    for (const type of ['touchend', 'touchcancel'] as const) addEventListener(type, (event) => this.onTouchEnd(event), true);
+    document.documentElement.addEventListener('pointerleave', ({ pointerType }) => {
+      if (pointerType !== 'touch') this.hands.mouseOut();
+    });
+    this.watchLeaving();
   }
 
   /** The wish now. `planeX`, `planeY`: where the own plane is drawn, in CSS pixels. */
-  update(now: number, planeX: number, planeY: number): Wanted {
-    const { wanted, held, touch } = this;
-    if (touch.isActive) this.device = 'touch';
-    wanted.throttle = throttleOf(held.has('faster'), held.has('slower'));
-    wanted.boost = held.has('boost') || this.mouseBoost || touch.boost;
-    wanted.fire = held.has('fire') || this.mouseFire || touch.fire;
-    const since = Math.max(held.get('left') ?? 0, held.get('right') ?? 0);
-    wanted.steer = steerOf(held.has('left'), held.has('right'), now - since);
-    const angle = this.angle(planeX, planeY);
-    wanted.mode = angle === undefined ? 'steer' : 'towards';
-    if (angle !== undefined) wanted.angle = angle;
-    return wanted;
+  update(now: number, planeX: number, planeY: number): Readonly<Wanted> {
+    return this.isAway ? HANDS_OFF : this.hands.update(now, planeX, planeY);
   }
 
-  private angle(planeX: number, planeY: number): number | undefined {
-    if (this.device === 'touch') return this.touch.angle;
-    if (this.device === 'mouse') return angleTo(this.mouseX - planeX, this.mouseY - planeY, POINTER_DEAD_ZONE_PX);
-    return undefined;
+  private get isAway(): boolean {
+    return this.isElsewhere || document.hidden || isAsleep();
   }
 
-  private onKey(event: KeyboardEvent, isDown: boolean): void {
-    const action = actionOf(event.code);
-    if (action === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (!isDown) {
-      this.held.delete(action);
-      return;
-    }
-    if (takesKeys(event.target)) return;
+  private watchLeaving(): void {
+    addEventListener('focus', () => (this.isElsewhere = false));
+    addEventListener('blur', () => {
+      this.isElsewhere = true;
+      this.letGo();
+    });
+    document.addEventListener('visibilitychange', () => {
+      if (document.hidden) this.letGo();
+    });
+    addEventListener('focusin', ({ target }) => {
+      if (ownerOf(target) === 'field') this.letGo();
+    });
+    addEventListener('pagehide', () => this.letGo());
+    addEventListener('dragstart', () => this.letGo());
+    for (const type of ['freeze', 'fullscreenchange']) document.addEventListener(type, () => this.letGo());
+    // Turned round, the glass has its buttons elsewhere.
+    matchMedia('(orientation: portrait)').addEventListener('change', () => this.letGo());
+  }
+
+  private letGo(): void {
+    this.hands.letGo();
+    this.pad.draw();
+    this.options.onLetGo();
+  }
+
+  private onKeyDown(event: KeyboardEvent): void {
+    const { hands } = this;
+    this.isElsewhere = false;
+    // While it is down, macOS tells of no other key's release.
+    if (event.key === 'Meta') return hands.releaseKeys();
+    if (!event.shiftKey) hands.shiftIsUp();
+    if (event.ctrlKey || event.metaKey || event.altKey || !isForPlane(event) || !hands.knows(event.code)) return;
     event.preventDefault();
-    this.onGesture();
-    if (event.repeat) return;
-    this.held.set(action, performance.now());
-    if (action === 'left' || action === 'right') {
-      this.device = 'keys';
-      this.touch.isActive = false;
-      this.movedPx = 0;
-    }
+    this.options.onGesture();
+    if (!event.repeat) hands.keyDown(event.code, performance.now());
   }
 
-  private onMove(event: PointerEvent): void {
-    if (event.pointerType === 'touch') return;
-    this.movedPx += Math.abs(event.clientX - this.mouseX) + Math.abs(event.clientY - this.mouseY);
-    this.mouseX = event.clientX;
-    this.mouseY = event.clientY;
-    if (this.movedPx > MOUSE_TAKES_OVER_PX && !this.isTurning()) this.device = 'mouse';
+  private onKeyUp(event: KeyboardEvent): void {
+    if (event.key === 'Meta') this.hands.releaseKeys();
+    else this.hands.keyUp(event.code);
   }
 
-  private onButton(event: PointerEvent, isDown: boolean): void {
-    if (event.pointerType === 'touch') return;
-    if (isDown) this.onGesture();
-    if (event.button === 0) this.mouseFire = isDown;
-    if (event.button === 2) this.mouseBoost = isDown;
-    if (isDown && event.button === 0 && !this.isTurning()) this.device = 'mouse';
+  private onPointer(event: PointerEvent): void {
+    const isPress = event.type === 'pointerdown' && this.pad.has(event.target);
+    if (event.type === 'pointerdown') this.isElsewhere = false;
+    if (isPress) giveBack();
+    if (isPress || event.type === 'pointerup') this.options.onGesture();
+    if (event.pointerType === 'touch') this.onTouch(event, isPress);
+    else this.onMouse(event);
   }
 
-  private isTurning(): boolean {
-    return this.held.has('left') || this.held.has('right');
+  private onMouse(event: PointerEvent): void {
+    const { type, button, clientX: x, clientY: y } = event;
+    // A second button comes as a move; only the first one is a `pointerdown`.
+    const pressed = type === 'pointerdown' || type === 'pointermove' ? (BUTTON_BITS[button] ?? 0) : 0;
+    const isOnField = this.pad.has(event.target) && !this.isAway;
+    this.hands.mouse({ x, y, buttons: type === 'pointercancel' ? 0 : event.buttons, pressed, isOnField });
   }
-}
 
-/** Text fields and buttons keep their keys. */
-function takesKeys(target: EventTarget | null): boolean {
-  return target instanceof HTMLElement && target.closest('input, textarea, select, button, a, summary, dialog') !== null;
+  private onTouch(event: PointerEvent, isPress: boolean): void {
+    const { hands, pad } = this;
+    const { type, pointerId, clientX, clientY } = event;
+    if (isPress) {
+      event.preventDefault();
+      pad.show();
+      hands.thumbDown(pointerId, clientX, clientY, event.isPrimary);
+    } else if (type === 'pointermove') pad.thumbs.move(pointerId, clientX, clientY);
+    else if (type !== 'pointerdown') pad.thumbs.up(pointerId);
+    pad.draw();
+  }
+
+  private onTouchEnd(event: TouchEvent): void {
+    if (event.touches.length > 0) return;
+    this.pad.thumbs.lift();
+    this.pad.draw();
+  }
+
+  /** A menu swallows what follows, unless it is kept from opening. */
+  private onMenu(event: MouseEvent): void {
+    if (this.pad.has(event.target)) event.preventDefault();
+    else this.letGo();
+  }
 }

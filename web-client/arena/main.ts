@@ -8,6 +8,7 @@ import { durableId, fieldOf, followRedirect, socketUrl } from '../shared/field';
 import { loadMe, parseArrival, saveMe } from '../shared/me';
 import { longStore, tabStore } from '../shared/store';
 import { loadClient, look, nextHappening, standings, stats, type Client } from './client';
+import { watchFocus } from './focus';
 import type { Frame } from './frame';
 import type { Happening } from './happening';
 import { Hud } from './hud/hud';
@@ -59,19 +60,19 @@ class Flight {
   private readonly input: Input;
   private readonly link: Link;
   private readonly hud: Hud;
-  private isTyping = false;
   private isTokenRefused = false;
   private comesFromLobby = arrival.ticket !== undefined;
   private rtt = 0;
   private slowAt = 0;
+  private hurry = (): void => undefined;
 
   constructor(
     private readonly client: Client,
     private readonly roster: Roster,
     private readonly scene: Scene,
   ) {
-    const unlock = (): void => sound.unlock();
-    this.input = new Input(scene.stage.canvas, new TouchPad(scene.stage.canvas, unlock), unlock);
+    const pad = new TouchPad(scene.stage.canvas);
+    this.input = new Input(pad, { onGesture: () => sound.unlock(), onLetGo: () => this.hurry() });
     this.link = this.openLink();
     this.hud = this.openHud();
   }
@@ -79,7 +80,7 @@ class Flight {
   start(): void {
     const { client, scene } = this;
     const densities = (): Uint8Array => client.minimap();
-    const { frame, pace } = run({
+    const { frame, pace, hurry } = run({
       steer: (now) => this.steer(now),
       flush: () => this.link.flush(),
       look: (now, frame) => look(client, now, frame),
@@ -91,6 +92,7 @@ class Flight {
         this.tendSlowly(frame, pace);
       },
     });
+    this.hurry = hurry;
     // A hidden page draws nothing, yet what happens must not pile up.
     setInterval(() => {
       if (document.hidden) this.drain(frame);
@@ -132,10 +134,6 @@ class Flight {
       hueOf: (pilot) => roster.hueOf(pilot),
       lastNameOf: (pilot) => roster.lastNameOf(pilot),
       onSay: (text) => client.chat(text),
-      onTyping: (typing) => {
-        this.isTyping = typing;
-        if (typing) this.input.release();
-      },
       onFlyAgain: () => client.fly_again(),
       onRename: () => {
         saveMe(store, me);
@@ -197,10 +195,8 @@ class Flight {
 
   private steer(now: number): void {
     const { client, input, scene } = this;
-    const { wanted } = input;
-    input.update(now, scene.stage.ownX, scene.stage.ownY);
-    if (this.isTyping) client.control(0, 1, false, false);
-    else if (wanted.mode === 'towards') {
+    const wanted = input.update(now, scene.stage.ownX, scene.stage.ownY);
+    if (wanted.mode === 'towards') {
       // The stick follows from where the plane is by now; by where it was a picture ago it would sway.
       client.view(now);
       client.control_towards(wanted.angle, wanted.throttle, wanted.boost, wanted.fire);
@@ -248,10 +244,7 @@ function setUpMute(): void {
   show();
 }
 
-/** A clicked button gives the keys back to the plane; one reached by keyboard keeps them. */
-document.addEventListener('click', (event) => {
-  if (event.detail > 0 && event.target instanceof Element) event.target.closest<HTMLElement>('button')?.blur();
-});
 document.addEventListener('visibilitychange', () => sound.rest(document.hidden));
+watchFocus();
 setUpMute();
 void arrive();

@@ -11,8 +11,6 @@ const CHAT_MAX_BYTES = 240;
 
 export interface ChatOptions {
   onSay(text: string): void;
-  /** Keys belong to the text now, or to the plane again. */
-  onWake(isAwake: boolean): void;
   hueOf(pilot: number): number;
 }
 
@@ -29,10 +27,6 @@ export class Chat {
     byId('chat-open').addEventListener('click', () => this.wake());
     this.text.addEventListener('focus', () => this.setAwake(true));
     this.text.addEventListener('blur', () => this.setAwake(false));
-    this.text.addEventListener('keydown', (event) => {
-      event.stopPropagation();
-      if (event.key === 'Escape') this.text.blur();
-    });
   }
 
   wake(): void {
@@ -78,7 +72,6 @@ export class Chat {
 
   private setAwake(isAwake: boolean): void {
     this.section.classList.toggle('awake', isAwake);
-    this.options.onWake(isAwake);
     this.toNewest();
   }
 

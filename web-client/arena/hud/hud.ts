@@ -1,6 +1,7 @@
 // Everything in the DOM over the picture, and how happenings reach it. It reads frames and tells wishes by callbacks.
 import { byId, setText } from '../../shared/dom';
 import type { Me } from '../../shared/me';
+import { isForPlane } from '../focus';
 import type { Frame } from '../frame';
 import type { FrameTimes } from '../frame-times';
 import type { Happening, LinkStats, Standing } from '../happening';
@@ -21,7 +22,6 @@ export interface HudOptions {
   /** As it was before what happens now. */
   lastNameOf(pilot: number): string | undefined;
   onSay(text: string): void;
-  onTyping(isTyping: boolean): void;
   onFlyAgain(): void;
   onRename(): void;
   onComeBack(): void;
@@ -53,13 +53,13 @@ export class Hud {
 
   constructor(private readonly options: HudOptions) {
     this.link = new LinkNote(options.onComeBack);
-    this.chat = new Chat({ onSay: options.onSay, onWake: options.onTyping, hueOf: options.hueOf });
+    this.chat = new Chat({ onSay: options.onSay, hueOf: options.hueOf });
     this.down = new DownPanel(options.onFlyAgain);
     this.dialog = new RenameDialog(options.me, options.onRename);
     this.network = new NetworkPanel(options.line);
     document.addEventListener('visibilitychange', () => this.truth.startOver(performance.now()));
     addEventListener('keydown', (event) => this.onKey(event));
-    for (const link of document.querySelectorAll('a[href="/"]')) link.addEventListener('click', options.onLeave);
+    for (const link of document.querySelectorAll<HTMLAnchorElement>('a[href="/"]')) link.addEventListener('click', (event) => this.leave(event));
   }
 
   update(frame: Frame, times: FrameTimes, densities: () => Uint8Array, cells: number): void {
@@ -149,9 +149,15 @@ export class Hud {
     this.score.showAll(false);
   }
 
+  /** Another tab, another window, a download: then this one stays. */
+  private leave(event: MouseEvent): void {
+    const { button, ctrlKey, metaKey, shiftKey, altKey } = event;
+    if (button === 0 && !ctrlKey && !metaKey && !shiftKey && !altKey) this.options.onLeave();
+  }
+
   private onKey(event: KeyboardEvent): void {
     if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
-    if (event.target instanceof HTMLElement && event.target.closest('input, button, a, summary, dialog') !== null) return;
+    if (!isForPlane(event)) return;
     const isReady = this.down.isOpen && performance.now() - (this.downSince ?? performance.now()) > AGAIN_AFTER_MS;
     if (this.down.isOpen && (event.code === 'Space' || event.code === 'Enter')) {
       event.preventDefault();
@@ -159,7 +165,8 @@ export class Hud {
     } else if (event.code === 'Enter') {
       event.preventDefault();
       this.chat.wake();
-    } else if (event.key.toLowerCase() === NETWORK_KEY) this.network.toggle();
+    } else if (event.key === 'Escape') this.network.close();
+    else if (event.key.toLowerCase() === NETWORK_KEY) this.network.toggle();
   }
 }
 

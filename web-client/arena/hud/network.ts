@@ -1,5 +1,6 @@
 // The network panel: exact figures of the line, the time between pictures, and a bad line to try on oneself.
 import { byId, setText } from '../../shared/dom';
+import { giveBack } from '../focus';
 import type { FrameTimes } from '../frame-times';
 import type { LinkStats } from '../happening';
 import { BANDWIDTHS_BYTES_PER_SECOND, isUntouched, JITTER_MAX_MS, LATENCY_MAX_MS, type Conditions } from '../line';
@@ -34,7 +35,7 @@ export class NetworkPanel {
       if (worse.open) this.panel.scrollTop = worse.offsetTop;
     });
     this.button.addEventListener('click', () => this.toggle());
-    byId('network-close').addEventListener('click', () => this.toggle());
+    byId('network-close').addEventListener('click', () => this.close());
     this.slider('net-latency', LATENCY_MAX_MS, (value) => (line.conditions.latencyMs = value), milliseconds);
     this.slider('net-jitter', JITTER_MAX_MS, (value) => (line.conditions.jitterMs = value), milliseconds);
     this.slider('net-width', BANDWIDTHS_BYTES_PER_SECOND.length - 1, (value) => (line.conditions.bytesPerSecond = widthOf(value)), widthName);
@@ -42,7 +43,7 @@ export class NetworkPanel {
     byId('net-cut').addEventListener('click', () => line.cut(CUT_MS));
     byId('net-reset').addEventListener('click', () => this.reset());
     this.panel.addEventListener('keydown', (event) => {
-      if (event.key === 'Escape') this.toggle();
+      if (event.key === 'Escape') this.close();
     });
   }
 
@@ -51,8 +52,13 @@ export class NetworkPanel {
   }
 
   toggle(): void {
+    giveBack(this.panel);
     this.panel.hidden = this.isOpen;
     this.button.setAttribute('aria-expanded', String(this.isOpen));
+  }
+
+  close(): void {
+    if (this.isOpen) this.toggle();
   }
 
   /** Once a picture. */
@@ -98,7 +104,7 @@ export class NetworkPanel {
     };
     slider.addEventListener('input', apply);
     // Dragged, it gives the keys back to the plane; reached by keyboard, it keeps them.
-    slider.addEventListener('pointerup', () => slider.blur());
+    for (const type of ['pointerup', 'pointercancel']) slider.addEventListener(type, () => slider.blur());
     apply();
   }
 

@@ -5,6 +5,7 @@ import { hueChooser, planeIcon } from '../../shared/hue-chooser';
 import { tidyCallSign } from '../../shared/callsigns';
 import type { Me } from '../../shared/me';
 import { hueOf } from '../../shared/palette';
+import { closeDialog, giveBack } from '../focus';
 
 const TICKS_PER_SECOND = 60;
 const HELP_MS = 14_000;
@@ -72,6 +73,7 @@ export class DownPanel {
   }
 
   close(): void {
+    giveBack(this.panel);
     this.panel.hidden = true;
   }
 
@@ -85,6 +87,8 @@ export class DownPanel {
   again(): void {
     if (!this.isOpen || this.isAsked) return;
     this.isAsked = true;
+    // A disabled button that keeps the focus swallows keys.
+    giveBack(this.panel);
     this.button.disabled = true;
     setText(this.button, 'Rolling out');
     this.onAgain();
@@ -111,8 +115,10 @@ export class RenameDialog {
     this.setHue = hueChooser(byId('rename-hues'), me.hue, (hue) => (this.hue = hue));
     this.draw();
     byId('me').addEventListener('click', () => this.open());
-    byId('rename-cancel').addEventListener('click', () => this.dialog.close());
-    byId('rename-form').addEventListener('submit', () => {
+    byId('rename-cancel').addEventListener('click', () => closeDialog(this.dialog));
+    byId('rename-form').addEventListener('submit', (event) => {
+      event.preventDefault();
+      closeDialog(this.dialog);
       me.name = tidyCallSign(this.name.value) || me.name;
       me.hue = this.hue;
       this.draw();
@@ -130,6 +136,8 @@ export class RenameDialog {
     this.name.value = this.me.name;
     this.hue = this.me.hue;
     this.setHue(this.hue);
+    // A dialog hands the focus back to where it was.
+    giveBack();
     this.dialog.showModal();
   }
 }
