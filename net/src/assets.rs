@@ -1,7 +1,8 @@
 //! The arena's page and its assets, embedded so that the binary is all that runs and page and server always match.
 //!
-//! Invariants: assets have a hash in their name and are cached for good; the page is asked for each time; a brotli twin
-//! (`<name>.br`, made at build time) is sent to whoever accepts it.
+//! Invariants: assets have a hash in their name and are cached for good, but for the script that watches over the others
+//! (`boot.js`), which is asked for each time, as the page is; a brotli twin (`<name>.br`, made at build time) is sent to
+//! whoever accepts it.
 
 use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
@@ -15,14 +16,19 @@ use rust_embed::RustEmbed;
 #[allow_missing = true]
 struct Dist;
 
+/// It has the same name in every build, so that a page of an older one finds it.
+const BOOT: &str = "boot.js";
+const FOR_EVER: &str = "public, max-age=31536000, immutable";
+const NEVER: &str = "no-cache";
+
 /// The arena's page, if this build has one.
 pub(crate) fn page(request: &HeaderMap) -> Option<Response> {
-    file("index.html", request, "no-cache")
+    file("index.html", request, NEVER)
 }
 
 /// An asset of the page by its name under `assets/`.
 pub(crate) fn asset(name: &str, request: &HeaderMap) -> Option<Response> {
-    file(&format!("assets/{name}"), request, "public, max-age=31536000, immutable")
+    file(&format!("assets/{name}"), request, if name == BOOT { NEVER } else { FOR_EVER })
 }
 
 fn file(path: &str, request: &HeaderMap, caching: &'static str) -> Option<Response> {
