@@ -9,7 +9,8 @@ const here = fileURLToPath(new URL('.', import.meta.url));
 
 export default defineConfig({
   base: './',
-  publicDir: false,
+  // What must keep its name; see `boot.js`.
+  publicDir: `${here}public`,
   build: {
     // Browsers of 2023 and later: top-level await, WebGL 2, BigInt.
     target: ['chrome110', 'firefox115', 'safari16.4'],

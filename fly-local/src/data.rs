@@ -20,7 +20,7 @@ pub(crate) struct Data {
     path: PathBuf,
     is_temporary: bool,
     /// Held as long as the folder is ours.
-    lock: File,
+    _lock: File,
 }
 
 impl Data {
@@ -39,7 +39,7 @@ impl Data {
         let path = path.canonicalize().with_context(cannot)?;
         let lock = File::create(path.join("lock")).with_context(cannot)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path, is_temporary, lock }),
+            Ok(()) => Ok(Self { path, is_temporary, _lock: lock }),
             Err(TryLockError::WouldBlock) => bail!(
                 "The folder of data {} is in use by another fly-local; name another with --data-dir.",
                 path.display()
@@ -61,9 +61,6 @@ impl Data {
 
 impl Drop for Data {
     fn drop(&mut self) {
-        // To close the file would not do: a child that was just forked has a copy of it until it becomes its program, and
-        // the lock would last as long. What cannot be unlocked ends with the process.
-        let _ = self.lock.unlock();
         if self.is_temporary {
             // Whatever is left is in the system's folder for temporary files.
             let _ = std::fs::remove_dir_all(&self.path);
@@ -84,15 +81,5 @@ mod tests {
         assert!(first.disks().is_dir());
         drop(first);
         assert!(!path.exists());
-    }
-
-    #[test]
-    fn a_folder_is_free_at_once_though_a_child_has_a_copy_of_its_lock() {
-        let folder = std::env::temp_dir().join(format!("fly-local-{}", Ulid::new()));
-        let first = Data::open(Some(&folder), 1).unwrap();
-        let _copy = first.lock.try_clone().unwrap();
-        drop(first);
-        Data::open(Some(&folder), 1).expect("nobody has it any more");
-        std::fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -1,8 +1,8 @@
 //! The lobby's page and its files, embedded.
 //!
 //! Path: a path → the file, or its brotli twin (`.br`) where the browser takes it.
-//! Invariants: files below `assets/` have a hash in their name and are cached for ever; the page never is. A debug
-//! build reads the files from the folder instead.
+//! Invariants: files below `assets/` have a hash in their name and are cached for ever, but for the script that watches
+//! over the others (`boot.js`); that and the page never are. A debug build reads the files from the folder instead.
 
 use crate::pages;
 use axum::body::Body;
@@ -12,6 +12,8 @@ use rust_embed::{EmbeddedFile, RustEmbed};
 use std::borrow::Cow;
 
 const PAGE: &str = "index.html";
+/// It has the same name in every build, so that a page of an older one finds it.
+const BOOT: &str = "boot.js";
 const CACHE_FOR_EVER: &str = "public, max-age=31536000, immutable";
 const CACHE_NEVER: &str = "no-cache";
 const CACHE_A_DAY: &str = "public, max-age=86400";
@@ -41,7 +43,8 @@ pub fn preview() -> Response {
 
 /// A file below `/assets/`.
 pub fn asset(name: &str, headers: &HeaderMap) -> Response {
-    serve(&format!("assets/{name}"), CACHE_FOR_EVER, headers).unwrap_or_else(pages::not_found)
+    let cache = if name == BOOT { CACHE_NEVER } else { CACHE_FOR_EVER };
+    serve(&format!("assets/{name}"), cache, headers).unwrap_or_else(pages::not_found)
 }
 
 fn serve(path: &str, cache: &'static str, headers: &HeaderMap) -> Option<Response> {

@@ -1,7 +1,8 @@
 //! The arena's page and its assets, embedded so that the binary is all that runs and page and server always match.
 //!
-//! Invariants: the page may load and reach nothing but its own origin, and nobody may frame it; assets have a hash in their name and are cached for good; the page is asked for each time; a brotli twin
-//! (`<name>.br`, made at build time) is sent to whoever accepts it.
+//! Invariants: the page may load and reach nothing but its own origin, and nobody may frame it; assets have a hash in
+//! their name and are cached for good, but for the script that watches over the others (`boot.js`), which is asked for
+//! each time, as the page is; a brotli twin (`<name>.br`, made at build time) is sent to whoever accepts it.
 
 use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
@@ -17,6 +18,11 @@ use std::borrow::Cow;
 #[allow_missing = true]
 struct Dist;
 
+/// It has the same name in every build, so that a page of an older one finds it.
+const BOOT: &str = "boot.js";
+const FOR_EVER: &str = "public, max-age=31536000, immutable";
+const NEVER: &str = "no-cache";
+
 /// What the page may do: its own scripts (the replica is WebAssembly), styles, assets and sockets, and nothing else.
 const CSP: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; connect-src 'self'; \
                    img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -26,7 +32,7 @@ pub(crate) const REFERRER_POLICY: &str = "same-origin";
 
 /// The arena's page, if this build has one.
 pub(crate) fn page(request: &HeaderMap) -> Option<Response> {
-    let mut response = file("index.html", request, "no-cache")?;
+    let mut response = file("index.html", request, NEVER)?;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CSP));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static(REFERRER_POLICY));
@@ -35,7 +41,7 @@ pub(crate) fn page(request: &HeaderMap) -> Option<Response> {
 
 /// An asset of the page by its name under `assets/`.
 pub(crate) fn asset(name: &str, request: &HeaderMap) -> Option<Response> {
-    file(&format!("assets/{name}"), request, "public, max-age=31536000, immutable")
+    file(&format!("assets/{name}"), request, if name == BOOT { NEVER } else { FOR_EVER })
 }
 
 fn file(path: &str, request: &HeaderMap, caching: &'static str) -> Option<Response> {

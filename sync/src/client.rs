@@ -152,7 +152,8 @@ impl Client {
         }
     }
 
-    /// The first message of a new socket. A resume token from elsewhere (another life of the page) may be given.
+    /// The first message of a new socket. A resume token from elsewhere (another life of the page, another tab that went on
+    /// with the session) may be given, and is taken for the newest.
     pub fn hello(&mut self, name: &str, hue: u8, ticket: Option<String>, resume: Option<String>) -> Vec<u8> {
         self.is_welcomed = false;
         (self.packet, self.heard) = (0, Heard::default());
@@ -165,7 +166,7 @@ impl Client {
         let hello = Hello {
             version: PROTOCOL_VERSION,
             ticket,
-            resume: self.resume.clone().or(resume),
+            resume: resume.or_else(|| self.resume.clone()),
             have_tick: self.replica.as_ref().map_or(0, Replica::tick),
             have_event: self.last_event,
             name: name.to_owned(),

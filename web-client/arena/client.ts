@@ -5,8 +5,12 @@ import type { Happening, LinkStats, Standing } from './happening';
 
 export type { Client };
 
-export async function loadClient(): Promise<Client> {
-  await init({ module_or_path: new URL('../pkg/aerodrome_bg.wasm', import.meta.url) });
+/** `isAgain`: what came before was of no use, so that it must not come from the cache. */
+export async function loadClient(isAgain: boolean): Promise<Client> {
+  const address = new URL('../pkg/aerodrome_bg.wasm', import.meta.url);
+  // Nor from what the page has preloaded, which goes by the address alone.
+  if (isAgain) address.search = 'again';
+  await init({ module_or_path: fetch(address, { cache: isAgain ? 'reload' : 'default' }) });
   return new Client();
 }
 

@@ -7,7 +7,6 @@ import { Line, type Conditions } from './line';
 /** The socket's end, as the other side told it. */
 export interface End {
   code: number;
-  reason: string;
 }
 
 export type Arrival = ArrayBuffer | string | End;

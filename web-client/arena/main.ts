@@ -4,9 +4,12 @@
 // all parts; views and HUD know frames and callbacks.
 import { byId } from '../shared/dom';
 import { join, JoinError } from '../shared/join';
-import { durableId, fieldOf, followRedirect, socketUrl } from '../shared/field';
+import { answers, durableId, fieldOf, followRedirect, socketUrl } from '../shared/field';
+import { hasReloaded, loadAgain, settle, tellTrouble } from '../shared/loading';
 import { loadMe, parseArrival, saveMe } from '../shared/me';
 import { longStore, tabStore } from '../shared/store';
+import { canDraw, WEBGL_OFF } from '../shared/webgl';
+import { Budget } from './budget';
 import { loadClient, look, nextHappening, standings, stats, type Client } from './client';
 import { watchFocus } from './focus';
 import type { Frame } from './frame';
@@ -14,27 +17,33 @@ import type { Happening } from './happening';
 import { Hud } from './hud/hud';
 import { Input } from './input';
 import { run, type Pace } from './loop';
-import { Link, type Berth, type LinkState } from './net';
+import { Link } from './net';
+import { ASKS_MAX, FOLLOWS_MAX } from './reconnect';
+import { Resume } from './resume';
 import { Roster } from './roster';
 import { Sound } from './sound';
 import { expose } from './surface';
 import { TouchPad } from './touch';
 import { Scene } from './view/scene';
+import type { Ask, LinkState } from './way-back';
 
 const SLOW_UPDATE_MS = 500;
 const HIDDEN_DRAIN_MS = 1_000;
-/** In the fragment: this page was already reloaded for a newer version. */
-const RELOADED = 'reloaded';
+/** On a line on which the game takes longer than this, the page says so and goes on waiting. */
+const LATE_MS = 30_000;
+/** As the page says it from the beginning. */
+const ROLLING_OUT = 'Rolling your plane out.';
+const LATE = 'The game is still on its way. Your connection seems slow.';
+const MISSING = 'Part of the game did not arrive. Check your connection and load it again.';
+const BROKEN = 'The game could not start on this page. Load it again, or go back to the lobby.';
+const TOO_OLD = 'This browser is too old for the game. Try a newer one.';
 
 const store = longStore();
 const tab = tabStore();
 /** Where the field is; it may move. */
 let path = location.pathname.replace(/\/$/, '');
-const resumeKey = `resume:${durableId(fieldOf(path))}`;
+const resume = new Resume(tab, store, durableId(fieldOf(path)));
 const arrival = parseArrival(location.hash);
-const hasReloaded = location.hash.includes(RELOADED);
-// Neither ticket nor `?new` belongs into an invitation.
-history.replaceState(null, '', location.pathname);
 
 const me = loadMe(store);
 me.name = arrival.name ?? me.name;
@@ -42,17 +51,29 @@ me.hue = arrival.hue ?? me.hue;
 
 const sound = new Sound(store.get('sound') !== 'off');
 
-function fail(sentence: string): void {
-  byId('curtain-text').textContent = sentence;
+async function arrive(): Promise<void> {
+  if (!canDraw()) return tellTrouble('failed', WEBGL_OFF);
+  const late = setTimeout(() => (hasReloaded ? tellTrouble('late', LATE) : loadAgain()), LATE_MS);
+  const parts = await load().catch((error: unknown) => giveUp(error, MISSING));
+  clearTimeout(late);
+  if (parts === undefined) return;
+  // Neither ticket nor `?new` belongs into an invitation; until here they are what a page needs that loads itself again.
+  settle(location.pathname);
+  new Flight(parts.client, parts.roster, parts.scene).start();
 }
 
-async function arrive(): Promise<void> {
-  const client = await loadClient().catch(() => undefined);
-  if (client === undefined) return fail('This browser could not load the game. Try a newer one.');
+async function load(): Promise<{ client: Client; roster: Roster; scene: Scene }> {
+  const client = await loadClient(hasReloaded);
   const roster = new Roster(client, () => performance.now());
-  const scene = await Scene.open(byId('stage'), { nameOf: (pilot) => roster.nameOf(pilot) }).catch(() => undefined);
-  if (scene === undefined) return fail('This browser cannot draw the sky, because WebGL is off. Turn on graphics acceleration and reload.');
-  new Flight(client, roster, scene).start();
+  const scene = await Scene.open(byId('stage'), { nameOf: (pilot) => roster.nameOf(pilot) });
+  return { client, roster, scene };
+}
+
+/** Some part did not come or is of no use: it is loaded once more, and then a person has to. */
+function giveUp(error: unknown, sentence: string): undefined {
+  console.error(error);
+  if (!hasReloaded) loadAgain();
+  else tellTrouble('failed', typeof WebAssembly === 'object' ? sentence : TOO_OLD);
 }
 
 /** One stay on the field: the pilot's stick, the line, the picture and the words around it. */
@@ -60,7 +81,6 @@ class Flight {
   private readonly input: Input;
   private readonly link: Link;
   private readonly hud: Hud;
-  private isTokenRefused = false;
   private comesFromLobby = arrival.ticket !== undefined;
   private rtt = 0;
   private slowAt = 0;
@@ -107,17 +127,21 @@ class Flight {
       {
         url: socketUrl(path, location.href),
         wire: client,
-        hello: (ticket) => client.hello(me.name, me.hue, ticket, this.resumeToken()),
-        hasResume: () => this.resumeToken() !== undefined,
-        askTicket: () => {
+        hello: (ticket) => client.hello(me.name, me.hue, ticket, resume.token),
+        hasResume: () => resume.token !== undefined,
+        askTicket: (signal, onStage) => {
           // A refused ticket and a refused token look alike: come as somebody new.
-          this.isTokenRefused = true;
-          return askBerth(path);
+          resume.refuse();
+          return askBerth(path, signal, onStage);
         },
         // A room that has moved tells by its page where it is; of one whose machine is gone only the lobby knows.
-        seek: async (why) => askBerth(why === 'moved' ? await followRedirect(path) : path),
+        seek: async (why, signal, onStage) => askBerth(why === 'moved' ? await followRedirect(path) : path, signal, onStage),
+        probe: () => answers(path),
+        isOnline: () => navigator.onLine,
+        joins: new Budget(tab, 'joins', ASKS_MAX),
+        follows: new Budget(tab, 'follows', FOLLOWS_MAX),
         onState: (state) => this.tell(state),
-        reload: reloadOnce,
+        reload: loadAgain,
         hasReloaded,
         now: () => performance.now(),
       },
@@ -143,18 +167,15 @@ class Flight {
       onLeave: () => {
         client.leave();
         this.link.leave();
-        tab.remove(resumeKey);
+        resume.forget();
       },
     });
   }
 
-  private resumeToken(): string | undefined {
-    return this.isTokenRefused ? undefined : (this.client.resume_token() ?? tab.get(resumeKey));
-  }
-
   private tell(state: LinkState): void {
-    this.hud.link.show(state.sentence, state.kind === 'stopped');
-    if (state.sentence !== '') this.hud.curtain.say(state.sentence);
+    const again = state.kind === 'stopped' ? state.again : undefined;
+    this.hud.link.show(state.sentence, again);
+    this.hud.curtain.say(state.sentence || ROLLING_OUT, again !== undefined);
   }
 
   private welcome(happening: Extract<Happening, { type: 'welcome' }>): void {
@@ -165,8 +186,7 @@ class Flight {
     this.comesFromLobby = false;
     saveMe(store, me);
     const token = client.resume_token();
-    if (token !== undefined) tab.set(resumeKey, token);
-    this.isTokenRefused = false;
+    if (token !== undefined) resume.keep(token);
     this.link.welcomed();
   }
 
@@ -214,20 +234,15 @@ class Flight {
 }
 
 /** A place on this field, wherever it is now: from here on the page's address is there. */
-async function askBerth(at: string): Promise<Berth> {
+async function askBerth(at: string, ...[signal, onStage]: Parameters<Ask>): ReturnType<Ask> {
   try {
-    const place = await join(fieldOf(at));
+    const place = await join(fieldOf(at), ({ message }) => onStage(message), signal);
     path = place.path.split(/[?#]/)[0] ?? path;
     history.replaceState(null, '', path);
     return { url: socketUrl(path, location.href), ticket: place.ticket };
   } catch (error) {
     throw new Error(error instanceof JoinError ? error.message : 'The lobby could not find you a place. Trying again.');
   }
-}
-
-function reloadOnce(): void {
-  history.replaceState(null, '', `${path}#${RELOADED}`);
-  location.reload();
 }
 
 function setUpMute(): void {
@@ -246,5 +261,9 @@ function setUpMute(): void {
 
 document.addEventListener('visibilitychange', () => sound.rest(document.hidden));
 watchFocus();
+// Back from elsewhere to a page that the browser kept: its plane flew home meanwhile.
+addEventListener('pageshow', ({ persisted }) => {
+  if (persisted) location.reload();
+});
 setUpMute();
-void arrive();
+arrive().catch((error: unknown) => giveUp(error, BROKEN));

@@ -1,6 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { Link, type LinkOptions, type LinkState } from './net';
-import { CLOSE } from './reconnect';
+import { openStore } from '../shared/store';
+import { Budget } from './budget';
+import { Link, type LinkOptions } from './net';
+import { ASKS_MAX, CLOSE, FOLLOWS_MAX } from './reconnect';
+import type { LinkState } from './way-back';
 
 class FakeSocket extends EventTarget {
   static readonly OPEN = 1;
@@ -55,6 +58,10 @@ function setUp(overrides: Partial<LinkOptions> = {}, ticket: 'ticket' | null = '
     hasResume: () => hasResume,
     askTicket: async () => ({ url: 'ws://field/gameserver/i/arena', ticket: 'fresh' }),
     seek: async () => ({ url: 'ws://field/gameserver/j/arena-i', ticket: 'elsewhere' }),
+    probe: async () => true,
+    isOnline: () => true,
+    joins: budget('joins', ASKS_MAX),
+    follows: budget('follows', FOLLOWS_MAX),
     onState: (state) => states.push(state),
     reload: vi.fn(),
     hasReloaded: false,
@@ -63,6 +70,11 @@ function setUp(overrides: Partial<LinkOptions> = {}, ticket: 'ticket' | null = '
   };
   const link = new Link(options, ticket ?? undefined);
   return { link, states, outbox, received, tickets, options, admit: () => { hasResume = true; link.welcomed(); } };
+}
+
+/** Of a tab whose browser keeps nothing. */
+function budget(key: string, max: number): Budget {
+  return new Budget(openStore(() => { throw new Error('denied'); }), key, max);
 }
 
 const newest = (): FakeSocket => FakeSocket.all.at(-1) as FakeSocket;
@@ -143,7 +155,7 @@ describe('link', () => {
   });
 
   it('follows the field to where the lobby says, with a ticket and as who it was', async () => {
-    const seek = vi.fn(async () => ({ url: 'ws://field/gameserver/j/arena-i', ticket: 'elsewhere' }));
+    const seek = vi.fn(async (_why: 'gone' | 'moved') => ({ url: 'ws://field/gameserver/j/arena-i', ticket: 'elsewhere' }));
     const { link, states, tickets, admit } = setUp({ seek });
     link.start();
     newest().open();
@@ -152,7 +164,7 @@ describe('link', () => {
     expect(states.at(-1)).toMatchObject({ kind: 'waiting', sentence: 'This field is on another server now. Following it.' });
     await vi.advanceTimersByTimeAsync(300);
     newest().open();
-    expect(seek.mock.calls).toEqual([['moved']]);
+    expect(seek.mock.calls.map(([why]) => why)).toEqual(['moved']);
     expect(newest().url).toBe('ws://field/gameserver/j/arena-i');
     expect(tickets).toEqual(['ticket', 'elsewhere']);
     admit();
@@ -163,16 +175,17 @@ describe('link', () => {
   });
 
   it('asks the lobby once nothing has answered for a while', async () => {
-    const seek = vi.fn(async () => ({ url: 'ws://field/gameserver/j/arena-i', ticket: 'elsewhere' }));
+    const seek = vi.fn(async (_why: 'gone' | 'moved') => ({ url: 'ws://field/gameserver/j/arena-i', ticket: 'elsewhere' }));
     const { link, admit } = setUp({ seek });
     link.start();
     newest().open();
     admit();
     for (let loss = 0; loss < 4; loss += 1) {
+      newest().open();
       newest().end(1006);
       await vi.advanceTimersByTimeAsync(4_100);
     }
-    expect(seek.mock.calls).toEqual([['gone']]);
+    expect(seek.mock.calls.map(([why]) => why)).toEqual(['gone']);
     expect(newest().url).toBe('ws://field/gameserver/j/arena-i');
   });
 
@@ -187,9 +200,9 @@ describe('link', () => {
     newest().end(CLOSE.serverStopping);
     await vi.advanceTimersByTimeAsync(1_000);
     expect(states.at(-1)).toMatchObject({ kind: 'waiting', sentence: 'Every server there is full.' });
-    await vi.advanceTimersByTimeAsync(60_000);
-    expect(states.at(-1)).toMatchObject({ kind: 'stopped', sentence: 'Every server there is full.' });
-    expect(seek).toHaveBeenCalledTimes(10);
+    await vi.advanceTimersByTimeAsync(90_000);
+    expect(states.at(-1)).toMatchObject({ kind: 'stopped', sentence: 'Every server there is full.', again: 'Try again' });
+    expect(seek).toHaveBeenCalledTimes(ASKS_MAX);
     link.start();
     expect(FakeSocket.all).toHaveLength(2);
   });
@@ -205,6 +218,152 @@ describe('link', () => {
     expect(states.at(-1)?.kind).toBe('stopped');
     link.start();
     expect(FakeSocket.all).toHaveLength(2);
+  });
+
+  it('gives up a socket that never opens, and asks the lobby, which is in a place that works', async () => {
+    const seek = vi.fn(async () => ({ url: 'ws://field/gameserver/j/arena-i', ticket: 'elsewhere' }));
+    const { link, admit } = setUp({ seek });
+    link.start();
+    newest().open();
+    admit();
+    // The server stands still: the first socket falls silent, the kernel takes the next one for it.
+    await vi.advanceTimersByTimeAsync(6_400);
+    expect(seek).toHaveBeenCalledTimes(1);
+    expect(FakeSocket.all).toHaveLength(2);
+    await vi.advanceTimersByTimeAsync(6_000);
+    expect(FakeSocket.all[1]?.isClosed).toBe(true);
+    expect(seek).toHaveBeenCalledTimes(2);
+    newest().open();
+    await vi.advanceTimersByTimeAsync(5_500);
+    expect(newest().isClosed).toBe(false);
+  });
+
+  it('three sockets that never opened, of a server that answers otherwise, are the network: it says so and joins no more', async () => {
+    const [seek, askTicket, probe] = [vi.fn(), vi.fn(), vi.fn(async () => true)];
+    const { link, states } = setUp({ seek, askTicket, probe });
+    link.start();
+    for (let socket = 0; socket < 3; socket += 1) {
+      expect(FakeSocket.all).toHaveLength(socket + 1);
+      newest().end(1006);
+      await vi.advanceTimersByTimeAsync(600);
+    }
+    await vi.advanceTimersByTimeAsync(120_000);
+    expect(states.at(-1)).toMatchObject({ kind: 'stopped', again: 'Try again', sentence: expect.stringContaining('seems to block WebSockets') });
+    expect([FakeSocket.all.length, seek.mock.calls.length, askTicket.mock.calls.length, probe.mock.calls.length]).toEqual([3, 0, 0, 1]);
+    link.start();
+    newest().open();
+    expect(newest().sent).toEqual([HELLO]);
+  });
+
+  it('a network that swallows upgrades is found out as well, after one question to the lobby', async () => {
+    const seek = vi.fn(async () => ({ url: 'ws://field/gameserver/i/arena', ticket: 'again' }));
+    const { link, states } = setUp({ seek });
+    link.start();
+    await vi.advanceTimersByTimeAsync(120_000);
+    expect(states.at(-1)).toMatchObject({ kind: 'stopped', sentence: expect.stringContaining('seems to block WebSockets') });
+    expect([FakeSocket.all.length, seek.mock.calls.length]).toEqual([3, 1]);
+  });
+
+  it('sockets of a server that is gone for good end in the hands of a person, after a few joins', async () => {
+    const seek = vi.fn(async () => ({ url: 'ws://field/gameserver/i/arena', ticket: 'again' }));
+    const { link, states } = setUp({ seek, probe: async () => false });
+    link.start();
+    await vi.advanceTimersByTimeAsync(300_000);
+    expect(states.at(-1)).toMatchObject({ kind: 'stopped', again: 'Try again' });
+    expect(seek.mock.calls.length).toBeLessThanOrEqual(ASKS_MAX);
+  });
+
+  it('blames no network and asks no lobby while the device is offline', async () => {
+    const [seek, probe] = [vi.fn(), vi.fn()];
+    let isOnline = false;
+    const { link, states } = setUp({ seek, probe, isOnline: () => isOnline });
+    link.start();
+    for (let socket = 0; socket < 10; socket += 1) {
+      newest().end(1006);
+      await vi.advanceTimersByTimeAsync(4_100);
+    }
+    expect(states.at(-2)).toMatchObject({ kind: 'waiting', sentence: expect.stringContaining('offline') });
+    expect([seek.mock.calls.length, probe.mock.calls.length]).toEqual([0, 0]);
+    isOnline = true;
+    newest().open();
+    expect(newest().sent).toEqual([HELLO]);
+  });
+
+  it('a page that is sent round says so and stops, also if it was loaded again meanwhile', async () => {
+    let machine = 0;
+    const seek = vi.fn(async () => ({ url: `ws://field/gameserver/m${(machine += 1)}/arena-m`, ticket: 'next' }));
+    const follows = budget('follows', FOLLOWS_MAX);
+    const sendRound = async (ms: number): Promise<void> => {
+      newest().open();
+      newest().end(CLOSE.moved);
+      await vi.advanceTimersByTimeAsync(ms);
+    };
+    const first = setUp({ seek, follows });
+    first.link.start();
+    await sendRound(300);
+    await sendRound(14_100);
+    first.link.leave();
+    const { link, states } = setUp({ seek, follows });
+    link.start();
+    await sendRound(17_100);
+    await sendRound(0);
+    expect(seek).toHaveBeenCalledTimes(3);
+    expect(states.at(-1)).toMatchObject({ kind: 'stopped', again: 'Try again', sentence: expect.stringContaining('keep sending this page') });
+    link.start();
+    await vi.advanceTimersByTimeAsync(1);
+    await sendRound(0);
+    expect(states.at(-1)?.kind).toBe('waiting');
+  });
+
+  it('tickets that are refused again and again do not make it join for ever', async () => {
+    const askTicket = vi.fn(async () => ({ url: 'ws://field/gameserver/i/arena', ticket: 'bad' }));
+    const { link, states } = setUp({ askTicket });
+    link.start();
+    for (let refusal = 0; refusal < 20; refusal += 1) {
+      newest().open();
+      newest().end(CLOSE.badTicket);
+      await vi.advanceTimersByTimeAsync(4_100);
+    }
+    expect(states.at(-1)?.kind).toBe('stopped');
+    expect(askTicket).toHaveBeenCalledTimes(ASKS_MAX);
+  });
+
+  it('an answer of the lobby that comes too late moves nobody', async () => {
+    let answer = (_: { url: string; ticket: string }): void => undefined;
+    const seek = (_: string, signal: AbortSignal) => new Promise<{ url: string; ticket: string }>((resolve) => {
+      answer = resolve;
+      signal.addEventListener('abort', () => (hasAborted = true));
+    });
+    let hasAborted = false;
+    const { link, admit } = setUp({ seek });
+    link.start();
+    newest().open();
+    admit();
+    newest().end(CLOSE.serverStopping);
+    await vi.advanceTimersByTimeAsync(300);
+    // The person does not wait.
+    link.start();
+    newest().open();
+    expect(hasAborted).toBe(true);
+    answer({ url: 'ws://field/gameserver/late/arena', ticket: 'late' });
+    await vi.advanceTimersByTimeAsync(1);
+    expect(FakeSocket.all.map(({ url }) => url)).not.toContain('ws://field/gameserver/late/arena');
+    expect(newest().isClosed).toBe(false);
+  });
+
+  it('a line that breaks at once after each welcome is not tried without pause', async () => {
+    const { link, admit } = setUp();
+    link.start();
+    for (let loss = 0; loss < 3; loss += 1) {
+      newest().open();
+      admit();
+      newest().end(CLOSE.roomFailed);
+      await vi.advanceTimersByTimeAsync(1_000);
+    }
+    newest().end(CLOSE.roomFailed);
+    const before = FakeSocket.all.length;
+    await vi.advanceTimersByTimeAsync(900);
+    expect(FakeSocket.all).toHaveLength(before);
   });
 
   it('notices a way that went silent', async () => {

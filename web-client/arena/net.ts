@@ -1,11 +1,11 @@
-// The life of the socket: connect, hello, receive, send, and come back by itself when it is lost.
+// The life of the socket: connect, hello, receive, send, and notice when it is lost.
 //
 // Path: `Link.start` opens a socket → hello → messages go to the wire (the wasm client), whose answer goes out as soon as
-// all that came in one go has been read.
-// It knows no message: bytes in, bytes out, through the line that the page may impose on itself (`imposed.ts`). The policy
-// of coming back is in `reconnect.ts`.
+// all that came in one go has been read. A loss goes to the way back (`way-back.ts`), which has the next socket opened.
+// It knows no message: bytes in, bytes out, through the line that the page may impose on itself (`imposed.ts`).
 import { Imposed, type Arrival } from './imposed';
-import { afterClose, SEEKS_MAX, type NextStep } from './reconnect';
+import { CLOSE, LOST_CODE } from './reconnect';
+import { WayBack, type Berth, type WayBackOptions } from './way-back';
 
 /** What the link needs of the client. */
 export interface Wire {
@@ -13,49 +13,25 @@ export interface Wire {
   poll_send(now: number): Uint8Array | undefined;
 }
 
-export type LinkState =
-  | { kind: 'connecting' | 'open'; sentence: string }
-  | { kind: 'waiting'; sentence: string }
-  | { kind: 'stopped'; sentence: string };
-
-/** Where to connect, and with what. */
-export interface Berth {
-  url: string;
-  ticket: string;
-}
-
-export interface LinkOptions {
+export interface LinkOptions extends WayBackOptions {
   url: string;
   wire: Wire;
   /** The first message of a socket; the ticket is spent on it. */
   hello(ticket: string | undefined): Uint8Array;
-  hasResume(): boolean;
-  /** A place from the lobby, as somebody new; rejects with an error whose message is fit to show. */
-  askTicket(): Promise<Berth>;
-  /** The same as who one is. The field may be somewhere else by now. */
-  seek(why: 'gone' | 'moved'): Promise<Berth>;
-  onState(state: LinkState): void;
-  /** A newer version of the page is there. */
-  reload(): void;
-  hasReloaded: boolean;
-  now(): number;
 }
 
-const CONNECT_TIMEOUT_MS = 12_000;
+/** A server that stands still takes connections and never answers them. */
+const OPEN_TIMEOUT_MS = 5_000;
 /** Frames come many times a second; after such a silence the way is dead even if nobody said so. */
 const SILENCE_MAX_MS = 6_000;
 const SEND_INTERVAL_MS = 50;
-const LOST_CODE = 1006;
-const WRONG_BYTES_CODE = 4003;
 
 export class Link {
   readonly imposed: Imposed;
+  private readonly back: WayBack;
   private socket: WebSocket | undefined;
-  private attempt = 0;
-  private seeks = 0;
+  private hasOpened = false;
   private url: string;
-  private isStopped = false;
-  private retryTimer: ReturnType<typeof setTimeout> | undefined;
   private heardAt = 0;
   private silenceMs = 0;
   private cutUntil = Number.NEGATIVE_INFINITY;
@@ -68,11 +44,16 @@ export class Link {
     private ticket: string | undefined,
   ) {
     this.url = options.url;
+    this.back = new WayBack(
+      { ...options, isOnline: () => options.isOnline() && !this.isCut },
+      () => this.ticket !== undefined,
+      (berth) => this.connect(berth),
+    );
     this.imposed = new Imposed({
       now: options.now,
       send: (bytes) => this.send(bytes),
       arrive: (arrival) => this.arrive(arrival),
-      onFull: () => this.lost(LOST_CODE, ''),
+      onFull: () => this.lost(LOST_CODE),
     });
     this.answer.port1.onmessage = () => {
       this.isAnswering = false;
@@ -84,18 +65,12 @@ export class Link {
 
   /** Connects; also the way back after it stopped. */
   start(): void {
-    if (this.isStopped) this.seeks = 0;
-    this.isStopped = false;
-    clearTimeout(this.retryTimer);
-    if (this.ticket === undefined && !this.options.hasResume()) void this.fetchTicket();
-    else this.connect();
+    this.back.start();
   }
 
-  /** The field let us in: the next loss starts with short waits again. */
+  /** The field let us in. */
   welcomed(): void {
-    this.attempt = 0;
-    this.seeks = 0;
-    this.options.onState({ kind: 'open', sentence: '' });
+    this.back.welcomed();
   }
 
   /** Sends all that is due. */
@@ -125,21 +100,27 @@ export class Link {
   cut(forMs: number): void {
     this.cutUntil = this.options.now() + forMs;
     setTimeout(() => this.hurry(), forMs);
-    this.lost(LOST_CODE, '');
+    this.lost(LOST_CODE);
   }
 
   /** Ends it for good, as when leaving for the lobby. */
   leave(): void {
     this.flush();
     this.imposed.hurry();
-    this.isStopped = true;
+    this.back.stop();
     this.drop();
   }
 
-  private connect(): void {
+  private get isCut(): boolean {
+    return this.options.now() < this.cutUntil;
+  }
+
+  private connect(berth?: Berth): void {
     this.drop();
-    if (this.options.now() < this.cutUntil) return this.lost(LOST_CODE, '');
-    this.options.onState({ kind: 'connecting', sentence: this.attempt === 0 ? '' : 'Reconnecting.' });
+    if (berth !== undefined) ({ url: this.url, ticket: this.ticket } = berth);
+    this.hasOpened = false;
+    if (this.isCut) return this.lost(LOST_CODE);
+    this.options.onState({ kind: 'connecting', sentence: this.back.isAgain ? 'Reconnecting.' : '' });
     const socket = new WebSocket(this.url);
     socket.binaryType = 'arraybuffer';
     this.socket = socket;
@@ -147,14 +128,17 @@ export class Link {
     const isCurrent = (): boolean => this.socket === socket;
     socket.addEventListener('open', () => {
       if (!isCurrent()) return;
+      this.hasOpened = true;
+      this.heardAt = this.options.now();
+      this.back.opened();
       this.imposed.carryOut(this.options.hello(this.ticket));
       this.ticket = undefined;
     });
     socket.addEventListener('message', (event) => {
       if (isCurrent()) this.imposed.carryIn(event.data as ArrayBuffer | string);
     });
-    socket.addEventListener('close', ({ code, reason }) => {
-      if (isCurrent()) this.imposed.carryIn({ code, reason });
+    socket.addEventListener('close', ({ code }) => {
+      if (isCurrent()) this.imposed.carryIn({ code });
     });
   }
 
@@ -165,7 +149,7 @@ export class Link {
   private arrive(arrival: Arrival): void {
     if (typeof arrival === 'string') return;
     if (arrival instanceof ArrayBuffer) this.receive(arrival);
-    else this.lost(arrival.code, arrival.reason);
+    else this.lost(arrival.code);
   }
 
   private receive(data: ArrayBuffer): void {
@@ -176,7 +160,7 @@ export class Link {
       this.options.wire.receive(new Uint8Array(data), now);
     } catch (error) {
       console.warn('A message was not understood; connecting anew.', error);
-      return this.lost(WRONG_BYTES_CODE, '');
+      return this.lost(CLOSE.badMessage);
     }
     if (this.isAnswering) return;
     this.isAnswering = true;
@@ -188,73 +172,18 @@ export class Link {
     const socket = this.socket;
     if (socket === undefined) return;
     this.flush();
-    const limit = socket.readyState === WebSocket.OPEN ? SILENCE_MAX_MS : CONNECT_TIMEOUT_MS;
-    if (this.silenceNowMs > limit) this.lost(LOST_CODE, '');
+    const limit = this.hasOpened ? SILENCE_MAX_MS : OPEN_TIMEOUT_MS;
+    if (this.silenceNowMs > limit) this.lost(LOST_CODE, true);
   }
 
-  private lost(code: number, reason: string): void {
+  private lost(code: number, isSilent = false): void {
     this.drop();
-    if (this.isStopped) return;
-    const step = afterClose({ code, reason, attempt: this.attempt, hasReloaded: this.options.hasReloaded });
-    this.attempt += 1;
-    this.take(step);
-  }
-
-  private take(step: NextStep): void {
-    switch (step.do) {
-      case 'reload':
-        return this.options.reload();
-      case 'stop':
-        this.isStopped = true;
-        return this.options.onState({ kind: 'stopped', sentence: step.sentence });
-      case 'ticket':
-        this.options.onState({ kind: 'waiting', sentence: step.sentence });
-        this.retryTimer = setTimeout(() => void this.fetchTicket(), step.delayMs);
-        return;
-      case 'seek':
-        this.options.onState({ kind: 'waiting', sentence: step.sentence });
-        this.retryTimer = setTimeout(() => void this.seek(step.why), step.delayMs);
-        return;
-      case 'retry':
-        this.options.onState({ kind: 'waiting', sentence: step.sentence });
-        this.retryTimer = setTimeout(() => this.start(), step.delayMs);
-    }
-  }
-
-  private async fetchTicket(): Promise<void> {
-    try {
-      this.moor(await this.options.askTicket());
-    } catch (error) {
-      const step = afterClose({ code: LOST_CODE, reason: '', attempt: this.attempt, hasReloaded: true });
-      this.attempt += 1;
-      if ('delayMs' in step) this.take({ do: 'ticket', delayMs: step.delayMs, sentence: (error as Error).message });
-    }
-  }
-
-  private async seek(why: 'gone' | 'moved'): Promise<void> {
-    this.seeks += 1;
-    try {
-      this.moor(await this.options.seek(why));
-    } catch (error) {
-      if (this.isStopped) return;
-      const sentence = (error as Error).message;
-      if (this.seeks >= SEEKS_MAX) return this.take({ do: 'stop', sentence });
-      const step = afterClose({ code: LOST_CODE, reason: '', attempt: this.attempt, hasReloaded: true });
-      this.attempt += 1;
-      if ('delayMs' in step) this.take({ do: 'seek', why, delayMs: step.delayMs, sentence });
-    }
-  }
-
-  private moor({ url, ticket }: Berth): void {
-    this.url = url;
-    this.ticket = ticket;
-    if (!this.isStopped) this.connect();
+    this.back.lost({ code, hasOpened: this.hasOpened, isSilent });
   }
 
   /** The network is back: no need to wait out the delay. */
   private hurry(): void {
-    if (this.socket !== undefined || this.isStopped) return;
-    this.start();
+    if (this.socket === undefined) this.back.hurry();
   }
 
   private drop(): void {

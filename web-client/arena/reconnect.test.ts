@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { afterClose, backoffMs, CLOSE } from './reconnect';
+import { afterClose, askDelayMs, ASKS_MAX, backoffMs, CLOSE, FOLLOWS_MAX, type Situation } from './reconnect';
 
-const lost = { code: 1006, reason: '', attempt: 0, hasReloaded: false };
+const lost: Situation = { code: 1006, attempt: 0, hasReloaded: false, isSilent: false, unopened: 0, isReachable: false, isOnline: true, follows: 0 };
 
 describe('after the socket is gone', () => {
   it('comes back by itself, waiting 0.25 s to 4 s', () => {
@@ -22,7 +22,7 @@ describe('after the socket is gone', () => {
   });
 
   it('leaves the field to the newer window', () => {
-    expect(afterClose({ ...lost, code: CLOSE.replaced })).toEqual({ do: 'stop', sentence: 'You are flying in another window now.' });
+    expect(afterClose({ ...lost, code: CLOSE.replaced })).toEqual({ do: 'stop', sentence: 'You are flying in another window now.', again: 'Fly here again' });
   });
 
   it('goes through the lobby when the server closes, the field has moved, or nothing answers', () => {
@@ -37,6 +37,39 @@ describe('after the socket is gone', () => {
     expect(afterClose({ ...lost, code: CLOSE.tooManyRooms }).do).toBe('stop');
   });
 
+  it('asks the lobby at once about a server that fell silent', () => {
+    expect(afterClose({ ...lost, isSilent: true }, () => 1)).toMatchObject({ do: 'seek', why: 'gone', delayMs: 250 });
+    expect(afterClose({ ...lost, isSilent: true, unopened: 1 })).toMatchObject({ do: 'seek', why: 'gone' });
+  });
+
+  it('blames the network for sockets that never open only if the server answers otherwise', () => {
+    expect(afterClose({ ...lost, unopened: 1 }).do).toBe('retry');
+    expect(afterClose({ ...lost, unopened: 2, isSilent: true }).do).toBe('probe');
+    expect(afterClose({ ...lost, unopened: 3 }).do).toBe('probe');
+    const blocked = afterClose({ ...lost, unopened: 3, isReachable: true });
+    expect(blocked).toMatchObject({ do: 'stop', again: 'Try again' });
+    expect(blocked).toHaveProperty('sentence', expect.stringContaining('block WebSockets'));
+  });
+
+  it('asks and blames nobody while the device is offline', () => {
+    for (const attempt of [0, 5, 100]) {
+      expect(afterClose({ ...lost, attempt, isOnline: false, isSilent: true, unopened: 9 }, () => 1)).toMatchObject({ do: 'retry', sentence: expect.stringContaining('offline') });
+    }
+  });
+
+  it('follows a moved field three times in a minute, longer than a lost owner is respected, and then says so', () => {
+    const steps = Array.from({ length: FOLLOWS_MAX + 1 }, (_, follows) => afterClose({ ...lost, code: CLOSE.moved, follows }));
+    expect(steps.map((step) => step.do)).toEqual(['seek', 'seek', 'seek', 'stop']);
+    expect(steps.reduce((sum, step) => sum + ('delayMs' in step ? step.delayMs : 0), 0)).toBeGreaterThan(30_000);
+    expect(steps.at(-1)).toMatchObject({ again: 'Try again', sentence: expect.stringContaining('keep sending this page') });
+  });
+
+  it('asks a lobby that refuses ever more rarely, for longer than a lost owner is respected', () => {
+    const delays = (random: number): number[] => Array.from({ length: ASKS_MAX - 1 }, (_, index) => askDelayMs(index + 1, () => random));
+    expect(delays(1)).toEqual([2_000, 4_000, 8_000, 12_000, 12_000, 12_000, 12_000]);
+    expect(delays(0).reduce((sum, delay) => sum + delay, 0)).toBeGreaterThan(30_000);
+  });
+
   it('does not press a field that is too busy', () => {
     expect(afterClose({ ...lost, code: CLOSE.overloaded }).do).toBe('stop');
   });
@@ -45,6 +78,9 @@ describe('after the socket is gone', () => {
     for (const code of [1006, ...Object.values(CLOSE)]) {
       const step = afterClose({ ...lost, code, hasReloaded: true });
       if (step.do !== 'reload') expect(step.sentence).toMatch(/^[A-Z][^!]+\.$/);
+    }
+    for (const trouble of [{ isSilent: true }, { unopened: 2 }, { unopened: 3, isReachable: true }, { isOnline: false }, { code: CLOSE.moved, follows: 1 }, { code: CLOSE.moved, follows: 9 }]) {
+      expect(afterClose({ ...lost, ...trouble })).toHaveProperty('sentence', expect.stringMatching(/^[A-Z][^!]+\.$/));
     }
   });
 });

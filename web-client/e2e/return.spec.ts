@@ -1,5 +1,5 @@
 import { expect, test } from '@playwright/test';
-import { airborne, cutLine, flyFromLobby, newcomer, read } from './pilot';
+import { airborne, cutLine, flyFromLobby, inTheAir, newcomer, read } from './pilot';
 
 test('a lost connection is told and comes back by itself with the same pilot', async ({ browser }) => {
   const page = await newcomer(browser);
@@ -24,6 +24,35 @@ test('a reload comes back as the same pilot', async ({ browser }) => {
   await page.waitForFunction(() => window.__aerodrome?.synced && window.__aerodrome.pilot > 0);
   expect(await read(page, 'pilot')).toBe(pilot);
   expect(await read(page, 'name')).toBe(name);
+  await page.context().close();
+});
+
+test('a duplicated tab and the first one fly the same pilot in turn', async ({ browser }) => {
+  const first = await newcomer(browser);
+  await flyFromLobby(first);
+  const pilot = await read(first, 'pilot');
+  // A window that a page opens begins with a copy of what the tab remembers, as a duplicated tab does.
+  const [duplicate] = await Promise.all([first.context().waitForEvent('page'), first.evaluate(() => void window.open(location.href))]);
+  await inTheAir(duplicate);
+  expect(await read(duplicate, 'pilot')).toBe(pilot);
+  for (const [here, there] of [[first, duplicate], [duplicate, first]] as const) {
+    const note = here.locator('#link-state');
+    await expect(note).toContainText('You are flying in another window now.');
+    await note.getByRole('button', { name: 'Fly here again' }).click();
+    await expect(note).toBeHidden();
+    await expect(there.locator('#link-state')).toContainText('in another window');
+    expect(await read(here, 'pilot')).toBe(pilot);
+  }
+  await first.context().close();
+});
+
+test('a page that the browser kept and brings back joins anew', async ({ browser }) => {
+  const page = await newcomer(browser);
+  await flyFromLobby(page);
+  await page.evaluate(() => Object.assign(window, { __marker: 'the page of before' }));
+  await page.evaluate(() => void dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true })));
+  await page.waitForFunction(() => !('__marker' in window));
+  await inTheAir(page);
   await page.context().close();
 });
 

@@ -9,6 +9,11 @@ import { latencyText, seconds, type Region } from './regions';
 /** The stage's word on the button; stages that take a moment only have none of their own. */
 const BUTTON_WORDS: Record<string, string> = { asking: 'Asking Fly', creating: 'Asking Fly', waiting: 'Asking again', booting: 'Booting', another: 'Trying next' };
 
+/** A way to stay is offered at the latest after this, whatever is heard. */
+const STOP_SHOWN_AFTER_MS = 2_000;
+/** A field's page comes at once, or one that says why not; after so long without either, we are still here. */
+const PAGE_TIMEOUT_MS = 20_000;
+
 export interface Surroundings {
   readonly me: Me;
   readonly storeLasts: boolean;
@@ -27,6 +32,7 @@ export class Departure {
   private readonly stopButton = byId<HTMLButtonElement>('stop');
   private readonly offerButton = byId<HTMLButtonElement>('offer');
   private underWay: { since: number; word: string; abort: AbortController } | undefined;
+  private pageTimer: ReturnType<typeof setTimeout> | undefined;
   private offered: Offer | undefined;
 
   constructor(private readonly around: Surroundings) {
@@ -52,6 +58,7 @@ export class Departure {
     const wish: Wish = isPrivate ? { region: region.region, private: true } : { region: region.region };
     try {
       const place = await join(wish, (stage) => this.onStage(stage, region.region), abort.signal);
+      this.pageTimer = setTimeout(() => this.giveUpPage(), PAGE_TIMEOUT_MS);
       location.assign(place.path + arrivalFragment(place.ticket, this.around.me, this.around.storeLasts));
     } catch (error) {
       this.stay();
@@ -62,12 +69,27 @@ export class Departure {
 
   /** Gives up, if we are about to leave. */
   stop(): void {
-    this.underWay?.abort.abort();
+    if (this.underWay === undefined) return;
+    this.underWay.abort.abort();
+    if (this.pageTimer !== undefined) this.leaveNot();
+  }
+
+  /** The field's page is on its way, and is not to come any more. */
+  private leaveNot(): void {
+    window.stop();
+    this.stay();
+  }
+
+  private giveUpPage(): void {
+    this.leaveNot();
+    this.tell('The field’s page does not come. Check your connection and try again.', undefined);
   }
 
   /** The page is as it was before. */
   stay(): void {
     this.underWay = undefined;
+    clearTimeout(this.pageTimer);
+    this.pageTimer = undefined;
     this.button.removeAttribute('aria-busy');
     this.stopButton.hidden = true;
     setText(this.progress, '');
@@ -77,6 +99,7 @@ export class Departure {
   tick(now: number): void {
     if (this.underWay === undefined) return;
     const { word, since } = this.underWay;
+    if (now - since > STOP_SHOWN_AFTER_MS) this.stopButton.hidden = false;
     setText(this.button, word === 'Rolling out' ? word : `${word} ${seconds(now - since)}`);
   }
 

@@ -4,9 +4,11 @@
 import { byId, setText } from '../shared/dom';
 import { hueChooser, planeIcon } from '../shared/hue-chooser';
 import { tidyCallSign } from '../shared/callsigns';
+import { settle } from '../shared/loading';
 import { loadMe, saveMe } from '../shared/me';
 import { hueOf } from '../shared/palette';
 import { longStore } from '../shared/store';
+import { canDraw, WEBGL_OFF } from '../shared/webgl';
 import { Board } from './board';
 import { Departure } from './departure';
 import { followDepartures } from './feed';
@@ -94,6 +96,8 @@ async function fly(isPrivate: boolean): Promise<void> {
     setText(trouble, region.status === 'full' ? `${region.place} is full. Pick another place.` : `${region.place} cannot be reached right now. Pick another place.`);
     return;
   }
+  // Nothing is woken for who could not see it.
+  if (!canDraw()) return setText(trouble, WEBGL_OFF);
   rememberMe();
   await departure.leave(region, isPrivate);
 }
@@ -120,6 +124,7 @@ function goByLink(event: SubmitEvent): void {
     setText(trouble, 'That is not a link to a field here. It should look like this page’s address with /gameserver/ in it.');
     return;
   }
+  if (!canDraw()) return setText(trouble, WEBGL_OFF);
   rememberMe();
   const fields = new URLSearchParams({ n: me.name, h: String(me.hue) });
   location.assign(store.lasts ? path : `${path}#${fields.toString()}`);
@@ -133,7 +138,6 @@ function drawPlane(): void {
 /** Somebody comes from the page of a field that is gone. */
 function offerNew(): void {
   if (location.hash !== WANTS_NEW) return;
-  history.replaceState(null, '', location.pathname + location.search);
   setText(byId('progress-text'), 'Choose a place, then create a private room. Its address is the link for your friends.');
   byId('private').focus();
 }
@@ -175,4 +179,6 @@ setInterval(() => {
   departure.tick(performance.now());
 }, CLOCK_INTERVAL_MS);
 offerNew();
+settle(location.pathname + location.search);
+byId('boot').remove();
 followDepartures(onNews, onFeedTrouble);

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { durableId, fieldOf, followRedirect, socketUrl } from './field';
+import { answers, durableId, fieldOf, followRedirect, socketUrl } from './field';
 
 afterEach(() => vi.unstubAllGlobals());
 
@@ -25,5 +25,31 @@ describe("a field's address", () => {
     expect(await followRedirect('/gameserver/i/arena')).toBe('/gameserver/j/arena-i');
     vi.stubGlobal('fetch', async () => Promise.reject(new Error('offline')));
     expect(await followRedirect('/gameserver/i/arena')).toBe('/gameserver/i/arena');
+  });
+
+  it('has a machine that answers, or none', async () => {
+    const fetch = vi.fn(async (_: string) => ({ ok: true }));
+    vi.stubGlobal('fetch', fetch);
+    expect(await answers('/gameserver/i/arena')).toBe(true);
+    expect(fetch.mock.calls[0]?.[0]).toBe('/gameserver/i/status');
+    vi.stubGlobal('fetch', async () => ({ ok: false }));
+    expect(await answers('/gameserver/i/arena')).toBe(false);
+    vi.stubGlobal('fetch', async () => Promise.reject(new Error('offline')));
+    expect(await answers('/gameserver/i/arena')).toBe(false);
+  });
+
+  it('waits for no machine that stands still', async () => {
+    vi.useFakeTimers();
+    vi.spyOn(AbortSignal, 'timeout').mockImplementation((ms) => {
+      const end = new AbortController();
+      setTimeout(() => end.abort(), ms);
+      return end.signal;
+    });
+    vi.stubGlobal('fetch', (_: string, { signal }: { signal: AbortSignal }) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('aborted')))));
+    const asked = Promise.all([answers('/gameserver/i/arena'), followRedirect('/gameserver/i/arena')]);
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(await asked).toEqual([false, '/gameserver/i/arena']);
+    vi.restoreAllMocks();
+    vi.useRealTimers();
   });
 });

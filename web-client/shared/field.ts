@@ -24,12 +24,26 @@ export function socketUrl(path: string, base: string): string {
   return url.href;
 }
 
+/** A server that is there answers within a round trip or two; one that stands still never does. */
+const ANSWER_TIMEOUT_MS = 4_000;
+
 /** Where the page at this path is now: a machine that lost a room sends its page's visitors on. */
 export async function followRedirect(path: string): Promise<string> {
   try {
-    const { url } = await fetch(path);
+    const { url } = await fetch(path, { signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) });
     return url === '' ? path : new URL(url).pathname;
   } catch {
     return path;
+  }
+}
+
+/** Whether the machine of this field answers over plain HTTP. */
+export async function answers(path: string): Promise<boolean> {
+  try {
+    const { instance } = fieldOf(path);
+    const { ok } = await fetch(`/gameserver/${instance}/status`, { cache: 'no-store', signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) });
+    return ok;
+  } catch {
+    return false;
   }
 }

@@ -41,6 +41,34 @@ describe('a join', () => {
     expect(await failure(join({ region: 'ewr' }))).toMatchObject({ message: 'Wait.', code: 'too_many_joins', offer: undefined });
   });
 
+  it('gives up a lobby that says nothing, not one that says that it goes on', async () => {
+    vi.useFakeTimers();
+    try {
+      let send = (_: string): void => undefined;
+      vi.stubGlobal('fetch', async (_: string, { signal }: { signal: AbortSignal }) => {
+        const body = new ReadableStream<Uint8Array>({
+          start(controller) {
+            send = (text) => controller.enqueue(new TextEncoder().encode(text));
+            signal.addEventListener('abort', () => controller.error(new DOMException('', 'AbortError')));
+          },
+        });
+        return new Response(body, { headers: { 'content-type': 'text/event-stream' } });
+      });
+      let outcome: JoinError | undefined;
+      void failure(join({ region: 'ewr' })).then((error) => (outcome = error));
+      for (let beat = 0; beat < 4; beat += 1) {
+        await vi.advanceTimersByTimeAsync(10_000);
+        send(': still waking\n\n');
+      }
+      await vi.advanceTimersByTimeAsync(11_000);
+      expect(outcome).toBeUndefined();
+      await vi.advanceTimersByTimeAsync(2_000);
+      expect(outcome).toMatchObject({ code: 'unreachable' });
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   it('has a sentence for a stream that breaks off, for nonsense and for silence', async () => {
     stream('event: stage\ndata: {"stage":"asking","message":"Asking."}\n\n');
     expect((await failure(join({ region: 'ewr' }, () => undefined))).message).toContain('could not find you a place');

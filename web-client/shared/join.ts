@@ -1,4 +1,5 @@
 // Asking the lobby for a place: `POST /api/join`. Every failure becomes one sentence for people.
+import { Deadline } from './deadline';
 import { events } from './events';
 
 export interface Place {
@@ -26,6 +27,8 @@ export interface Offer {
 
 /** Longer than the lobby's own deadline of 60 s for machines to wake. */
 const JOIN_TIMEOUT_MS = 70_000;
+/** The lobby answers at once, and says something every 5 s while a machine wakes. After such a silence it is gone. */
+const SILENCE_MAX_MS = 12_000;
 
 /** A failure whose message is fit to show. */
 export class JoinError extends Error {
@@ -42,37 +45,33 @@ export class JoinError extends Error {
  * Asks for a place; rejects with a [`JoinError`]. The lobby wakes a machine first if it must, and tells `onStage` what it
  * does. `signal` gives up early, with the code `stopped`.
  */
-export async function join(wish: Wish, onStage?: (stage: Stage) => void, signal?: AbortSignal): Promise<Place> {
-  // AbortSignal.any would do it, in browsers of 2024 and later.
-  const end = new AbortController();
-  const timer = setTimeout(() => end.abort(), JOIN_TIMEOUT_MS);
-  if (signal?.aborted) end.abort();
-  signal?.addEventListener('abort', () => end.abort());
+export async function join(wish: Wish, onStage: (stage: Stage) => void = () => undefined, signal?: AbortSignal): Promise<Place> {
+  const end = new Deadline(JOIN_TIMEOUT_MS, SILENCE_MAX_MS, signal);
   try {
     const response = await fetch('/api/join', {
       method: 'POST',
-      headers: { 'content-type': 'application/json', accept: onStage === undefined ? 'application/json' : 'text/event-stream' },
+      headers: { 'content-type': 'application/json', accept: 'text/event-stream' },
       body: JSON.stringify(wish),
       signal: end.signal,
     });
-    return understand(await answerOf(response, onStage), response.status);
+    return understand(await answerOf(response, end, onStage), response.status);
   } catch (error) {
     if (error instanceof JoinError) throw error;
     if (signal?.aborted) throw new JoinError('You stayed here.', 'stopped');
     throw new JoinError('The lobby does not answer. Check your connection and try again.', 'unreachable');
   } finally {
-    clearTimeout(timer);
+    end.clear();
   }
 }
 
 /** The last word, whether it comes alone or after stages. */
-async function answerOf(response: Response, onStage?: (stage: Stage) => void): Promise<unknown> {
+async function answerOf(response: Response, end: Deadline, onStage: (stage: Stage) => void): Promise<unknown> {
   const isStream = response.headers.get('content-type')?.startsWith('text/event-stream') ?? false;
   if (!isStream || response.body === null) return response.json().catch(() => undefined);
-  for await (const { event, data } of events(response.body)) {
+  for await (const { event, data } of events(response.body, () => end.heard())) {
     const json: unknown = JSON.parse(data);
     if (event !== 'stage') return json;
-    if (isStage(json)) onStage?.(json);
+    if (isStage(json)) onStage(json);
   }
   return undefined;
 }

@@ -18,10 +18,15 @@ export function openStore(open: () => Storage): Store {
   const storage = works(open);
   return {
     lasts: storage !== undefined,
+    // What lies in the browser's storage may be news from another tab; memory only holds what could not be put there.
     get: (key) => memory.get(key) ?? guarded(() => storage?.getItem(PREFIX + key) ?? undefined),
     set: (key, value) => {
       memory.set(key, value);
-      guarded(() => storage?.setItem(PREFIX + key, value));
+      guarded(() => {
+        if (storage === undefined) return;
+        storage.setItem(PREFIX + key, value);
+        memory.delete(key);
+      });
     },
     remove: (key) => {
       memory.delete(key);

@@ -129,6 +129,25 @@ fn a_line_that_breaks_again_before_the_welcome_keeps_the_session() {
     assert_eq!(world.players[player].client.stats().mismatches, 0);
 }
 
+/// Two windows share a session; each shows the newest token that either was given.
+#[test]
+fn a_session_goes_to_and_fro_between_two_clients() {
+    let mut world = World::new(seed(), 5);
+    let player = world.join(FAR);
+    world.run(120);
+    let pilot = world.players[player].client.pilot();
+    let mut other = sync::Client::new();
+    for _ in 0..3 {
+        let newest = world.players[player].client.resume_token().map(str::to_owned);
+        world.cut(player);
+        std::mem::swap(&mut world.players[player].client, &mut other);
+        world.connect(player, newest);
+        world.run(120);
+        assert_eq!(world.players[player].client.pilot(), pilot);
+        assert_eq!(world.players[player].client.stats().mismatches, 0);
+    }
+}
+
 #[test]
 fn whoever_is_gone_longest_makes_room_in_a_full_room() {
     let mut world = World::with(seed(), |config| config.max_players = 2);

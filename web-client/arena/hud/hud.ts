@@ -87,6 +87,7 @@ export class Hud {
         // Service is full until the next happening says otherwise.
         this.truth.serve(FULL_SERVICE);
         this.truth.startOver(performance.now());
+        this.down.offer();
         // After a short loss of the line, what is shown still holds.
         if (!happening.continues) this.chat.history(happening.history);
         this.dialog.draw();

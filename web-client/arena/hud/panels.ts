@@ -15,8 +15,10 @@ export class Curtain {
   private readonly curtain = byId('curtain');
   private isLifted = false;
 
-  say(sentence: string): void {
-    setText(byId('curtain-text'), sentence);
+  /** `isOver`: nothing goes on by itself, and the note above the picture says why. */
+  say(sentence: string, isOver: boolean): void {
+    setText(byId('curtain-text'), isOver ? '' : sentence);
+    this.curtain.classList.toggle('over', isOver);
   }
 
   lift(): void {
@@ -26,27 +28,25 @@ export class Curtain {
   }
 }
 
-/** One sentence about the link; with a button when only a person can go on. */
+/** One sentence about the link; with a button and the way to the lobby when only a person can go on. */
 export class LinkNote {
   private readonly note = byId('link-state');
+  private readonly button = byId('link-again');
 
-  constructor(private readonly onComeBack: () => void) {}
+  constructor(onComeBack: () => void) {
+    this.button.addEventListener('click', onComeBack);
+  }
 
   get isShown(): boolean {
     return !this.note.hidden;
   }
 
-  show(sentence: string, canComeBack: boolean): void {
+  /** `again`: what the button says; without, it goes on by itself. */
+  show(sentence: string, again?: string): void {
     this.note.hidden = sentence === '';
-    this.note.classList.toggle('stopped', canComeBack);
-    if (this.note.firstChild?.textContent === sentence && !canComeBack) return;
-    this.note.textContent = sentence;
-    if (!canComeBack) return;
-    const button = document.createElement('button');
-    button.type = 'button';
-    button.textContent = 'Fly here again';
-    button.addEventListener('click', this.onComeBack);
-    this.note.append(button);
+    this.note.classList.toggle('stopped', again !== undefined);
+    setText(byId('link-text'), sentence);
+    setText(this.button, again ?? '');
   }
 }
 
@@ -65,9 +65,14 @@ export class DownPanel {
   }
 
   open(sentence: string): void {
-    this.isAsked = false;
     setText(byId('down-text'), sentence);
     this.panel.hidden = false;
+    this.offer();
+  }
+
+  /** The button works (again): what was asked for over a line that is lost may not have arrived. */
+  offer(): void {
+    this.isAsked = false;
     this.button.disabled = false;
     setText(this.button, 'Fly again');
   }
