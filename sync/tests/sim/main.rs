@@ -4,6 +4,7 @@
 
 mod behaviour;
 mod governor;
+mod jumps;
 mod window;
 mod work;
 mod world;
