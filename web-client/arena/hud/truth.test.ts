@@ -44,6 +44,8 @@ describe('truth', () => {
     expect(truth.pausedMs).toBe(1_480);
     expect(run(3)).toEqual(Array(6).fill('paused server'));
     expect(run(3)).toEqual(Array(6).fill('none'));
+    truth.jump(-80, false, now());
+    expect(run(1)).toEqual(['none', 'none']);
   });
 
   it('a clock of this device that jumped takes the blame off everybody, and what was measured across it is forgotten', () => {

@@ -31,6 +31,8 @@ export interface Measured {
 const SILENCE_BAD_MS = 400;
 /** What of a silence may be this page's own doing, in pictures. */
 const SILENCE_OWN_FRAMES = 3;
+/** A shorter pause of the server is felt by nobody. */
+const PAUSE_TOLD_MS = 200;
 /** So long after a silence it is known whether the server paused: that takes a round trip or two. */
 const VERDICT_MS = 600;
 /** Judgements come this often; what lies between two of them beyond that, this page or its device stood still itself. */
@@ -121,7 +123,7 @@ export class Truth {
     this.silence = new Silence();
     this.uneven = new Suspicion(UNEVEN_FOR_MS);
     if (isOwn) this.usualTripMs = Number.POSITIVE_INFINITY;
-    else [this.pausedMs, this.pauseToldUntil] = [-ms, now + CALM_FOR_MS];
+    else if (-ms >= PAUSE_TOLD_MS) [this.pausedMs, this.pauseToldUntil] = [-ms, now + CALM_FOR_MS];
   }
 
   /** To be asked about twice a second. */
