@@ -2,10 +2,12 @@
 //!
 //! Path: for each of [`LINKS`] a room of real clients that computer pilots fly by what their screens show
 //! (`feel/world.rs`, `feel/player.rs`) → what the pages showed (`feel/log.rs`) is held against the room's own history
-//! (`feel/truth.rs`) → figures (`feel/judge.rs`), with an aim where there is one.
+//! (`feel/truth.rs`) → figures (`feel/judge.rs`), with an aim where there is one. What clocks that jump do is looked at by itself
+//! (`feel/jumps.rs`).
 //! Invariant: same seed, same figures; nothing depends on how fast the machine is.
 
 mod judge;
+mod jumps;
 mod log;
 pub(crate) mod pictures;
 mod player;
@@ -75,9 +77,15 @@ pub(crate) fn run(progress: &Progress) -> anyhow::Result<Figures> {
         progress.say(&format!("feel: {}", link.name));
         link.measure(seed, &mut figures)?;
     }
+    jumps::measure(seed, only.as_deref(), progress, &mut figures)?;
     if only.is_none() {
         progress.say("feel: a stall over a real socket");
         figures.add_median("socket.stall_recovery_ms", socket::recoveries_ms()?, Aim::AtMost(RECOVERY_ALLOWED_MS));
+        for (name, pause_ms) in [("400ms", 400.0), ("1500ms", 1500.0), ("4000ms", 4000.0)] {
+            progress.say(&format!("feel: a pause of {name} over a real socket"));
+            let key = format!("socket.pause_{name}.input_delay_back_ms");
+            figures.add_median(&key, socket::back_after_pauses_ms(pause_ms)?, Aim::AtMost(jumps::BACK_MAX_MS));
+        }
     }
     figures.note(format!(
         "seed {seed} ({SEED_VARIABLE}=… plays another), {PLAYERS} players, {MEASURED_MINUTES} minutes of virtual time each"

@@ -8,6 +8,10 @@
 use crate::{fanout, load::Opening, raw, tasks};
 use anyhow::{Context, bail, ensure};
 use net::{Config, Server};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use protocol::token::{Grant, Key};
 use std::{
     fs,
@@ -109,6 +113,15 @@ impl Child {
     pub(crate) fn set_tick_budget(&mut self, us: u32) -> anyhow::Result<()> {
         let stdin = self.process.stdin.as_mut().context("a child without an input")?;
         writeln!(stdin, "{us}").context("the server under test has ended")
+    }
+
+    /// It stands still from now on, or goes on.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub(crate) fn set_paused(&self, is_paused: bool) -> anyhow::Result<()> {
+        let signal = if is_paused { Signal::SIGSTOP } else { Signal::SIGCONT };
+        kill(Pid::from_raw(self.process.id() as i32), signal).context("the server under test has ended")
     }
 
     /// CPU time so far.

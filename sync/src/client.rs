@@ -12,7 +12,7 @@ use crate::{
     feed::Feed,
     happening::Watch,
     names::Names,
-    pace::Pace,
+    pace::{Jump, Pace},
     predict::{Flight, Inputs},
     replica::Applied,
     shots::Shots,
@@ -25,7 +25,7 @@ use protocol::{
     DecodeError, PROTOCOL_VERSION, Tick,
     close::CloseReason,
     codec,
-    frame::{Heard, Own},
+    frame::{Header, Heard, Own},
     limits::{ACK_INTERVAL_MAX_MS, RULES_MAX_BYTES, TICK_MAX},
     message::{ClientMessage, Event, HOT_BIT, Hello, InputPacket, Profile, ServerMessage, Welcome},
 };
@@ -234,8 +234,9 @@ impl Client {
         }
         self.inputs.stamp(self.wanted, tick);
         let ack = self.replica.as_ref().map_or(0, Replica::tick);
-        // After a stall the room waits for this word before it sends what came to pass since.
-        let is_awaited = ack > self.packet_ack && self.pace.is_stalled(ack, now_ms);
+        // After a stall the room waits for this word before it sends what came to pass since; after a jump of a clock its
+        // answer shows what the room's is.
+        let is_awaited = ack > self.packet_ack && self.pace.is_unusual(ack, now_ms);
         let is_due = tick != self.packet_tick && (is_awaited || now_ms - self.sent_ms >= SEND_INTERVAL_MS);
         if self.inputs.has_unsent() {
             self.input_tick = tick;
@@ -415,8 +416,8 @@ impl Client {
         })?;
         let header = &applied.header;
         self.heard = header.heard.unwrap_or(self.heard);
-        self.pace.frame(header.tick, header.heard, now_ms);
-        self.inputs.acknowledge(self.heard.packet, header.tick);
+        let has_jumped = self.keep_pace(header, now_ms);
+        self.inputs.acknowledge(self.heard.packet, self.packet, header.tick);
         self.own = header.own.unwrap_or(self.own);
         self.stats.frames += 1;
         let is_late = header.heard.is_some_and(|heard| heard.lead < 1);
@@ -424,7 +425,7 @@ impl Client {
         let is_late = is_late || self.inputs.is_overdue(header.tick);
         let after = self.predicted_plane(&replica, now_ms);
         if let (Some(before), Some(after)) = (before, after) {
-            self.correct(&before, &after, ticks, self.own_flight.was_touched() || is_late);
+            self.correct(&before, &after, ticks, self.own_flight.was_touched() || is_late || has_jumped);
         }
         self.replica = Some(replica);
         self.check(&applied);
@@ -435,6 +436,21 @@ impl Client {
             }
         }
         Ok(())
+    }
+
+    /// Sets the clocks by a frame. Returns whether the own clock jumped: then what was sent for the ticks that it goes back
+    /// over is void, and said anew.
+    fn keep_pace(&mut self, header: &Header, now_ms: f64) -> bool {
+        let before = self.pace.own_at(now_ms);
+        if let Some(Jump { ms, is_own }) = self.pace.frame(header.tick, header.heard, now_ms) {
+            self.happen(Happening::ClockJumped { ms, is_own });
+        }
+        let after = self.pace.own_at(now_ms);
+        if after.floor() < before.floor() {
+            self.inputs.say_again();
+            self.shots.go_back_to(after as Tick);
+        }
+        after.floor() != before.floor()
     }
 
     /// Asks for the cells' sums after a wrong checksum, then for the wrong cells.

@@ -1,10 +1,12 @@
 //! What pilots want at ticks to come.
 //!
 //! Path: a session's inputs are filed under the tick they take effect at → `Room::tick` takes out that tick's, and nobody
-//! is asked who wants nothing. Invariants: in the order in which they came, so that the last word for a tick counts.
+//! is asked who wants nothing. Invariants: in the order in which they came, so that the last word for a tick counts; a word
+//! for an earlier tick voids what was wanted of later ones ([`Due::void`]).
 
 use game::PilotId;
 use protocol::{Tick, limits::INPUT_LEAD_MAX_TICKS};
+use std::ops::RangeInclusive;
 
 /// Ticks that can be filed under: all that an input may be ahead by, and one for a view, which counts from the tick after.
 const SLOTS: u32 = 64;
@@ -37,6 +39,14 @@ impl Due {
     /// What is wanted at `tick`, in the order in which it came.
     pub(crate) fn take(&mut self, tick: Tick) -> impl Iterator<Item = (PilotId, Want)> {
         self.0[(tick % SLOTS) as usize].drain(..)
+    }
+
+    /// What a pilot wanted at these ticks is void: its view, or else its controls.
+    pub(crate) fn void(&mut self, ticks: RangeInclusive<Tick>, pilot: PilotId, is_view: bool) {
+        for tick in ticks {
+            let wants = &mut self.0[(tick % SLOTS) as usize];
+            wants.retain(|(other, want)| *other != pilot || matches!(want, Want::View(_)) != is_view);
+        }
     }
 
     /// A pilot wants nothing any more.

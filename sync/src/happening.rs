@@ -35,6 +35,13 @@ pub enum Happening {
         /// Time runs slower for everybody.
         is_slow: bool,
     },
+    /// A clock jumped against the other, and was set right. A jump that turns out to be larger is told again, all of it.
+    ClockJumped {
+        /// By how much the room is ahead of where it was taken to be, ms; below 0 if it stood still for so long.
+        ms: f64,
+        /// This device's clock jumped, or it stood still; else the server paused.
+        is_own: bool,
+    },
     /// The room will not have us, or says goodbye; the socket ends.
     Ended {
         /// Why; `None` for a code this version does not know.

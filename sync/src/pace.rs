@@ -4,12 +4,18 @@
 //! moment into (fractional) ticks. Scheme: Overwatch's ("Overwatch Gameplay Architecture and Netcode", GDC 2017): the room
 //! tells how early the client's packets come, and the client's clock speeds up or slows down by a few percent until the
 //! latest of them come just in time. The others are shown as late as 95 % of frames are, compared with the soonest.
+//! Jumps: a line makes late, and it makes nothing early. So what comes earlier than ever, in a round trip that is not
+//! shorter than ever, proves that one clock jumped: the room stood still, or this device slept ([`Pace::jumped`], as NTP
+//! tells a step from a slow line). A jump goes into [`Pace::slip`], in one step, and all else stays as it was.
 //! Invariants: both clocks only run forward but for a named jump; the distance between the two changes only with a
 //! packet that tells the room, because the room lets bullets meet the others there; a stall of the line is no jitter and
 //! moves neither clock. Time is an argument, in milliseconds of any origin.
 
+mod window;
+
 use game::past::{BEHIND_MAX, PARTS};
-use protocol::{TICK_HZ, Tick, frame::Heard};
+use protocol::{TICK_HZ, Tick, frame::Heard, limits::INPUT_LEAD_MAX_TICKS};
+use window::Window;
 
 /// Length of a tick.
 pub(crate) const TICK_MS: f64 = 1000.0 / TICK_HZ as f64;
@@ -34,9 +40,61 @@ const BEHIND_JUMP_PARTS: u32 = 4 * PARTS;
 /// Packet numbers wrap at 256.
 const PACKETS: usize = 256;
 
+/// What comes this much earlier than ever tells of a jump: 50 ms. Less is left to the usual rule.
+const EARLY_TICKS: f64 = 3.0;
+/// While fewer values than this tell what is usual, it must be as much as a stall.
+const USUAL_MIN_COUNT: usize = 16;
+/// For so long after a jump whatever shows that it was larger is believed, [`SETTLED_TICKS`] and more of it: the first to
+/// tell of it may have met the whole jitter of the line. Whole ticks are rounded to one.
+const SETTLING_MS: f64 = 1000.0;
+const SETTLED_TICKS: f64 = 1.25;
+/// One that tells of a jump met about half of the line's jitter, of which half is at most this.
+const JITTER_HALF_TICKS: f64 = 1.5;
+/// By so much two ways of measuring a jump may differ at least: a packet waits for a tick, and leads are whole ticks.
+const ROUNDING_TICKS: f64 = 1.5;
+/// And at most: what is usual may have changed by that.
+const DISAGREEMENT_MAX_TICKS: f64 = 3.0;
+/// This device stood still if nobody asked for the time for at least this share of a jump.
+const STANDSTILL_SHARE: f64 = 0.5;
+
+/// One of the two clocks jumped.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Jump {
+    /// By how much the room is ahead of where this clock had it, ms. Below 0: the room stood still, or this clock gained.
+    pub(crate) ms: f64,
+    /// The clock of this device jumped, or it stood still; else the room did.
+    pub(crate) is_own: bool,
+}
+
+/// What a frame says of a packet that this client sent.
+#[derive(Debug, Clone, Copy)]
+struct Answer {
+    /// The own clock, less the moment in ticks, that would have brought the packet at its tick.
+    demand: f64,
+    lead: i8,
+    rtt_ms: f64,
+}
+
+/// A packet that was sent: the own clock, less the moment in ticks, and that moment.
+#[derive(Debug, Clone, Copy)]
+struct Sent {
+    own: f64,
+    moment: f64,
+}
+
+/// A jump that was noticed at `since_ms`: all of it so far, and what was told of that, ticks.
+#[derive(Debug, Clone, Copy, Default)]
+struct Settling {
+    since_ms: f64,
+    all: f64,
+    told: f64,
+}
+
 /// See the module.
 #[derive(Debug, Clone)]
 pub(crate) struct Pace {
+    /// What the jumps of both clocks come to, ticks: all moments below count it in.
+    slip: f64,
     /// How late frames come: the moment in ticks less the frame's tick.
     arrivals: Window,
     /// Per packet that was answered: the own clock, less the moment in ticks, that would have brought it at its tick.
@@ -47,54 +105,141 @@ pub(crate) struct Pace {
     is_set: bool,
     /// How far behind the own clock the others are shown, parts of a tick.
     behind: u32,
-    /// Per packet number: the own clock and the moment when it was sent.
-    sent: Vec<(f64, f64)>,
+    /// By packet number; `None` of what was not sent on this socket, or before this clock jumped ahead.
+    sent: Vec<Option<Sent>>,
     rtt_ms: f64,
     lead: i8,
+    /// The last jump.
+    settling: Option<Settling>,
+    /// The longest time for which nobody asked for the time of late, ms: when it ended, and how long it was.
+    standstill: (f64, f64),
 }
 
 impl Pace {
     pub(crate) fn new() -> Self {
         Self {
+            slip: 0.0,
             arrivals: Window::default(),
             demands: Window::default(),
             own: 0.0,
             advanced_ms: 0.0,
             is_set: false,
             behind: 0,
-            sent: vec![(0.0, f64::NEG_INFINITY); PACKETS],
+            sent: vec![None; PACKETS],
             rtt_ms: 0.0,
             lead: 0,
+            settling: None,
+            standstill: (f64::NEG_INFINITY, 0.0),
         }
     }
 
-    /// A frame of `tick` arrived.
-    pub(crate) fn frame(&mut self, tick: Tick, heard: Option<Heard>, now_ms: f64) {
-        self.arrivals.add(now_ms / TICK_MS - f64::from(tick));
-        if !self.is_set {
+    fn moment(&self, now_ms: f64) -> f64 {
+        now_ms / TICK_MS + self.slip
+    }
+
+    /// A frame of `tick` arrived. Returns the jump that it proves, all of it so far.
+    pub(crate) fn frame(&mut self, tick: Tick, heard: Option<Heard>, now_ms: f64) -> Option<Jump> {
+        let lateness = |pace: &Self| pace.moment(now_ms) - f64::from(tick);
+        let answer = |pace: &Self| heard.and_then(|heard| pace.answer(heard, now_ms));
+        let ticks = self.jumped(lateness(self), answer(self), now_ms);
+        let jump = ticks.map(|ticks| self.jump(ticks, now_ms));
+        self.arrivals.add(lateness(self));
+        let ahead = self.own + lateness(self);
+        let is_possible = (0.0..=f64::from(INPUT_LEAD_MAX_TICKS)).contains(&ahead);
+        if !self.is_set || (self.arrivals.count() == 1 && !is_possible) {
             // A guess until the room answers: a little ahead of what is known.
             (self.own, self.is_set) = (LEAD_WANTED_TICKS - self.arrivals.least(), true);
         }
-        if let Some(Heard { packet, lead }) = heard {
-            let (own, sent_ms) = self.sent[usize::from(packet)];
-            if sent_ms.is_finite() {
-                self.answered(own, lead, now_ms - sent_ms);
-            }
+        if let Some(answer) = answer(self) {
+            self.answered(answer);
         }
+        jump.flatten()
     }
 
-    fn answered(&mut self, own: f64, lead: i8, rtt_ms: f64) {
-        // An answer may have waited for a frame: the shortest is the truest.
-        let is_shorter = self.rtt_ms == 0.0 || rtt_ms < self.rtt_ms;
-        self.rtt_ms += if is_shorter { rtt_ms - self.rtt_ms } else { (rtt_ms - self.rtt_ms) / 16.0 };
+    fn answer(&self, heard: Heard, now_ms: f64) -> Option<Answer> {
+        let Sent { own, moment } = self.sent[usize::from(heard.packet)]?;
+        let rtt_ms = (self.moment(now_ms) - moment) * TICK_MS;
+        Some(Answer { demand: own - f64::from(heard.lead), lead: heard.lead, rtt_ms })
+    }
+
+    fn answered(&mut self, Answer { demand, lead, rtt_ms }: Answer) {
+        // What waited for a clock that stood still says nothing of the line.
+        if !self.demands.is_stall(demand) {
+            // An answer may have waited for a frame: the shortest is the truest.
+            let is_shorter = self.rtt_ms == 0.0 || rtt_ms < self.rtt_ms;
+            self.rtt_ms += if is_shorter { rtt_ms - self.rtt_ms } else { (rtt_ms - self.rtt_ms) / 16.0 };
+        }
         self.lead = lead;
         let is_first = self.demands.is_empty();
-        self.demands.add(own - f64::from(lead));
+        self.demands.add(demand);
         if is_first {
             // The first word from the room is worth more than any guess: start there.
             self.own = self.own_wanted();
             self.behind = self.behind_wanted();
         }
+    }
+
+    /// The jump, in ticks, that a frame proves, with the answer it brings.
+    ///
+    /// The room may be behind where this clock has it (it stood still, or this clock gained): then the clock that an answer
+    /// asks for is earlier than ever by that, and the frame later than ever by that or more. Or it may be ahead (this clock
+    /// lost time): then the frame is earlier than ever by that, and the clock asked for later. Of a line that got
+    /// shorter, neither can be said but within its shortest round trip.
+    fn jumped(&self, lateness: f64, answer: Option<Answer>, now_ms: f64) -> Option<f64> {
+        if self.arrivals.is_empty() || self.demands.is_empty() {
+            return None;
+        }
+        let usual_count = self.arrivals.count().min(self.demands.count());
+        let enough = if usual_count < USUAL_MIN_COUNT { Window::STALL_TICKS } else { EARLY_TICKS };
+        let enough = if self.settling(now_ms).is_some() { SETTLED_TICKS } else { enough };
+        let (arrives, is_asked) = (self.arrivals.least_before(), self.demands.least_before());
+        if let Some(Answer { demand, lead, .. }) = answer {
+            let (earlier, later) = (is_asked - demand, lateness - self.arrivals.least_of_late());
+            if earlier > enough && agrees(later, earlier) {
+                // The room cannot tell of a larger lead; the frame can.
+                let more = if lead == i8::MAX { lateness - self.arrivals.greatest() } else { 0.0 };
+                return Some(-more.max(earlier + ((later - earlier) / 2.0).clamp(0.0, JITTER_HALF_TICKS)));
+            }
+        }
+        let earlier = arrives - lateness;
+        let is_met = answer.is_some_and(|Answer { demand, lead, .. }| {
+            lead == i8::MIN || agrees(demand - self.demands.least_of_late(), earlier)
+        });
+        let is_proved = is_met || self.settling(now_ms).is_some() || earlier > arrives + is_asked + enough;
+        (earlier > enough && is_proved).then_some(earlier)
+    }
+
+    /// The jump of a moment ago.
+    fn settling(&self, now_ms: f64) -> Option<Settling> {
+        self.settling.filter(|settling| now_ms - settling.since_ms < SETTLING_MS)
+    }
+
+    /// Takes a jump of so many ticks: from now on all moments are those of a clock that went on as the room did. Returns what
+    /// is to be told of it.
+    fn jump(&mut self, ticks: f64, now_ms: f64) -> Option<Jump> {
+        self.slip += ticks;
+        self.arrivals.jump(ticks.abs());
+        self.demands.jump(ticks.abs());
+        if ticks < 0.0 {
+            // Of what is under way, nobody can say what was sent before the jump. That looks late now, which says nothing.
+            self.sent
+                .iter_mut()
+                .flatten()
+                .for_each(|sent| (sent.own, sent.moment) = (sent.own - ticks, sent.moment + ticks));
+        } else if ticks > EARLY_TICKS {
+            // That would look early, which says much.
+            self.sent.fill(None);
+            self.rtt_ms = 0.0;
+        }
+        let Settling { since_ms, all, told } =
+            self.settling(now_ms).unwrap_or(Settling { since_ms: now_ms, ..Settling::default() });
+        let all = all + ticks;
+        let is_news = (all - told).abs() > EARLY_TICKS;
+        self.settling = Some(Settling { since_ms, all, told: if is_news { all } else { told } });
+        let (ended_ms, standstill_ms) = self.standstill;
+        let ms = all * TICK_MS;
+        let stood_still = now_ms - ended_ms < SETTLING_MS && standstill_ms > -ms * STANDSTILL_SHARE;
+        is_news.then_some(Jump { ms, is_own: ms > 0.0 || stood_still })
     }
 
     /// Whether a frame came on this socket; before, neither clock means anything.
@@ -104,7 +249,7 @@ impl Pace {
 
     /// Packet `number` goes out now and tells the returned distance of the clocks, in force from the next tick.
     pub(crate) fn sending(&mut self, number: u8, now_ms: f64) -> u32 {
-        self.sent[usize::from(number)] = (self.own, now_ms);
+        self.sent[usize::from(number)] = Some(Sent { own: self.own, moment: self.moment(now_ms) });
         let wanted = self.behind_wanted();
         self.behind = if wanted.abs_diff(self.behind) > BEHIND_JUMP_PARTS {
             wanted
@@ -118,19 +263,30 @@ impl Pace {
     pub(crate) fn new_socket(&mut self) {
         self.arrivals = Window::default();
         self.demands = Window::default();
-        self.sent.fill((0.0, f64::NEG_INFINITY));
+        self.sent.fill(None);
         self.rtt_ms = 0.0;
+        self.settling = None;
     }
 
     /// The own clock: the tick the own plane is shown at.
     pub(crate) fn own_at(&mut self, now_ms: f64) -> f64 {
-        let elapsed = ((now_ms - self.advanced_ms) / TICK_MS).clamp(0.0, 60.0);
-        self.advanced_ms = self.advanced_ms.max(now_ms);
+        let elapsed = self.elapsed(now_ms);
         if !self.demands.is_empty() {
             let (error, limit) = (self.own_wanted() - self.own, elapsed * RATE_CHANGE_MAX);
             self.own += if error.abs() > JUMP_TICKS { error } else { error.clamp(-limit, limit) };
         }
-        (now_ms / TICK_MS + self.own).max(0.0)
+        (self.moment(now_ms) + self.own).max(0.0)
+    }
+
+    /// Ticks since this was asked the last time.
+    fn elapsed(&mut self, now_ms: f64) -> f64 {
+        let elapsed_ms = now_ms - self.advanced_ms;
+        let (ended_ms, longest_ms) = self.standstill;
+        if elapsed_ms > longest_ms || now_ms - ended_ms > SETTLING_MS {
+            self.standstill = (now_ms, elapsed_ms);
+        }
+        self.advanced_ms = self.advanced_ms.max(now_ms);
+        (elapsed_ms / TICK_MS).clamp(0.0, 60.0)
     }
 
     /// The tick others are shown at.
@@ -161,9 +317,11 @@ impl Pace {
         (self.arrivals.quantile(SHOWN_QUANTILE) - self.arrivals.least()) * TICK_MS
     }
 
-    /// Whether a frame of this tick, the newest, is so old that the line has stalled.
-    pub(crate) fn is_stalled(&self, tick: Tick, now_ms: f64) -> bool {
-        !self.arrivals.is_empty() && now_ms / TICK_MS - f64::from(tick) > self.arrivals.least() + Window::STALL_TICKS
+    /// Whether a frame of this tick, the newest, comes so late that the line has stalled, or so early that a clock has jumped.
+    pub(crate) fn is_unusual(&self, tick: Tick, now_ms: f64) -> bool {
+        let lateness = self.moment(now_ms) - f64::from(tick);
+        !self.arrivals.is_empty()
+            && (self.arrivals.is_stall(lateness) || lateness < self.arrivals.least() - EARLY_TICKS)
     }
 
     /// How far the own clock is ahead of the newest tick that this line could have brought.
@@ -193,59 +351,9 @@ impl Pace {
     }
 }
 
-/// The last values of something that a line makes late.
-#[derive(Debug, Clone, Default)]
-struct Window {
-    /// In the order they came, the oldest at `next` once it is full.
-    values: Vec<f64>,
-    ascending: Vec<f64>,
-    next: usize,
-    /// Values left out in a row.
-    stalled: usize,
-}
-
-impl Window {
-    /// Values kept: two seconds of frames.
-    const KEPT_COUNT: usize = 128;
-    /// What comes this much later than the least is a stall: it says nothing of what comes after it.
-    const STALL_TICKS: f64 = 9.0;
-    /// After so many in a row the line is another one now.
-    const STALLED_MAX_COUNT: usize = 90;
-
-    fn is_empty(&self) -> bool {
-        self.ascending.is_empty()
-    }
-
-    /// The least value; there must be one.
-    fn least(&self) -> f64 {
-        self.ascending[0]
-    }
-
-    /// The value that this share of them does not exceed; there must be one.
-    fn quantile(&self, share: f64) -> f64 {
-        self.ascending[((self.ascending.len() as f64 * share) as usize).min(self.ascending.len() - 1)]
-    }
-
-    fn add(&mut self, value: f64) {
-        if self.ascending.first().is_some_and(|least| value > least + Self::STALL_TICKS) {
-            self.stalled += 1;
-            if self.stalled <= Self::STALLED_MAX_COUNT {
-                return;
-            }
-            *self = Self::default();
-        }
-        self.stalled = 0;
-        if self.values.len() < Self::KEPT_COUNT {
-            self.values.push(value);
-        } else {
-            let oldest = std::mem::replace(&mut self.values[self.next], value);
-            self.next = (self.next + 1) % Self::KEPT_COUNT;
-            let at = self.ascending.partition_point(|other| *other < oldest);
-            self.ascending.remove(at);
-        }
-        let at = self.ascending.partition_point(|other| *other < value);
-        self.ascending.insert(at, value);
-    }
+/// Whether what is late is so by what is early, or by more.
+fn agrees(later: f64, earlier: f64) -> bool {
+    later > earlier - (earlier / 3.0).clamp(ROUNDING_TICKS, DISAGREEMENT_MAX_TICKS)
 }
 
 #[cfg(test)]
@@ -318,13 +426,5 @@ mod tests {
         }
         let after = (pace.own_at(after_ms) - after_ms / TICK_MS, pace.delay_ticks());
         assert!((before.0 - after.0).abs() < 1e-9 && (before.1 - after.1).abs() < 0.5, "{before:?} {after:?}");
-    }
-
-    #[test]
-    fn a_longer_line_is_believed_after_a_while() {
-        let mut window = Window::default();
-        (0..200).for_each(|_| window.add(1.0));
-        (0..=Window::STALLED_MAX_COUNT).for_each(|_| window.add(13.0));
-        assert_eq!(window.least(), 13.0);
     }
 }

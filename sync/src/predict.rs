@@ -12,6 +12,9 @@ use std::collections::VecDeque;
 /// Inputs kept at most; a client that gets no frames for so long is about to reconnect. Policy: the oldest is dropped.
 const PENDING_MAX_COUNT: usize = 256;
 
+/// Packets are numbered 1 to 255 and again from 1. Fewer are under way: that would be four seconds of a change on every tick.
+const PACKET_NUMBERS: i32 = 255;
+
 #[derive(Debug, Clone, Copy)]
 struct Pending {
     input: Input,
@@ -31,14 +34,14 @@ pub(crate) struct Inputs {
 }
 
 impl Inputs {
-    /// These controls are wanted from `tick` on; a change is kept for sending.
+    /// These controls are wanted from `tick` on, whatever was wanted of later ones; a change is kept for sending.
     pub(crate) fn stamp(&mut self, controls: Controls, tick: Tick) {
         if self.stamped == Some(controls) {
             return;
         }
         self.stamped = Some(controls);
-        let newest = self.pending.back().map_or(0, |pending| pending.input.tick);
-        let input = Input { tick: tick.max(newest), controls: controls.to_bits() };
+        while self.pending.pop_back_if(|pending| pending.input.tick > tick).is_some() {}
+        let input = Input { tick, controls: controls.to_bits() };
         let fresh = Pending { input, packet: None, is_received: false };
         match self.pending.back_mut() {
             Some(last) if last.input.tick == input.tick && last.packet.is_none() => *last = fresh,
@@ -47,6 +50,11 @@ impl Inputs {
         if self.pending.len() > PENDING_MAX_COUNT {
             self.pending.pop_front();
         }
+    }
+
+    /// The own clock went back: the room is to hear anew what is wanted, which voids what it was told of later ticks.
+    pub(crate) fn say_again(&mut self) {
+        self.stamped = None;
     }
 
     /// Whether something waits to be sent.
@@ -65,11 +73,13 @@ impl Inputs {
             .collect()
     }
 
-    /// A frame of `tick` says that all packets up to `ack` have been received.
-    pub(crate) fn acknowledge(&mut self, ack: u8, tick: Tick) {
-        if let Some(last) = self.pending.iter().rposition(|pending| pending.packet == Some(ack)) {
-            self.pending.iter_mut().take(last + 1).for_each(|pending| pending.is_received = true);
-        }
+    /// A frame of `tick` says that of all packets up to number `newest`, which went out last, those up to `ack` (0: none) have
+    /// been received.
+    pub(crate) fn acknowledge(&mut self, ack: u8, newest: u8, tick: Tick) {
+        let age = |packet: u8| (i32::from(newest) - i32::from(packet)).rem_euclid(PACKET_NUMBERS);
+        let has_come = |packet: u8| ack != 0 && age(packet) >= age(ack);
+        let sent = self.pending.iter_mut().filter(|pending| pending.packet.is_some_and(has_come));
+        sent.for_each(|pending| pending.is_received = true);
         while let Some(first) = self.pending.pop_front_if(|first| first.is_received && first.input.tick <= tick) {
             self.settled = Controls::from_bits(first.input.controls);
         }

@@ -95,7 +95,7 @@ pub(crate) struct Session {
     pub(crate) own: Option<Own>,
     /// The last input packet and the least lead since a frame told of one, until the next does.
     pub(crate) unanswered: Option<Heard>,
-    /// The last ticks for which controls and a view are due: what comes later is not for an earlier one.
+    /// The ticks for which the newest controls and view are due: nothing is due later.
     controls_due: Tick,
     view_due: Tick,
     /// How far the client's clock is ahead of the newest frame it has, which is the round trip and its buffer, as measured
@@ -191,7 +191,8 @@ impl Session {
 
     /// Notes the acknowledgement and files the inputs; returns how many of them came too late for their tick.
     ///
-    /// Policy: late inputs take effect at the next tick; those from too far ahead at the limit.
+    /// Policy: late inputs take effect at the next tick; those from too far ahead at the limit. One voids what came before
+    /// it for later ticks: the client's clock went back, and its last word counts.
     pub(crate) fn hear(&mut self, packet: &InputPacket, now: Tick, due: &mut Due) -> u32 {
         self.hear_message(now);
         let lead = i64::from(packet.at).saturating_sub(i64::from(now)).clamp(-128, 127) as i8;
@@ -205,14 +206,22 @@ impl Session {
         }
         let late = packet.inputs.iter().filter(|input| input.tick <= now).count();
         for input in &packet.inputs {
-            self.controls_due = self.controls_due.max(input.tick.clamp(now + 1, now + INPUT_LEAD_MAX_TICKS));
-            due.put(self.controls_due, self.pilot, Want::Controls(input.controls));
+            let tick = input.tick.clamp(now + 1, now + INPUT_LEAD_MAX_TICKS);
+            if tick < self.controls_due {
+                due.void(tick..=self.controls_due, self.pilot, false);
+            }
+            self.controls_due = tick;
+            due.put(tick, self.pilot, Want::Controls(input.controls));
         }
         // How far back a client on such a line can honestly see others: whoever claims more gains nothing. Whoever delays
         // the word looks like a longer line, and gains no more than one has: `BEHIND_MAX`.
         let seen = u32::from(packet.behind).min(self.ahead + SHOWN_LATE_MAX_TICKS * PARTS);
-        self.view_due = self.view_due.max(packet.at.clamp(now, now + INPUT_LEAD_MAX_TICKS) + 1);
-        due.put(self.view_due, self.pilot, Want::View(seen));
+        let tick = packet.at.clamp(now, now + INPUT_LEAD_MAX_TICKS) + 1;
+        if tick < self.view_due {
+            due.void(tick..=self.view_due, self.pilot, true);
+        }
+        self.view_due = tick;
+        due.put(tick, self.pilot, Want::View(seen));
         late as u32
     }
 
@@ -315,7 +324,8 @@ mod tests {
         assert_eq!(heeded(&[(NOW + 3, 7)]), [(NOW + 3, 7)]);
         assert_eq!(heeded(&[(NOW - 50, 5), (NOW, 6)]), [(NOW + 1, 6)], "the last word counts");
         assert_eq!(heeded(&[(NOW + 500, 7)]), [(NOW + INPUT_LEAD_MAX_TICKS, 7)]);
-        assert_eq!(heeded(&[(NOW + 9, 1), (NOW + 3, 2)]), [(NOW + 9, 2)], "ticks do not run backwards");
+        let words = [(NOW + 2, 1), (NOW + 9, 2), (NOW + 500, 3), (NOW + 9, 4)];
+        assert_eq!(heeded(&words), [(NOW + 2, 1), (NOW + 9, 4)], "an earlier tick voids later ones");
     }
 
     #[test]

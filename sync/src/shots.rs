@@ -60,6 +60,15 @@ impl Shots {
         *self = Self { counts: self.counts, ..Self::default() };
     }
 
+    /// The own clock goes back to `tick`: what was judged of later ones never was.
+    pub(crate) fn go_back_to(&mut self, tick: Tick) {
+        if tick < self.judged {
+            (self.judged, self.fired) = (tick, None);
+            self.met.retain(|_, (met, _)| *met <= tick);
+            self.dealt.retain(|(met, _)| *met <= tick);
+        }
+    }
+
     pub(crate) fn counts(&self) -> ShotCounts {
         self.counts
     }

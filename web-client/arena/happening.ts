@@ -23,6 +23,8 @@ export type Happening =
   | { type: 'notice'; text: string }
   /** `level`: 0 is full service; `slow`: time runs slower for everybody. */
   | { type: 'service'; level: number; slow: boolean }
+  /** By so much the field is ahead of where it was taken to be; less than 0: it paused, unless this device's own clock jumped. */
+  | { type: 'jump'; ms: number; own: boolean }
   | { type: 'refused'; code: number; sentence: string }
   | { type: 'bye'; code: number; sentence: string; retry: boolean }
   | { type: 'hit' | 'explosion' | 'shot'; pilot: number; x: number; y: number };

@@ -37,6 +37,10 @@ pub(crate) struct Player {
     pub(crate) log: Log,
     /// When the hand asked for what is on its way, one per input, oldest first.
     pub(crate) wishes: VecDeque<f64>,
+    /// The device's clock is so far off.
+    clock_ms: f64,
+    /// The device sleeps until then: it reads and draws nothing.
+    asleep_until_ms: f64,
     screen_ms: f64,
     next_picture_ms: f64,
     scene: Scene,
@@ -58,6 +62,8 @@ impl Player {
             down: Pipe::default(),
             log: Log::default(),
             wishes: VecDeque::new(),
+            clock_ms: 0.0,
+            asleep_until_ms: 0.0,
             screen_ms,
             next_picture_ms: now_ms + number as f64 * 7.3 % screen_ms,
             scene: Scene::default(),
@@ -68,13 +74,28 @@ impl Player {
         }
     }
 
+    /// The device sleeps for so long, and its clock with it.
+    pub(crate) fn sleep(&mut self, for_ms: f64, now_ms: f64) {
+        self.asleep_until_ms = now_ms + for_ms;
+        self.clock_ms -= for_ms;
+    }
+
+    /// The device's clock goes ahead.
+    pub(crate) fn gain(&mut self, ms: f64) {
+        self.clock_ms += ms;
+    }
+
     /// What has arrived by now.
     pub(crate) fn receive(&mut self, chance: &mut Chance, now_ms: f64) -> anyhow::Result<()> {
+        if now_ms < self.asleep_until_ms {
+            return Ok(());
+        }
         let mut has_come = false;
+        let page_ms = now_ms + self.clock_ms;
         while let Some(bytes) = self.down.receive(now_ms) {
-            let before = (self.tick(), self.client.own_plane(now_ms));
-            self.client.receive(&bytes, now_ms)?;
-            let after = (self.tick(), self.client.own_plane(now_ms));
+            let before = (self.tick(), self.client.own_plane(page_ms));
+            self.client.receive(&bytes, page_ms)?;
+            let after = (self.tick(), self.client.own_plane(page_ms));
             if after.0 != before.0 {
                 self.log.frames.push((now_ms, after.0));
                 self.compare(before, after, now_ms);
@@ -107,16 +128,16 @@ impl Player {
 
     /// A rendered frame, if it is time for one.
     pub(crate) fn render(&mut self, rules: &Rules, chance: &mut Chance, now_ms: f64) {
-        if now_ms < self.next_picture_ms {
+        if now_ms < self.next_picture_ms.max(self.asleep_until_ms) {
             return;
         }
-        self.next_picture_ms += self.screen_ms;
+        self.next_picture_ms = self.next_picture_ms.max(self.asleep_until_ms) + self.screen_ms;
         if !self.client.is_welcomed() {
             return;
         }
         self.fly(rules, now_ms);
         self.send(chance, now_ms);
-        self.client.scene(now_ms, &mut self.scene);
+        self.client.scene(now_ms + self.clock_ms, &mut self.scene);
         self.note_picture(now_ms);
     }
 
@@ -124,7 +145,7 @@ impl Player {
     fn fly(&mut self, rules: &Rules, now_ms: f64) {
         let (id, tick) = (self.client.pilot(), (now_ms / TICK_MS) as u32);
         let is_due = tick != self.decided && (tick + u32::from(id)).is_multiple_of(pilot::DECISION_TICKS);
-        let wanted = match self.client.own_plane(now_ms) {
+        let wanted = match self.client.own_plane(now_ms + self.clock_ms) {
             Some(me) if is_due => {
                 self.decided = tick;
                 let mut others = self.scene.planes.iter().filter(|plane| plane.id != id).map(seen);
@@ -150,7 +171,7 @@ impl Player {
     }
 
     fn send(&mut self, chance: &mut Chance, now_ms: f64) {
-        while let Some(bytes) = self.client.poll_send(now_ms) {
+        while let Some(bytes) = self.client.poll_send(now_ms + self.clock_ms) {
             if let Ok(ClientPacket::Inputs(packet)) = ClientPacket::decode(&bytes) {
                 self.wishes.extend(packet.inputs.iter().map(|_| self.wished_ms));
             }
@@ -166,8 +187,8 @@ impl Player {
         let others = self.scene.planes.iter().filter(|plane| plane.id != id).map(drawn).collect();
         self.log.pictures.push(Picture {
             now_ms,
-            own_at: self.client.own_at(now_ms),
-            shown_at: self.client.shown_at(now_ms),
+            own_at: self.client.own_at(now_ms + self.clock_ms),
+            shown_at: self.client.shown_at(now_ms + self.clock_ms),
             newest: self.tick(),
             lead: self.client.stats().lead_ticks,
             own,

@@ -1,4 +1,5 @@
-//! A stall over a real socket: a gameserver in its own process, a relay that stops carrying, a real client behind it.
+//! A stall over a real socket: a gameserver in its own process, a relay that stops carrying, a real client behind it. And a
+//! pause: the same without a relay, the gameserver's process stopped ([`back_after_pauses_ms`]).
 //!
 //! Path: [`recoveries_ms`] starts server and relay → the relay carries nothing for two seconds, so that both kernels' buffers
 //! fill as they do in life → from its end until a frame as fresh as those before. The relay takes the place of the bad line,
@@ -25,6 +26,8 @@ use sync::{Client, controls};
 const STALLS_COUNT: usize = 3;
 const CALM: Duration = Duration::from_secs(3);
 const AFTER: Duration = Duration::from_secs(1);
+/// What a client of a server that paused may be off its usual way ahead.
+const USUAL_TICKS: f64 = 2.5;
 /// A frame is as fresh as those before if it is no later than the soonest of them by this.
 const FRESH_TICKS: f64 = 2.0;
 /// What a relay carries at once.
@@ -50,12 +53,43 @@ pub(crate) fn recoveries_ms() -> anyhow::Result<Vec<f64>> {
         is_stalled.store(false, Relaxed);
         let end_ms = watcher(&swarm).ms(Instant::now());
         swarm.run_for(AFTER)?;
-        let is_fresh = |(at_ms, late_ms): &&(f64, f64)| *at_ms >= end_ms && *late_ms < usual_ms + FRESH_TICKS * TICK_MS;
+        let is_fresh = |frame: &&(f64, f64, f64)| frame.0 >= end_ms && frame.1 < usual_ms + FRESH_TICKS * TICK_MS;
         let fresh = watcher(&swarm).frames.iter().find(is_fresh).map(|frame| frame.0 - end_ms);
         ensure!(watcher(&swarm).client.stats().mismatches == 0, "a checksum was wrong after a stall");
         recoveries.push(fresh.unwrap_or(f64::INFINITY));
     }
     Ok(recoveries)
+}
+
+/// From the end of a pause of the gameserver of so long, until the own clock is as far ahead of its frames as before; several
+/// times.
+///
+/// # Errors
+/// When there is no server to be had, or the client does not come back.
+pub(crate) fn back_after_pauses_ms(pause_ms: f64) -> anyhow::Result<Vec<f64>> {
+    let child = Child::start(&["serve-gameserver"], &serve::ENVIRONMENT)?;
+    let mut swarm = Swarm::connect(child.address(), 1, |_| serve::upgrade(), |_| Watcher::new())?;
+    let mut all = Vec::new();
+    swarm.run_for(CALM)?;
+    for _ in 0..STALLS_COUNT {
+        swarm.peers_mut().for_each(|watcher| watcher.frames.clear());
+        swarm.run_for(CALM)?;
+        let frames = &watcher(&swarm).frames;
+        ensure!(!frames.is_empty(), "no frame came in {CALM:?}");
+        let usual = frames.iter().map(|frame| frame.2).sum::<f64>() / frames.len() as f64;
+        child.set_paused(true)?;
+        let paused = swarm.run_for(Duration::from_secs_f64(pause_ms / 1000.0));
+        child.set_paused(false)?;
+        paused?;
+        let end_ms = watcher(&swarm).ms(Instant::now());
+        swarm.run_for(CALM)?;
+        let after = watcher(&swarm).frames.iter().filter(|frame| frame.0 > end_ms);
+        let off = after.clone().filter(|frame| (frame.2 - usual).abs() > USUAL_TICKS).last();
+        let has_come = after.count() > 0;
+        ensure!(has_come && watcher(&swarm).client.stats().mismatches == 0, "the client did not come back");
+        all.push(off.map_or(0.0, |frame| frame.0 - end_ms));
+    }
+    Ok(all)
 }
 
 fn watcher(swarm: &Swarm<Watcher>) -> &Watcher {
@@ -102,8 +136,8 @@ fn carry(mut from: TcpStream, mut to: TcpStream, is_stalled: &AtomicBool) {
 struct Watcher {
     client: Client,
     began: Instant,
-    /// When each frame came, and how late that is for its tick, ms.
-    frames: Vec<(f64, f64)>,
+    /// When each frame came, and how late that is for its tick, ms; and how far ahead of it the own clock was, ticks.
+    frames: Vec<(f64, f64, f64)>,
 }
 
 impl Watcher {
@@ -135,7 +169,8 @@ impl Peer for Watcher {
         while self.client.poll_happening().is_some() {}
         if self.client.stats().frames > before {
             let tick = self.client.replica().map_or(0, sync::Replica::tick);
-            self.frames.push((now_ms, now_ms - f64::from(tick) * TICK_MS));
+            let ahead = self.client.own_at(now_ms) - f64::from(tick);
+            self.frames.push((now_ms, now_ms - f64::from(tick) * TICK_MS, ahead));
         }
         self.send(at, out);
     }

@@ -27,6 +27,8 @@ const STEPS_PER_TICK: u64 = 16;
 const FILLERS: u16 = 12;
 /// Side of the field, cells: with all players a dogfight, but one that crosses cells.
 const FIELD: &str = "cells: 7,";
+/// Ticks that a server makes up for after it stood still, as `net/src/clock.rs` has it; the rest is dropped.
+const CATCH_UP_MAX_TICKS: u32 = 3;
 /// From the beginning of a run nothing counts for so long: everybody arrives.
 const WARM_UP_MS: f64 = 6000.0;
 
@@ -39,6 +41,11 @@ pub(crate) struct World {
     pub(crate) truth: Truth,
     chance: Chance,
     steps: u64,
+    /// The server stands still until then, and so many ticks are due.
+    paused_until_ms: f64,
+    due_ticks: u32,
+    /// When ticks were dropped, and how many.
+    dropped: Vec<(f64, u32)>,
 }
 
 impl World {
@@ -51,7 +58,17 @@ impl World {
         // A filler leaves for every player who comes.
         let room = Room::new(RoomConfig { fillers: FILLERS + players as u16, ..config });
         let (players_wanted, players) = (players, Vec::new());
-        let mut world = Self { room, rules, players, truth: Truth::default(), chance: Chance::new(seed), steps: 0 };
+        let mut world = Self {
+            room,
+            rules,
+            players,
+            truth: Truth::default(),
+            chance: Chance::new(seed),
+            steps: 0,
+            paused_until_ms: 0.0,
+            due_ticks: 0,
+            dropped: Vec::new(),
+        };
         for number in 0..players_wanted {
             world.join(line, number)?;
             world.run(TICK_MS * 3.0)?;
@@ -95,6 +112,17 @@ impl World {
         player.log.stalls.push((now_ms, now_ms + for_ms));
     }
 
+    /// The server stands still for so long from now on.
+    pub(crate) fn pause(&mut self, for_ms: f64) {
+        self.paused_until_ms = self.now_ms() + for_ms;
+    }
+
+    /// The room's (fractional) tick at a moment, unless it stood still just then.
+    pub(crate) fn room_at(&self, at_ms: f64) -> f64 {
+        let dropped = self.dropped.iter().filter(|(when_ms, _)| *when_ms <= at_ms);
+        at_ms / TICK_MS - f64::from(dropped.map(|(_, ticks)| ticks).sum::<u32>())
+    }
+
     /// A number from 0 to 1.
     pub(crate) fn share(&mut self) -> f64 {
         self.chance.share()
@@ -103,15 +131,28 @@ impl World {
     fn step(&mut self) -> anyhow::Result<()> {
         self.steps += 1;
         let now_ms = self.now_ms();
-        self.hear(now_ms)?;
-        if self.steps.is_multiple_of(STEPS_PER_TICK) {
-            self.room.tick();
-            self.truth.note(self.room.rows(), &self.rules);
-            self.hand_over(now_ms)?;
+        self.due_ticks += u32::from(self.steps.is_multiple_of(STEPS_PER_TICK));
+        if now_ms >= self.paused_until_ms {
+            self.hear(now_ms)?;
+            self.tick_room(now_ms)?;
         }
         for player in &mut self.players {
             player.receive(&mut self.chance, now_ms)?;
             player.render(&self.rules, &mut self.chance, now_ms);
+        }
+        Ok(())
+    }
+
+    fn tick_room(&mut self, now_ms: f64) -> anyhow::Result<()> {
+        let due = std::mem::take(&mut self.due_ticks);
+        let dropped = due.saturating_sub(1 + CATCH_UP_MAX_TICKS);
+        if dropped > 0 {
+            self.dropped.push((now_ms, dropped));
+        }
+        for _ in 0..due - dropped {
+            self.room.tick();
+            self.truth.note(self.room.rows(), &self.rules);
+            self.hand_over(now_ms)?;
         }
         Ok(())
     }

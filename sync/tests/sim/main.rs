@@ -4,6 +4,7 @@
 
 mod behaviour;
 mod governor;
+mod jumps;
 mod resume;
 mod window;
 mod work;

@@ -9,6 +9,8 @@ use sync::{
 };
 
 pub(crate) const TICK_MS: f64 = 1000.0 / 60.0;
+/// Ticks that a server makes up for after it stood still, as `net/src/clock.rs` has it; the rest is dropped.
+const CATCH_UP_MAX_TICKS: u32 = 3;
 
 /// How a line behaves.
 #[derive(Debug, Clone, Copy, Default)]
@@ -35,6 +37,10 @@ pub(crate) struct Player {
     pub(crate) is_frozen: bool,
     /// Reads nothing of what has come, but goes on talking.
     pub(crate) is_deaf: bool,
+    /// Its own clock is so far off.
+    pub(crate) clock_ms: f64,
+    /// The device sleeps: nothing is done, what comes waits.
+    pub(crate) is_asleep: bool,
     /// The next frame in which a flipped bit goes unnoticed by the decoder arrives with that bit flipped.
     pub(crate) is_to_be_damaged: bool,
     was_damaged: bool,
@@ -48,6 +54,9 @@ pub(crate) struct World {
     pub(crate) rules: Rules,
     pub(crate) players: Vec<Player>,
     pub(crate) now_ms: f64,
+    /// The server stands still.
+    pub(crate) is_paused: bool,
+    missed_ticks: u32,
     chance: Chance,
 }
 
@@ -85,6 +94,8 @@ impl World {
             room: Room::new(config),
             players: vec![],
             now_ms: 0.0,
+            is_paused: false,
+            missed_ticks: 0,
             chance: Chance::new(seed),
         }
     }
@@ -102,6 +113,8 @@ impl World {
             is_flown: true,
             is_frozen: false,
             is_deaf: false,
+            clock_ms: 0.0,
+            is_asleep: false,
             is_to_be_damaged: false,
             was_damaged: false,
             is_lost: false,
@@ -150,6 +163,30 @@ impl World {
     /// One tick of everything.
     pub(crate) fn tick(&mut self) {
         self.now_ms += TICK_MS;
+        self.send_up();
+        self.tick_room();
+        for index in 0..self.players.len() {
+            self.players[index].receive(self.now_ms);
+            if std::mem::take(&mut self.players[index].is_lost) {
+                self.cut(index);
+                self.connect(index, None);
+            }
+        }
+    }
+
+    /// Nothing moves on a player's line for so long.
+    pub(crate) fn stall(&mut self, index: usize, for_ms: f64) {
+        let until_ms = self.now_ms + for_ms;
+        self.players[index].up.stall(until_ms);
+        self.players[index].down.stall(until_ms);
+    }
+
+    /// A number below `below`.
+    pub(crate) fn draw(&mut self, below: u64) -> u64 {
+        self.chance.draw(below)
+    }
+
+    fn send_up(&mut self) {
         for index in 0..self.players.len() {
             let jitter = self.chance.share();
             let is_stalling = self.chance.draw(1000) < self.players[index].line.stall_per_mille;
@@ -158,23 +195,29 @@ impl World {
                 player.up.stall(self.now_ms + 500.0);
                 player.down.stall(self.now_ms + 500.0);
             }
-            while let Some(bytes) = player.up.receive(self.now_ms) {
+            while let Some(bytes) = (!self.is_paused).then(|| player.up.receive(self.now_ms)).flatten() {
                 let packet = ClientPacket::decode(&bytes).expect("clients send what servers read");
                 self.room.handle(player.session.expect("it said hello"), packet);
             }
-            player.fly(&self.rules, self.now_ms);
-            while let Some(bytes) = (!player.is_frozen).then(|| player.client.poll_send(self.now_ms)).flatten() {
+            if player.is_asleep {
+                continue;
+            }
+            let page_ms = self.now_ms + player.clock_ms;
+            player.fly(&self.rules, page_ms);
+            while let Some(bytes) = (!player.is_frozen).then(|| player.client.poll_send(page_ms)).flatten() {
                 player.up.send(bytes, player.line.delay(), jitter, self.now_ms);
             }
         }
-        self.room.tick();
-        self.hand_over();
-        for index in 0..self.players.len() {
-            self.players[index].receive(self.now_ms);
-            if std::mem::take(&mut self.players[index].is_lost) {
-                self.cut(index);
-                self.connect(index, None);
-            }
+    }
+
+    fn tick_room(&mut self) {
+        self.missed_ticks += 1;
+        if self.is_paused {
+            return;
+        }
+        for _ in 0..std::mem::take(&mut self.missed_ticks).min(1 + CATCH_UP_MAX_TICKS) {
+            self.room.tick();
+            self.hand_over();
         }
     }
 
@@ -218,12 +261,14 @@ impl Player {
     }
 
     fn receive(&mut self, now_ms: f64) {
-        while let Some(bytes) = (!self.is_deaf).then(|| self.down.receive(now_ms)).flatten() {
-            if self.is_to_be_damaged && self.receive_damaged(&bytes, now_ms) {
+        let page_ms = now_ms + self.clock_ms;
+        let is_reading = !self.is_deaf && !self.is_asleep;
+        while let Some(bytes) = is_reading.then(|| self.down.receive(now_ms)).flatten() {
+            if self.is_to_be_damaged && self.receive_damaged(&bytes, page_ms) {
                 (self.is_to_be_damaged, self.was_damaged) = (false, true);
                 continue;
             }
-            if let Err(error) = self.client.receive(&bytes, now_ms) {
+            if let Err(error) = self.client.receive(&bytes, page_ms) {
                 assert!(self.was_damaged, "servers send what clients read: {error}");
                 self.is_lost = true;
                 break;

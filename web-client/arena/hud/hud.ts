@@ -78,7 +78,7 @@ export class Hud {
     // A lost line is told above the picture already.
     if (this.link.isShown) this.truth.startOver(now);
     const measured = { silenceMs, jitterMs: stats.jitter_ms, tripMs: stats.rtt_ms, frameMs: times.within(0.95) };
-    this.service.show(this.truth.judge(measured, now));
+    this.service.show(this.truth.judge(measured, now), this.truth.pausedMs);
   }
 
   happen(happening: Happening): void {
@@ -99,6 +99,8 @@ export class Hud {
         return this.chat.notice(happening.text);
       case 'service':
         return this.truth.serve(happening);
+      case 'jump':
+        return this.truth.jump(happening.ms, happening.own, performance.now());
       case 'joined':
         return this.joined(happening.pilot, happening.name || 'A pilot');
       case 'left':

@@ -5,7 +5,7 @@ const FINE: Measured = { silenceMs: 60, jitterMs: 3, tripMs: 40, frameMs: 17 };
 const STEP_MS = 500;
 
 /** A truth of a page that has been flying for a minute without trouble. */
-function settled(): { truth: Truth; run(seconds: number, measured?: Partial<Measured>): Cause[] } {
+function settled(): { truth: Truth; run(seconds: number, measured?: Partial<Measured>): Cause[]; now(): number } {
   const truth = new Truth();
   let now = 1_000;
   truth.startOver(now);
@@ -15,7 +15,7 @@ function settled(): { truth: Truth; run(seconds: number, measured?: Partial<Meas
     return causes;
   };
   expect(new Set(run(60))).toEqual(new Set(['none']));
-  return { truth, run };
+  return { truth, run, now: () => now };
 }
 
 describe('truth', () => {
@@ -25,14 +25,39 @@ describe('truth', () => {
     expect(truth.judge(awful, 0)).toBe('none');
     truth.startOver(0);
     expect(truth.judge(awful, SETTLE_MS - 1)).toBe('none');
-    expect(truth.judge(awful, SETTLE_MS)).toBe('network');
+    expect(truth.judge(awful, SETTLE_MS)).toBe('silence');
+    expect(truth.judge({ ...awful, silenceMs: 100 }, SETTLE_MS + 1_000)).toBe('network');
   });
 
-  it('a silence is told at once, and kept until all was well for three seconds', () => {
+  it('a silence is told at once, is the network\'s when nothing explains it, and is kept for three seconds', () => {
     const { run } = settled();
-    expect(run(0.5, { silenceMs: 800 })).toEqual(['network']);
-    expect(run(3)).toEqual(Array(6).fill('network'));
+    expect(run(1.5, { silenceMs: 800 })).toEqual(Array(3).fill('silence'));
+    expect(run(1)).toEqual(['silence', 'network']);
+    expect(run(2.5)).toEqual(Array(5).fill('network'));
     expect(run(1)).toEqual(['none', 'none']);
+  });
+
+  it('a pause of the server is told instead of the network, for three seconds', () => {
+    const { truth, run, now } = settled();
+    expect(run(1.5, { silenceMs: 800 })).toEqual(Array(3).fill('silence'));
+    truth.jump(-1_480, false, now());
+    expect(truth.pausedMs).toBe(1_480);
+    expect(run(3)).toEqual(Array(6).fill('paused server'));
+    expect(run(3)).toEqual(Array(6).fill('none'));
+    truth.jump(-80, false, now());
+    expect(run(1)).toEqual(['none', 'none']);
+  });
+
+  it('a clock of this device that jumped takes the blame off everybody, and what was measured across it is forgotten', () => {
+    const { truth, run, now } = settled();
+    run(0.5, { silenceMs: 800, tripMs: 2 });
+    truth.jump(4_000, true, now());
+    expect(run(5, { tripMs: 180 })).toEqual(Array(10).fill('none'));
+  });
+
+  it('a silence while this page itself stood still is not the line\'s', () => {
+    const { truth, now } = settled();
+    expect(truth.judge({ ...FINE, silenceMs: 4_000 }, now() + 4_000)).toBe('none');
   });
 
   it('unevenness and a round trip that jumped must last a second', () => {
@@ -63,7 +88,8 @@ describe('truth', () => {
     expect(run(4, { frameMs: 60 })).toEqual([...Array(6).fill('none'), 'device', 'device']);
     // A busy page reads its messages late.
     expect(run(4, { frameMs: 90, jitterMs: 70, silenceMs: 400 })).not.toContain('network');
-    expect(run(1, { frameMs: 90, silenceMs: 1_500 })).toEqual(['network', 'network']);
+    expect(run(1, { frameMs: 90, silenceMs: 1_500 })).toEqual(['silence', 'silence']);
+    expect(run(5, { frameMs: 60 }).slice(1, 3)).toEqual(['network', 'network']);
     expect(run(4, { frameMs: 60 }).at(-1)).toBe('device');
     expect(run(4).at(-1)).toBe('none');
   });
@@ -73,7 +99,8 @@ describe('truth', () => {
     truth.serve({ level: 2, slow: false });
     expect(run(1)).toEqual(['busy server', 'busy server']);
     expect(run(4, { frameMs: 60 })).not.toContain('device');
-    expect(run(1, { silenceMs: 900 })).toEqual(['network', 'network']);
+    expect(run(1, { silenceMs: 900 })).toEqual(['silence', 'silence']);
+    expect(run(1)).toEqual(['silence', 'network']);
     truth.serve({ level: 4, slow: true });
     expect(run(1, { silenceMs: 900 })).toEqual(['slow server', 'slow server']);
     truth.serve({ level: 0, slow: false });

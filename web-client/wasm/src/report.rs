@@ -21,6 +21,7 @@ pub(crate) fn happening(happening: &Happening, client: &mut Client) -> String {
         Happening::Event(event) => self::event(event, client),
         Happening::Notice(text) => json!({"type": "notice", "text": text}),
         Happening::Service { level, is_slow } => json!({"type": "service", "level": level.number(), "slow": is_slow}),
+        Happening::ClockJumped { ms, is_own } => json!({"type": "jump", "ms": ms, "own": is_own}),
         Happening::Ended { reason, code } => {
             let sentence = reason.map_or("The field closed the connection.", |reason| reason.sentence());
             let retry = reason.is_none_or(|reason| reason.is_worth_retrying());
