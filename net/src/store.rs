@@ -530,6 +530,7 @@ mod tests {
         for store in stores() {
             let at = &store.0;
             let (mut owner, _) = at.claim(&id(), "m1").await.unwrap();
+            owner.save(b"zero").await.unwrap();
             for renewal in 0..4 {
                 assert_eq!(at.is_held("m2").await, Some(true));
                 tokio::time::sleep(LEASE).await;
