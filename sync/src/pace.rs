@@ -151,7 +151,7 @@ impl Pace {
             (self.own, self.is_set) = (LEAD_WANTED_TICKS - self.arrivals.least(), true);
         }
         if let Some(answer) = answer(self) {
-            self.answered(answer);
+            self.answered(answer, now_ms);
         }
         jump.flatten()
     }
@@ -162,7 +162,7 @@ impl Pace {
         Some(Answer { demand: own - f64::from(heard.lead), lead: heard.lead, rtt_ms })
     }
 
-    fn answered(&mut self, Answer { demand, lead, rtt_ms }: Answer) {
+    fn answered(&mut self, Answer { demand, lead, rtt_ms }: Answer, now_ms: f64) {
         // What waited for a clock that stood still says nothing of the line.
         if !self.demands.is_stall(demand) {
             // An answer may have waited for a frame: the shortest is the truest.
@@ -171,7 +171,11 @@ impl Pace {
         }
         self.lead = lead;
         let is_first = self.demands.is_empty();
-        self.demands.add(demand);
+        // What waited for a room that stood still is no jitter either.
+        let has_waited = self.settling(now_ms).is_some() && !is_first && demand > self.demands.greatest();
+        if !has_waited {
+            self.demands.add(demand);
+        }
         if is_first {
             // The first word from the room is worth more than any guess: start there.
             self.own = self.own_wanted();

@@ -84,7 +84,7 @@ pub(crate) fn back_after_pauses_ms(pause_ms: f64) -> anyhow::Result<Vec<f64>> {
         let end_ms = watcher(&swarm).ms(Instant::now());
         swarm.run_for(CALM)?;
         let after = watcher(&swarm).frames.iter().filter(|frame| frame.0 > end_ms);
-        let off = after.clone().filter(|frame| (frame.2 - usual).abs() > USUAL_TICKS).last();
+        let off = after.clone().rfind(|frame| (frame.2 - usual).abs() > USUAL_TICKS);
         let has_come = after.count() > 0;
         ensure!(has_come && watcher(&swarm).client.stats().mismatches == 0, "the client did not come back");
         all.push(off.map_or(0.0, |frame| frame.0 - end_ms));

@@ -13,9 +13,10 @@ const USUAL_TICKS: f64 = 2.5;
 const AFTER_MANY_TICKS: f64 = 3.0;
 /// The very first packets, sent by a clock that is a guess, are forgotten by then.
 const SETTLED_TICKS: u32 = 1200;
-/// After a jump: the plane is elsewhere, at once and when the jump is known more exactly; and a key that was late. What a
-/// sleep kept back is read in one go, each message with a correction that nobody sees.
-const CORRECTIONS_MAX_COUNT: u64 = 6;
+/// After a jump: the plane is elsewhere, at once and when the jump is known more exactly; a key that was late; and with each
+/// frame until then, where prediction waits for it. What a sleep kept back is read in one go, each message with a
+/// correction that nobody sees.
+const CORRECTIONS_MAX_COUNT: u64 = 10;
 const BACKLOG_MAX_COUNT: u64 = 20;
 
 const fn line(one_way_ms: f64, jitter_ms: f64) -> Line {
