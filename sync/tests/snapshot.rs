@@ -133,7 +133,7 @@ fn a_token_given_out_after_the_save_is_good_and_rotates() {
     let (id, fourth) = join(&mut restored, &hello("", Some(third.resume.clone())), false).unwrap();
     restored.handle(id, ClientPacket::Message(ClientMessage::FlyAgain));
     for old in [first, third] {
-        assert_eq!(join(&mut restored, &hello("", Some(old.resume)), false).unwrap_err(), CloseReason::BadTicket);
+        assert_eq!(join(&mut restored, &hello("", Some(old.resume)), false).unwrap_err(), CloseReason::Replaced);
     }
     assert!(join(&mut restored, &hello("", Some(fourth.resume)), false).unwrap().1.resumed);
 }

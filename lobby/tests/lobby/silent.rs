@@ -53,7 +53,7 @@ async fn the_room_of_a_silent_machine_goes_to_another_one() {
     let page = page_once_silent(&lobby).await;
     assert_eq!(
         (page.status().as_u16(), &page.headers()["location"]),
-        (302, &"/gameserver/m2/arena-m1".parse().unwrap())
+        (302, &"/gameserver/m2/arena-m1?moved=1".parse().unwrap())
     );
     let (status, body) = lobby.join(r#"{"instance":"m1","room":"arena"}"#).await;
     assert_eq!((status, &body["path"]), (200, &json!("/gameserver/m2/arena-m1")), "{body}");

@@ -110,7 +110,7 @@ async fn bad_tickets_and_stolen_tokens_open_nothing() {
     let stolen = pilot.resume_token().unwrap().to_owned();
     pilot.come_back(&stage).await.unwrap();
     pilot.fly(Duration::from_millis(500)).await.unwrap();
-    assert_eq!(fate(&stage, &path, None, Some(stolen)).await, Some(CloseReason::BadTicket));
+    assert_eq!(fate(&stage, &path, None, Some(stolen)).await, Some(CloseReason::Replaced));
     assert_eq!(pilot.fly(Duration::from_millis(200)).await.unwrap(), Ending::Open, "its owner notices nothing");
     let joined = ask(&stage, &newark()).await.unwrap().unwrap();
     Pilot::enter(&stage, "Guest", joined).await.unwrap();
