@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { openStore } from '../shared/store';
 import { Budget } from './budget';
 import { Link, type LinkOptions } from './net';
-import { ASKS_MAX, CLOSE, FOLLOWS_MAX } from './reconnect';
+import { ASKS_MAX, CLOSE, FOLLOWS_MAX, UNWELCOMED_MAX } from './reconnect';
 import type { LinkState } from './way-back';
 
 class FakeSocket extends EventTarget {
@@ -271,6 +271,38 @@ describe('link', () => {
     await vi.advanceTimersByTimeAsync(300_000);
     expect(states.at(-1)).toMatchObject({ kind: 'stopped', again: 'Try again' });
     expect(seek.mock.calls.length).toBeLessThanOrEqual(ASKS_MAX);
+  });
+
+  it.each([['swallow what is said', undefined], ['end as if no hello had come', CLOSE.helloTimeout]])('sockets that open and %s end in the hands of a person, after a few joins', async (_, code) => {
+    const seek = vi.fn(async () => ({ url: 'ws://field/gameserver/i/arena', ticket: 'again' }));
+    const askTicket = vi.fn(async () => ({ url: 'ws://field/gameserver/i/arena', ticket: 'fresh' }));
+    const { link, states } = setUp({ seek, askTicket });
+    link.start();
+    for (let second = 0; second < 300; second += 1) {
+      if (newest().readyState === 0) newest().open();
+      await vi.advanceTimersByTimeAsync(1_000);
+      if (code !== undefined && second % 5 === 4 && !newest().isClosed) newest().end(code);
+    }
+    expect(states.at(-1)).toMatchObject({ kind: 'stopped', again: 'Try again', sentence: expect.stringContaining('stopped trying') });
+    expect(FakeSocket.all).toHaveLength(UNWELCOMED_MAX);
+    expect(seek.mock.calls.length + askTicket.mock.calls.length).toBeLessThan(ASKS_MAX);
+    link.start();
+    await vi.advanceTimersByTimeAsync(1);
+    newest().open();
+    expect(newest().sent).toEqual([HELLO]);
+  });
+
+  it('a line that breaks again and again after a welcome is not given up', async () => {
+    const { link, states, admit } = setUp();
+    link.start();
+    for (let loss = 0; loss < 3 * UNWELCOMED_MAX; loss += 1) {
+      newest().open();
+      admit();
+      await vi.advanceTimersByTimeAsync(5_500);
+      newest().end(1006);
+      await vi.advanceTimersByTimeAsync(300);
+    }
+    expect(states.map((state) => state.kind)).not.toContain('stopped');
   });
 
   it('blames no network and asks no lobby while the device is offline', async () => {

@@ -54,6 +54,8 @@ const STEADY_MS = 5_000;
 export class WayBack {
   private attempt = 0;
   private unopened = 0;
+  /** Unlike `attempt` it counts on over what looks steady: a proxy may hold a socket open for long and bring nothing. */
+  private unwelcomed = 0;
   private isReachable = false;
   /** Of the lobby, in a row. */
   private refusals = 0;
@@ -83,7 +85,7 @@ export class WayBack {
     if (this.hasStopped) {
       this.options.joins.clear();
       this.options.follows.clear();
-      this.attempt = this.unopened = this.refusals = 0;
+      this.attempt = this.unopened = this.unwelcomed = this.refusals = 0;
     }
     this.hasStopped = false;
     this.hurry();
@@ -110,21 +112,28 @@ export class WayBack {
   /** The field let us in. */
   welcomed(): void {
     this.welcomedAt = this.options.now();
+    this.unwelcomed = 0;
     this.options.onState({ kind: 'open', sentence: '' });
   }
 
   lost({ code, hasOpened, isSilent }: Loss): void {
     if (this.hasStopped) return;
     this.rest();
+    const isOnline = this.options.isOnline();
+    if (isOnline) this.count(hasOpened);
     if (this.options.now() - this.welcomedAt > STEADY_MS) this.attempt = 0;
     this.welcomedAt = Number.POSITIVE_INFINITY;
-    const isOnline = this.options.isOnline();
-    if (!hasOpened && isOnline) this.unopened += 1;
-    const { attempt, unopened, isReachable } = this;
+    const { attempt, unopened, unwelcomed, isReachable } = this;
     const { hasReloaded, follows } = this.options;
-    const step = afterClose({ code, attempt, hasReloaded, isSilent, unopened, isReachable, isOnline, follows: follows.used });
+    const step = afterClose({ code, attempt, hasReloaded, isSilent, unopened, unwelcomed, isReachable, isOnline, follows: follows.used });
     this.attempt += 1;
     this.take(step);
+  }
+
+  private count(hasOpened: boolean): void {
+    const wasWelcomed = this.welcomedAt < Number.POSITIVE_INFINITY;
+    if (!hasOpened) this.unopened += 1;
+    else if (!wasWelcomed) this.unwelcomed += 1;
   }
 
   private take(step: NextStep): void {
