@@ -487,6 +487,27 @@ describe('link', () => {
     expect(FakeSocket.all).toHaveLength(2);
   });
 
+  it('a page that left says so only if the lobby does not come at once, and can fly here again', async () => {
+    const { link, states, tickets, admit } = setUp({ hasResume: () => false });
+    link.start();
+    newest().open();
+    admit();
+    const before = states.length;
+    link.leave();
+    await vi.advanceTimersByTimeAsync(399);
+    expect(states).toHaveLength(before);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(states.slice(before)).toEqual([{ kind: 'stopped', sentence: 'You left this field.', again: 'Fly here again' }]);
+    expect(FakeSocket.all).toHaveLength(1);
+    link.start();
+    await vi.advanceTimersByTimeAsync(1);
+    newest().open();
+    admit();
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(tickets).toEqual(['ticket', 'fresh']);
+    expect(states.at(-1)?.kind).toBe('open');
+  });
+
   it('what is still under way goes out when the page leaves', () => {
     const { link, outbox } = setUp();
     link.start();

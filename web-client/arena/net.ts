@@ -103,11 +103,11 @@ export class Link {
     this.lost(LOST_CODE);
   }
 
-  /** Ends it for good, as when leaving for the lobby. */
+  /** Ends it, as when leaving for the lobby; a page that is still here after a moment says so, and can be started again. */
   leave(): void {
     this.flush();
     this.imposed.hurry();
-    this.back.stop();
+    this.back.leave();
     this.drop();
   }
 

@@ -50,6 +50,12 @@ export interface Loss {
 
 /** A line that held for so long is a steady one: the next loss starts with short waits again. */
 const STEADY_MS = 5_000;
+/**
+ * A page that leaves is gone within this, as a rule; then words would only flash. Where the lobby takes longer to come, they
+ * are there before the silence of the line would be told. Policy: the page says what holds, and a person may go on.
+ */
+const LEFT_TOLD_AFTER_MS = 400;
+const LEFT: Stop = { do: 'stop', sentence: 'You left this field.', again: 'Fly here again' };
 
 export class WayBack {
   private attempt = 0;
@@ -99,9 +105,10 @@ export class WayBack {
     else this.ask(0, this.options.askTicket);
   }
 
-  stop(): void {
-    this.rest();
-    this.hasStopped = true;
+  /** A person leaves for another page, which may be slow to come, or never does. */
+  leave(): void {
+    this.stop();
+    this.timer = setTimeout(() => this.give(LEFT), LEFT_TOLD_AFTER_MS);
   }
 
   opened(): void {
@@ -199,6 +206,11 @@ export class WayBack {
     if (this.refusals >= ASKS_MAX || this.options.joins.isSpent) return this.give({ do: 'stop', sentence, again: 'Try again' });
     this.tell(sentence);
     this.ask(askDelayMs(this.refusals), forBerth);
+  }
+
+  private stop(): void {
+    this.rest();
+    this.hasStopped = true;
   }
 
   private give({ sentence, again }: Stop): void {
