@@ -165,7 +165,8 @@ class Flight {
       },
       onComeBack: () => this.link.start(),
       onLeave: () => {
-        client.leave();
+        // What is not heard now would be said at the next welcome, if the person flies here again after all.
+        if (this.link.isHeard) client.leave();
         this.link.leave();
         resume.forget();
       },

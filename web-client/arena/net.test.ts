@@ -508,6 +508,26 @@ describe('link', () => {
     expect(states.at(-1)?.kind).toBe('open');
   });
 
+  it('is heard by the field from the welcome until the socket is gone', async () => {
+    const { link, admit } = setUp();
+    const heard = [link.isHeard];
+    link.start();
+    newest().open();
+    heard.push(link.isHeard);
+    admit();
+    heard.push(link.isHeard);
+    newest().end(1006);
+    heard.push(link.isHeard);
+    await vi.advanceTimersByTimeAsync(300);
+    newest().open();
+    heard.push(link.isHeard);
+    admit();
+    heard.push(link.isHeard);
+    link.leave();
+    heard.push(link.isHeard);
+    expect(heard).toEqual([false, false, true, false, false, true, false]);
+  });
+
   it('what is still under way goes out when the page leaves', () => {
     const { link, outbox } = setUp();
     link.start();

@@ -73,6 +73,11 @@ export class Link {
     this.back.welcomed();
   }
 
+  /** The field hears what is said now. */
+  get isHeard(): boolean {
+    return this.socket?.readyState === WebSocket.OPEN && this.back.isWelcomed;
+  }
+
   /** Sends all that is due. */
   flush(): void {
     const socket = this.socket;

@@ -86,6 +86,11 @@ export class WayBack {
     return this.attempt > 0;
   }
 
+  /** Since the last welcome the line was not lost. */
+  get isWelcomed(): boolean {
+    return this.welcomedAt < Number.POSITIVE_INFINITY;
+  }
+
   /** Begins; also when a person wants to go on after it stopped. */
   start(): void {
     if (this.hasStopped) {
@@ -108,6 +113,7 @@ export class WayBack {
   /** A person leaves for another page, which may be slow to come, or never does. */
   leave(): void {
     this.stop();
+    this.welcomedAt = Number.POSITIVE_INFINITY;
     this.timer = setTimeout(() => this.give(LEFT), LEFT_TOLD_AFTER_MS);
   }
 
@@ -138,9 +144,8 @@ export class WayBack {
   }
 
   private count(hasOpened: boolean): void {
-    const wasWelcomed = this.welcomedAt < Number.POSITIVE_INFINITY;
     if (!hasOpened) this.unopened += 1;
-    else if (!wasWelcomed) this.unwelcomed += 1;
+    else if (!this.isWelcomed) this.unwelcomed += 1;
   }
 
   private take(step: NextStep): void {
