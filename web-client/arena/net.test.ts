@@ -408,6 +408,56 @@ describe('link', () => {
     expect(states.map((state) => state.kind)).toContain('waiting');
   });
 
+  describe('of a page whose timers stood still', () => {
+    /** Only the beat after it runs: what has arrived meanwhile is not read yet. */
+    const sleep = async (ms: number): Promise<void> => {
+      vi.setSystemTime(Date.now() + ms - 50);
+      await vi.advanceTimersByTimeAsync(50);
+    };
+    const fly = () => {
+      const seek = vi.fn(async () => ({ url: 'ws://field/gameserver/i/arena', ticket: 'again' }));
+      const { link, admit } = setUp({ seek });
+      link.start();
+      newest().open();
+      admit();
+      newest().say(1);
+      return { seek, link };
+    };
+
+    it('blames no server for what it slept through', async () => {
+      const { seek, link } = fly();
+      for (let nap = 0; nap < 3; nap += 1) {
+        await sleep(10_000);
+        newest().say(1);
+        expect(link.takeSilence()).toBeLessThan(100);
+        await vi.advanceTimersByTimeAsync(5_900);
+        newest().say(1);
+        link.takeSilence();
+      }
+      expect([FakeSocket.all.length, FakeSocket.all[0]?.isClosed, seek.mock.calls.length]).toEqual([1, false, 0]);
+    });
+
+    it('finds a way that died meanwhile 6 s later', async () => {
+      fly();
+      await sleep(600_000);
+      await vi.advanceTimersByTimeAsync(5_900);
+      expect(FakeSocket.all[0]?.isClosed).toBe(false);
+      await vi.advanceTimersByTimeAsync(200);
+      expect(FakeSocket.all[0]?.isClosed).toBe(true);
+    });
+
+    it.each([[1_000, 7], [60_000, 2]])('in a hidden tab, with a beat every %i ms, keeps a line that lives and finds a dead one', async (everyMs, beats) => {
+      fly();
+      for (let beat = 0; beat < 20; beat += 1) {
+        await sleep(everyMs);
+        newest().say(1);
+      }
+      expect(FakeSocket.all[0]?.isClosed).toBe(false);
+      for (let beat = 0; beat < beats; beat += 1) await sleep(everyMs);
+      expect(FakeSocket.all[0]?.isClosed).toBe(true);
+    });
+  });
+
   it('tells why the lobby has no place, and keeps asking', async () => {
     const { link, states } = setUp({ askTicket: () => Promise.reject(new Error('Paris is full.')) }, null);
     link.start();
