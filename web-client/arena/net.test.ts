@@ -255,6 +255,30 @@ describe('link', () => {
     expect(newest().sent).toEqual([HELLO]);
   });
 
+  it('an answer over plain HTTP that comes too late says nothing of the sockets after it', async () => {
+    const answers: ((isThere: boolean) => void)[] = [];
+    const probe = vi.fn(() => new Promise<boolean>((resolve) => answers.push(resolve)));
+    const { link, admit } = setUp({ probe });
+    const loseTwo = async (): Promise<void> => {
+      for (let socket = 0; socket < 2; socket += 1) {
+        newest().end(1006);
+        await vi.advanceTimersByTimeAsync(600);
+      }
+    };
+    link.start();
+    await loseTwo();
+    // The person does not wait.
+    link.start();
+    newest().open();
+    admit();
+    answers[0]?.(true);
+    await vi.advanceTimersByTimeAsync(5_500);
+    newest().end(1006);
+    await vi.advanceTimersByTimeAsync(300);
+    await loseTwo();
+    expect(probe).toHaveBeenCalledTimes(2);
+  });
+
   it('a network that swallows upgrades is found out as well, after one question to the lobby', async () => {
     const seek = vi.fn(async () => ({ url: 'ws://field/gameserver/i/arena', ticket: 'again' }));
     const { link, states } = setUp({ seek });

@@ -179,8 +179,9 @@ export class WayBack {
   /** A network that lets no WebSockets through looks like a server that is gone, but for this. */
   private async probe(): Promise<void> {
     const errand = this.begin();
-    this.isReachable = await this.options.probe();
+    const isReachable = await this.options.probe();
     if (errand.aborted) return;
+    this.isReachable = isReachable;
     if (this.isReachable) this.hurry();
     else this.seek('gone', 0);
   }
