@@ -1,6 +1,6 @@
 //! The arena's page and its assets, embedded so that the binary is all that runs and page and server always match.
 //!
-//! Invariants: the page may load and reach nothing but its own origin, and nobody may frame it; assets have a hash in
+//! Invariants: the page may load and reach nothing but its own origin, and no other may frame it; assets have a hash in
 //! their name and are cached for good, but for the script that watches over the others (`boot.js`), which is asked for
 //! each time, as the page is; a brotli twin (`<name>.br`, made at build time) is sent to whoever accepts it.
 
@@ -25,7 +25,7 @@ const NEVER: &str = "no-cache";
 
 /// What the page may do: its own scripts (the replica is WebAssembly), styles, assets and sockets, and nothing else.
 const CSP: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; connect-src 'self'; \
-                   img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+                   img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
 /// Where the player comes from is nobody's business; not `no-referrer`, which would also take the origin from what the
 /// page posts to the lobby.
 pub(crate) const REFERRER_POLICY: &str = "same-origin";
@@ -89,7 +89,7 @@ mod tests {
             let _name = words.next();
             words.all(|word| matches!(word, "'none'" | "'self'" | "'wasm-unsafe-eval'" | "data:"))
         }));
-        assert!(csp.starts_with("default-src 'none'; ") && csp.contains("frame-ancestors 'none'"), "{csp}");
+        assert!(csp.starts_with("default-src 'none'; ") && csp.contains("frame-ancestors 'self'"), "{csp}");
         assert_eq!(page.headers()[header::REFERRER_POLICY], REFERRER_POLICY);
         assert_eq!(page.headers()[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
     }

@@ -5,12 +5,12 @@ import type { Happening, LinkStats, Standing } from './happening';
 
 export type { Client };
 
-/** `isAgain`: what came before was of no use, so that it must not come from the cache. */
-export async function loadClient(isAgain: boolean): Promise<Client> {
+/** `isCacheSuspect`: what came before was of no use, so that it must not come from the cache. */
+export async function loadClient(isCacheSuspect: boolean): Promise<Client> {
   const address = new URL('../pkg/aerodrome_bg.wasm', import.meta.url);
   // Nor from what the page has preloaded, which goes by the address alone.
-  if (isAgain) address.search = 'again';
-  await init({ module_or_path: fetch(address, { cache: isAgain ? 'reload' : 'default' }) });
+  if (isCacheSuspect) address.search = 'again';
+  await init({ module_or_path: fetch(address, { cache: isCacheSuspect ? 'reload' : 'default' }) });
   return new Client();
 }
 

@@ -5,7 +5,7 @@
 import { byId } from '../shared/dom';
 import { join, JoinError } from '../shared/join';
 import { answers, durableId, fieldOf, followRedirect, socketUrl } from '../shared/field';
-import { hasReloaded, loadAgain, settle, tellTrouble } from '../shared/loading';
+import { hasReloaded, isCacheSuspect, loadAgain, settle, tellTrouble } from '../shared/loading';
 import { loadMe, parseArrival, saveMe } from '../shared/me';
 import { longStore, tabStore } from '../shared/store';
 import { canDraw, WEBGL_OFF } from '../shared/webgl';
@@ -53,7 +53,7 @@ const sound = new Sound(store.get('sound') !== 'off');
 
 async function arrive(): Promise<void> {
   if (!canDraw()) return tellTrouble('failed', WEBGL_OFF);
-  const late = setTimeout(() => (hasReloaded ? tellTrouble('late', LATE) : loadAgain()), LATE_MS);
+  const late = setTimeout(() => (hasReloaded ? tellTrouble('late', LATE) : loadAgain('late')), LATE_MS);
   const parts = await load().catch((error: unknown) => giveUp(error, MISSING));
   clearTimeout(late);
   if (parts === undefined) return;
@@ -63,7 +63,7 @@ async function arrive(): Promise<void> {
 }
 
 async function load(): Promise<{ client: Client; roster: Roster; scene: Scene }> {
-  const client = await loadClient(hasReloaded);
+  const client = await loadClient(isCacheSuspect);
   const roster = new Roster(client, () => performance.now());
   const scene = await Scene.open(byId('stage'), { nameOf: (pilot) => roster.nameOf(pilot) });
   return { client, roster, scene };
@@ -72,7 +72,7 @@ async function load(): Promise<{ client: Client; roster: Roster; scene: Scene }>
 /** Some part did not come or is of no use: it is loaded once more, and then a person has to. */
 function giveUp(error: unknown, sentence: string): undefined {
   console.error(error);
-  if (!hasReloaded) loadAgain();
+  if (!hasReloaded) loadAgain('failed');
   else tellTrouble('failed', typeof WebAssembly === 'object' ? sentence : TOO_OLD);
 }
 
@@ -141,7 +141,7 @@ class Flight {
         joins: new Budget(tab, 'joins', ASKS_MAX),
         follows: new Budget(tab, 'follows', FOLLOWS_MAX),
         onState: (state) => this.tell(state),
-        reload: loadAgain,
+        reload: () => loadAgain('mismatch'),
         hasReloaded,
         now: () => performance.now(),
       },
@@ -165,7 +165,8 @@ class Flight {
       },
       onComeBack: () => this.link.start(),
       onLeave: () => {
-        client.leave();
+        // What is not heard now would be said at the next welcome, if the person flies here again after all.
+        if (this.link.isHeard) client.leave();
         this.link.leave();
         resume.forget();
       },

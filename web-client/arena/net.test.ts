@@ -1,94 +1,8 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { openStore } from '../shared/store';
-import { Budget } from './budget';
-import { Link, type LinkOptions } from './net';
-import { ASKS_MAX, CLOSE, FOLLOWS_MAX } from './reconnect';
-import type { LinkState } from './way-back';
+import { describe, expect, it, vi } from 'vitest';
+import { FakeSocket, HELLO, newest, setUp, useFakes } from './fake-link';
+import { CLOSE } from './reconnect';
 
-class FakeSocket extends EventTarget {
-  static readonly OPEN = 1;
-  static all: FakeSocket[] = [];
-  readyState = 0;
-  sent: Uint8Array[] = [];
-  isClosed = false;
-
-  constructor(readonly url: string) {
-    super();
-    FakeSocket.all.push(this);
-  }
-
-  send(bytes: Uint8Array): void {
-    this.sent.push(bytes);
-  }
-
-  close(): void {
-    this.isClosed = true;
-  }
-
-  open(): void {
-    this.readyState = FakeSocket.OPEN;
-    this.dispatchEvent(new Event('open'));
-  }
-
-  end(code: number): void {
-    this.readyState = 3;
-    this.dispatchEvent(Object.assign(new Event('close'), { code, reason: '' }));
-  }
-
-  say(...bytes: number[]): void {
-    this.dispatchEvent(new MessageEvent('message', { data: new Uint8Array(bytes).buffer }));
-  }
-}
-
-const HELLO = new Uint8Array([1]);
-
-function setUp(overrides: Partial<LinkOptions> = {}, ticket: 'ticket' | null = 'ticket') {
-  const states: LinkState[] = [];
-  const outbox: Uint8Array[] = [];
-  const received: number[][] = [];
-  const tickets: (string | undefined)[] = [];
-  let hasResume = false;
-  const options: LinkOptions = {
-    url: 'ws://field/gameserver/i/arena',
-    wire: { receive: (bytes) => void received.push([...bytes]), poll_send: () => outbox.shift() },
-    hello: (given) => {
-      tickets.push(given);
-      return HELLO;
-    },
-    hasResume: () => hasResume,
-    askTicket: async () => ({ url: 'ws://field/gameserver/i/arena', ticket: 'fresh' }),
-    seek: async () => ({ url: 'ws://field/gameserver/j/arena-i', ticket: 'elsewhere' }),
-    probe: async () => true,
-    isOnline: () => true,
-    joins: budget('joins', ASKS_MAX),
-    follows: budget('follows', FOLLOWS_MAX),
-    onState: (state) => states.push(state),
-    reload: vi.fn(),
-    hasReloaded: false,
-    now: () => Date.now(),
-    ...overrides,
-  };
-  const link = new Link(options, ticket ?? undefined);
-  return { link, states, outbox, received, tickets, options, admit: () => { hasResume = true; link.welcomed(); } };
-}
-
-/** Of a tab whose browser keeps nothing. */
-function budget(key: string, max: number): Budget {
-  return new Budget(openStore(() => { throw new Error('denied'); }), key, max);
-}
-
-const newest = (): FakeSocket => FakeSocket.all.at(-1) as FakeSocket;
-
-beforeEach(() => {
-  vi.useFakeTimers();
-  FakeSocket.all = [];
-  vi.stubGlobal('WebSocket', FakeSocket);
-  vi.stubGlobal('addEventListener', () => undefined);
-});
-afterEach(() => {
-  vi.useRealTimers();
-  vi.unstubAllGlobals();
-});
+useFakes();
 
 describe('link', () => {
   it('says hello first and then sends what is due', () => {
@@ -123,249 +37,6 @@ describe('link', () => {
     expect(poll_send).toHaveBeenCalledTimes(2);
   });
 
-  it('comes back by itself after a loss, without spending the ticket twice', async () => {
-    const { link, states, tickets, admit } = setUp();
-    link.start();
-    newest().open();
-    admit();
-    newest().end(1006);
-    expect(states.at(-1)).toMatchObject({ kind: 'waiting', sentence: 'Connection lost. Reconnecting by itself.' });
-    await vi.advanceTimersByTimeAsync(300);
-    newest().open();
-    expect(FakeSocket.all).toHaveLength(2);
-    expect(tickets).toEqual(['ticket', undefined]);
-  });
-
-  it('asks the lobby for a ticket when it has neither ticket nor token', async () => {
-    const { link, tickets } = setUp({}, null);
-    link.start();
-    await vi.advanceTimersByTimeAsync(1);
-    newest().open();
-    expect(tickets).toEqual(['fresh']);
-  });
-
-  it('asks for another ticket when the field refuses this one', async () => {
-    const { link, tickets } = setUp();
-    link.start();
-    newest().open();
-    newest().end(CLOSE.badTicket);
-    await vi.advanceTimersByTimeAsync(1);
-    newest().open();
-    expect(tickets).toEqual(['ticket', 'fresh']);
-  });
-
-  it('follows the field to where the lobby says, with a ticket and as who it was', async () => {
-    const seek = vi.fn(async (_why: 'gone' | 'moved') => ({ url: 'ws://field/gameserver/j/arena-i', ticket: 'elsewhere' }));
-    const { link, states, tickets, admit } = setUp({ seek });
-    link.start();
-    newest().open();
-    admit();
-    newest().end(CLOSE.moved);
-    expect(states.at(-1)).toMatchObject({ kind: 'waiting', sentence: 'This field is on another server now. Following it.' });
-    await vi.advanceTimersByTimeAsync(300);
-    newest().open();
-    expect(seek.mock.calls.map(([why]) => why)).toEqual(['moved']);
-    expect(newest().url).toBe('ws://field/gameserver/j/arena-i');
-    expect(tickets).toEqual(['ticket', 'elsewhere']);
-    admit();
-    // From then on it comes back to where it is.
-    newest().end(1006);
-    await vi.advanceTimersByTimeAsync(300);
-    expect(newest().url).toBe('ws://field/gameserver/j/arena-i');
-  });
-
-  it('asks the lobby once nothing has answered for a while', async () => {
-    const seek = vi.fn(async (_why: 'gone' | 'moved') => ({ url: 'ws://field/gameserver/j/arena-i', ticket: 'elsewhere' }));
-    const { link, admit } = setUp({ seek });
-    link.start();
-    newest().open();
-    admit();
-    for (let loss = 0; loss < 4; loss += 1) {
-      newest().open();
-      newest().end(1006);
-      await vi.advanceTimersByTimeAsync(4_100);
-    }
-    expect(seek.mock.calls.map(([why]) => why)).toEqual(['gone']);
-    expect(newest().url).toBe('ws://field/gameserver/j/arena-i');
-  });
-
-  it('says what the lobby says, tries for a while, and then leaves it to a person', async () => {
-    const seek = vi.fn(async () => {
-      throw new Error('Every server there is full.');
-    });
-    const { link, states, admit } = setUp({ seek });
-    link.start();
-    newest().open();
-    admit();
-    newest().end(CLOSE.serverStopping);
-    await vi.advanceTimersByTimeAsync(1_000);
-    expect(states.at(-1)).toMatchObject({ kind: 'waiting', sentence: 'Every server there is full.' });
-    await vi.advanceTimersByTimeAsync(90_000);
-    expect(states.at(-1)).toMatchObject({ kind: 'stopped', sentence: 'Every server there is full.', again: 'Try again' });
-    expect(seek).toHaveBeenCalledTimes(ASKS_MAX);
-    link.start();
-    expect(FakeSocket.all).toHaveLength(2);
-  });
-
-  it('stays away when a newer window took over, until asked', async () => {
-    const { link, states, admit } = setUp();
-    link.start();
-    newest().open();
-    admit();
-    newest().end(CLOSE.replaced);
-    await vi.advanceTimersByTimeAsync(20_000);
-    expect(FakeSocket.all).toHaveLength(1);
-    expect(states.at(-1)?.kind).toBe('stopped');
-    link.start();
-    expect(FakeSocket.all).toHaveLength(2);
-  });
-
-  it('gives up a socket that never opens, and asks the lobby, which is in a place that works', async () => {
-    const seek = vi.fn(async () => ({ url: 'ws://field/gameserver/j/arena-i', ticket: 'elsewhere' }));
-    const { link, admit } = setUp({ seek });
-    link.start();
-    newest().open();
-    admit();
-    // The server stands still: the first socket falls silent, the kernel takes the next one for it.
-    await vi.advanceTimersByTimeAsync(6_400);
-    expect(seek).toHaveBeenCalledTimes(1);
-    expect(FakeSocket.all).toHaveLength(2);
-    await vi.advanceTimersByTimeAsync(6_000);
-    expect(FakeSocket.all[1]?.isClosed).toBe(true);
-    expect(seek).toHaveBeenCalledTimes(2);
-    newest().open();
-    await vi.advanceTimersByTimeAsync(5_500);
-    expect(newest().isClosed).toBe(false);
-  });
-
-  it('three sockets that never opened, of a server that answers otherwise, are the network: it says so and joins no more', async () => {
-    const [seek, askTicket, probe] = [vi.fn(), vi.fn(), vi.fn(async () => true)];
-    const { link, states } = setUp({ seek, askTicket, probe });
-    link.start();
-    for (let socket = 0; socket < 3; socket += 1) {
-      expect(FakeSocket.all).toHaveLength(socket + 1);
-      newest().end(1006);
-      await vi.advanceTimersByTimeAsync(600);
-    }
-    await vi.advanceTimersByTimeAsync(120_000);
-    expect(states.at(-1)).toMatchObject({ kind: 'stopped', again: 'Try again', sentence: expect.stringContaining('seems to block WebSockets') });
-    expect([FakeSocket.all.length, seek.mock.calls.length, askTicket.mock.calls.length, probe.mock.calls.length]).toEqual([3, 0, 0, 1]);
-    link.start();
-    newest().open();
-    expect(newest().sent).toEqual([HELLO]);
-  });
-
-  it('a network that swallows upgrades is found out as well, after one question to the lobby', async () => {
-    const seek = vi.fn(async () => ({ url: 'ws://field/gameserver/i/arena', ticket: 'again' }));
-    const { link, states } = setUp({ seek });
-    link.start();
-    await vi.advanceTimersByTimeAsync(120_000);
-    expect(states.at(-1)).toMatchObject({ kind: 'stopped', sentence: expect.stringContaining('seems to block WebSockets') });
-    expect([FakeSocket.all.length, seek.mock.calls.length]).toEqual([3, 1]);
-  });
-
-  it('sockets of a server that is gone for good end in the hands of a person, after a few joins', async () => {
-    const seek = vi.fn(async () => ({ url: 'ws://field/gameserver/i/arena', ticket: 'again' }));
-    const { link, states } = setUp({ seek, probe: async () => false });
-    link.start();
-    await vi.advanceTimersByTimeAsync(300_000);
-    expect(states.at(-1)).toMatchObject({ kind: 'stopped', again: 'Try again' });
-    expect(seek.mock.calls.length).toBeLessThanOrEqual(ASKS_MAX);
-  });
-
-  it('blames no network and asks no lobby while the device is offline', async () => {
-    const [seek, probe] = [vi.fn(), vi.fn()];
-    let isOnline = false;
-    const { link, states } = setUp({ seek, probe, isOnline: () => isOnline });
-    link.start();
-    for (let socket = 0; socket < 10; socket += 1) {
-      newest().end(1006);
-      await vi.advanceTimersByTimeAsync(4_100);
-    }
-    expect(states.at(-2)).toMatchObject({ kind: 'waiting', sentence: expect.stringContaining('offline') });
-    expect([seek.mock.calls.length, probe.mock.calls.length]).toEqual([0, 0]);
-    isOnline = true;
-    newest().open();
-    expect(newest().sent).toEqual([HELLO]);
-  });
-
-  it('a page that is sent round says so and stops, also if it was loaded again meanwhile', async () => {
-    let machine = 0;
-    const seek = vi.fn(async () => ({ url: `ws://field/gameserver/m${(machine += 1)}/arena-m`, ticket: 'next' }));
-    const follows = budget('follows', FOLLOWS_MAX);
-    const sendRound = async (ms: number): Promise<void> => {
-      newest().open();
-      newest().end(CLOSE.moved);
-      await vi.advanceTimersByTimeAsync(ms);
-    };
-    const first = setUp({ seek, follows });
-    first.link.start();
-    await sendRound(300);
-    await sendRound(14_100);
-    first.link.leave();
-    const { link, states } = setUp({ seek, follows });
-    link.start();
-    await sendRound(17_100);
-    await sendRound(0);
-    expect(seek).toHaveBeenCalledTimes(3);
-    expect(states.at(-1)).toMatchObject({ kind: 'stopped', again: 'Try again', sentence: expect.stringContaining('keep sending this page') });
-    link.start();
-    await vi.advanceTimersByTimeAsync(1);
-    await sendRound(0);
-    expect(states.at(-1)?.kind).toBe('waiting');
-  });
-
-  it('tickets that are refused again and again do not make it join for ever', async () => {
-    const askTicket = vi.fn(async () => ({ url: 'ws://field/gameserver/i/arena', ticket: 'bad' }));
-    const { link, states } = setUp({ askTicket });
-    link.start();
-    for (let refusal = 0; refusal < 20; refusal += 1) {
-      newest().open();
-      newest().end(CLOSE.badTicket);
-      await vi.advanceTimersByTimeAsync(4_100);
-    }
-    expect(states.at(-1)?.kind).toBe('stopped');
-    expect(askTicket).toHaveBeenCalledTimes(ASKS_MAX);
-  });
-
-  it('an answer of the lobby that comes too late moves nobody', async () => {
-    let answer = (_: { url: string; ticket: string }): void => undefined;
-    const seek = (_: string, signal: AbortSignal) => new Promise<{ url: string; ticket: string }>((resolve) => {
-      answer = resolve;
-      signal.addEventListener('abort', () => (hasAborted = true));
-    });
-    let hasAborted = false;
-    const { link, admit } = setUp({ seek });
-    link.start();
-    newest().open();
-    admit();
-    newest().end(CLOSE.serverStopping);
-    await vi.advanceTimersByTimeAsync(300);
-    // The person does not wait.
-    link.start();
-    newest().open();
-    expect(hasAborted).toBe(true);
-    answer({ url: 'ws://field/gameserver/late/arena', ticket: 'late' });
-    await vi.advanceTimersByTimeAsync(1);
-    expect(FakeSocket.all.map(({ url }) => url)).not.toContain('ws://field/gameserver/late/arena');
-    expect(newest().isClosed).toBe(false);
-  });
-
-  it('a line that breaks at once after each welcome is not tried without pause', async () => {
-    const { link, admit } = setUp();
-    link.start();
-    for (let loss = 0; loss < 3; loss += 1) {
-      newest().open();
-      admit();
-      newest().end(CLOSE.roomFailed);
-      await vi.advanceTimersByTimeAsync(1_000);
-    }
-    newest().end(CLOSE.roomFailed);
-    const before = FakeSocket.all.length;
-    await vi.advanceTimersByTimeAsync(900);
-    expect(FakeSocket.all).toHaveLength(before);
-  });
-
   it('notices a way that went silent', async () => {
     const { link, states, admit } = setUp();
     link.start();
@@ -376,11 +47,54 @@ describe('link', () => {
     expect(states.map((state) => state.kind)).toContain('waiting');
   });
 
-  it('tells why the lobby has no place, and keeps asking', async () => {
-    const { link, states } = setUp({ askTicket: () => Promise.reject(new Error('Paris is full.')) }, null);
-    link.start();
-    await vi.advanceTimersByTimeAsync(1);
-    expect(states.at(-1)?.sentence).toBe('Paris is full.');
+  describe('of a page whose timers stood still', () => {
+    /** Only the beat after it runs: what has arrived meanwhile is not read yet. */
+    const sleep = async (ms: number): Promise<void> => {
+      vi.setSystemTime(Date.now() + ms - 50);
+      await vi.advanceTimersByTimeAsync(50);
+    };
+    const fly = () => {
+      const seek = vi.fn(async () => ({ url: 'ws://field/gameserver/i/arena', ticket: 'again' }));
+      const { link, admit } = setUp({ seek });
+      link.start();
+      newest().open();
+      admit();
+      newest().say(1);
+      return { seek, link };
+    };
+
+    it('blames no server for what it slept through', async () => {
+      const { seek, link } = fly();
+      for (let nap = 0; nap < 3; nap += 1) {
+        await sleep(10_000);
+        newest().say(1);
+        expect(link.takeSilence()).toBeLessThan(100);
+        await vi.advanceTimersByTimeAsync(5_900);
+        newest().say(1);
+        link.takeSilence();
+      }
+      expect([FakeSocket.all.length, FakeSocket.all[0]?.isClosed, seek.mock.calls.length]).toEqual([1, false, 0]);
+    });
+
+    it('finds a way that died meanwhile 6 s later', async () => {
+      fly();
+      await sleep(600_000);
+      await vi.advanceTimersByTimeAsync(5_900);
+      expect(FakeSocket.all[0]?.isClosed).toBe(false);
+      await vi.advanceTimersByTimeAsync(200);
+      expect(FakeSocket.all[0]?.isClosed).toBe(true);
+    });
+
+    it.each([[1_000, 7], [60_000, 2]])('in a hidden tab, with a beat every %i ms, keeps a line that lives and finds a dead one', async (everyMs, beats) => {
+      fly();
+      for (let beat = 0; beat < 20; beat += 1) {
+        await sleep(everyMs);
+        newest().say(1);
+      }
+      expect(FakeSocket.all[0]?.isClosed).toBe(false);
+      for (let beat = 0; beat < beats; beat += 1) await sleep(everyMs);
+      expect(FakeSocket.all[0]?.isClosed).toBe(true);
+    });
   });
 
   it('delivers at once and uncopied while nothing is imposed', () => {
@@ -453,6 +167,26 @@ describe('link', () => {
     expect(states.at(-1)?.kind).toBe('waiting');
     await vi.advanceTimersByTimeAsync(1);
     expect(FakeSocket.all).toHaveLength(2);
+  });
+
+  it('is heard by the field from the welcome until the socket is gone', async () => {
+    const { link, admit } = setUp();
+    const heard = [link.isHeard];
+    link.start();
+    newest().open();
+    heard.push(link.isHeard);
+    admit();
+    heard.push(link.isHeard);
+    newest().end(1006);
+    heard.push(link.isHeard);
+    await vi.advanceTimersByTimeAsync(300);
+    newest().open();
+    heard.push(link.isHeard);
+    admit();
+    heard.push(link.isHeard);
+    link.leave();
+    heard.push(link.isHeard);
+    expect(heard).toEqual([false, false, true, false, false, true, false]);
   });
 
   it('what is still under way goes out when the page leaves', () => {

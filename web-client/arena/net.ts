@@ -25,6 +25,12 @@ const OPEN_TIMEOUT_MS = 5_000;
 /** Frames come many times a second; after such a silence the way is dead even if nobody said so. */
 const SILENCE_MAX_MS = 6_000;
 const SEND_INTERVAL_MS = 50;
+/**
+ * A beat so long after the one before comes of a page that slept, and comes before what arrived meanwhile is read. A hidden
+ * tab's timers come once a second, which is less. Policy: silence counts from this beat, but only once until something is
+ * heard, because after a while a hidden tab's timers come once a minute, always late, and a dead way must show there too.
+ */
+const SLEPT_MIN_MS = 2_000;
 
 export class Link {
   readonly imposed: Imposed;
@@ -33,6 +39,9 @@ export class Link {
   private hasOpened = false;
   private url: string;
   private heardAt = 0;
+  private beatAt: number;
+  /** A silence that the page may have slept through itself is forgiven, and nothing was heard since. */
+  private isForgiven = false;
   private silenceMs = 0;
   private cutUntil = Number.NEGATIVE_INFINITY;
   /** A message to ourselves queues behind those that have come; unlike a timer, it is not throttled in a hidden tab. */
@@ -44,6 +53,7 @@ export class Link {
     private ticket: string | undefined,
   ) {
     this.url = options.url;
+    this.beatAt = options.now();
     this.back = new WayBack(
       { ...options, isOnline: () => options.isOnline() && !this.isCut },
       () => this.ticket !== undefined,
@@ -71,6 +81,11 @@ export class Link {
   /** The field let us in. */
   welcomed(): void {
     this.back.welcomed();
+  }
+
+  /** The field hears what is said now. */
+  get isHeard(): boolean {
+    return this.socket?.readyState === WebSocket.OPEN && this.back.isWelcomed;
   }
 
   /** Sends all that is due. */
@@ -103,11 +118,11 @@ export class Link {
     this.lost(LOST_CODE);
   }
 
-  /** Ends it for good, as when leaving for the lobby. */
+  /** Ends it, as when leaving for the lobby; a page that is still here after a moment says so, and can be started again. */
   leave(): void {
     this.flush();
     this.imposed.hurry();
-    this.back.stop();
+    this.back.leave();
     this.drop();
   }
 
@@ -124,12 +139,12 @@ export class Link {
     const socket = new WebSocket(this.url);
     socket.binaryType = 'arraybuffer';
     this.socket = socket;
-    this.heardAt = this.options.now();
+    this.hear();
     const isCurrent = (): boolean => this.socket === socket;
     socket.addEventListener('open', () => {
       if (!isCurrent()) return;
       this.hasOpened = true;
-      this.heardAt = this.options.now();
+      this.hear();
       this.back.opened();
       this.imposed.carryOut(this.options.hello(this.ticket));
       this.ticket = undefined;
@@ -155,7 +170,7 @@ export class Link {
   private receive(data: ArrayBuffer): void {
     const now = this.options.now();
     this.silenceMs = Math.max(this.silenceMs, now - this.heardAt);
-    this.heardAt = now;
+    this.hear();
     try {
       this.options.wire.receive(new Uint8Array(data), now);
     } catch (error) {
@@ -169,11 +184,18 @@ export class Link {
 
   /** Keeps inputs and acknowledgements flowing when no frame is drawn, and notices a dead way. */
   private beat(): void {
-    const socket = this.socket;
-    if (socket === undefined) return;
+    const now = this.options.now();
+    const hasSlept = now - this.beatAt >= SLEPT_MIN_MS;
+    this.beatAt = now;
+    if (this.socket === undefined) return;
     this.flush();
+    if (hasSlept && !this.isForgiven) [this.heardAt, this.isForgiven] = [now, true];
     const limit = this.hasOpened ? SILENCE_MAX_MS : OPEN_TIMEOUT_MS;
     if (this.silenceNowMs > limit) this.lost(LOST_CODE, true);
+  }
+
+  private hear(): void {
+    [this.heardAt, this.isForgiven] = [this.options.now(), false];
   }
 
   private lost(code: number, isSilent = false): void {

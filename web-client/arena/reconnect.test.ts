@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { afterClose, askDelayMs, ASKS_MAX, backoffMs, CLOSE, FOLLOWS_MAX, type Situation } from './reconnect';
+import { afterClose, askDelayMs, ASKS_MAX, backoffMs, CLOSE, FOLLOWS_MAX, UNWELCOMED_MAX, type Situation } from './reconnect';
 
-const lost: Situation = { code: 1006, attempt: 0, hasReloaded: false, isSilent: false, unopened: 0, isReachable: false, isOnline: true, follows: 0 };
+const lost: Situation = { code: 1006, attempt: 0, hasReloaded: false, isSilent: false, unopened: 0, unwelcomed: 0, isReachable: false, isOnline: true, follows: 0 };
 
 describe('after the socket is gone', () => {
   it('comes back by itself, waiting 0.25 s to 4 s', () => {
@@ -51,9 +51,16 @@ describe('after the socket is gone', () => {
     expect(blocked).toHaveProperty('sentence', expect.stringContaining('block WebSockets'));
   });
 
+  it('leaves sockets that open and bring nothing to a person after a few, whatever they end with', () => {
+    for (const trouble of [{}, { isSilent: true }, { code: CLOSE.helloTimeout }, { code: CLOSE.badMessage }]) {
+      expect(afterClose({ ...lost, ...trouble, unwelcomed: UNWELCOMED_MAX - 1 }).do).not.toBe('stop');
+      expect(afterClose({ ...lost, ...trouble, unwelcomed: UNWELCOMED_MAX })).toMatchObject({ do: 'stop', again: 'Try again' });
+    }
+  });
+
   it('asks and blames nobody while the device is offline', () => {
     for (const attempt of [0, 5, 100]) {
-      expect(afterClose({ ...lost, attempt, isOnline: false, isSilent: true, unopened: 9 }, () => 1)).toMatchObject({ do: 'retry', sentence: expect.stringContaining('offline') });
+      expect(afterClose({ ...lost, attempt, isOnline: false, isSilent: true, unopened: 9, unwelcomed: 9 }, () => 1)).toMatchObject({ do: 'retry', sentence: expect.stringContaining('offline') });
     }
   });
 
@@ -79,7 +86,7 @@ describe('after the socket is gone', () => {
       const step = afterClose({ ...lost, code, hasReloaded: true });
       if (step.do !== 'reload') expect(step.sentence).toMatch(/^[A-Z][^!]+\.$/);
     }
-    for (const trouble of [{ isSilent: true }, { unopened: 2 }, { unopened: 3, isReachable: true }, { isOnline: false }, { code: CLOSE.moved, follows: 1 }, { code: CLOSE.moved, follows: 9 }]) {
+    for (const trouble of [{ isSilent: true }, { unopened: 2 }, { unwelcomed: 9 }, { unopened: 3, isReachable: true }, { isOnline: false }, { code: CLOSE.moved, follows: 1 }, { code: CLOSE.moved, follows: 9 }]) {
       expect(afterClose({ ...lost, ...trouble })).toHaveProperty('sentence', expect.stringMatching(/^[A-Z][^!]+\.$/));
     }
   });

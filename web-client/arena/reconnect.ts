@@ -35,6 +35,11 @@ const GONE_AFTER_ATTEMPTS = 3;
  */
 const UNOPENED_MAX = 3;
 /**
+ * Sockets since the last welcome that opened and brought none. Such that fall silent last, together, longer than the 30 s
+ * for which a lost server still counts as the owner of its rooms. Policy: a person decides.
+ */
+export const UNWELCOMED_MAX = 6;
+/**
  * Waits before a page follows a field that has moved, for each time within a minute. Together they are longer than the
  * 30 s for which a lost server still counts as the owner of its rooms. Policy: who is sent on once more stays.
  */
@@ -78,6 +83,8 @@ export interface Situation {
   isSilent: boolean;
   /** Sockets in a row that never opened, this one included. */
   unopened: number;
+  /** Sockets since the last welcome that opened and brought none, this one included. */
+  unwelcomed: number;
   /** The server answered over plain HTTP just before this socket. */
   isReachable: boolean;
   isOnline: boolean;
@@ -131,8 +138,9 @@ function afterMove(follows: number): NextStep {
 }
 
 /** Nobody said why. */
-function afterLoss({ attempt, isSilent, unopened, isReachable, isOnline }: Situation, delayMs: number): NextStep {
+function afterLoss({ attempt, isSilent, unopened, unwelcomed, isReachable, isOnline }: Situation, delayMs: number): NextStep {
   if (!isOnline) return { do: 'retry', delayMs, sentence: 'You are offline. Reconnecting as soon as the network is back.' };
+  if (unwelcomed >= UNWELCOMED_MAX) return stop(ASKED_ENOUGH, 'Try again');
   if (isReachable && unopened >= UNOPENED_MAX) return stop(BLOCKED, 'Try again');
   if (!isReachable && unopened >= UNOPENED_MAX - 1) return { do: 'probe', sentence: 'Connection lost. Looking for the cause.' };
   // A socket to a server that stands still opens and answers as little as the one before: only the lobby knows more.

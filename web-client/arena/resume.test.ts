@@ -34,6 +34,20 @@ describe('a resume token', () => {
     expect(tab(own).token).toBe('1.7.4.dd');
   });
 
+  it('of the tab itself counts where another tab has put an older one back', () => {
+    const [own, other] = [storage(), storage()];
+    tab(own).keep('1.6.9.aa');
+    const before = browser.getItem('aerodrome.sessions') ?? '';
+    tab(own).keep('1.6.10.bb');
+    // The other tab read before that, and writes after it.
+    browser.setItem('aerodrome.sessions', before);
+    expect(tab(own).token).toBe('1.6.10.bb');
+    tab(other).keep('1.5.1.cc');
+    expect([tab(own).token, tab(other).token]).toEqual(['1.6.10.bb', '1.5.1.cc']);
+    browser.setItem('aerodrome.sessions', 'arena-i/1.6 1.6.nonsense');
+    expect(tab(own).token).toBe('1.6.10.bb');
+  });
+
   it('is not shared by tabs that came one by one', () => {
     const [one, other] = [storage(), storage()];
     tab(one).keep('1.8.1.aa');

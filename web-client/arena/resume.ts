@@ -2,7 +2,8 @@
 //
 // Each use of a token rotates it, and a duplicated tab carries on the session of the first. So that either can take it back,
 // the newest token of each session lies where all tabs see it; which session is this tab's, only the tab knows. Two tabs
-// that came one by one have a session each. Invariant: what all tabs see is bounded by `SESSIONS_MAX`, oldest out first.
+// that came one by one have a session each. Tabs that write at the same moment may undo each other's entries, so what lies
+// there counts only where it is newer than what the tab has itself. Invariant: what all tabs see is bounded by `SESSIONS_MAX`, oldest out first.
 import type { Store } from '../shared/store';
 
 const NEWEST = 'sessions';
@@ -23,7 +24,7 @@ export class Resume {
   get token(): string | undefined {
     const own = this.tab.get(this.key);
     if (own === undefined) return undefined;
-    const newest = this.sessions().get(this.session(own)) ?? own;
+    const newest = newer(own, this.sessions().get(this.session(own)));
     return newest === this.refused ? undefined : newest;
   }
 
@@ -64,4 +65,13 @@ export class Resume {
     const pairs = lines.map((line) => line.split(' ')).filter((parts): parts is [string, string] => parts.length === 2);
     return new Map(pairs);
   }
+}
+
+/** Of two tokens of one session: each use of one makes the generation, its third part, greater. */
+function newer(own: string, shared: string | undefined): string {
+  return shared !== undefined && generation(shared) > generation(own) ? shared : own;
+}
+
+function generation(token: string): number {
+  return Number(token.split('.')[2]);
 }

@@ -50,10 +50,18 @@ export interface Loss {
 
 /** A line that held for so long is a steady one: the next loss starts with short waits again. */
 const STEADY_MS = 5_000;
+/**
+ * A page that leaves is gone within this, as a rule; then words would only flash. Where the lobby takes longer to come, they
+ * are there before the silence of the line would be told. Policy: the page says what holds, and a person may go on.
+ */
+const LEFT_TOLD_AFTER_MS = 400;
+const LEFT: Stop = { do: 'stop', sentence: 'You left this field.', again: 'Fly here again' };
 
 export class WayBack {
   private attempt = 0;
   private unopened = 0;
+  /** Unlike `attempt` it counts on over what looks steady: a proxy may hold a socket open for long and bring nothing. */
+  private unwelcomed = 0;
   private isReachable = false;
   /** Of the lobby, in a row. */
   private refusals = 0;
@@ -78,12 +86,17 @@ export class WayBack {
     return this.attempt > 0;
   }
 
+  /** Since the last welcome the line was not lost. */
+  get isWelcomed(): boolean {
+    return this.welcomedAt < Number.POSITIVE_INFINITY;
+  }
+
   /** Begins; also when a person wants to go on after it stopped. */
   start(): void {
     if (this.hasStopped) {
       this.options.joins.clear();
       this.options.follows.clear();
-      this.attempt = this.unopened = this.refusals = 0;
+      this.attempt = this.unopened = this.unwelcomed = this.refusals = 0;
     }
     this.hasStopped = false;
     this.hurry();
@@ -97,9 +110,11 @@ export class WayBack {
     else this.ask(0, this.options.askTicket);
   }
 
-  stop(): void {
-    this.rest();
-    this.hasStopped = true;
+  /** A person leaves for another page, which may be slow to come, or never does. */
+  leave(): void {
+    this.stop();
+    this.welcomedAt = Number.POSITIVE_INFINITY;
+    this.timer = setTimeout(() => this.give(LEFT), LEFT_TOLD_AFTER_MS);
   }
 
   opened(): void {
@@ -110,21 +125,27 @@ export class WayBack {
   /** The field let us in. */
   welcomed(): void {
     this.welcomedAt = this.options.now();
+    this.unwelcomed = 0;
     this.options.onState({ kind: 'open', sentence: '' });
   }
 
   lost({ code, hasOpened, isSilent }: Loss): void {
     if (this.hasStopped) return;
     this.rest();
+    const isOnline = this.options.isOnline();
+    if (isOnline) this.count(hasOpened);
     if (this.options.now() - this.welcomedAt > STEADY_MS) this.attempt = 0;
     this.welcomedAt = Number.POSITIVE_INFINITY;
-    const isOnline = this.options.isOnline();
-    if (!hasOpened && isOnline) this.unopened += 1;
-    const { attempt, unopened, isReachable } = this;
+    const { attempt, unopened, unwelcomed, isReachable } = this;
     const { hasReloaded, follows } = this.options;
-    const step = afterClose({ code, attempt, hasReloaded, isSilent, unopened, isReachable, isOnline, follows: follows.used });
+    const step = afterClose({ code, attempt, hasReloaded, isSilent, unopened, unwelcomed, isReachable, isOnline, follows: follows.used });
     this.attempt += 1;
     this.take(step);
+  }
+
+  private count(hasOpened: boolean): void {
+    if (!hasOpened) this.unopened += 1;
+    else if (!this.isWelcomed) this.unwelcomed += 1;
   }
 
   private take(step: NextStep): void {
@@ -158,8 +179,9 @@ export class WayBack {
   /** A network that lets no WebSockets through looks like a server that is gone, but for this. */
   private async probe(): Promise<void> {
     const errand = this.begin();
-    this.isReachable = await this.options.probe();
+    const isReachable = await this.options.probe();
     if (errand.aborted) return;
+    this.isReachable = isReachable;
     if (this.isReachable) this.hurry();
     else this.seek('gone', 0);
   }
@@ -190,6 +212,11 @@ export class WayBack {
     if (this.refusals >= ASKS_MAX || this.options.joins.isSpent) return this.give({ do: 'stop', sentence, again: 'Try again' });
     this.tell(sentence);
     this.ask(askDelayMs(this.refusals), forBerth);
+  }
+
+  private stop(): void {
+    this.rest();
+    this.hasStopped = true;
   }
 
   private give({ sentence, again }: Stop): void {

@@ -1,17 +1,26 @@
 // What a page does when a part of it does not come: it loads itself again, once, and then says so.
 //
 // The page's own script is watched by `public/assets/boot.js` in the same way. The mark that it was done lies in
-// `history.state`, which lasts over a load of the same page, and needs no storage.
+// `history.state`, which lasts over a load of the same page, and needs no storage. It says why: only what failed may be of
+// no use in the cache; what was late is fetched once, not twice on the same slow line.
 import { byId } from './dom';
 
 /** As in the pages: said by the style sheet alone. */
 const LATER = 'This takes longer than usual.';
 
-/** This page loaded itself again a moment ago. */
-export const hasReloaded = (history.state as { reloaded?: boolean } | null)?.reloaded === true;
+/** `mismatch`: the field speaks another version than this page. */
+export type Reason = 'failed' | 'late' | 'mismatch';
 
-export function loadAgain(): void {
-  history.replaceState({ reloaded: true }, '');
+/** `boot.js` leaves `true`: it watches over the script alone, which says nothing of the other parts. */
+const reloaded = (history.state as { reloaded?: Reason | true } | null)?.reloaded;
+
+/** This page loaded itself again a moment ago. */
+export const hasReloaded = reloaded !== undefined;
+/** What it had loaded before was of no use, and may lie in the cache. */
+export const isCacheSuspect = reloaded === 'failed';
+
+export function loadAgain(reason: Reason): void {
+  history.replaceState({ reloaded: reason }, '');
   location.reload();
 }
 

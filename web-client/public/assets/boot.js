@@ -11,7 +11,6 @@
   var MISSING = 'Part of this page did not arrive. Check your connection and load it again.';
   var LATE = 'This page is still on its way. Your connection seems slow.';
   var TOO_OLD = 'This browser is too old for this page. Try a newer one.';
-  var script = document.querySelector('script[type=module]');
   var hasReloaded = Boolean(history.state && history.state.reloaded);
 
   function loadAgainOr(state, sentence) {
@@ -21,28 +20,42 @@
   }
 
   function tell(state, sentence) {
-    if (document.readyState === 'loading') {
-      return document.addEventListener('DOMContentLoaded', tell.bind(null, state, sentence));
-    }
+    if (document.readyState === 'loading') return whenParsed(tell.bind(null, state, sentence));
     document.documentElement.setAttribute('data-boot', state);
     var text = document.getElementById('boot-text');
     if (text) text.textContent = sentence;
   }
 
-  var late = setTimeout(function () {
-    loadAgainOr('late', LATE);
-  }, LATE_MS);
+  /** Not `DOMContentLoaded`, which waits for the very script that may hang. */
+  function whenParsed(action) {
+    document.addEventListener('readystatechange', action, { once: true });
+  }
 
-  // The same script as the page's, which runs once however often it is asked for; only this way tells how that went, even
-  // if it failed before.
-  import(script.src).then(
-    function () {
-      clearTimeout(late);
-    },
-    function (error) {
-      clearTimeout(late);
-      console.error(error);
-      loadAgainOr('failed', error instanceof SyntaxError ? TOO_OLD : MISSING);
-    },
-  );
+  function find() {
+    return document.querySelector('script[type=module]');
+  }
+
+  function watch() {
+    var script = find();
+    if (!script) return loadAgainOr('failed', MISSING);
+    var late = setTimeout(function () {
+      loadAgainOr('late', LATE);
+    }, LATE_MS);
+    // The same script as the page's, which runs once however often it is asked for; only this way tells how that went,
+    // even if it failed before.
+    import(script.src).then(
+      function () {
+        clearTimeout(late);
+      },
+      function (error) {
+        clearTimeout(late);
+        console.error(error);
+        loadAgainOr('failed', error instanceof SyntaxError ? TOO_OLD : MISSING);
+      },
+    );
+  }
+
+  // From a cache this may be here before the page is read as far as to that script.
+  if (find() || document.readyState !== 'loading') watch();
+  else whenParsed(watch);
 })();
