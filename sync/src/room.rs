@@ -239,7 +239,7 @@ impl Room {
         let now = self.game.tick();
         if let Some(session) = self.sessions.get_mut(&id) {
             session.disconnect(now);
-            self.due.forget(session.pilot);
+            self.due.void(session.pilot);
             // Nobody holds the stick: straight on, no fire.
             self.game.control(session.pilot, Controls::default());
         }
@@ -251,7 +251,7 @@ impl Room {
         for (pilot, want) in self.due.take(tick) {
             match want {
                 Want::Controls(bits) => self.game.control(pilot, Controls::from_bits(bits)),
-                Want::View(behind) => self.game.look(pilot, behind),
+                Want::View(behind) => self.game.look(pilot, behind.into()),
             }
         }
         self.predicted.step(&self.mirror, &self.config.rules);
@@ -343,7 +343,7 @@ impl Room {
         let now = self.game.tick();
         let session = self.sessions.get_mut(&id).expect("the caller just found or made it");
         let since = session.connect(if resumed { hello.have_tick } else { 0 }, now);
-        self.due.forget(session.pilot);
+        self.due.void(session.pilot);
         self.game.control(session.pilot, Controls::default());
         // A page that kept its state goes on where it was; a fresh one sees the chat so far instead.
         let keeps_state = since != 0;

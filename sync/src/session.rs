@@ -95,9 +95,6 @@ pub(crate) struct Session {
     pub(crate) own: Option<Own>,
     /// The last input packet and the least lead since a frame told of one, until the next does.
     pub(crate) unanswered: Option<Heard>,
-    /// The ticks for which the newest controls and view are due: nothing is due later.
-    controls_due: Tick,
-    view_due: Tick,
     /// How far the client's clock is ahead of the newest frame it has, which is the round trip and its buffer, as measured
     /// here, 16ths of a tick: down at once, up slowly, since an acknowledgement may have waited. 0 while unknown.
     ahead: u32,
@@ -120,8 +117,6 @@ impl Session {
             event: 0,
             own: None,
             unanswered: None,
-            controls_due: 0,
-            view_due: 0,
             ahead: 0,
             heard: now,
             chat_spent: 0,
@@ -152,7 +147,6 @@ impl Session {
     pub(crate) fn connect(&mut self, have_tick: Tick, now: Tick) -> Tick {
         let held = self.window.find(have_tick).filter(|_| have_tick != 0);
         self.window = Window::starting_at(held);
-        (self.controls_due, self.view_due) = (0, 0);
         self.ahead = 0;
         self.lost.clear();
         self.generation += 1;
@@ -207,21 +201,14 @@ impl Session {
         let late = packet.inputs.iter().filter(|input| input.tick <= now).count();
         for input in &packet.inputs {
             let tick = input.tick.clamp(now + 1, now + INPUT_LEAD_MAX_TICKS);
-            if tick < self.controls_due {
-                due.void(tick..=self.controls_due, self.pilot, false);
-            }
-            self.controls_due = tick;
-            due.put(tick, self.pilot, Want::Controls(input.controls));
+            due.put(now, tick, self.pilot, Want::Controls(input.controls));
         }
         // How far back a client on such a line can honestly see others: whoever claims more gains nothing. Whoever delays
         // the word looks like a longer line, and gains no more than one has: `BEHIND_MAX`.
-        let seen = u32::from(packet.behind).min(self.ahead + SHOWN_LATE_MAX_TICKS * PARTS);
+        let most = self.ahead + SHOWN_LATE_MAX_TICKS * PARTS;
+        let seen = packet.behind.min(most.try_into().unwrap_or(u8::MAX));
         let tick = packet.at.clamp(now, now + INPUT_LEAD_MAX_TICKS) + 1;
-        if tick < self.view_due {
-            due.void(tick..=self.view_due, self.pilot, true);
-        }
-        self.view_due = tick;
-        due.put(tick, self.pilot, Want::View(seen));
+        due.put(now, tick, self.pilot, Want::View(seen));
         late as u32
     }
 
@@ -289,7 +276,7 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use protocol::message::Input;
+    use protocol::{limits::INPUTS_MAX_COUNT, message::Input};
 
     const NOW: Tick = 1000;
 
@@ -336,12 +323,40 @@ mod tests {
         assert!(heeded(&[(Tick::MAX, 9)]).iter().all(|(tick, _)| *tick > NOW + 1), "whoever stamps later waits longer");
     }
 
+    #[test]
+    fn what_is_filed_and_what_it_costs_stay_bounded_whatever_order_of_ticks_clients_send() {
+        /// What a socket may send at once, and in the second after it.
+        const PACKETS: u32 = 360;
+        const SENDERS: u16 = 200;
+        let mut due = Due::new();
+        let mut senders: Vec<_> = (1..=SENDERS).map(|pilot| Session { pilot: PilotId(pilot), ..session(9) }).collect();
+        // Half of them pile up at the limit; the others make void what they said, seven times in each packet. If any of
+        // that walked over what is filed, this would not end within hours.
+        let piled = packet(Tick::MAX, 0, &[(Tick::MAX, 1); INPUTS_MAX_COUNT]);
+        let voiding: Vec<_> = (0..INPUTS_MAX_COUNT).map(|i| (if i % 2 == 0 { Tick::MAX } else { 0 }, 2)).collect();
+        let mut voiding = packet(0, 0, &voiding);
+        for sent in 0..PACKETS {
+            voiding.at = if sent % 2 == 0 { Tick::MAX } else { 0 };
+            for sender in &mut senders {
+                let is_piling = sender.pilot.0 % 2 == 0;
+                sender.hear(if is_piling { &piled } else { &voiding }, NOW, &mut due);
+            }
+        }
+        // The limit, and the tick after for the view; half of them the next tick too.
+        assert_eq!(due.entries(), usize::from(SENDERS) * 2 + usize::from(SENDERS) / 2);
+        for ahead in 0..2 * INPUT_LEAD_MAX_TICKS {
+            let tick = NOW + ahead * 37 % (INPUT_LEAD_MAX_TICKS + 7);
+            senders.iter_mut().for_each(|sender| _ = sender.hear(&packet(tick, 0, &[(tick, 3)]), NOW, &mut due));
+        }
+        assert_eq!(due.entries(), usize::from(SENDERS) * (INPUT_LEAD_MAX_TICKS as usize + 1), "all ticks, each once");
+    }
+
     /// What the room lets a client see, parts of a tick, after it got a frame and acknowledged it on each of 200 ticks, over
     /// a line with a round trip of 6 ticks, with packets that all say `behind` and, at tick `now`, `at(now)`.
     fn seen(at: impl Fn(Tick) -> Tick, behind: u8) -> u32 {
         let (mut session, mut due, mut seen) = (session(6), Due::new(), None);
         for now in NOW + 1..=NOW + 200 {
-            let view = |(_, want)| if let Want::View(behind) = want { Some(behind) } else { None };
+            let view = |(_, want)| if let Want::View(behind) = want { Some(u32::from(behind)) } else { None };
             seen = due.take(now).filter_map(view).last().or(seen);
             session.handed(Sent { tick: now - 6, eye: Eye::NOWHERE, next_eye: Eye::NOWHERE });
             session.hear(&InputPacket { ack: now - 6, ..packet(at(now), behind, &[]) }, now, &mut due);
