@@ -132,9 +132,14 @@ fn a_token_given_out_after_the_save_is_good_and_rotates() {
     let mut restored = Room::restore(config(2), &saved).unwrap();
     let (id, fourth) = join(&mut restored, &hello("", Some(third.resume.clone())), false).unwrap();
     restored.handle(id, ClientPacket::Message(ClientMessage::FlyAgain));
-    for old in [first, third] {
-        assert_eq!(join(&mut restored, &hello("", Some(old.resume)), false).unwrap_err(), CloseReason::Replaced);
-    }
+    let refused = |room: &mut Room, reason| {
+        for old in [&first, &third] {
+            assert_eq!(join(room, &hello("", Some(old.resume.clone())), false).unwrap_err(), reason);
+        }
+    };
+    refused(&mut restored, CloseReason::Replaced);
+    restored.disconnect(id);
+    refused(&mut restored, CloseReason::BadTicket);
     assert!(join(&mut restored, &hello("", Some(fourth.resume)), false).unwrap().1.resumed);
 }
 
