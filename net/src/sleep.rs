@@ -3,7 +3,7 @@
 //! Path: nobody has been in a room for a while → every room is saved and closed → the listener is closed → whoever had
 //! connected by then is heard out → the process ends, or, if one of them wants to play, listens again.
 //! Invariants: a machine does not sleep on a room that the store does not have; it tries on, and ends with an error when
-//! that takes too long; pings, status and pages keep nobody awake; from the moment the listener is closed a connection is
+//! that takes too long; nor while somebody waits for a room of a lost machine, whose owner it watches; pings, status and pages keep nobody awake; from the moment the listener is closed a connection is
 //! refused, so that the proxy tries again and starts the machine anew; nobody who got a socket is put out by sleep.
 
 use crate::server::{Server, lost};
@@ -72,7 +72,7 @@ impl Server {
         let mut since = Instant::now();
         while since.elapsed() < time {
             sleep(POLL.min(time)).await;
-            if self.app.admission.visitors() > 0 {
+            if self.app.admission.visitors() > 0 || self.app.rooms.store.is_awaited() {
                 since = Instant::now();
             }
         }

@@ -180,6 +180,12 @@ impl Store {
         false
     }
 
+    /// Whether somebody waits for a room until its owner counts as lost. A process that ends now would have to begin its
+    /// watch anew, and they would wait for ever.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.watch().is_awaited(Instant::now())
+    }
+
     /// Whole after any panic: every change is a single insert or remove.
     fn watch(&self) -> MutexGuard<'_, Watch> {
         self.watch.lock().unwrap_or_else(PoisonError::into_inner)
@@ -216,6 +222,9 @@ impl Store {
             let asked = Instant::now();
             let earlier = self.read_owner(id).await.map_err(ClaimError::Store)?;
             if earlier.as_ref().is_some_and(|(owner, _)| self.is_watched(id, owner, instance, asked)) {
+                if check(earlier.as_ref().map(|(owner, _)| owner)).is_ok() {
+                    self.watch().note_awaited(Instant::now());
+                }
                 return Err(ClaimError::Held);
             }
             check(earlier.as_ref().map(|(owner, _)| owner)).map_err(ClaimError::Refused)?;

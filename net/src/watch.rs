@@ -22,12 +22,14 @@ pub(crate) struct Watch {
     lease: Duration,
     /// By room: the record, and since when it has been like that.
     seen: HashMap<String, (Owner, Instant)>,
+    /// When somebody who may come in was last told to wait.
+    awaited_at: Option<Instant>,
 }
 
 impl Watch {
     /// Nothing was seen yet.
     pub(crate) fn new(lease: Duration) -> Self {
-        Self { lease, seen: HashMap::new() }
+        Self { lease, seen: HashMap::new(), awaited_at: None }
     }
 
     /// A room's record was read between `asked` and `now`: whether it has stood unchanged for a lease.
@@ -40,6 +42,16 @@ impl Watch {
                 false
             }
         }
+    }
+
+    /// Somebody waits for a room until its owner counts as lost.
+    pub(crate) fn note_awaited(&mut self, now: Instant) {
+        self.awaited_at = Some(now);
+    }
+
+    /// Whether what was seen is worth keeping: somebody was told to wait, and a lease has not gone by since.
+    pub(crate) fn is_awaited(&self, now: Instant) -> bool {
+        self.awaited_at.is_some_and(|at| now.saturating_duration_since(at) < self.lease)
     }
 
     /// The room is not another machine's any more.
@@ -78,6 +90,14 @@ mod tests {
         assert!(!look(31.0, &owner(2)), "renewed, though the time that stands in it is the same");
         assert!(!look(60.9, &owner(2)));
         assert!(look(61.0, &owner(2)), "two looks are enough");
+    }
+
+    #[test]
+    fn what_was_seen_is_kept_for_whoever_waits() {
+        let (mut watch, began) = (Watch::new(LEASE), Instant::now());
+        assert!(!watch.is_awaited(began));
+        watch.note_awaited(began);
+        assert!(watch.is_awaited(began + LEASE / 2) && !watch.is_awaited(began + LEASE));
     }
 
     #[test]
