@@ -3,10 +3,12 @@
 //! Path: a worker brings a hello that the door let through to [`Rooms::enter`]; if the room is not open, its queue is
 //! there at once and a keeper ([`crate::keeper`]) opens it behind.
 //! Invariants: at most `max_rooms` are open, and one of these places is the public room's own, whatever else is open; each
-//! other opening counts against the address of whoever asked for it; nobody who was let in is forgotten: a room is closed
-//! under the same lock under which people come in, and only while nobody waits in its queue.
+//! other opening counts against the address of whoever asked for it, unless another machine has the room or the store does
+//! not work; nobody who was let in is forgotten: a room is closed under the same lock under which people come in, and only
+//! while nobody waits in its queue.
 
 use crate::{
+    admission::Charge,
     config::Config,
     inbox::Inbox,
     keeper::{self, StartThread},
@@ -105,7 +107,7 @@ impl Rooms {
     }
 
     /// Brings somebody into a room, and has it opened if need be; whether they may have it opened is found out behind.
-    /// `may_open` asks whether their address may, and counts it.
+    /// `charge` counts it against their address, if that may have it opened.
     ///
     /// # Errors
     /// `RoomFull` when the machine has no place for another room, `TooManyRooms`, `ServerStopping`.
@@ -114,7 +116,7 @@ impl Rooms {
         id: &Arc<str>,
         mut join: Box<Join>,
         grant: Grant,
-        may_open: impl FnOnce() -> bool,
+        charge: impl FnOnce() -> Option<Charge>,
     ) -> Result<Entered, CloseReason> {
         let mut open = self.lock();
         if open.is_stopping {
@@ -126,10 +128,10 @@ impl Rooms {
                 listed.room.clone()
             }
             None => {
-                self.check_place(&open, id, may_open)?;
+                let charge = self.take_place(&open, id, charge)?;
                 let (room, events) = RoomHandle::new(Arc::clone(id));
                 open.by_id.insert(Arc::clone(id), Listed { room: room.clone(), grant });
-                self.runtime.spawn(keeper::keep(Arc::clone(self), room.clone(), events));
+                self.runtime.spawn(keeper::keep(Arc::clone(self), room.clone(), events, charge));
                 room
             }
         };
@@ -142,16 +144,21 @@ impl Rooms {
         Ok((room.events, waiting))
     }
 
-    /// Whether there is a place for one more room: for the public one always.
-    fn check_place(&self, open: &Open, id: &str, may_open: impl FnOnce() -> bool) -> Result<(), CloseReason> {
+    /// Whether there is a place for one more room, and what that counts for: for the public one always, and nothing.
+    fn take_place(
+        &self,
+        open: &Open,
+        id: &str,
+        charge: impl FnOnce() -> Option<Charge>,
+    ) -> Result<Option<Charge>, CloseReason> {
         if self.is_arena(id) {
-            return Ok(());
+            return Ok(None);
         }
         let others = open.by_id.keys().filter(|id| !self.is_arena(id)).count();
         if others + 1 >= self.max_rooms {
             return Err(CloseReason::RoomFull);
         }
-        if may_open() { Ok(()) } else { Err(CloseReason::TooManyRooms) }
+        charge().map(Some).ok_or(CloseReason::TooManyRooms)
     }
 
     /// Whether those who wait for a room may have it opened; `kept` is who had it last, as the store has it.
