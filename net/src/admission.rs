@@ -2,8 +2,9 @@
 //!
 //! Path: an upgrade asks for a [`Place`] and keeps it as long as the socket, even if only to be told why it may not stay;
 //! a hello's ticket goes through [`Admission::admit`]; a room that is to be opened for it, through
-//! [`Place::may_open_room`].
-//! Invariants: a place gives itself back when dropped; both maps are bounded, whatever strangers do.
+//! [`Place::charge_opening`].
+//! Invariants: a place gives itself back when dropped, and so does a [`Charge`] that was not spent; both maps are bounded,
+//! whatever strangers do.
 //! A whole school shares one address, so the limits per address are generous.
 
 use crate::{bucket::Bucket, config::Config};
@@ -30,7 +31,8 @@ pub(crate) const SOCKETS_PER_ADDRESS_MAX_COUNT: usize = 256;
 const OPENS_PER_ADDRESS_BURST_COUNT: u32 = 512;
 const OPENS_PER_ADDRESS_PER_S: u32 = 20;
 /// Rooms that one address has opened, the machine's own public one aside: this many at once, then one in each interval. The
-/// lobby counts the new ones alike (`lobby/src/limit.rs`). Policy: close with `TooManyRooms`.
+/// lobby counts the new ones alike (`lobby/src/limit.rs`). Policy: close with `TooManyRooms`. One that another machine still
+/// has, or that the store does not give, does not count: a whole class that follows a lost machine's room tries and tries.
 const ROOMS_PER_ADDRESS_BURST_COUNT: u32 = 20;
 const ROOMS_PER_ADDRESS_INTERVAL: Duration = Duration::from_secs(30);
 /// Addresses remembered. Policy: those without sockets and with nothing held against them are forgotten; if none is,
@@ -77,6 +79,14 @@ pub(crate) struct Place {
     is_visitor: bool,
     /// Why the socket may only stay until it was told so.
     pub(crate) refusal: Option<CloseReason>,
+}
+
+/// A room's opening, counted against an address; dropping it before it was spent takes that back.
+#[derive(Debug)]
+pub(crate) struct Charge {
+    admission: Arc<Admission>,
+    address: IpAddr,
+    is_spent: bool,
 }
 
 impl Admission {
@@ -181,10 +191,30 @@ impl Place {
         self
     }
 
-    /// Whether its address may have one more room opened; that is counted.
-    pub(crate) fn may_open_room(&self, now: Instant) -> bool {
+    /// Counts one more opening of a room against its address; `None` if that has had enough.
+    pub(crate) fn charge_opening(&self, now: Instant) -> Option<Charge> {
         let mut addresses = lock(&self.admission.addresses);
-        addresses.by_address.get_mut(&self.address).is_some_and(|address| address.rooms.take(now))
+        let is_allowed = addresses.by_address.get_mut(&self.address)?.rooms.take(now);
+        // Made only then: one that is dropped gives back.
+        is_allowed.then(|| Charge { admission: Arc::clone(&self.admission), address: self.address, is_spent: false })
+    }
+}
+
+impl Charge {
+    /// It counts for good.
+    pub(crate) fn spend(&mut self) {
+        self.is_spent = true;
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        // Of an address that was forgotten meanwhile there is nothing to take back.
+        if !self.is_spent
+            && let Some(entry) = lock(&self.admission.addresses).by_address.get_mut(&self.address)
+        {
+            entry.rooms.put_back(Instant::now());
+        }
     }
 }
 
@@ -332,11 +362,23 @@ mod tests {
         let now = Instant::now();
         let at = |address: &str| open(&admission, address.parse().unwrap(), now).unwrap();
         let (one, neighbour, other) = (at("2001:db8::1"), at("2001:db8::2"), at("203.0.113.9"));
-        let opened = (0..100).filter(|_| one.may_open_room(now)).count();
+        let spend = |place: &Place, now| place.charge_opening(now).map(|mut charge| charge.spend()).is_some();
+        let opened = (0..100).filter(|_| spend(&one, now)).count();
         assert_eq!(opened, ROOMS_PER_ADDRESS_BURST_COUNT as usize);
-        assert!(!neighbour.may_open_room(now) && other.may_open_room(now));
-        assert!(!one.may_open_room(now + ROOMS_PER_ADDRESS_INTERVAL / 2));
-        assert!(one.may_open_room(now + ROOMS_PER_ADDRESS_INTERVAL * 2));
+        assert!(!spend(&neighbour, now) && spend(&other, now));
+        assert!(!spend(&one, now + ROOMS_PER_ADDRESS_INTERVAL / 2));
+        assert!(spend(&one, now + ROOMS_PER_ADDRESS_INTERVAL * 2));
+    }
+
+    #[test]
+    fn an_opening_that_is_not_spent_is_taken_back() {
+        let admission = admission();
+        let now = Instant::now();
+        let place = open(&admission, "203.0.113.9".parse().unwrap(), now).unwrap();
+        for _ in 0..2 {
+            let charges: Vec<_> = std::iter::from_fn(|| place.charge_opening(now)).take(100).collect();
+            assert_eq!(charges.len(), ROOMS_PER_ADDRESS_BURST_COUNT as usize, "they count while they last");
+        }
     }
 
     #[test]

@@ -35,6 +35,12 @@ impl Bucket {
         has_one
     }
 
+    /// Puts a token back, if there is a place for it.
+    pub(crate) fn put_back(&mut self, now: Instant) {
+        self.fill(now);
+        self.tokens = (self.tokens + 1.0).min(self.burst);
+    }
+
     /// Whether nothing is remembered of the past.
     pub(crate) fn is_full(&mut self, now: Instant) -> bool {
         self.fill(now);
@@ -61,6 +67,18 @@ mod tests {
         let later = start + Duration::from_millis(200);
         assert_eq!((0..9).filter(|_| bucket.take(later)).count(), 2);
         assert!(bucket.is_full(start + Duration::from_secs(9)));
+    }
+
+    #[test]
+    fn what_is_put_back_is_there_again_and_never_more_than_the_burst() {
+        let start = Instant::now();
+        let mut bucket = Bucket::every(Duration::from_secs(30), 2, start);
+        assert!(bucket.take(start) && bucket.take(start) && !bucket.take(start));
+        bucket.put_back(start);
+        assert!(bucket.take(start) && !bucket.take(start));
+        let later = start + Duration::from_secs(90);
+        bucket.put_back(later);
+        assert_eq!((0..9).filter(|_| bucket.take(later)).count(), 2);
     }
 
     #[test]

@@ -76,7 +76,7 @@ pub struct Config {
     /// Time for which an empty machine tries to write rooms that the store does not take. Policy: the process ends with an
     /// error.
     pub unwritable_max: Duration,
-    /// Time from save to save while somebody is in a room; well below the lease of its owner.
+    /// Time from save to save of a room that was used, until it sleeps; well below the lease of its owner.
     pub save_interval: Duration,
     /// Time for which an owner must be silent before its room is another machine's to claim.
     pub lease: Duration,

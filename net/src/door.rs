@@ -65,6 +65,6 @@ impl Door {
         let rooms = self.rooms.upgrade().ok_or(CloseReason::ServerStopping)?;
         let (socket, gate, admitted) = (line.id, line.gate(), granted.is_some());
         let join = Box::new(Join { socket, gate, hello, admitted, _waiting: None });
-        rooms.enter(&line.room, join, granted.unwrap_or(Grant::Enter), || line.may_open_room())
+        rooms.enter(&line.room, join, granted.unwrap_or(Grant::Enter), || line.charge_opening())
     }
 }

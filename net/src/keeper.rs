@@ -12,6 +12,7 @@
 //! nothing until the machine gives up, which ends the process with an error.
 
 use crate::{
+    admission::Charge,
     inbox::{Batch, WorkerMessage, worker_of},
     room_handle::{Event, RoomFacts, RoomHandle, SocketId},
     rooms::Rooms,
@@ -106,11 +107,13 @@ struct Keeping<'a> {
     is_lost: bool,
 }
 
-/// Keeps a room until nobody wants to be there.
-pub(crate) async fn keep(rooms: Arc<Rooms>, room: RoomHandle, events: Receiver<Event>) {
+/// Keeps a room until nobody wants to be there. What its opening was charged is given back if it ends without a claim that
+/// went through, or was refused.
+pub(crate) async fn keep(rooms: Arc<Rooms>, room: RoomHandle, events: Receiver<Event>, mut charge: Option<Charge>) {
     let (mut quick_failures, mut held) = (0, None);
     loop {
-        let end = live(&rooms, &room, &events, &mut held, quick_failures >= QUICK_FAILURES_MAX_COUNT).await;
+        let is_save_bad = quick_failures >= QUICK_FAILURES_MAX_COUNT;
+        let end = live(&rooms, &room, &events, &mut held, &mut charge, is_save_bad).await;
         tracing::info!(room = %room.id, ?end, "a room is closed");
         quick_failures = if end == (End::Failed { has_saved: false }) { quick_failures + 1 } else { 0 };
         match end {
@@ -133,6 +136,7 @@ async fn live<'a>(
     room: &'a RoomHandle,
     events: &Receiver<Event>,
     held: &mut Option<Keeping<'a>>,
+    charge: &mut Option<Charge>,
     is_save_bad: bool,
 ) -> End {
     let (mut keeping, saved) = match held.take() {
@@ -140,7 +144,7 @@ async fn live<'a>(
             let saved = keeping.unwritten.as_ref().and_then(|save| save.room.clone());
             (keeping, saved)
         }
-        None => match claim(rooms, room).await {
+        None => match claim(rooms, room, charge).await {
             Ok(claimed) => claimed,
             Err(reason) => return End::Refused(reason),
         },
@@ -173,9 +177,17 @@ async fn live<'a>(
 }
 
 /// The room as the store has it, and as this machine's from now on.
-async fn claim<'a>(rooms: &'a Rooms, room: &'a RoomHandle) -> Result<(Keeping<'a>, Option<Bytes>), CloseReason> {
+async fn claim<'a>(
+    rooms: &'a Rooms,
+    room: &'a RoomHandle,
+    charge: &mut Option<Charge>,
+) -> Result<(Keeping<'a>, Option<Bytes>), CloseReason> {
     let check = |kept: Option<&Owner>| rooms.check_opening(&room.id, kept);
-    let (claim, saved) = match rooms.store.claim_if(&room.id, &rooms.instance, check).await {
+    let claimed = rooms.store.claim_if(&room.id, &rooms.instance, check).await;
+    if let (Some(charge), Ok(_) | Err(ClaimError::Refused(_))) = (charge, &claimed) {
+        charge.spend();
+    }
+    let (claim, saved) = match claimed {
         Ok(claimed) => claimed,
         Err(ClaimError::Held) => return Err(CloseReason::Moved),
         Err(ClaimError::Refused(reason)) => return Err(reason),

@@ -9,7 +9,7 @@
 //! is a head of 2 or 4 bytes ([`push_message`]) and itself, and can leave in one write from where the tick thread put it.
 
 use crate::{
-    admission::Place,
+    admission::{Charge, Place},
     bucket::Bucket,
     gate::Gate,
     room_handle::{Event, SocketId},
@@ -168,9 +168,9 @@ impl Line {
         self.gate.clone()
     }
 
-    /// Whether its address may have one more room opened; that is counted.
-    pub(crate) fn may_open_room(&self) -> bool {
-        self.place.may_open_room(Instant::now())
+    /// Counts one more opening of a room against its address; `None` if that has had enough.
+    pub(crate) fn charge_opening(&self) -> Option<Charge> {
+        self.place.charge_opening(Instant::now())
     }
 
     /// There is something to read again; `is_ending` tells that the end has come, too.

@@ -32,8 +32,8 @@ use tokio::{
 /// Kernel send buffer of a connection (Linux doubles it for its own use). Policy: a slow reader fills it within seconds
 /// and is set aside; 64 KiB would hide a stall of 40 s.
 const SEND_BUFFER_BYTES: usize = 16 * 1024;
-/// Connections that speak HTTP at once. Policy: newcomers wait in the kernel's backlog until one has ended, which takes no
-/// longer than the head's timeout.
+/// Connections that speak HTTP at once. Policy: newcomers wait in the kernel's backlog until one has ended: it has the
+/// head's timeout to ask, and what [`Outgoing`] allows to take the answer.
 const HTTP_MAX_COUNT: usize = 1024;
 /// Longest head of a request. Policy: answer with status 431 and close.
 const HEAD_MAX_BYTES: usize = 16 * 1024;

@@ -134,6 +134,11 @@ impl RoomFacts {
         self.unwritten().get_or_insert(taken);
     }
 
+    /// Whether the store lacks anything of the room.
+    pub(crate) fn is_unwritten(&self) -> bool {
+        self.unwritten().is_some()
+    }
+
     /// How old the oldest state is that the store does not have.
     pub(crate) fn unwritten_for(&self) -> Duration {
         self.unwritten().map_or(Duration::ZERO, |since| since.elapsed())

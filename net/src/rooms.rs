@@ -3,10 +3,12 @@
 //! Path: a worker brings a hello that the door let through to [`Rooms::enter`]; if the room is not open, its queue is
 //! there at once and a keeper ([`crate::keeper`]) opens it behind.
 //! Invariants: at most `max_rooms` are open, and one of these places is the public room's own, whatever else is open; each
-//! other opening counts against the address of whoever asked for it; nobody who was let in is forgotten: a room is closed
-//! under the same lock under which people come in, and only while nobody waits in its queue.
+//! other opening counts against the address of whoever asked for it, unless another machine has the room or the store does
+//! not work; nobody who was let in is forgotten: a room is closed under the same lock under which people come in, and only
+//! while nobody waits in its queue.
 
 use crate::{
+    admission::Charge,
     config::Config,
     inbox::Inbox,
     keeper::{self, StartThread},
@@ -105,7 +107,7 @@ impl Rooms {
     }
 
     /// Brings somebody into a room, and has it opened if need be; whether they may have it opened is found out behind.
-    /// `may_open` asks whether their address may, and counts it.
+    /// `charge` counts it against their address, if that may have it opened.
     ///
     /// # Errors
     /// `RoomFull` when the machine has no place for another room, `TooManyRooms`, `ServerStopping`.
@@ -114,7 +116,7 @@ impl Rooms {
         id: &Arc<str>,
         mut join: Box<Join>,
         grant: Grant,
-        may_open: impl FnOnce() -> bool,
+        charge: impl FnOnce() -> Option<Charge>,
     ) -> Result<Entered, CloseReason> {
         let mut open = self.lock();
         if open.is_stopping {
@@ -126,10 +128,10 @@ impl Rooms {
                 listed.room.clone()
             }
             None => {
-                self.check_place(&open, id, may_open)?;
+                let charge = self.take_place(&open, id, charge)?;
                 let (room, events) = RoomHandle::new(Arc::clone(id));
                 open.by_id.insert(Arc::clone(id), Listed { room: room.clone(), grant });
-                self.runtime.spawn(keeper::keep(Arc::clone(self), room.clone(), events));
+                self.runtime.spawn(keeper::keep(Arc::clone(self), room.clone(), events, charge));
                 room
             }
         };
@@ -142,16 +144,21 @@ impl Rooms {
         Ok((room.events, waiting))
     }
 
-    /// Whether there is a place for one more room: for the public one always.
-    fn check_place(&self, open: &Open, id: &str, may_open: impl FnOnce() -> bool) -> Result<(), CloseReason> {
+    /// Whether there is a place for one more room, and what that counts for: for the public one always, and nothing.
+    fn take_place(
+        &self,
+        open: &Open,
+        id: &str,
+        charge: impl FnOnce() -> Option<Charge>,
+    ) -> Result<Option<Charge>, CloseReason> {
         if self.is_arena(id) {
-            return Ok(());
+            return Ok(None);
         }
         let others = open.by_id.keys().filter(|id| !self.is_arena(id)).count();
         if others + 1 >= self.max_rooms {
             return Err(CloseReason::RoomFull);
         }
-        if may_open() { Ok(()) } else { Err(CloseReason::TooManyRooms) }
+        charge().map(Some).ok_or(CloseReason::TooManyRooms)
     }
 
     /// Whether those who wait for a room may have it opened; `kept` is who had it last, as the store has it.
@@ -204,11 +211,11 @@ impl Rooms {
     /// had enough time for it: then with the rooms that the store did not take.
     pub(crate) async fn stop(&self, at_most: Duration) -> Vec<Arc<str>> {
         self.lock().is_stopping = true;
-        for room in self.list() {
-            room.tell(Event::Stop).await;
-        }
+        // One whose queue is full keeps no other from being told.
+        let mut untold = self.list();
         let closed = async {
             while !self.are_all_closed() {
+                untold.retain(|room| room.events.try_send(Event::Stop).is_err());
                 sleep(STOP_POLL).await;
             }
         };
@@ -216,11 +223,12 @@ impl Rooms {
         self.give_up()
     }
 
-    /// Tries to write nothing any more; the rooms that the store did not take.
+    /// Tries to write nothing any more; the rooms that the store did not take. One that was only about to open lost nothing.
     pub(crate) fn give_up(&self) -> Vec<Arc<str>> {
         let mut open = self.lock();
         open.has_given_up = true;
-        open.by_id.keys().cloned().collect()
+        let unwritten = open.by_id.iter().filter(|(_, listed)| listed.room.facts.is_unwritten());
+        unwritten.map(|(id, _)| Arc::clone(id)).collect()
     }
 
     pub(crate) fn has_given_up(&self) -> bool {
@@ -241,5 +249,66 @@ impl Rooms {
     /// The map is whole after any panic: every change is a single insert or remove.
     fn lock(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{gate::Gate, room_handle::SocketId};
+    use crossbeam_channel::Receiver;
+    use protocol::message::Hello;
+    use tokio::time::Instant;
+
+    /// A machine on which no thread is ever started.
+    fn rooms() -> Arc<Rooms> {
+        let config = Config::from_lookup(|name| match name {
+            "AERODROME_SECRET" => Some("a secret of enough length".to_owned()),
+            "FLY_MACHINE_ID" => Some("m1".to_owned()),
+            _ => None,
+        });
+        let store = Store::open("memory:///").unwrap();
+        Rooms::new(&config.unwrap(), store, Arc::new(Metrics::new()))
+    }
+
+    /// A room without a keeper, and what it is told.
+    fn list(rooms: &Rooms, id: &str) -> (RoomHandle, Receiver<Event>) {
+        let (room, events) = RoomHandle::new(id.into());
+        rooms.lock().by_id.insert(id.into(), Listed { room: room.clone(), grant: Grant::Enter });
+        (room, events)
+    }
+
+    #[tokio::test]
+    async fn only_a_room_of_which_something_is_unwritten_is_given_up_as_lost() {
+        let rooms = rooms();
+        let hello = Hello {
+            version: protocol::PROTOCOL_VERSION,
+            ticket: None,
+            resume: None,
+            have_tick: 0,
+            have_event: 0,
+            name: "Ada".to_owned(),
+            hue: 0,
+        };
+        let socket = SocketId { worker: 0, slot: 0, number: 0 };
+        let join = Box::new(Join { socket, gate: Gate::default(), hello, admitted: true, _waiting: None });
+        // Its keeper has not even begun to ask the store.
+        rooms.enter(&"arena-m1".into(), join, Grant::Enter, || None).unwrap();
+        let (flown, _events) = list(&rooms, "field-a");
+        flown.facts.note_unwritten(Instant::now());
+        assert_eq!(rooms.give_up(), ["field-a".into()]);
+        flown.facts.set_written(None);
+        assert!(rooms.give_up().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_room_whose_queue_is_full_keeps_no_other_from_being_told_to_stop() {
+        let rooms = rooms();
+        let [(stuck, _stuck_events), (_, events)] = ["field-a", "field-b"].map(|id| list(&rooms, id));
+        let socket = SocketId { worker: 0, slot: 0, number: 0 };
+        while stuck.events.try_send(Event::Gone(socket)).is_ok() {}
+        timeout(Duration::from_secs(10), rooms.stop(Duration::from_millis(100))).await.expect("it ends in time");
+        assert!(matches!(events.try_recv(), Ok(Event::Stop)));
+        assert!(events.is_empty(), "it is told once");
     }
 }

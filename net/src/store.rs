@@ -319,15 +319,14 @@ impl Claim {
     }
 
     /// Saves for the last time and lets go. Nothing is written of a room that was not there and is not to last.
+    /// It may have let go before, and the answer got lost: then whoever was handed the room has rewritten nothing of it, and
+    /// only the owner's record tells, so that is renewed first.
     ///
     /// # Errors
     /// [`SaveError`].
     pub(crate) async fn leave(&mut self, room: Option<&[u8]>) -> Result<(), SaveError> {
         if let Some(room) = room {
-            if self.owner_version.is_none() {
-                self.renew(false).await?;
-            }
-            self.put(room).await?;
+            self.save(room).await?;
         }
         if self.owner_version.is_some() { self.renew(true).await } else { Ok(()) }
     }
@@ -657,6 +656,48 @@ mod tests {
             claim.save(b"two").await.unwrap();
             (claim.owner_version, claim.save_version) = (owner, save);
             claim.save(b"three").await.unwrap();
+            end(store);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_last_save_whose_answer_got_lost_takes_nothing_from_whoever_was_handed_the_room() {
+        for store in stores() {
+            let at = &store.0;
+            let (mut first, _) = at.claim(&id(), "m1").await.unwrap();
+            first.save(b"one").await.unwrap();
+            let (owner, save) = (first.owner_version.clone(), first.save_version.clone());
+            first.leave(Some(b"two")).await.unwrap();
+            (first.owner_version, first.save_version) = (owner.clone(), save.clone());
+            // Nobody came meanwhile: it goes well once more.
+            first.leave(Some(b"two")).await.unwrap();
+            (first.owner_version, first.save_version) = (owner, save);
+            let (mut second, saved) = at.claim(&id(), "m2").await.unwrap();
+            assert_eq!(saved.as_deref(), Some(&b"two"[..]));
+            assert!(matches!(first.leave(Some(b"two")).await, Err(SaveError::Lost)));
+            second.save(b"three").await.unwrap();
+            second.leave(None).await.unwrap();
+            let (_, saved) = at.claim(&id(), "m3").await.unwrap();
+            assert_eq!(saved.as_deref(), Some(&b"three"[..]));
+            end(store);
+        }
+    }
+
+    /// It was claimed by its last save, which is its first.
+    #[tokio::test]
+    async fn a_first_and_last_save_whose_answer_got_lost_is_recognised_too() {
+        for store in stores() {
+            let at = &store.0;
+            let (mut first, _) = at.claim(&id(), "m1").await.unwrap();
+            for _ in 0..2 {
+                (first.owner_version, first.save_version) = (None, None);
+                first.leave(Some(b"one")).await.unwrap();
+            }
+            (first.owner_version, first.save_version) = (None, None);
+            let (mut second, saved) = at.claim(&id(), "m2").await.unwrap();
+            assert_eq!(saved.as_deref(), Some(&b"one"[..]));
+            assert!(matches!(first.leave(Some(b"one")).await, Err(SaveError::Lost)));
+            second.save(b"two").await.unwrap();
             end(store);
         }
     }

@@ -85,8 +85,9 @@ pub(crate) struct TickThread<E> {
     empty_ticks: u32,
     /// Somebody who was let in has said something, in this life or before: the room is worth keeping.
     is_used: bool,
-    save_interval_ticks: u32,
-    ticks_to_save: u32,
+    save_interval: Duration,
+    /// By time and not by ticks: a room that is slow must tell in time, too, that it is still here.
+    save_at: Instant,
     /// Everybody was told that the store does not take the room.
     is_unwritable: bool,
     end: Option<End>,
@@ -106,11 +107,11 @@ impl<E: Engine> TickThread<E> {
         let batches = workers.iter().map(|_| Batch::default()).collect();
         facts.publish(&room.stats(), room.max_players());
         let precedence = Precedence::new(Arc::clone(&id), Arc::clone(&metrics));
-        let save_interval_ticks = (save_interval.as_millis() as u32 * TICK_HZ / 1000).max(1);
+        let now = Instant::now();
         Self {
             id,
             room,
-            clock: Clock::new(Instant::now()),
+            clock: Clock::new(now),
             events,
             seats: Seats::default(),
             at_hand: None,
@@ -124,8 +125,8 @@ impl<E: Engine> TickThread<E> {
             saves,
             empty_ticks: 0,
             is_used: was_used,
-            save_interval_ticks,
-            ticks_to_save: save_interval_ticks,
+            save_interval,
+            save_at: now + save_interval,
             is_unwritable: false,
             end: None,
         }
@@ -257,20 +258,18 @@ impl<E: Engine> TickThread<E> {
     /// From the first use on, a room is in the store: others can find it there, and whoever loses it comes back to it.
     fn note_use(&mut self) {
         if !std::mem::replace(&mut self.is_used, true) {
-            self.ticks_to_save = 1;
+            self.save_at = Instant::now();
         }
     }
 
-    /// What the room is goes to its keeper, unless that has enough to write.
+    /// What the room is goes to its keeper, unless that has enough to write. Also when nobody is there: until it sleeps,
+    /// the room is this machine's.
     fn save_if_due(&mut self) {
-        if self.seats.is_empty() || !self.is_used {
+        let now = Instant::now();
+        if !self.is_used || now < self.save_at {
             return;
         }
-        self.ticks_to_save -= 1;
-        if self.ticks_to_save > 0 {
-            return;
-        }
-        self.ticks_to_save = self.save_interval_ticks;
+        self.save_at = now + self.save_interval;
         // One place stays free for the last one.
         if self.saves.capacity() == SAVES_MAX_COUNT
             && let Ok(place) = self.saves.try_reserve()
@@ -439,3 +438,6 @@ impl<E: Engine> TickThread<E> {
 fn notice(sentence: &str) -> Bytes {
     ServerMessage::Notice(sentence.to_owned()).encode().into()
 }
+
+#[cfg(test)]
+mod tests;

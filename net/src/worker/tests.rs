@@ -125,7 +125,7 @@ async fn a_full_queue_delays_and_loses_nothing() {
     let other = SocketId { worker: 1, slot: 0, number: 0 };
     let join =
         Join { socket: other, gate: Gate::default(), hello: bench.house.hello(), admitted: false, _waiting: None };
-    let (queue, _) = bench.house.rooms.enter(&ROOM.into(), Box::new(join), Grant::Enter, || true).unwrap();
+    let (queue, _) = bench.house.rooms.enter(&ROOM.into(), Box::new(join), Grant::Enter, || None).unwrap();
     let life = bench.lives.recv_timeout(PATIENCE).unwrap();
     while queue.try_send(Event::Gone(other)).is_ok() {}
     bench.say_hello();

@@ -1,6 +1,9 @@
 //! Which rooms open, for whom, and what those leave behind that should not have been.
 
-use crate::field::{Field, Heard, PATIENCE, Shelf};
+use crate::{
+    field::{Field, Heard, PATIENCE, Shelf},
+    rooms::wait_for_room,
+};
 use protocol::{
     close::CloseReason,
     message::ServerMessage,
@@ -164,6 +167,34 @@ async fn each_opening_counts_against_the_address_and_entering_does_not() {
     let Heard::Message(bytes) = neighbour.hear().await else { panic!("another address is not concerned") };
     assert!(matches!(ServerMessage::decode(&bytes), Ok(ServerMessage::Welcome(_))));
     host.play(Duration::from_millis(50)).await;
+    field.server.stop().await;
+}
+
+/// Pupils behind one address who follow a room to another machine, while its owner may still be there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tries_at_a_room_that_another_machine_has_or_the_store_does_not_give_do_not_count() {
+    let shelf = Shelf::new();
+    let owner = shelf.serve("m1", |_| {}).await;
+    for room in ["field-a", "field-b"] {
+        owner.join_room(room).await.unwrap().play(Duration::from_millis(100)).await;
+        shelf.wait_for(room).await;
+    }
+    shelf.spoil("field-b");
+    let field = shelf.serve("m2", |config| config.max_rooms = 64).await;
+    for (room, expected) in [("field-a", CloseReason::Moved), ("field-b", CloseReason::RoomFailed)] {
+        for number in 1..=21 {
+            assert_eq!(code(field.join_with(room, Grant::Enter).await.err()), Some(expected), "{number}");
+            // So that the next one has it opened once more.
+            wait_for_room(&field, room, false).await;
+        }
+    }
+    for number in 1..=20 {
+        let reason = code(field.join_with(&format!("spam{number}"), Grant::Enter).await.err());
+        assert_eq!(reason, Some(CloseReason::NoSuchRoom), "{number}");
+    }
+    assert_eq!(code(field.join_room("field-new").await.err()), Some(CloseReason::TooManyRooms));
+    shelf.mend("field-b");
+    owner.server.stop().await;
     field.server.stop().await;
 }
 
