@@ -156,7 +156,12 @@ impl<F: Fn(Stage, &str)> Join<'_, F> {
         }
         let near = lobby.fleet.region_of(id).and_then(|code| regions::find(&code)).or(self.from);
         let plan = place::elsewhere(id, near, &lobby.fleet.look(), &lobby.pools);
-        let Some((_, first)) = plan.first() else { return Err(Refusal::UnknownServer(id.to_owned()).into()) };
+        let Some((_, first)) = plan.first() else {
+            return Err(match lobby.fleet.look().find(id) {
+                Some(server) => self.with_offer(Refusal::Unreachable(place_name(&server.region)), &server.region),
+                None => Refusal::UnknownServer(id.to_owned()).into(),
+            });
+        };
         // Those who ask while it wakes follow already.
         if let Step::Take(other) | Step::Wake(other) = first {
             lobby.note_move(&durable, other);

@@ -43,7 +43,8 @@ pub(crate) enum Looker {
 pub(crate) fn looker(method: &Method, headers: &HeaderMap) -> Looker {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_lowercase();
     let purposes = [text("sec-purpose"), text("purpose"), text("x-purpose"), text("x-moz")];
-    if purposes.iter().any(|purpose| purpose.contains("prefetch") || purpose.contains("prerender")) {
+    // "preview" is Safari's word for it.
+    if purposes.iter().any(|purpose| ["prefetch", "prerender", "preview"].iter().any(|word| purpose.contains(word))) {
         return Looker::Prefetch;
     }
     let agent = text(header::USER_AGENT.as_str()).replace(NO_BOT, "");
@@ -113,6 +114,7 @@ mod tests {
             ("sec-purpose", "prefetch;prerender"),
             ("purpose", "prefetch"),
             ("x-moz", "prefetch"),
+            ("x-purpose", "preview"),
         ] {
             assert_eq!(look(name, value), Looker::Prefetch, "{name}: {value}");
         }
