@@ -7,7 +7,7 @@ import { defineConfig } from '@playwright/test';
 // Software WebGL draws a few frames a second on a small machine, and the first join starts a gameserver.
 const TEST_TIMEOUT_MS = 90_000;
 const EXPECT_TIMEOUT_MS = 20_000;
-const SUITE_TIMEOUT_MS = 10 * 60_000;
+const SUITE_TIMEOUT_MS = 12 * 60_000;
 
 const chromium = process.env['CHROMIUM'];
 
