@@ -73,6 +73,8 @@ struct Answer {
     demand: f64,
     lead: i8,
     rtt_ms: f64,
+    /// It was under way when the room stood still.
+    has_waited: bool,
 }
 
 /// A packet that was sent: the own clock, less the moment in ticks, and that moment.
@@ -111,6 +113,8 @@ pub(crate) struct Pace {
     lead: i8,
     /// The last jump.
     settling: Option<Settling>,
+    /// When it was last noticed that the room had stood still.
+    stood_still_ms: f64,
     /// The longest time for which nobody asked for the time of late, ms: when it ended, and how long it was.
     standstill: (f64, f64),
 }
@@ -129,6 +133,7 @@ impl Pace {
             rtt_ms: 0.0,
             lead: 0,
             settling: None,
+            stood_still_ms: f64::NEG_INFINITY,
             standstill: (f64::NEG_INFINITY, 0.0),
         }
     }
@@ -151,7 +156,7 @@ impl Pace {
             (self.own, self.is_set) = (LEAD_WANTED_TICKS - self.arrivals.least(), true);
         }
         if let Some(answer) = answer(self) {
-            self.answered(answer, now_ms);
+            self.answered(answer);
         }
         jump.flatten()
     }
@@ -159,10 +164,11 @@ impl Pace {
     fn answer(&self, heard: Heard, now_ms: f64) -> Option<Answer> {
         let Sent { own, moment } = self.sent[usize::from(heard.packet)]?;
         let rtt_ms = (self.moment(now_ms) - moment) * TICK_MS;
-        Some(Answer { demand: own - f64::from(heard.lead), lead: heard.lead, rtt_ms })
+        let has_waited = now_ms - rtt_ms < self.stood_still_ms;
+        Some(Answer { demand: own - f64::from(heard.lead), lead: heard.lead, rtt_ms, has_waited })
     }
 
-    fn answered(&mut self, Answer { demand, lead, rtt_ms }: Answer, now_ms: f64) {
+    fn answered(&mut self, Answer { demand, lead, rtt_ms, has_waited }: Answer) {
         // What waited for a clock that stood still says nothing of the line.
         if !self.demands.is_stall(demand) {
             // An answer may have waited for a frame: the shortest is the truest.
@@ -172,8 +178,7 @@ impl Pace {
         self.lead = lead;
         let is_first = self.demands.is_empty();
         // What waited for a room that stood still is no jitter either.
-        let has_waited = self.settling(now_ms).is_some() && !is_first && demand > self.demands.greatest();
-        if !has_waited {
+        if is_first || !has_waited || demand <= self.demands.greatest() {
             self.demands.add(demand);
         }
         if is_first {
@@ -225,6 +230,7 @@ impl Pace {
         self.arrivals.jump(ticks.abs());
         self.demands.jump(ticks.abs());
         if ticks < 0.0 {
+            self.stood_still_ms = now_ms;
             // Of what is under way, nobody can say what was sent before the jump. That looks late now, which says nothing.
             self.sent
                 .iter_mut()
@@ -270,6 +276,7 @@ impl Pace {
         self.sent.fill(None);
         self.rtt_ms = 0.0;
         self.settling = None;
+        self.stood_still_ms = f64::NEG_INFINITY;
     }
 
     /// The own clock: the tick the own plane is shown at.
