@@ -5,6 +5,7 @@
 mod behaviour;
 mod governor;
 mod jumps;
+mod nothing_changes;
 mod resume;
 mod window;
 mod work;

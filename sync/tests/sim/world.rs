@@ -56,6 +56,8 @@ pub(crate) struct World {
     pub(crate) now_ms: f64,
     /// The server stands still.
     pub(crate) is_paused: bool,
+    /// Everything that both ends sent, and every row.
+    pub(crate) trace: Trace,
     missed_ticks: u32,
     chance: Chance,
 }
@@ -95,6 +97,7 @@ impl World {
             players: vec![],
             now_ms: 0.0,
             is_paused: false,
+            trace: Trace::default(),
             missed_ticks: 0,
             chance: Chance::new(seed),
         }
@@ -128,6 +131,7 @@ impl World {
     pub(crate) fn connect(&mut self, index: usize, resume: Option<String>) {
         let player = &mut self.players[index];
         let bytes = player.client.hello(&format!("P{index}"), 3, None, resume);
+        self.trace.up.add(index as u64, &bytes);
         let ClientPacket::Message(protocol::message::ClientMessage::Hello(hello)) =
             ClientPacket::decode(&bytes).expect("clients send what servers read")
         else {
@@ -205,6 +209,7 @@ impl World {
             let page_ms = self.now_ms + player.clock_ms;
             player.fly(&self.rules, page_ms);
             while let Some(bytes) = (!player.is_frozen).then(|| player.client.poll_send(page_ms)).flatten() {
+                self.trace.up.add(index as u64, &bytes);
                 player.up.send(bytes, player.line.delay(), jitter, self.now_ms);
             }
         }
@@ -217,6 +222,7 @@ impl World {
         }
         for _ in 0..std::mem::take(&mut self.missed_ticks).min(1 + CATCH_UP_MAX_TICKS) {
             self.room.tick();
+            self.trace.add_rows(self.room.rows());
             self.hand_over();
         }
     }
@@ -242,8 +248,45 @@ impl World {
     fn send(&mut self, session: SessionId, bytes: Bytes) {
         let now_ms = self.now_ms;
         let jitter = self.chance.share();
-        if let Some(player) = self.players.iter_mut().find(|player| player.session == Some(session)) {
+        if let Some(index) = self.players.iter().position(|player| player.session == Some(session)) {
+            self.trace.down.add(index as u64, &bytes);
+            let player = &mut self.players[index];
             player.down.send(bytes.to_vec(), player.line.delay(), jitter, now_ms);
+        }
+    }
+}
+
+/// Hashes of all that there was to see: equal traces, equal behaviour, byte for byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Trace {
+    pub(crate) up: Fnv,
+    pub(crate) down: Fnv,
+    pub(crate) rows: Fnv,
+}
+
+impl Trace {
+    fn add_rows(&mut self, rows: &[game::row::Row]) {
+        for row in rows {
+            self.rows.add(u64::from(row.kind) << 48 | u64::from(row.cell.0) << 32 | u64::from(row.id), &[]);
+            row.fields.iter().for_each(|field| self.rows.add(0, &field.to_le_bytes()));
+        }
+    }
+}
+
+/// The hash of Fowler, Noll and Vo (FNV-1a, 64 bits) over numbered runs of bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fnv(pub(crate) u64);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Fnv {
+    pub(crate) fn add(&mut self, number: u64, bytes: &[u8]) {
+        for byte in number.to_le_bytes().iter().chain(bytes) {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
         }
     }
 }

@@ -1,0 +1,116 @@
+//! The bytes of one example of every message, as they are on the wire (`golden.txt`).
+//!
+//! A line that differs is another wire: old pages and new servers would misread each other. Whoever means it counts up
+//! [`PROTOCOL_VERSION`] and puts the new bytes there; the failing test prints them.
+
+use protocol::{
+    PROTOCOL_VERSION,
+    close::CloseReason,
+    frame::{Header, Heard, Own, Respawn},
+    message::{ClientMessage, Event, Hello, Input, InputPacket, Profile, ServerMessage, Welcome},
+    token::{Grant, Key, Resume},
+};
+use std::fmt::Write;
+
+fn profile() -> Profile {
+    Profile { name: "Ada".into(), hue: 3, is_bot: false }
+}
+
+fn hello() -> Hello {
+    let (ticket, resume) = (Some("a ticket".into()), Some("a token".into()));
+    let version = PROTOCOL_VERSION;
+    Hello { version, ticket, resume, have_tick: 70_000, have_event: 12, name: "Ada".into(), hue: 3 }
+}
+
+fn welcome() -> Welcome {
+    let history = vec![Event::Chat { pilot: 7, name: "Bob".into(), text: "hello".into() }];
+    Welcome {
+        pilot: 300,
+        epoch: 5,
+        resumed: true,
+        since: 69_990,
+        tick: 70_001,
+        resume: "a token".into(),
+        rules: vec![1, 2, 3],
+        profile: profile(),
+        history,
+        last_event: 41,
+    }
+}
+
+fn client_messages() -> Vec<(&'static str, Vec<u8>)> {
+    let inputs = vec![Input { tick: 70_000, controls: 513 }, Input { tick: 70_001, controls: 0 }];
+    vec![
+        ("client hello", ClientMessage::Hello(hello()).encode()),
+        ("client chat", ClientMessage::Chat("hello".into()).encode()),
+        ("client whois", ClientMessage::Whois(vec![1, 300]).encode()),
+        ("client fly again", ClientMessage::FlyAgain.encode()),
+        ("client rename", ClientMessage::Rename { name: "Bea".into(), hue: 7 }.encode()),
+        ("client verify", ClientMessage::Verify.encode()),
+        ("client repair", ClientMessage::Repair(vec![0, 399]).encode()),
+        ("client leave", ClientMessage::Leave.encode()),
+        ("client inputs", InputPacket { number: 255, ack: 69_990, at: 70_001, behind: 130, inputs }.encode()),
+    ]
+}
+
+fn server_messages() -> Vec<(&'static str, Vec<u8>)> {
+    vec![
+        ("server welcome", ServerMessage::Welcome(Box::new(welcome())).encode()),
+        ("server refused", ServerMessage::refused(CloseReason::Overloaded).encode()),
+        ("server roster", ServerMessage::Roster(vec![(7, profile())]).encode()),
+        ("server notice", ServerMessage::Notice("a word".into()).encode()),
+        ("server bye", ServerMessage::Bye { code: CloseReason::Replaced.code() }.encode()),
+        ("server service", ServerMessage::Service { level: 3, is_slow: true }.encode()),
+        ("entry chat", Event::Chat { pilot: 7, name: "Bob".into(), text: "hello".into() }.encode()),
+        ("entry kill", Event::Kill { killer: 7, victim: 300, rammed: true, behind: 42 }.encode()),
+        ("entry joined", Event::Joined { pilot: 7, profile: profile() }.encode()),
+        ("entry left", Event::Left { pilot: 7, name: "Ada".into() }.encode()),
+    ]
+}
+
+fn frames() -> Vec<(&'static str, Vec<u8>)> {
+    let respawn = Respawn { tick: 70_100, x: 123_456, y: 654_321, heading: 32_768, shots: 17 };
+    let own = Own { score: 1234, rank: 2, ranked: 40, respawn: Some(respawn) };
+    let all = Header {
+        tick: 70_001,
+        span: 3,
+        checksum: 0xbeef,
+        heard: Some(Heard { packet: 9, lead: -2 }),
+        eye: Some(1234),
+        own: Some(own),
+        has_whole: true,
+        has_sums: true,
+        has_events: true,
+    };
+    let plain = Header { span: 1, checksum: 0xbeef, tick: 70_001, ..Header::default() };
+    let anew = Header { span: 0, own: Some(Own { respawn: None, ..own }), ..plain };
+    let bytes = |header: Header| {
+        let mut bytes = Vec::new();
+        header.encode(&mut bytes);
+        bytes
+    };
+    vec![("frame of all", bytes(all)), ("frame of nothing", bytes(plain)), ("frame anew", bytes(anew))]
+}
+
+fn tokens() -> Vec<(&'static str, Vec<u8>)> {
+    let key = Key::new("only for this test, long enough").expect("it is long enough");
+    let resume = Resume { session: 7, epoch: 3, generation: 2 };
+    vec![
+        ("ticket", key.sign_ticket("m1", "arena", Grant::Open, 99, 1_700_000_000).into_bytes()),
+        ("resume token", key.sign_resume("arena-m1", resume).into_bytes()),
+        ("replay state", key.sign_replay("m1", "/gameserver/m1/arena", 1_700_000_000, 1).into_bytes()),
+    ]
+}
+
+#[test]
+fn every_message_has_the_bytes_it_always_had() {
+    let mut golden = format!("version {PROTOCOL_VERSION}\n");
+    for (name, bytes) in [client_messages(), server_messages(), frames(), tokens()].concat() {
+        let hex = bytes.iter().fold(String::new(), |mut hex, byte| {
+            write!(hex, "{byte:02x}").expect("a string takes all");
+            hex
+        });
+        writeln!(golden, "{name}: {hex}").expect("a string takes all");
+    }
+    assert!(golden == include_str!("golden.txt"), "the wire is another one:\n{golden}");
+}
