@@ -9,6 +9,7 @@ use crate::{
     report::{Aim, Figures, Progress},
     world::World,
 };
+use arena::{CADENCE_TICKS, Replica, Tally};
 use game::{
     PilotId,
     field::{CELL_UNITS, VIEW_CELLS},
@@ -16,7 +17,6 @@ use game::{
     row::Row,
 };
 use protocol::Tick;
-use sync::{CADENCE_TICKS, Replica, Tally};
 
 const PLAYERS: usize = 200;
 const WARM_UP_TICKS: u32 = 300;
@@ -176,7 +176,7 @@ fn join_bytes(world: &mut World) -> anyhow::Result<(f64, f64)> {
     for player in &world.players {
         let hello = protocol::message::Hello { resume: Some(player.welcome.resume.clone()), ..crate::world::hello(0) };
         let session = world.room.join(&hello, false).map_err(|reason| anyhow::anyhow!("{}", reason.sentence()))?;
-        while let Some(sync::Output::Message(_, bytes)) = world.room.poll_output() {
+        while let Some(arena::Output::Message(_, bytes)) = world.room.poll_output() {
             welcomes += websocket_bytes(bytes.len());
         }
         frames += world.room.frame_for(session).map_or(0, |frame| websocket_bytes(frame.len()));

@@ -13,6 +13,7 @@ use crate::{
     serve::{self, Child, Usage},
 };
 use anyhow::ensure;
+use arena::{Output, RoomStats, SessionId};
 use bytes::Bytes;
 use net::{Engine, Server};
 use protocol::{
@@ -24,7 +25,6 @@ use std::{
     collections::{BTreeSet, VecDeque},
     time::{Duration, Instant},
 };
-use sync::{Output, RoomStats, SessionId};
 
 const CLIENTS_COUNT: usize = 1000;
 const FRAME_BYTES: usize = 200;

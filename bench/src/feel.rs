@@ -16,8 +16,8 @@ mod truth;
 mod world;
 
 use crate::report::{Aim, Figures, Progress};
+use arena::line::Line;
 use judge::Judge;
-use sync::line::Line;
 use world::{TICK_MS, World};
 
 const PLAYERS: usize = 16;

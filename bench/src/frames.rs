@@ -7,9 +7,9 @@ use crate::{
     stopwatch::Stopwatch,
     world::World,
 };
+use arena::Replica;
 use game::PilotId;
 use std::time::Duration;
-use sync::Replica;
 
 const PLAYERS: usize = 1000;
 /// Replicas that decode; each takes every frame of one player.

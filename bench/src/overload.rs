@@ -13,9 +13,9 @@ use crate::{
     world,
 };
 use anyhow::ensure;
+use arena::governor::TICK_US;
 use protocol::TICK_HZ;
 use std::time::{Duration, Instant};
-use sync::governor::TICK_US;
 
 const PLAYERS_COUNT: usize = 300;
 /// One bot in so many is a whole client: 5 %.

@@ -7,6 +7,7 @@
 
 use crate::{fanout, load::Opening, raw, tasks};
 use anyhow::{Context, bail, ensure};
+use arena::governor::Budget;
 use net::{Config, Server};
 use nix::{
     sys::signal::{Signal, kill},
@@ -21,7 +22,6 @@ use std::{
     process::{Command, Stdio},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
-use sync::governor::Budget;
 use tokio::sync::mpsc;
 
 /// What a gameserver under test is told; the load signs with it what the lobby would have signed.

@@ -11,9 +11,9 @@ use crate::{
     report::Progress,
 };
 use anyhow::Context;
+use arena::{Choice, Counts, Tally};
 use protocol::prefix::CODE_MAX_BITS;
 use std::{collections::BTreeMap, fmt::Write};
-use sync::{Choice, Counts, Tally};
 
 /// Games that are learned from; none of them is one that is measured.
 const GAMES: [(Style, u64); 4] = [(Style::Mouse, 101), (Style::Mouse, 102), (Style::Mouse, 103), (Style::Blind, 104)];

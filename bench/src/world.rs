@@ -5,6 +5,7 @@
 //! acknowledges at least every 100 ms, as a page does.
 
 use crate::hand::Hand;
+use arena::{Output, Room, RoomConfig, SessionId};
 use bytes::Bytes;
 use game::rules::Rules;
 use protocol::{
@@ -13,7 +14,6 @@ use protocol::{
     message::{ClientMessage, ClientPacket, Hello, Input, InputPacket, ServerMessage, Welcome},
     token::Key,
 };
-use sync::{Output, Room, RoomConfig, SessionId};
 
 /// Planes per cell in every measurement: 33 planes in a view of 4×4 cells.
 pub(crate) const PLANES_PER_CELL: f64 = 2.0;

@@ -12,11 +12,11 @@ use crate::{
     sight::Sight,
     swarm::Phase,
 };
+use arena::Client;
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
-use sync::Client;
 use tokio::{sync::watch, time::sleep};
 
 /// Bots ask for tickets this far apart: 40 a second.

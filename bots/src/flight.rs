@@ -5,6 +5,7 @@
 //! and before it is decoded; every wait has an end.
 
 use crate::{door::Socket, figures::Figures, latency::InputWatch, progress::Progress, sight::Sight, swarm::Phase};
+use arena::{Client, Happening};
 use futures_util::{SinkExt, StreamExt};
 use game::{Controls, pilot, plane::Plane};
 use protocol::{
@@ -15,7 +16,6 @@ use std::{
     sync::atomic::Ordering::Relaxed,
     time::{Duration, Instant},
 };
-use sync::{Client, Happening};
 use tokio::{
     sync::watch,
     time::{MissedTickBehavior, interval, timeout},
@@ -218,7 +218,7 @@ impl<'a> Flight<'a> {
     /// A computer pilot holds the stick; the shot down want to fly again.
     fn decide(&mut self, now: Instant) {
         let id = self.client.pilot();
-        let Some(tick) = self.client.replica().map(sync::Replica::tick) else { return };
+        let Some(tick) = self.client.replica().map(arena::Replica::tick) else { return };
         // Between its decisions a pilot leaves the controls alone: most frames need not even predict the own plane.
         if !(tick + u32::from(id)).is_multiple_of(pilot::DECISION_TICKS) {
             return;

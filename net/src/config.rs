@@ -4,9 +4,9 @@
 
 use crate::{store::LEASE, wall::Wall};
 use anyhow::{Context, bail};
+use arena::governor::{Budget, TICK_US};
 use protocol::{limits, room, token};
 use std::{fmt::Display, net::SocketAddr, ops::RangeInclusive, str::FromStr, time::Duration};
-use sync::governor::{Budget, TICK_US};
 
 /// The rules' numbers as shipped; the environment's `TUNING` (RON text) replaces them.
 const TUNING_RON: &str = include_str!("../../assets/tuning.ron");
@@ -139,7 +139,7 @@ impl Config {
             Some(text) => parse_number("MAX_PLAYERS", &text, PLAYERS_COUNTS)?,
         };
         let cadence_ticks = match get("CADENCE_TICKS") {
-            None => sync::CADENCE_TICKS,
+            None => arena::CADENCE_TICKS,
             Some(text) => parse_number("CADENCE_TICKS", &text, CADENCES_TICKS)?,
         };
         let origins = get("ALLOWED_ORIGINS").unwrap_or_default();

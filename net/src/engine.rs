@@ -6,12 +6,12 @@
 //! Invariant: an engine is a plain value, called from one thread; a frame it gave is sent. When it panics, it is dropped
 //! and another is begun with another epoch, from what [`Engine::snapshot`] gave last.
 
+use arena::{Level, Output, Room, RoomStats, SessionId};
 use bytes::Bytes;
 use protocol::{
     close::CloseReason,
     message::{ClientPacket, Hello},
 };
-use sync::{Level, Output, Room, RoomStats, SessionId};
 
 /// What a room is begun from.
 #[derive(Debug, Clone, Copy)]

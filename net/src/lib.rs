@@ -1,4 +1,4 @@
-//! The gameserver: a thin shell of sockets, clocks and threads around `sync::Room`.
+//! The gameserver: a thin shell of sockets, clocks and threads around `arena::Room`.
 //!
 //! Path of an input: [`worker`] (a few threads, each with an epoll) → [`line`] (one socket) → bounded queue →
 //! [`tick`] (one OS thread per room, 60 Hz) → an [`Engine`], which is `Room` here. Path of a frame: `Room` → [`tick`] →

@@ -5,13 +5,13 @@
 //! Invariants: each change is logged and told once; without a governor the parts are measured all the same.
 
 use crate::metrics::Metrics;
-use bytes::Bytes;
-use protocol::message::ServerMessage;
-use std::{sync::Arc, time::Duration};
-use sync::{
+use arena::{
     Level,
     governor::{Budget, Governor, Spent},
 };
+use bytes::Bytes;
+use protocol::message::ServerMessage;
+use std::{sync::Arc, time::Duration};
 
 /// What a tick changed.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -8,6 +8,7 @@ use crate::{
     counted::{Count, Counted},
     gate::Gate,
 };
+use arena::governor::Budget;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use protocol::message::{ClientPacket, Hello};
 use std::{
@@ -17,7 +18,6 @@ use std::{
     },
     time::Duration,
 };
-use sync::governor::Budget;
 use tokio::time::Instant;
 
 /// Events waiting for a tick. Policy: a worker that finds the queue full stops reading that socket and tries again.
@@ -150,7 +150,7 @@ impl RoomFacts {
     }
 
     /// Written by the tick thread.
-    pub(crate) fn publish(&self, stats: &sync::RoomStats, capacity: u32) {
+    pub(crate) fn publish(&self, stats: &arena::RoomStats, capacity: u32) {
         self.players.store(stats.players, Ordering::Relaxed);
         self.pilots.store(stats.pilots, Ordering::Relaxed);
         self.capacity.store(capacity, Ordering::Relaxed);

@@ -3,8 +3,8 @@
 //! Invariant: a session has at most one socket and a socket at most one session; the newest socket wins.
 
 use crate::{gate::Gate, room_handle::SocketId};
+use arena::SessionId;
 use std::collections::BTreeMap;
-use sync::SessionId;
 
 /// A session's socket, as the tick thread sees it.
 #[derive(Debug)]

@@ -26,6 +26,7 @@ use crate::{
     worker::{WORKERS_COUNT, Worker},
 };
 use anyhow::{Context, bail};
+use arena::{Room, RoomConfig, governor::Budget};
 use bytes::Bytes;
 use std::{
     net::SocketAddr,
@@ -37,7 +38,6 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-use sync::{Room, RoomConfig, governor::Budget};
 use tokio::{net::TcpListener, sync::Mutex};
 
 /// Longest time rooms take to be saved and to tell everybody. Policy: the rest is left as it was saved last, and the
@@ -344,7 +344,7 @@ mod tests {
         request.headers_mut().insert("fly-replay-src", state.parse().unwrap());
         let stream = TcpStream::connect(server.address).await.unwrap();
         let (mut socket, _) = client_async(request, stream).await.unwrap();
-        let hello = sync::Client::new().hello("Ada", 0, ticket, resume);
+        let hello = arena::Client::new().hello("Ada", 0, ticket, resume);
         socket.send(Message::Binary(hello.into())).await.unwrap();
         let Some(Ok(Message::Binary(bytes))) = socket.next().await else { panic!("a welcome comes first") };
         let Ok(ServerMessage::Welcome(welcome)) = ServerMessage::decode(&bytes) else { panic!("no welcome") };

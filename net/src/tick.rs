@@ -17,6 +17,7 @@ use crate::{
     room_handle::{Event, Join, RoomFacts, SocketId},
     seats::{Seat, Seats},
 };
+use arena::Output;
 use bytes::Bytes;
 use crossbeam_channel::Receiver;
 use protocol::{TICK_HZ, close::CloseReason, limits::RESUME_GRACE_MS, message::ServerMessage};
@@ -30,7 +31,6 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-use sync::Output;
 use tokio::sync::mpsc;
 
 /// Events handled before one tick. Policy: the rest wait for the next tick, in order.

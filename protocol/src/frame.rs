@@ -1,7 +1,7 @@
 //! A frame: what one tick (or the few since the last one) looks like to one session.
 //!
-//! Path: `sync::Room::frame_for` fills a [`Header`], then appends the shared parts of the held cells and the events;
-//! `sync::Replica` reads the header here and the parts with its own coder. Layout: `SPEC.md` §4.
+//! Path: `arena::Room::frame_for` fills a [`Header`], then appends the shared parts of the held cells and the events;
+//! `arena::Replica` reads the header here and the parts with its own coder. Layout: `SPEC.md` §4.
 //! Invariants: the header is all that is per session; every part behind it is shared.
 
 use crate::{

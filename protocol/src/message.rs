@@ -155,7 +155,7 @@ pub enum ServerMessage {
     },
     /// How busy the room is; told when it changes, and after the welcome unless service is full.
     Service {
-        /// How much is left out: 0 is full service, `sync::Level` names the others.
+        /// How much is left out: 0 is full service, `arena::Level` names the others.
         level: u8,
         /// Simulation takes longer than a tick: time runs slower for everybody.
         is_slow: bool,

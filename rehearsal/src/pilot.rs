@@ -6,6 +6,7 @@
 
 use crate::Stage;
 use anyhow::{Context, ensure};
+use arena::{Client, Happening};
 use futures_util::{SinkExt, StreamExt};
 use game::plane::Plane;
 use protocol::{close::CloseReason, limits::FRAME_MAX_BYTES, message::ClientMessage};
@@ -16,7 +17,6 @@ use std::{
     error, fmt,
     time::{Duration, Instant},
 };
-use sync::{Client, Happening};
 use tokio::{
     net::TcpStream,
     time::{interval, sleep, timeout},
@@ -207,14 +207,14 @@ impl Pilot {
 
     /// Turns one way, then the other, and shoots.
     fn steer(&mut self) {
-        let Some(tick) = self.client.replica().map(sync::Replica::tick) else { return };
+        let Some(tick) = self.client.replica().map(arena::Replica::tick) else { return };
         let is_flying = self.plane().is_some();
         if !is_flying && self.asked_to_fly.elapsed() > Duration::from_millis(FLY_AGAIN_MS) {
             self.asked_to_fly = Instant::now();
             self.client.say(ClientMessage::FlyAgain);
         }
         let turn = if (tick / TURN_TICKS).is_multiple_of(2) { 4 } else { -4 };
-        self.client.control(sync::controls(turn, 1, false, true));
+        self.client.control(arena::controls(turn, 1, false, true));
     }
 
     fn hear(&mut self) -> Option<Ending> {
@@ -240,7 +240,7 @@ impl Pilot {
 
     /// The tick of its room.
     pub fn tick(&self) -> u32 {
-        self.client.replica().map_or(0, sync::Replica::tick)
+        self.client.replica().map_or(0, arena::Replica::tick)
     }
 
     /// Checksums that did not match: each is a bug.

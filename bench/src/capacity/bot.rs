@@ -8,6 +8,7 @@ use crate::{
     load::{Out, Peer},
     serve,
 };
+use arena::Client;
 use game::{Controls, pilot, plane::Plane};
 use protocol::{
     PROTOCOL_VERSION, TICK_HZ, Tick,
@@ -17,7 +18,6 @@ use protocol::{
     message::{ClientMessage, HOT_BIT, Hello, Input, InputPacket, ServerMessage},
 };
 use std::time::{Duration, Instant};
-use sync::Client;
 
 /// Inputs are for so many ticks after the newest known one: the way to a server on this machine is short.
 const LEAD_TICKS: u32 = 2;
@@ -201,7 +201,7 @@ fn fly(client: &mut Client, now_ms: f64, asks_to_fly: bool) {
         client.say(ClientMessage::FlyAgain);
     }
     let id = client.pilot();
-    let Some(tick) = client.replica().map(sync::Replica::tick) else { return };
+    let Some(tick) = client.replica().map(arena::Replica::tick) else { return };
     // Between its decisions a pilot leaves the controls alone.
     if !(tick + u32::from(id)).is_multiple_of(pilot::DECISION_TICKS) {
         return;

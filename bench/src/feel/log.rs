@@ -2,8 +2,8 @@
 //!
 //! Invariant: nothing is judged here; [`super::truth::Truth`] is needed for that, and it knows more at the end of a run.
 
+use arena::ShotCounts;
 use protocol::Tick;
-use sync::ShotCounts;
 
 /// The newest truth put the own plane elsewhere than the page had predicted it.
 #[derive(Debug, Clone, Copy)]

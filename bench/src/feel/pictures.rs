@@ -10,9 +10,9 @@ use super::{
 };
 use crate::report::Progress;
 use anyhow::Context;
+use arena::line::Line;
 use protocol::Tick;
 use std::{fmt::Write, path::Path};
-use sync::line::Line;
 
 const FOLDER: &str = "docs/pictures";
 const WIDTH: f64 = 720.0;

@@ -4,6 +4,11 @@
 //! frame: hands, out it goes, picture. Invariant: the pilot knows nothing that is not in the picture.
 
 use super::log::{Correction, Drawn, Log, Picture};
+use arena::{
+    Client, SessionId,
+    line::{Chance, Line, Pipe},
+    view::{PlaneView, Scene},
+};
 use game::{
     Controls,
     field::{PLANE_LENGTH_UNITS, TURN, squared},
@@ -13,11 +18,6 @@ use game::{
 };
 use protocol::message::{ClientMessage, ClientPacket};
 use std::collections::VecDeque;
-use sync::{
-    Client, SessionId,
-    line::{Chance, Line, Pipe},
-    view::{PlaneView, Scene},
-};
 
 const TICK_MS: f64 = 1000.0 / protocol::TICK_HZ as f64;
 /// Screens that people have, pictures a second.
@@ -111,7 +111,7 @@ impl Player {
     }
 
     fn tick(&self) -> u32 {
-        self.client.replica().map_or(0, sync::Replica::tick)
+        self.client.replica().map_or(0, arena::Replica::tick)
     }
 
     fn compare(&mut self, before: (u32, Option<Plane>), after: (u32, Option<Plane>), came_ms: f64) {

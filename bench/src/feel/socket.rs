@@ -11,6 +11,7 @@ use crate::{
     serve::{self, Child},
 };
 use anyhow::ensure;
+use arena::{Client, controls};
 use std::{
     io::{Read, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
@@ -21,7 +22,6 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-use sync::{Client, controls};
 
 const STALLS_COUNT: usize = 3;
 const CALM: Duration = Duration::from_secs(3);
@@ -168,7 +168,7 @@ impl Peer for Watcher {
         let _ = self.client.receive(bytes, now_ms);
         while self.client.poll_happening().is_some() {}
         if self.client.stats().frames > before {
-            let tick = self.client.replica().map_or(0, sync::Replica::tick);
+            let tick = self.client.replica().map_or(0, arena::Replica::tick);
             let ahead = self.client.own_at(now_ms) - f64::from(tick);
             self.frames.push((now_ms, now_ms - f64::from(tick) * TICK_MS, ahead));
         }

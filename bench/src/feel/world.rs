@@ -9,15 +9,15 @@ use super::{
     truth::Truth,
 };
 use anyhow::Context;
+use arena::{
+    Client, Output, Room, RoomConfig, SessionId,
+    line::{Chance, Line},
+};
 use game::rules::Rules;
 use protocol::{
     limits::INPUT_LEAD_MAX_TICKS,
     message::{ClientMessage, ClientPacket},
     token::Key,
-};
-use sync::{
-    Client, Output, Room, RoomConfig, SessionId,
-    line::{Chance, Line},
 };
 
 pub(crate) const TICK_MS: f64 = 1000.0 / protocol::TICK_HZ as f64;

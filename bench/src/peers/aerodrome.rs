@@ -168,14 +168,14 @@ impl AddAssign for Seen {
 /// A whole client, as in the page.
 #[derive(Debug)]
 pub(crate) struct Decoder {
-    client: sync::Client,
+    client: arena::Client,
     began: Instant,
     seen: Seen,
 }
 
 impl Decoder {
     fn new(began: Instant) -> Self {
-        Self { client: sync::Client::new(), began, seen: Seen::default() }
+        Self { client: arena::Client::new(), began, seen: Seen::default() }
     }
 
     /// What it has seen since the measured time began.

@@ -1,8 +1,9 @@
-//! A stand-in for lobby and gameserver around a real `sync::Room`, on a port of its own.
+//! A stand-in for lobby and gameserver around a real `arena::Room`, on a port of its own.
 //!
 //! Path: axum answers the board, joins and sockets; one task owns the room, ticks it at 60 Hz, and gives each socket
 //! its messages and frames through a small channel. Tickets and replay states are verified as the real ones do.
 
+use arena::{Output, Room, RoomConfig, SessionId};
 use axum::{
     Json, Router,
     extract::{
@@ -28,7 +29,6 @@ use std::{
     },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
-use sync::{Output, Room, RoomConfig, SessionId};
 use tokio::{
     net::TcpListener,
     sync::mpsc,

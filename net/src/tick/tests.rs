@@ -9,19 +9,19 @@ const SAVE_INTERVAL: Duration = Duration::from_millis(200);
 struct Slow;
 
 impl Engine for Slow {
-    fn join(&mut self, _: &protocol::message::Hello, _: bool) -> Result<sync::SessionId, CloseReason> {
+    fn join(&mut self, _: &protocol::message::Hello, _: bool) -> Result<arena::SessionId, CloseReason> {
         Err(CloseReason::RoomFull)
     }
 
-    fn handle(&mut self, _: sync::SessionId, _: protocol::message::ClientPacket) {}
+    fn handle(&mut self, _: arena::SessionId, _: protocol::message::ClientPacket) {}
 
-    fn disconnect(&mut self, _: sync::SessionId) {}
+    fn disconnect(&mut self, _: arena::SessionId) {}
 
     fn tick(&mut self) {
         thread::sleep(TICK);
     }
 
-    fn frame_for(&mut self, _: sync::SessionId) -> Option<Bytes> {
+    fn frame_for(&mut self, _: arena::SessionId) -> Option<Bytes> {
         None
     }
 
@@ -33,8 +33,8 @@ impl Engine for Slow {
         Some(vec![1])
     }
 
-    fn stats(&self) -> sync::RoomStats {
-        sync::RoomStats::default()
+    fn stats(&self) -> arena::RoomStats {
+        arena::RoomStats::default()
     }
 
     fn max_players(&self) -> u32 {

@@ -1,5 +1,6 @@
 //! A gameserver in this process, and players that behave as well or as badly as a test wants.
 
+use arena::Client;
 use futures_util::{SinkExt, StreamExt};
 use net::{Config, Server};
 use protocol::{
@@ -12,7 +13,6 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
-use sync::Client;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},

@@ -1,9 +1,9 @@
 //! In, and in the air at 60 frames a second.
 
 use crate::field::{Field, Heard, Player};
+use arena::Client;
 use protocol::close::CloseReason;
 use std::time::{Duration, Instant};
-use sync::Client;
 use tokio::time::timeout;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

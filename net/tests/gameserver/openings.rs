@@ -4,13 +4,13 @@ use crate::{
     field::{Field, Heard, PATIENCE, Shelf},
     rooms::wait_for_room,
 };
+use arena::Client;
 use protocol::{
     close::CloseReason,
     message::ServerMessage,
     token::{Grant, Resume},
 };
 use std::time::{Duration, Instant};
-use sync::Client;
 use tokio::time::timeout;
 
 const NO_FILES: [&str; 0] = [];

@@ -2,12 +2,12 @@
 //! here; budgets are what no tick can keep, or a share of that.
 
 use crate::field::{Field, Player};
-use protocol::close::CloseReason;
-use std::time::{Duration, Instant};
-use sync::{
+use arena::{
     Client, Happening, Level,
     governor::{Budget, TICK_US},
 };
+use protocol::close::CloseReason;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// What a player was told about the service, in order.

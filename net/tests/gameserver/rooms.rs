@@ -1,6 +1,7 @@
 //! Rooms that last: opened on demand, saved, and taken up again by another machine.
 
 use crate::field::{Field, PATIENCE, Shelf};
+use arena::Happening;
 use futures_util::future::join_all;
 use protocol::{
     close::CloseReason,
@@ -8,7 +9,6 @@ use protocol::{
     token::Grant,
 };
 use std::time::{Duration, Instant};
-use sync::Happening;
 
 /// What the tower said before, to somebody who was just welcomed.
 fn history(player: &mut crate::field::Player) -> Vec<String> {

@@ -1,12 +1,12 @@
 //! A machine that nobody needs sleeps; nobody who comes is put out by it.
 
 use crate::field::{Field, Player, Shelf};
+use arena::Client;
 use protocol::close::CloseReason;
 use std::{
     io::ErrorKind,
     time::{Duration, Instant},
 };
-use sync::Client;
 use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::tungstenite::{Error, error::ProtocolError};
 

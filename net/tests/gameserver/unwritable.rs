@@ -4,13 +4,13 @@ use crate::{
     field::{Field, PATIENCE, Player, Shelf, join_process},
     stopping::serve,
 };
+use arena::Happening;
 use protocol::close::CloseReason;
 use std::{
     io::Read,
     process::{Child, Command},
     time::{Duration, Instant},
 };
-use sync::Happening;
 use tokio::time::timeout;
 
 const SLEEP_AFTER: Duration = Duration::from_millis(150);
@@ -20,7 +20,7 @@ async fn sleepy(shelf: &Shelf, unwritable_max: Duration) -> Field {
 }
 
 /// Leaves without a word; what is kept of the session.
-fn hang_up(mut player: Player) -> sync::Client {
+fn hang_up(mut player: Player) -> arena::Client {
     std::mem::take(&mut player.client)
 }
 

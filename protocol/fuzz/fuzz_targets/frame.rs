@@ -13,7 +13,7 @@ use protocol::{
     token::Key,
 };
 use std::sync::LazyLock;
-use sync::{Output, Replica, Room, RoomConfig, SessionId};
+use arena::{Output, Replica, Room, RoomConfig, SessionId};
 
 /// Ticks before the replica's first frame, so that there is something to see, and frames that can be damaged.
 const WARM_UP_TICKS: u32 = 120;

@@ -1,12 +1,12 @@
 //! Rooms that nobody may have opened: whoever asks for them keeps nobody else out.
 
 use super::{newark, open};
+use arena::Client;
 use futures_util::{SinkExt, StreamExt};
 use protocol::close::CloseReason;
 use rehearsal::{Joined, Pilot, Stage, ask};
 use serde_json::json;
 use std::{path::Path, time::Duration};
-use sync::Client;
 use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{WebSocketStream, client_async, tungstenite::Message};
 

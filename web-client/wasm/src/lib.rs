@@ -1,15 +1,15 @@
-//! `sync::Client` for the browser: types that JavaScript understands, and no decisions of its own.
+//! `arena::Client` for the browser: types that JavaScript understands, and no decisions of its own.
 //!
 //! Path: the page gives bytes and moments, and draws what [`Client::view`] fills in. Invariant: in steady play nothing
 //! is left to the garbage collector; the array of the view is reused. Names in `lower_case` are the page's.
 
 mod report;
 
-use protocol::message::ClientMessage;
-use sync::{
+use arena::{
     controls,
     view::{BulletView, PlaneView, Scene},
 };
+use protocol::message::ClientMessage;
 use wasm_bindgen::prelude::*;
 
 /// Floats before the planes, of a plane and of a bullet.
@@ -23,7 +23,7 @@ const FIRST_FLOATS: usize = HEADER_FLOATS + 64 * PLANE_FLOATS + 128 * BULLET_FLO
 #[wasm_bindgen]
 #[derive(Debug)]
 pub struct Client {
-    client: sync::Client,
+    client: arena::Client,
     scene: Scene,
     floats: Vec<f32>,
     view: js_sys::Float32Array,
@@ -38,7 +38,7 @@ impl Client {
     #[allow(clippy::new_without_default, reason = "JavaScript has constructors, not defaults")]
     pub fn new() -> Self {
         Self {
-            client: sync::Client::new(),
+            client: arena::Client::new(),
             scene: Scene::default(),
             floats: vec![0.0; FIRST_FLOATS],
             view: js_sys::Float32Array::new_with_length(FIRST_FLOATS as u32),

@@ -1,11 +1,11 @@
 //! Happenings, standings and figures as JSON for the page.
 
+use arena::{Client, ClientStats, Happening, Spot};
 use protocol::{
     TICK_HZ,
     message::{Event, PARTS_PER_TICK},
 };
 use serde_json::{Value, json};
-use sync::{Client, ClientStats, Happening, Spot};
 
 /// One happening.
 pub(crate) fn happening(happening: &Happening, client: &mut Client) -> String {

@@ -1,12 +1,12 @@
 //! What a player and an operator can observe.
 
 use crate::world::{Line, World, planes, seed};
+use arena::{Happening, view::Scene};
 use game::plane::HEALTH_FULL;
 use protocol::{
     close::CloseReason,
     message::{ClientMessage, ClientPacket, Event},
 };
-use sync::{Happening, view::Scene};
 
 const CALM: Line = Line { one_way_ms: 0.0, jitter_ms: 0.0, stall_per_mille: 0 };
 const FAR: Line = Line { one_way_ms: 75.0, jitter_ms: 10.0, stall_per_mille: 0 };
@@ -136,7 +136,7 @@ fn a_session_goes_to_and_fro_between_two_clients() {
     let player = world.join(FAR);
     world.run(120);
     let pilot = world.players[player].client.pilot();
-    let mut other = sync::Client::new();
+    let mut other = arena::Client::new();
     for _ in 0..3 {
         let newest = world.players[player].client.resume_token().map(str::to_owned);
         world.cut(player);
@@ -222,14 +222,14 @@ fn a_reloaded_page_is_the_same_pilot_and_starts_from_whole_cells() {
     let (pilot, token) =
         (world.players[player].client.pilot(), world.players[player].client.resume_token().unwrap().to_owned());
     world.cut(player);
-    world.players[player].client = sync::Client::new();
+    world.players[player].client = arena::Client::new();
     world.connect(player, Some(token.clone()));
     world.run(100);
     assert_eq!(world.players[player].client.pilot(), pilot);
     assert_eq!(world.players[player].client.stats().mismatches, 0);
     // The token was rotated, and the page has spoken since: a copy of the old one opens a new session at most.
     let thief = world.join(CALM);
-    world.players[thief].client = sync::Client::new();
+    world.players[thief].client = arena::Client::new();
     world.connect(thief, Some(token));
     world.run(10);
     assert_ne!(world.players[thief].client.pilot(), pilot);

@@ -4,7 +4,7 @@
 //! could count at the soonest. Half a second after a jump it is what it was before, and so is how late others are shown.
 
 use crate::world::{Line, TICK_MS, World, planes, seed};
-use sync::Happening;
+use arena::Happening;
 
 const BACK_MS: f64 = 500.0;
 /// What counts as back: 42 ms, and half of the line's jitter.

@@ -1,12 +1,12 @@
 //! The simulated world: a room, clients flown by computer pilots, and lines with delay, jitter, stalls and cuts.
 
-use bytes::Bytes;
-use game::{Controls, field::CellId, pilot, plane::Plane, rules::Rules};
-use protocol::{close::CloseReason, message::ClientPacket, message::Hello, token::Key};
-use sync::{
+use arena::{
     Client, Happening, Output, Room, RoomConfig, SessionId,
     line::{self, Chance, Pipe},
 };
+use bytes::Bytes;
+use game::{Controls, field::CellId, pilot, plane::Plane, rules::Rules};
+use protocol::{close::CloseReason, message::ClientPacket, message::Hello, token::Key};
 
 pub(crate) const TICK_MS: f64 = 1000.0 / 60.0;
 /// Ticks that a server makes up for after it stood still, as `net/src/clock.rs` has it; the rest is dropped.
@@ -77,7 +77,7 @@ pub(crate) fn config(seed: u64) -> RoomConfig {
         rules,
         fillers: 0,
         max_players: 500,
-        cadence_ticks: sync::CADENCE_TICKS,
+        cadence_ticks: arena::CADENCE_TICKS,
     }
 }
 

@@ -1,6 +1,6 @@
 //! A whole room, many clients and the lines between them, in virtual time from one seed.
 //!
-//! A failing run prints its seed; `SIM_SEED=… cargo test -p sync --test sim` replays it.
+//! A failing run prints its seed; `SIM_SEED=… cargo test -p arena --test sim` replays it.
 
 mod behaviour;
 mod governor;

@@ -6,8 +6,8 @@
 //! snapshot's format). A change that only moves code leaves all of them as they are.
 
 use crate::world::{Fnv, Line, Trace, World, config};
+use arena::{Level, Room, RoomConfig, view::Scene};
 use protocol::message::ClientMessage;
-use sync::{Level, Room, RoomConfig, view::Scene};
 
 const SEED: u64 = 7;
 const TICKS: u32 = 3000;

@@ -1,13 +1,13 @@
 //! Resume tokens: whoever keeps the newest one that arrived comes back, whatever got lost.
 
 use crate::world::{config, seed};
+use arena::{Output, Room, SessionId, line::Chance};
 use protocol::{
     PROTOCOL_VERSION,
     close::CloseReason,
     limits::RESUME_GRACE_MS,
     message::{ClientMessage, ClientPacket, Hello, ServerMessage},
 };
-use sync::{Output, Room, SessionId, line::Chance};
 
 /// Longest a client of the random test is without a socket, ticks: well within the grace.
 const GONE_MAX_TICKS: u32 = (RESUME_GRACE_MS / 1000 - 5) as u32 * protocol::TICK_HZ;
@@ -134,7 +134,7 @@ impl Keeper {
     /// The room goes on from an older save, on another machine perhaps.
     fn crash(&mut self) {
         self.epoch += 1;
-        let config = sync::RoomConfig { epoch: self.epoch, ..config(seed()) };
+        let config = arena::RoomConfig { epoch: self.epoch, ..config(seed()) };
         self.room = Room::restore(config, &self.save.0).expect("a save can be used");
         (self.is_connected, self.is_welcomed, self.gone_ticks, self.old) = (false, false, self.save.1, 0);
     }

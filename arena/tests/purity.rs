@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-const PURE: [&str; 3] = ["game", "protocol", "sync"];
+const PURE: [&str; 3] = ["game", "protocol", "arena"];
 const FORBIDDEN_CRATES: [&str; 12] = [
     "tokio",
     "axum",
@@ -52,16 +52,16 @@ fn pure_crates_depend_on_no_runtime() {
 
 #[test]
 fn arrows_between_crates_point_one_way() {
-    let ours = ["game", "protocol", "sync", "net", "lobby", "fly-local", "bots", "wasm"];
+    let ours = ["game", "protocol", "arena", "net", "lobby", "fly-local", "bots", "wasm"];
     let allowed: [(&str, &[&str]); 8] = [
         ("game", &[]),
         ("protocol", &[]),
-        ("sync", &["game", "protocol"]),
-        ("net", &["game", "protocol", "sync"]),
+        ("arena", &["game", "protocol"]),
+        ("net", &["game", "protocol", "arena"]),
         ("lobby", &["protocol"]),
         ("fly-local", &[]),
-        ("bots", &["game", "protocol", "sync"]),
-        ("wasm", &["game", "protocol", "sync"]),
+        ("bots", &["game", "protocol", "arena"]),
+        ("wasm", &["game", "protocol", "arena"]),
     ];
     for (krate, allowed) in allowed {
         for name in dependencies(krate).iter().filter(|name| ours.contains(&name.as_str()) && *name != krate) {
@@ -69,7 +69,7 @@ fn arrows_between_crates_point_one_way() {
         }
     }
     let net = fs::read_to_string(root().join("net/Cargo.toml")).expect("net has a manifest");
-    assert!(!net.contains("game."), "net knows the game only through sync");
+    assert!(!net.contains("game."), "net knows the game only through arena");
 }
 
 #[test]

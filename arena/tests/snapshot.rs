@@ -2,13 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "clippy's own exception covers test functions, not what they call")]
 
+use arena::{Output, Room, RoomConfig, SessionId, SnapshotError};
 use protocol::{
     PROTOCOL_VERSION,
     close::CloseReason,
     message::{ClientMessage, ClientPacket, Event, Hello, Input, InputPacket, ServerMessage, Welcome},
     token::Key,
 };
-use sync::{Output, Room, RoomConfig, SessionId, SnapshotError};
 
 fn config(epoch: u32) -> RoomConfig {
     let key = Key::new("a secret of enough length").unwrap();

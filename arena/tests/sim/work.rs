@@ -1,12 +1,12 @@
 //! What a room's work depends on: cells in which something happened, never how many watch.
 
+use arena::{Room, RoomConfig, SessionId};
 use game::{Controls, rules::Rules};
 use protocol::{
     PROTOCOL_VERSION,
     message::{ClientPacket, Hello, Input, InputPacket},
     token::Key,
 };
-use sync::{Room, RoomConfig, SessionId};
 
 const PLAYERS: usize = 100;
 const WARM_UP_TICKS: u32 = 60;

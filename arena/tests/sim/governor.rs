@@ -4,11 +4,11 @@
 //! constants. A cut takes the same share of everything: the budget and the machine's time between two ticks.
 
 use crate::world::{Line, World, seed};
-use protocol::close::CloseReason;
-use sync::{
+use arena::{
     Client, Level,
     governor::{Budget, Governor, Spent},
 };
+use protocol::close::CloseReason;
 
 const CALM: Line = Line { one_way_ms: 0.0, jitter_ms: 0.0, stall_per_mille: 0 };
 const FAR: Line = Line { one_way_ms: 75.0, jitter_ms: 10.0, stall_per_mille: 0 };
