@@ -201,7 +201,7 @@ impl Peer for Client {
         self.sent += 1;
         let (ack, at) = (self.tick, self.tick + 2);
         let inputs = vec![Input { tick: at, controls: self.sent as u16 }];
-        out.send(&InputPacket { number: (self.sent % 255 + 1) as u8, ack, at, behind: 0, inputs }.encode());
+        out.send(&InputPacket { number: (self.sent % 255 + 1) as u8, ack, at, view_delay: 0, inputs }.encode());
     }
 }
 

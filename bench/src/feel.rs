@@ -16,7 +16,7 @@ mod truth;
 mod world;
 
 use crate::report::{Aim, Figures, Progress};
-use arena::line::Line;
+use arena::sim_link::LinkConditions;
 use judge::Judge;
 use world::{TICK_MS, World};
 
@@ -94,8 +94,8 @@ pub(crate) fn run(progress: &Progress) -> anyhow::Result<Figures> {
 }
 
 impl Link {
-    fn line(self) -> Line {
-        Line { one_way_ms: self.rtt_ms / 2.0, jitter_ms: self.jitter_ms }
+    fn line(self) -> LinkConditions {
+        LinkConditions { one_way_ms: self.rtt_ms / 2.0, jitter_ms: self.jitter_ms }
     }
 
     fn measure(self, seed: u64, figures: &mut Figures) -> anyhow::Result<()> {

@@ -38,7 +38,7 @@ pub(crate) fn run(progress: &Progress) -> anyhow::Result<Figures> {
         for _ in 0..WARM_UP_TICKS {
             arena.fly();
         }
-        arenas.push((arena, Tally::default()));
+        arenas.push((arena, CodeStats::default()));
     }
     for round in 1..=ROUNDS_COUNT {
         progress.say(&format!("tick: round {round} of {ROUNDS_COUNT}"));
@@ -114,14 +114,14 @@ impl Pilot {
 
 /// What the rounds of one arena gave.
 #[derive(Default)]
-struct Tally {
+struct CodeStats {
     step_ms: Vec<f64>,
     rows_ms: Vec<f64>,
     planes: f64,
     bullets: f64,
 }
 
-impl Tally {
+impl CodeStats {
     fn add_round(&mut self, arena: &mut Arena) {
         let (mut step, mut rows) = (Duration::ZERO, Duration::ZERO);
         for _ in 0..ROUND_TICKS {

@@ -6,7 +6,7 @@
 
 use crate::Stage;
 use anyhow::{Context, ensure};
-use arena::{Client, Happening};
+use arena::{Client, ClientEvent};
 use futures_util::{SinkExt, StreamExt};
 use game::plane::Plane;
 use protocol::{close::CloseReason, limits::FRAME_MAX_BYTES, message::ClientMessage};
@@ -218,10 +218,10 @@ impl Pilot {
     }
 
     fn hear(&mut self) -> Option<Ending> {
-        while let Some(happening) = self.client.poll_happening() {
+        while let Some(happening) = self.client.poll_event() {
             match happening {
-                Happening::Welcomed { resumed, .. } => self.was_resumed = resumed,
-                Happening::Ended { reason, .. } => return Some(reason.map_or(Ending::Broken, Ending::Closed)),
+                ClientEvent::Welcomed { resumed, .. } => self.was_resumed = resumed,
+                ClientEvent::Ended { reason, .. } => return Some(reason.map_or(Ending::Broken, Ending::Closed)),
                 _ => {}
             }
         }
@@ -235,7 +235,7 @@ impl Pilot {
 
     /// Its score.
     pub fn score(&self) -> u32 {
-        self.client.own().score
+        self.client.private_state().score
     }
 
     /// The tick of its room.

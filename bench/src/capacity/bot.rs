@@ -157,7 +157,7 @@ impl Peer for Bot {
         if let Mind::Full(client) = &mut self.mind {
             // A message it cannot read ends its replica: it sends nothing more and loses its connection, which is noticed.
             let _ = client.receive(bytes, now_ms);
-            while client.poll_happening().is_some() {}
+            while client.poll_event().is_some() {}
         }
     }
 
@@ -189,7 +189,7 @@ impl Peer for Bot {
                 (*packet, *sent) = (*packet % 255 + 1, at);
                 self.figures.packets += 1;
                 let inputs = change.into_iter().collect();
-                out.send(&InputPacket { number: *packet, ack: self.tick, at: tick, behind: 0, inputs }.encode());
+                out.send(&InputPacket { number: *packet, ack: self.tick, at: tick, view_delay: 0, inputs }.encode());
             }
         }
     }
@@ -197,7 +197,7 @@ impl Peer for Bot {
 
 /// A computer pilot holds the stick of a whole client.
 fn fly(client: &mut Client, now_ms: f64, asks_to_fly: bool) {
-    if asks_to_fly && client.own().respawn.is_none() && client.own_plane(now_ms).is_none() {
+    if asks_to_fly && client.private_state().respawn.is_none() && client.own_plane(now_ms).is_none() {
         client.say(ClientMessage::FlyAgain);
     }
     let id = client.pilot();

@@ -117,7 +117,7 @@ impl Client {
 
     /// The next happening as JSON, `undefined` when none is left.
     pub fn poll_event(&mut self) -> Option<String> {
-        let happening = self.client.poll_happening()?;
+        let happening = self.client.poll_event()?;
         Some(report::happening(&happening, &mut self.client))
     }
 
@@ -164,7 +164,7 @@ impl Client {
     fn fill(&mut self, now_ms: f64) {
         let (camera_x, camera_y) = self.client.camera();
         let own_id = self.client.pilot();
-        let standing = self.client.own();
+        let standing = self.client.private_state();
         let own = self.scene.planes.first().filter(|plane| plane.id == own_id);
         let header = [
             self.scene.planes.len() as f32,

@@ -1,4 +1,4 @@
-//! The own plane ahead of time: the room's own motion step on the newest truth, with the inputs still on their way.
+//! Prediction and reconciliation: replays unacknowledged inputs on the newest truth by the room's own motion step.
 //!
 //! Path: [`Inputs`] keeps what was stamped; [`Flight`] replays it on the replica's own rows. Reconciliation is by
 //! construction: every prediction starts from the newest truth. Invariant: an input is replayed until a frame both

@@ -1,14 +1,14 @@
-//! How often the coder's choices fell which way: what the tables are trained from.
+//! Statistics of the coder's choices, from which `bench train` makes the code tables.
 //!
-//! Path: [`crate::Replica::apply_counting`] notes every choice that it decodes → [`Tally::choices`] → `bench train` makes
+//! Path: [`crate::Replica::apply_counting`] notes every choice that it decodes → [`CodeStats::choices`] → `bench train` makes
 //! prefix codes of them.
 
-use crate::model::Choice;
+use crate::rows::code_tables::Choice;
 use std::collections::BTreeMap;
 
 /// Counts per choice and value, and of the bits that were sent as they are.
 #[derive(Debug, Clone, Default)]
-pub struct Tally {
+pub struct CodeStats {
     choices: BTreeMap<Choice, Counts>,
     /// Bits that no table was asked about: positions, rests of ids, headers.
     pub raw_bits: u64,
@@ -23,7 +23,7 @@ pub struct Counts {
     pub escaped_bits: u32,
 }
 
-impl Tally {
+impl CodeStats {
     /// A choice fell on this value, which takes `escaped_bits` when its table does not know it.
     pub(crate) fn note(&mut self, choice: Choice, value: i32, escaped_bits: u32) {
         let counts = self.choices.entry(choice).or_default();

@@ -1,12 +1,12 @@
-//! Two clocks: how far the own plane runs ahead of the room, and how far behind that the others are shown.
+//! Clock synchronisation: how far the client runs ahead of the server, and how far behind others are shown.
 //!
-//! Path: every frame calls [`Pace::frame`], every packet [`Pace::sending`]; [`Pace::own_at`] and [`Pace::shown_at`] turn a
+//! Path: every frame calls [`ClockSync::frame`], every packet [`ClockSync::sending`]; [`ClockSync::own_at`] and [`ClockSync::shown_at`] turn a
 //! moment into (fractional) ticks. Scheme: Overwatch's ("Overwatch Gameplay Architecture and Netcode", GDC 2017): the room
 //! tells how early the client's packets come, and the client's clock speeds up or slows down by a few percent until the
 //! latest of them come just in time. The others are shown as late as 95 % of frames are, compared with the soonest.
 //! Jumps: a line makes late, and it makes nothing early. So what comes earlier than ever, in a round trip that is not
-//! shorter than ever, proves that one clock jumped: the room stood still, or this device slept ([`Pace::jumped`], as NTP
-//! tells a step from a slow line). A jump goes into [`Pace::slip`], in one step, and all else stays as it was.
+//! shorter than ever, proves that one clock jumped: the room stood still, or this device slept ([`ClockSync::jumped`], as NTP
+//! tells a step from a slow line). A jump goes into [`ClockSync::slip`], in one step, and all else stays as it was.
 //! Invariants: both clocks only run forward but for a named jump; the distance between the two changes only with a
 //! packet that tells the room, because the room lets bullets meet the others there; a stall of the line is no jitter and
 //! moves neither clock. Time is an argument, in milliseconds of any origin.
@@ -14,7 +14,7 @@
 mod window;
 
 use game::past::{BEHIND_MAX, PARTS};
-use protocol::{TICK_HZ, Tick, frame::Heard, limits::INPUT_LEAD_MAX_TICKS};
+use protocol::{TICK_HZ, Tick, frame::InputAck, limits::INPUT_LEAD_MAX_TICKS};
 use window::Window;
 
 /// Length of a tick.
@@ -34,9 +34,9 @@ const RATE_CHANGE_MAX: f64 = 0.05;
 /// Beyond this error the clock jumps: easing would take seconds.
 const JUMP_TICKS: f64 = 12.0;
 /// The distance of the clocks changes by at most this per packet, parts of a tick; 2 are 2 ms.
-const BEHIND_STEP_PARTS: u32 = 2;
+const VIEW_DELAY_STEP_PARTS: u32 = 2;
 /// Beyond this error it jumps.
-const BEHIND_JUMP_PARTS: u32 = 4 * PARTS;
+const VIEW_DELAY_JUMP_PARTS: u32 = 4 * PARTS;
 /// Packet numbers wrap at 256.
 const PACKETS: usize = 256;
 
@@ -94,7 +94,7 @@ struct Settling {
 
 /// See the module.
 #[derive(Debug, Clone)]
-pub(crate) struct Pace {
+pub(crate) struct ClockSync {
     /// What the jumps of both clocks come to, ticks: all moments below count it in.
     slip: f64,
     /// How late frames come: the moment in ticks less the frame's tick.
@@ -106,7 +106,7 @@ pub(crate) struct Pace {
     advanced_ms: f64,
     is_set: bool,
     /// How far behind the own clock the others are shown, parts of a tick.
-    behind: u32,
+    view_delay: u32,
     /// By packet number; `None` of what was not sent on this socket, or before this clock jumped ahead.
     sent: Vec<Option<Sent>>,
     rtt_ms: f64,
@@ -119,7 +119,7 @@ pub(crate) struct Pace {
     standstill: (f64, f64),
 }
 
-impl Pace {
+impl ClockSync {
     pub(crate) fn new() -> Self {
         Self {
             slip: 0.0,
@@ -128,7 +128,7 @@ impl Pace {
             own: 0.0,
             advanced_ms: 0.0,
             is_set: false,
-            behind: 0,
+            view_delay: 0,
             sent: vec![None; PACKETS],
             rtt_ms: 0.0,
             lead: 0,
@@ -143,9 +143,9 @@ impl Pace {
     }
 
     /// A frame of `tick` arrived. Returns the jump that it proves, all of it so far.
-    pub(crate) fn frame(&mut self, tick: Tick, heard: Option<Heard>, now_ms: f64) -> Option<Jump> {
-        let lateness = |pace: &Self| pace.moment(now_ms) - f64::from(tick);
-        let answer = |pace: &Self| heard.and_then(|heard| pace.answer(heard, now_ms));
+    pub(crate) fn frame(&mut self, tick: Tick, heard: Option<InputAck>, now_ms: f64) -> Option<Jump> {
+        let lateness = |clock: &Self| clock.moment(now_ms) - f64::from(tick);
+        let answer = |clock: &Self| heard.and_then(|heard| clock.answer(heard, now_ms));
         let ticks = self.jumped(lateness(self), answer(self), now_ms);
         let jump = ticks.map(|ticks| self.jump(ticks, now_ms));
         self.arrivals.add(lateness(self));
@@ -161,7 +161,7 @@ impl Pace {
         jump.flatten()
     }
 
-    fn answer(&self, heard: Heard, now_ms: f64) -> Option<Answer> {
+    fn answer(&self, heard: InputAck, now_ms: f64) -> Option<Answer> {
         let Sent { own, moment } = self.sent[usize::from(heard.packet)]?;
         let rtt_ms = (self.moment(now_ms) - moment) * TICK_MS;
         let has_waited = now_ms - rtt_ms < self.stood_still_ms;
@@ -184,7 +184,7 @@ impl Pace {
         if is_first {
             // The first word from the room is worth more than any guess: start there.
             self.own = self.own_wanted();
-            self.behind = self.behind_wanted();
+            self.view_delay = self.view_delay_wanted();
         }
     }
 
@@ -260,13 +260,13 @@ impl Pace {
     /// Packet `number` goes out now and tells the returned distance of the clocks, in force from the next tick.
     pub(crate) fn sending(&mut self, number: u8, now_ms: f64) -> u32 {
         self.sent[usize::from(number)] = Some(Sent { own: self.own, moment: self.moment(now_ms) });
-        let wanted = self.behind_wanted();
-        self.behind = if wanted.abs_diff(self.behind) > BEHIND_JUMP_PARTS {
+        let wanted = self.view_delay_wanted();
+        self.view_delay = if wanted.abs_diff(self.view_delay) > VIEW_DELAY_JUMP_PARTS {
             wanted
         } else {
-            wanted.clamp(self.behind.saturating_sub(BEHIND_STEP_PARTS), self.behind + BEHIND_STEP_PARTS)
+            wanted.clamp(self.view_delay.saturating_sub(VIEW_DELAY_STEP_PARTS), self.view_delay + VIEW_DELAY_STEP_PARTS)
         };
-        self.behind
+        self.view_delay
     }
 
     /// A new socket numbers its packets anew, and its way may be another; the own clock runs on.
@@ -302,12 +302,12 @@ impl Pace {
 
     /// The tick others are shown at.
     pub(crate) fn shown_at(&mut self, now_ms: f64) -> f64 {
-        (self.own_at(now_ms) - f64::from(self.behind) / f64::from(PARTS)).max(0.0)
+        (self.own_at(now_ms) - f64::from(self.view_delay) / f64::from(PARTS)).max(0.0)
     }
 
     /// How far behind the own clock the others are shown, parts of a tick.
-    pub(crate) fn behind(&self) -> u32 {
-        self.behind
+    pub(crate) fn view_delay(&self) -> u32 {
+        self.view_delay
     }
 
     /// How far behind the newest tick that this line could have brought the others are shown, ticks.
@@ -349,16 +349,16 @@ impl Pace {
         self.demands.quantile(LEAD_QUANTILE) + LEAD_WANTED_TICKS
     }
 
-    fn behind_wanted(&self) -> u32 {
+    fn view_delay_wanted(&self) -> u32 {
         let needed = self.own + self.arrivals.quantile(SHOWN_QUANTILE) + SHOWN_WAIT_TICKS;
         let allowed = f64::from(BEHIND_MAX) / f64::from(PARTS);
-        let behind = needed.min(allowed.max(needed - SHOWN_HURRY_TICKS));
-        (behind * f64::from(PARTS)).round().max(0.0) as u32
+        let delay = needed.min(allowed.max(needed - SHOWN_HURRY_TICKS));
+        (delay * f64::from(PARTS)).round().max(0.0) as u32
     }
 
     /// How far behind the tick that comes with this lateness the others are shown.
     fn behind_exactly(&self, lateness: f64) -> f64 {
-        f64::from(self.behind) / f64::from(PARTS) - self.own - lateness
+        f64::from(self.view_delay) / f64::from(PARTS) - self.own - lateness
     }
 }
 
@@ -371,12 +371,12 @@ fn agrees(later: f64, earlier: f64) -> bool {
 mod tests {
     use super::*;
 
-    /// A line with this delay each way and this much jitter on top; returns the pace, and the leads the room saw, one a
+    /// A line with this delay each way and this much jitter on top; returns the clock, and the leads the room saw, one a
     /// tick. The client's frames lie between the room's ticks.
-    fn play(one_way_ms: f64, jitter_ms: f64, ticks: u32) -> (Pace, Vec<i8>, f64) {
-        let (mut pace, mut leads) = (Pace::new(), vec![]);
+    fn play(one_way_ms: f64, jitter_ms: f64, ticks: u32) -> (ClockSync, Vec<i8>, f64) {
+        let (mut clock, mut leads) = (ClockSync::new(), vec![]);
         let mut up: Vec<(f64, u8, f64)> = vec![];
-        let mut down: Vec<(f64, Tick, Option<Heard>)> = vec![];
+        let mut down: Vec<(f64, Tick, Option<InputAck>)> = vec![];
         let (mut number, mut now_ms) = (0u8, 0.0);
         let late =
             |tick: u32, salt: u32| f64::from(tick.wrapping_mul(2_654_435_761).wrapping_add(salt) >> 16) % 97.0 / 96.0;
@@ -385,22 +385,22 @@ mod tests {
             let mut heard = None;
             for (_, packet, at) in up.extract_if(.., |(arrival, ..)| *arrival <= room_ms) {
                 let lead = (at.floor() - f64::from(tick - 1)) as i8;
-                heard = Some(Heard { packet, lead });
+                heard = Some(InputAck { packet, lead });
                 leads.push(lead);
             }
             down.push((room_ms + one_way_ms + jitter_ms * late(tick, 7), tick, heard));
             now_ms = room_ms + 0.4 * TICK_MS;
             for (arrival, tick, heard) in down.extract_if(.., |(arrival, ..)| *arrival <= now_ms) {
-                pace.frame(tick, heard, arrival);
+                clock.frame(tick, heard, arrival);
             }
-            if pace.is_set() {
+            if clock.is_set() {
                 number = number % 255 + 1;
-                let at = pace.own_at(now_ms);
-                pace.sending(number, now_ms);
+                let at = clock.own_at(now_ms);
+                clock.sending(number, now_ms);
                 up.push((now_ms + one_way_ms + jitter_ms * late(tick, 99), number, at));
             }
         }
-        (pace, leads, now_ms)
+        (clock, leads, now_ms)
     }
 
     #[test]
@@ -419,23 +419,23 @@ mod tests {
     #[test]
     fn others_are_shown_no_later_than_the_jitter_asks_for() {
         for jitter_ms in [0.0, 20.0, 50.0] {
-            let (pace, ..) = play(40.0, jitter_ms, 900);
-            let delay = pace.delay_ticks();
+            let (clock, ..) = play(40.0, jitter_ms, 900);
+            let delay = clock.delay_ticks();
             assert!((0.4..=jitter_ms / TICK_MS + 1.0).contains(&delay), "{jitter_ms} ms of jitter: {delay} ticks");
         }
     }
 
     #[test]
     fn a_stall_moves_neither_clock() {
-        let (mut pace, _, now_ms) = play(40.0, 5.0, 600);
-        let before = (pace.own_at(now_ms) - now_ms / TICK_MS, pace.delay_ticks());
+        let (mut clock, _, now_ms) = play(40.0, 5.0, 600);
+        let before = (clock.own_at(now_ms) - now_ms / TICK_MS, clock.delay_ticks());
         // Two seconds of nothing, then all of it at once.
         let tick = (now_ms / TICK_MS) as Tick - 2;
         let after_ms = now_ms + 2000.0;
         for late in 0..60 {
-            pace.frame(tick + late, None, after_ms);
+            clock.frame(tick + late, None, after_ms);
         }
-        let after = (pace.own_at(after_ms) - after_ms / TICK_MS, pace.delay_ticks());
+        let after = (clock.own_at(after_ms) - after_ms / TICK_MS, clock.delay_ticks());
         assert!((before.0 - after.0).abs() < 1e-9 && (before.1 - after.1).abs() < 0.5, "{before:?} {after:?}");
     }
 }

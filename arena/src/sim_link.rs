@@ -1,6 +1,6 @@
-//! A line in virtual time, with TCP's manners: nothing is lost, nothing overtakes, everything may be late.
+//! A simulated network link in virtual time. Like TCP it loses and reorders nothing, and may delay everything.
 //!
-//! Path: whoever simulates sends a message into a [`Pipe`] per direction → [`Pipe::receive`] gives it once its time has
+//! Path: a simulation sends each message into a [`Link`] per direction → [`Link::receive`] gives it once its time has
 //! come, behind all that was sent before it. For tests and measurements of whole rooms; no program that serves uses it.
 //! Invariant: same seed, same lateness. Never: a clock, a socket.
 
@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 /// How long a line takes.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Line {
+pub struct LinkConditions {
     /// Each message takes at least this long.
     pub one_way_ms: f64,
     /// And up to this much longer, all lengths alike often.
@@ -17,15 +17,15 @@ pub struct Line {
 
 /// One direction of a line.
 #[derive(Debug, Clone, Default)]
-pub struct Pipe {
+pub struct Link {
     /// When each message is due, and its bytes, in the order they were sent.
     on_the_way: VecDeque<(f64, Vec<u8>)>,
     stalled_until_ms: f64,
 }
 
-impl Pipe {
+impl Link {
     /// Sends at `now_ms`; `chance` (0..1) says how much of the jitter it meets.
-    pub fn send(&mut self, bytes: Vec<u8>, line: Line, chance: f64, now_ms: f64) {
+    pub fn send(&mut self, bytes: Vec<u8>, line: LinkConditions, chance: f64, now_ms: f64) {
         let earliest = self.on_the_way.back().map_or(0.0, |(due, _)| *due);
         let due = now_ms + line.one_way_ms + line.jitter_ms * chance;
         self.on_the_way.push_back((due.max(earliest), bytes));
@@ -48,14 +48,14 @@ impl Pipe {
     }
 }
 
-/// Chance from a seed alone (SplitMix64's finaliser over a counter).
+/// Rng from a seed alone (SplitMix64's finaliser over a counter).
 #[derive(Debug, Clone, Copy)]
-pub struct Chance {
+pub struct Rng {
     seed: u64,
     draws: u64,
 }
 
-impl Chance {
+impl Rng {
     /// The first draw is the seed's first.
     pub fn new(seed: u64) -> Self {
         Self { seed, draws: 0 }
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn nothing_overtakes_and_a_stall_delays_all_behind_it() {
-        let (mut pipe, line) = (Pipe::default(), Line { one_way_ms: 10.0, jitter_ms: 20.0 });
+        let (mut pipe, line) = (Link::default(), LinkConditions { one_way_ms: 10.0, jitter_ms: 20.0 });
         pipe.send(vec![1], line, 1.0, 0.0);
         pipe.send(vec![2], line, 0.0, 1.0);
         assert_eq!(pipe.receive(29.0), None, "the second waits for the first");

@@ -1,14 +1,14 @@
-//! The coder: what a cell's rows became beyond the motion step, as bits and back.
+//! The row codec: codes the difference between predicted and actual rows as bits, and decodes it.
 //!
 //! Path: [`Surprises::between`] predicted and actual rows on the room's side, [`put_part`]; [`get_part`] on the
 //! replica's, which holds the same predicted rows; [`put_rows`] and [`get_rows`] for rows in full. Layout: `SPEC.md` §5.
 //! Invariants: a part delimits itself; it names rows by their place in the cell's canonical order, so both ends must
 //! hold the same rows (the checksum watches); decoding never panics and never makes more rows than the limit.
-//! Never: a kind by name; every field is coded from its declaration, by the tables of [`crate::model`].
+//! Never: a kind by name; every field is coded from its declaration, by the tables of [`super::code_tables`].
 
 use crate::{
-    model::{Choice, Model, ROW_GAP_CONTEXTS, Table, is_small, model},
-    tally::Tally,
+    rows::code_stats::CodeStats,
+    rows::code_tables::{Choice, Model, ROW_GAP_CONTEXTS, Table, is_small, model},
 };
 use game::{
     KINDS,
@@ -41,11 +41,11 @@ const TOUCHED_MANY: u32 = 7;
 pub(crate) struct Source<'a, 't> {
     pub(crate) reader: BitReader<'a>,
     model: &'static Model,
-    tally: Option<&'t mut Tally>,
+    tally: Option<&'t mut CodeStats>,
 }
 
 impl<'a, 't> Source<'a, 't> {
-    pub(crate) fn new(reader: BitReader<'a>, tally: Option<&'t mut Tally>) -> Self {
+    pub(crate) fn new(reader: BitReader<'a>, tally: Option<&'t mut CodeStats>) -> Self {
         Self { reader, model: model(), tally }
     }
 

@@ -1,4 +1,4 @@
-//! The client end of a room's state: the same rows, stepped by the same rules, corrected by frames.
+//! The replica: a client's copy of the rows it holds, stepped by the same rules and corrected by frames.
 //!
 //! Path: [`Replica::apply`] reads a frame: drop what is no longer held → per covered tick: step all rows, apply the
 //! cells' parts → whole cells → compare checksums → events. Invariants: after a good frame every held cell equals the
@@ -6,12 +6,12 @@
 //! Never: trusts a byte; knows a socket or a clock.
 
 use crate::{
-    assemble::{CELL_GAP_BITS, DENSITY_BITS, NO_MORE},
-    chunk::{self, Source},
-    eye::Eye,
-    model::Choice,
-    rows::{self, Stepped},
-    tally::Tally,
+    rows::code_stats::CodeStats,
+    rows::code_tables::Choice,
+    rows::codec::{self, Source},
+    rows::frame_body::{CELL_GAP_BITS, DENSITY_BITS, NO_MORE},
+    rows::interest::Viewpoint,
+    rows::step::{self, Stepped},
 };
 use game::{PilotId, field::CellId, row::Row, rules::Rules};
 use protocol::{
@@ -44,10 +44,10 @@ pub struct Replica {
     rules: Rules,
     pilot: PilotId,
     tick: Tick,
-    /// The eye expected for the next frame.
-    eye: Eye,
-    /// The eye of the last one, which `held` follows from.
-    last_eye: Eye,
+    /// The viewpoint expected for the next frame.
+    viewpoint: Viewpoint,
+    /// The viewpoint of the last one, which `held` follows from.
+    last_viewpoint: Viewpoint,
     held: Vec<CellId>,
     rows: Vec<Row>,
     /// Kept for its memory.
@@ -61,8 +61,8 @@ impl Replica {
             rules,
             pilot,
             tick: 0,
-            eye: Eye::NOWHERE,
-            last_eye: Eye::NOWHERE,
+            viewpoint: Viewpoint::NOWHERE,
+            last_viewpoint: Viewpoint::NOWHERE,
             held: Vec::new(),
             rows: Vec::new(),
             stepped: Stepped::default(),
@@ -115,14 +115,14 @@ impl Replica {
     ///
     /// # Errors
     /// As [`Replica::apply`].
-    pub fn apply_counting(&mut self, bytes: &[u8], tally: &mut Tally) -> Result<Applied, DecodeError> {
+    pub fn apply_counting(&mut self, bytes: &[u8], tally: &mut CodeStats) -> Result<Applied, DecodeError> {
         self.apply_with(bytes, Some(tally), |_, _, _| {})
     }
 
     fn apply_with(
         &mut self,
         bytes: &[u8],
-        tally: Option<&mut Tally>,
+        tally: Option<&mut CodeStats>,
         mut on_tick: impl FnMut(Tick, &[Row], &[CellId]),
     ) -> Result<Applied, DecodeError> {
         if bytes.len() > FRAME_MAX_BYTES {
@@ -131,9 +131,9 @@ impl Replica {
         let mut reader = BitReader::new(bytes);
         let header = Header::decode(&mut reader, self.tick)?;
         let mut source = Source::new(reader, tally);
-        let eye = header.eye.map_or(self.eye, Eye::from_bits);
-        let is_steady = eye == self.last_eye && !header.has_whole && header.span != 0;
-        let held = if is_steady { std::mem::take(&mut self.held) } else { eye.interest(&self.rules) };
+        let viewpoint = header.viewpoint.map_or(self.viewpoint, Viewpoint::from_bits);
+        let is_steady = viewpoint == self.last_viewpoint && !header.has_whole && header.span != 0;
+        let held = if is_steady { std::mem::take(&mut self.held) } else { viewpoint.interest(&self.rules) };
         let fresh = if is_steady { None } else { Some(self.continued(&mut source.reader, &header, &held)?) };
         let continued = fresh.as_ref().unwrap_or(&held);
         for tick in header.tick - u32::from(header.span)..header.tick {
@@ -144,17 +144,17 @@ impl Replica {
         }
         if !is_steady {
             for cell in held.iter().filter(|cell| continued.binary_search(cell).is_err()) {
-                chunk::get_rows(&mut source, *cell, &self.rules, &mut self.rows)?;
+                codec::get_rows(&mut source, *cell, &self.rules, &mut self.rows)?;
             }
             self.rows.sort_by_key(Row::order);
         }
         on_tick(header.tick, &self.rows, continued);
-        (self.tick, self.held, self.last_eye) = (header.tick, held, eye);
-        self.eye = eye.next(self.plane_cell(), &self.rules);
+        (self.tick, self.held, self.last_viewpoint) = (header.tick, held, viewpoint);
+        self.viewpoint = viewpoint.next(self.plane_cell(), &self.rules);
 
         let mut reader = source.reader;
         reader.align();
-        let is_true = rows::fold(rows::sum(&self.rows)) == header.checksum;
+        let is_true = step::fold(step::sum(&self.rows)) == header.checksum;
         let wrong_cells = if header.has_sums { self.wrong_cells(&mut reader)? } else { Vec::new() };
         let events = if header.has_events { decode_events(&mut reader)? } else { Vec::new() };
         if reader.rest().is_empty() {
@@ -209,7 +209,7 @@ impl Replica {
             next += gap as usize;
             let cell = *continued.get(next).ok_or(DecodeError::OutOfRange("cell"))?;
             start += self.rows[start..].partition_point(|row| row.cell < cell);
-            chunk::get_part(source, cell, &self.rules, &mut self.rows, start)?;
+            codec::get_part(source, cell, &self.rules, &mut self.rows, start)?;
             next += 1;
         }
         Ok(())
@@ -224,7 +224,7 @@ impl Replica {
         let mut wrong = Vec::new();
         for cell in &self.held {
             let sum = reader.get(16)? as u16;
-            if rows::fold(rows::sum(&self.rows[rows::range_of(&self.rows, *cell)])) != sum {
+            if step::fold(step::sum(&self.rows[step::range_of(&self.rows, *cell)])) != sum {
                 wrong.push(cell.0);
             }
         }

@@ -1,4 +1,4 @@
-//! The kill feed: a kill is told when both names have come.
+//! The kill feed: holds a kill back until both names are known.
 //!
 //! Path: [`Feed::note`] when a frame tells of a kill → [`Feed::ready`] after every message. Each waits by itself, so that
 //! a stranger's name keeps back nobody else's end.
@@ -54,7 +54,7 @@ mod tests {
     use protocol::message::Profile;
 
     fn note(feed: &mut Feed, killer: u16, victim: u16, now_ms: f64) {
-        feed.note([killer, victim], Event::Kill { killer, victim, rammed: false, behind: 0 }, now_ms);
+        feed.note([killer, victim], Event::Kill { killer, victim, rammed: false, view_delay: 0 }, now_ms);
     }
 
     fn victims(kills: impl Iterator<Item = Event>) -> Vec<u16> {

@@ -1,11 +1,13 @@
-//! The cells' logs of immutable chunks, and the one way out of a room: [`Logs::part`] tick by tick, or [`Logs::whole`].
+//! The log of each cell: immutable chunks of what the motion step could not know, by tick.
+//!
+//! The one way out of a room: [`Logs::part`] tick by tick, or [`Logs::whole`].
 //!
 //! Path: `Room::tick` appends what happened to each cell once; frames take `delta(cell, since)`, which is the parts of
 //! the ticks after `since`, or the whole cell. Invariants: an entry never changes after its tick; a part is encoded at
 //! most once per (cell, tick, unknown neighbours that something came from) and shared by everyone who asks; a cell in
 //! which nothing happened has no entry.
 
-use crate::chunk::{self, Surprises};
+use crate::rows::codec::{self, Surprises};
 use game::{field::CellId, row::Row, rules::Rules};
 use protocol::{
     Tick,
@@ -200,7 +202,7 @@ impl Logs {
         let whole = &mut self.wholes[usize::from(cell.0)];
         if whole.as_ref().is_none_or(|(at, _)| *at != tick) {
             let mut bits = BitWriter::new();
-            chunk::put_rows(&mut bits, rows.iter(), rules);
+            codec::put_rows(&mut bits, rows.iter(), rules);
             self.encoded += 1;
             *whole = Some((tick, bits.finish()));
         }
@@ -224,6 +226,6 @@ impl Crossing {
 
 fn encode(entering: &[&Row], surprises: Option<&Surprises>, rules: &Rules) -> Bits {
     let mut bits = BitWriter::new();
-    chunk::put_part(&mut bits, entering, surprises, rules);
+    codec::put_part(&mut bits, entering, surprises, rules);
     bits.finish()
 }

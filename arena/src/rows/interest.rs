@@ -1,32 +1,32 @@
-//! Where a session looks from, and what it holds because of that.
+//! Interest management: where a session looks from, and which cells it holds because of that.
 //!
-//! Path: both ends derive the next eye from the own plane; the room tells it when it cannot be derived. What is held
-//! from an eye is a [`Square`] of cells, walked row by row: nothing to look up, whoever looks from wherever.
+//! Path: both ends derive the next viewpoint from the own plane; the room tells it when it cannot be derived. What is held
+//! from a viewpoint is an [`Area`] of cells, walked row by row: nothing to look up, whoever looks from wherever.
 
-use crate::log::Directions;
+use crate::rows::cell_log::Directions;
 use game::{
     field::{CellId, VIEW_CELLS},
     rules::Rules,
 };
 use glam::IVec2;
 
-/// How far an eye reaches with full detail: half a view in every direction.
+/// How far a viewpoint reaches with full detail: half a view in every direction.
 const FULL_REACH_CELLS: i32 = VIEW_CELLS / 2;
 /// How far it reaches while the room is too busy for that.
 const NEAR_REACH_CELLS: i32 = 1;
-/// On the wire: set for an eye that reaches less far. Cells need 15 bits at most.
+/// On the wire: set for a viewpoint that reaches less far. Cells need 15 bits at most.
 const NEAR_BIT: u16 = 1 << 15;
 const _: () = assert!(game::field::FIELD_MAX_CELLS * game::field::FIELD_MAX_CELLS < NEAR_BIT as i32);
 
 /// See the module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Eye {
+pub(crate) struct Viewpoint {
     pub(crate) cell: CellId,
     /// Only the cells next to its own are held.
     pub(crate) is_near: bool,
 }
 
-impl Eye {
+impl Viewpoint {
     /// Of a session that holds nothing but what everyone does.
     pub(crate) const NOWHERE: Self = Self { cell: CellId::EVERYONE, is_near: false };
 
@@ -35,7 +35,7 @@ impl Eye {
         self.cell.0 | if self.is_near { NEAR_BIT } else { 0 }
     }
 
-    /// From the wire; any bits are an eye.
+    /// From the wire; any bits are a viewpoint.
     pub(crate) fn from_bits(bits: u16) -> Self {
         Self { cell: CellId(bits & !NEAR_BIT), is_near: bits & NEAR_BIT != 0 }
     }
@@ -50,8 +50,8 @@ impl Eye {
     }
 
     /// What is held, to be walked through.
-    pub(crate) fn square(self, rules: &Rules) -> Square {
-        Square::around(self, rules)
+    pub(crate) fn area(self, rules: &Rules) -> Area {
+        Area::around(self, rules)
     }
 
     /// The cells held, ascending.
@@ -59,7 +59,7 @@ impl Eye {
         self.cell.interest(self.reach(), rules)
     }
 
-    /// The eye both ends expect after a frame made for this one, when the own plane is in `plane` then.
+    /// The viewpoint both ends expect after a frame made for this one, when the own plane is in `plane` then.
     pub(crate) fn next(self, plane: Option<CellId>, rules: &Rules) -> Self {
         plane.filter(|cell| self.holds(*cell, rules)).map_or(self, |cell| Self { cell, ..self })
     }
@@ -71,10 +71,10 @@ const DOWNWARDS: Directions = 0b1110_0000;
 const LEFTWARDS: Directions = 0b0010_1001;
 const RIGHTWARDS: Directions = 0b1001_0100;
 
-/// The cells held from an eye: those it reaches, clipped at the field's border, behind what everyone holds.
+/// The cells held from a viewpoint: those it reaches, clipped at the field's border, behind what everyone holds.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Square {
-    /// First and last column and row; nothing for an eye outside of the field.
+pub(crate) struct Area {
+    /// First and last column and row; nothing for a viewpoint outside of the field.
     first: IVec2,
     last: IVec2,
     /// The same if the field did not end.
@@ -82,13 +82,13 @@ pub(crate) struct Square {
     field_cells: i32,
 }
 
-impl Square {
-    fn around(eye: Eye, rules: &Rules) -> Self {
+impl Area {
+    fn around(viewpoint: Viewpoint, rules: &Rules) -> Self {
         let field_cells = rules.field_cells;
-        let Some(centre) = eye.cell.place(rules) else {
+        let Some(centre) = viewpoint.cell.place(rules) else {
             return Self { first: IVec2::ONE, last: IVec2::ZERO, reached: (IVec2::ONE, IVec2::ZERO), field_cells };
         };
-        let reached = (centre - eye.reach(), centre + eye.reach());
+        let reached = (centre - viewpoint.reach(), centre + viewpoint.reach());
         let (first, last) = (reached.0.max(IVec2::ZERO), reached.1.min(IVec2::splat(field_cells - 1)));
         Self { first, last, reached, field_cells }
     }
@@ -140,25 +140,26 @@ mod tests {
         for field_cells in [3, 4, 5, 7] {
             let rules = Rules { field_cells, ..Rules::default() };
             let cells = (0..=(field_cells * field_cells) as u16 + 1).map(CellId);
-            let eyes: Vec<_> = cells.flat_map(|cell| [false, true].map(|is_near| Eye { cell, is_near })).collect();
-            for eye in &eyes {
-                check(eye.square(&rules), &eye.interest(&rules), &rules);
-                for other in &eyes {
+            let viewpoints: Vec<_> =
+                cells.flat_map(|cell| [false, true].map(|is_near| Viewpoint { cell, is_near })).collect();
+            for viewpoint in &viewpoints {
+                check(viewpoint.area(&rules), &viewpoint.interest(&rules), &rules);
+                for other in &viewpoints {
                     let common: Vec<_> =
-                        eye.interest(&rules).into_iter().filter(|cell| other.holds(*cell, &rules)).collect();
-                    check(eye.square(&rules).and(other.square(&rules)), &common, &rules);
+                        viewpoint.interest(&rules).into_iter().filter(|cell| other.holds(*cell, &rules)).collect();
+                    check(viewpoint.area(&rules).and(other.area(&rules)), &common, &rules);
                 }
             }
         }
     }
 
-    fn check(square: Square, cells: &[CellId], rules: &Rules) {
-        assert_eq!(square.cells().collect::<Vec<_>>(), cells, "{square:?}");
+    fn check(area: Area, cells: &[CellId], rules: &Rules) {
+        assert_eq!(area.cells().collect::<Vec<_>>(), cells, "{area:?}");
         let mut walked = Vec::new();
-        square.for_each(|cell, unknown| {
+        area.for_each(|cell, unknown| {
             walked.push(cell);
             let inside = cell.neighbours(rules).fold(0, |set, (direction, _)| set | 1 << direction);
-            assert_eq!(unknown & inside, unknown_around(cell, cells, rules), "{square:?} {cell:?}");
+            assert_eq!(unknown & inside, unknown_around(cell, cells, rules), "{area:?} {cell:?}");
         });
         assert_eq!(walked, cells);
     }

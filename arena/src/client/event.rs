@@ -1,9 +1,9 @@
-//! Things a person may want to see or hear, apart from where everything is.
+//! What a client tells its page: messages of the room, and the shots, hits and explosions it saw.
 //!
-//! Path: messages and events become [`Happening`]s in `Client`; [`Watch`] finds shots and hits by comparing the planes
+//! Path: messages and events become [`ClientEvent`]s in `Client`; [`Watch`] finds shots and hits by comparing the planes
 //! of one tick with those of the tick before, since both are consequences of the rules and never sent.
 
-use crate::{Level, view::lengths};
+use crate::{Level, client::view::lengths};
 use game::{PilotId, plane::Plane, row::Row};
 use protocol::{
     close::CloseReason,
@@ -12,7 +12,7 @@ use protocol::{
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Happening {
+pub enum ClientEvent {
     /// The room let us in.
     Welcomed {
         /// Plane and score are those of before.
@@ -25,7 +25,7 @@ pub enum Happening {
         history: Vec<Event>,
     },
     /// An entry of the room's event log.
-    Event(Event),
+    Entry(Event),
     /// A word from the room to us alone.
     Notice(String),
     /// How much service the room can give from now on. A welcome means full service until this says otherwise.
@@ -93,17 +93,17 @@ impl Watch {
     }
 
     /// Looks at the rows of the next tick and tells what changed. The own plane's shots were told when they were predicted.
-    pub(crate) fn look(&mut self, rows: &[Row], own: PilotId, mut tell: impl FnMut(Happening)) {
+    pub(crate) fn look(&mut self, rows: &[Row], own: PilotId, mut tell: impl FnMut(ClientEvent)) {
         let mut next = Vec::with_capacity(self.seen.len() + 4);
         for row in rows.iter().filter(|row| row.kind == game::PLANE) {
             let plane = Plane::from_fields(&row.fields);
             let spot = Spot { pilot: row.id as u16, x: lengths(plane.x), y: lengths(plane.y) };
             if let Some(before) = self.find(spot.pilot) {
                 if plane.health < before.health {
-                    tell(Happening::Hit(spot));
+                    tell(ClientEvent::Hit(spot));
                 }
                 if plane.shots != before.shots && spot.pilot != own.0 {
-                    tell(Happening::Shot(spot));
+                    tell(ClientEvent::Shot(spot));
                 }
             }
             next.push(Seen { health: plane.health, shots: plane.shots, spot });

@@ -1,10 +1,10 @@
-//! What to draw: the own plane ahead of the truth, everybody else a little behind it.
+//! Interpolation: what to draw at a moment between two ticks.
 //!
 //! Path: the client records the rows of every tick in [`History`]; [`History::at`] interpolates between two ticks, or
 //! steps on from the newest when frames are late. Invariants: between two ticks nothing jumps; extrapolation is bounded.
 //! Units: plane lengths, radians, screen axes (x right, y down).
 
-use crate::predict::is_own;
+use crate::client::prediction::is_own;
 use game::{
     PilotId,
     bullet::Bullet,

@@ -1,4 +1,4 @@
-//! What the coder expects: a prefix code per choice it makes, trained from recorded play.
+//! The static prefix codes of the row coder: one table per choice, trained from recorded play.
 //!
 //! Path: [`protocol::ROW_TABLES`] (data, with its origin) → [`model`], once → [`Table::put`] and [`Table::get`].
 //! Invariants: every choice has a table; one the file does not name knows nothing and costs nothing but its escape, so

@@ -1,4 +1,4 @@
-//! What pilots want at ticks to come.
+//! The input buffer: inputs waiting for their tick.
 //!
 //! Path: a session's inputs are filed under the tick they take effect at → `Room::tick` takes out that tick's, and nobody
 //! is asked who wants nothing. Invariants: the last word for a tick counts, and a word for an earlier tick voids what was
@@ -15,7 +15,7 @@ const _: () = assert!(SLOTS > INPUT_LEAD_MAX_TICKS + 1);
 
 /// What a pilot wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Want {
+pub(crate) enum Pending {
     /// Its controls, as bits.
     Controls(u16),
     /// Its bullets to meet others so far in the past, 16ths of a tick.
@@ -24,7 +24,7 @@ pub(crate) enum Want {
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct Due {
+pub(crate) struct InputBuffer {
     /// By slot: the pilots who filed something there since it was last taken, void by now or not.
     listed: Vec<Vec<PilotId>>,
     /// By pilot.
@@ -77,13 +77,13 @@ impl Wants {
         Self { listed: 0, controls, views: Words { filed: 0, by_slot: [0; SLOTS as usize] } }
     }
 
-    fn take(&mut self, tick: Tick) -> [Option<Want>; 2] {
+    fn take(&mut self, tick: Tick) -> [Option<Pending>; 2] {
         self.listed &= !bit(tick);
-        [self.controls.take(tick).map(Want::Controls), self.views.take(tick).map(Want::View)]
+        [self.controls.take(tick).map(Pending::Controls), self.views.take(tick).map(Pending::View)]
     }
 }
 
-impl Due {
+impl InputBuffer {
     /// Nobody wants anything.
     pub(crate) fn new() -> Self {
         Self { listed: vec![Vec::new(); SLOTS as usize], wants: Vec::new() }
@@ -91,15 +91,15 @@ impl Due {
 
     /// Files a want under a tick, which lies after `now`, the last one that was taken, and less than [`SLOTS`] ahead. What
     /// the pilot wanted of this kind at that tick and at later ones is void.
-    pub(crate) fn put(&mut self, now: Tick, tick: Tick, pilot: PilotId, want: Want) {
+    pub(crate) fn put(&mut self, now: Tick, tick: Tick, pilot: PilotId, want: Pending) {
         let index = usize::from(pilot.0);
         if index >= self.wants.len() {
             self.wants.resize_with(index + 1, || None);
         }
         let wants = self.wants[index].get_or_insert_with(|| Box::new(Wants::new()));
         match want {
-            Want::Controls(bits) => wants.controls.put(now, tick, bits),
-            Want::View(behind) => wants.views.put(now, tick, behind),
+            Pending::Controls(bits) => wants.controls.put(now, tick, bits),
+            Pending::View(delay) => wants.views.put(now, tick, delay),
         }
         if wants.listed & bit(tick) == 0 {
             wants.listed |= bit(tick);
@@ -108,7 +108,7 @@ impl Due {
     }
 
     /// What is wanted at `tick`.
-    pub(crate) fn take(&mut self, tick: Tick) -> impl Iterator<Item = (PilotId, Want)> {
+    pub(crate) fn take(&mut self, tick: Tick) -> impl Iterator<Item = (PilotId, Pending)> {
         let Self { listed, wants } = self;
         listed[slot(tick)].drain(..).flat_map(move |pilot| {
             let wants = wants[usize::from(pilot.0)].as_mut().map_or([None; 2], |wants| wants.take(tick));
@@ -144,36 +144,36 @@ mod tests {
 
     #[test]
     fn the_last_want_of_a_tick_comes_unless_it_is_void() {
-        let mut due = Due::new();
+        let mut due = InputBuffer::new();
         let (one, other) = (PilotId(1), PilotId(2));
-        due.put(8, 10, one, Want::Controls(1));
-        due.put(8, 10, other, Want::Controls(2));
-        due.put(8, 10, one, Want::Controls(3));
-        due.put(8, 11, one, Want::View(4));
-        due.put(8, 11, other, Want::View(5));
+        due.put(8, 10, one, Pending::Controls(1));
+        due.put(8, 10, other, Pending::Controls(2));
+        due.put(8, 10, one, Pending::Controls(3));
+        due.put(8, 11, one, Pending::View(4));
+        due.put(8, 11, other, Pending::View(5));
         assert_eq!(due.take(9).count(), 0);
         let wants: Vec<_> = due.take(10).collect();
-        assert_eq!(wants, [(one, Want::Controls(3)), (other, Want::Controls(2))]);
+        assert_eq!(wants, [(one, Pending::Controls(3)), (other, Pending::Controls(2))]);
         due.void(one);
         due.forget(other);
-        due.put(10, 12, one, Want::View(6));
+        due.put(10, 12, one, Pending::View(6));
         assert_eq!(due.take(11).count(), 0);
-        assert_eq!(due.take(12).collect::<Vec<_>>(), [(one, Want::View(6))]);
+        assert_eq!(due.take(12).collect::<Vec<_>>(), [(one, Pending::View(6))]);
     }
 
     #[test]
     fn a_want_voids_later_ones_of_its_kind_wherever_the_slots_begin_anew() {
         let pilot = PilotId(1);
         for now in 0..2 * SLOTS {
-            let mut due = Due::new();
+            let mut due = InputBuffer::new();
             for ahead in [1, 5, INPUT_LEAD_MAX_TICKS, 5, INPUT_LEAD_MAX_TICKS + 1, 7] {
-                due.put(now, now + ahead, pilot, Want::Controls(ahead as u16));
+                due.put(now, now + ahead, pilot, Pending::Controls(ahead as u16));
             }
-            due.put(now, now + INPUT_LEAD_MAX_TICKS + 1, pilot, Want::View(0));
+            due.put(now, now + INPUT_LEAD_MAX_TICKS + 1, pilot, Pending::View(0));
             let mut wants = |ahead| due.take(now + ahead).map(move |(_, want)| (ahead, want)).collect::<Vec<_>>();
             let all: Vec<_> = (1..SLOTS).flat_map(&mut wants).collect();
-            let controls = [1, 5, 7].map(|ahead| (ahead, Want::Controls(ahead as u16)));
-            assert_eq!(all, [&controls[..], &[(INPUT_LEAD_MAX_TICKS + 1, Want::View(0))]].concat(), "at {now}");
+            let controls = [1, 5, 7].map(|ahead| (ahead, Pending::Controls(ahead as u16)));
+            assert_eq!(all, [&controls[..], &[(INPUT_LEAD_MAX_TICKS + 1, Pending::View(0))]].concat(), "at {now}");
         }
     }
 }

@@ -1,15 +1,15 @@
-//! The own plane: predicted ahead of the truth, put right without a jump, and drawn with everybody else.
+//! The own plane: predicted ahead of the newest truth, and smoothed when a prediction was wrong.
 //!
-//! Path: [`Client::scene`] predicts the own rows up to the own clock, judges own shots and interpolates the others; every
-//! frame compares what was predicted with the newest truth and leaves the difference to [`Easing`].
+//! Path: [`Client::scene`] predicts the own rows up to the own clock, predicts what own shots hit and interpolates the others; every
+//! frame compares what was predicted with the newest truth and leaves the difference to [`ErrorSmoothing`].
 //! Invariants: prediction always starts from the newest truth; without contact, late packets or a stall it is never
 //! wrong; what remains of an error fades and never shows as a jump of less than [`EASED_MAX_LENGTHS`].
 
 use super::Client;
 use crate::{
-    Happening, Replica, Spot,
-    predict::{self, Future},
-    view::{Scene, lengths},
+    ClientEvent, Replica, Spot,
+    client::prediction::{self, Future},
+    client::view::{Scene, lengths},
 };
 use game::{
     PilotId,
@@ -35,12 +35,12 @@ impl Client {
     /// Fills `scene` with what to draw now; the own plane comes first, if it flies.
     pub fn scene(&mut self, now_ms: f64, scene: &mut Scene) {
         scene.clear();
-        let (own_at, shown_at) = (self.pace.own_at(now_ms), self.pace.shown_at(now_ms));
+        let (own_at, shown_at) = (self.clock_sync.own_at(now_ms), self.clock_sync.shown_at(now_ms));
         if self.replica.is_none() {
             return;
         }
         self.fly_ahead(own_at, scene);
-        match (scene.planes.first_mut(), self.own.respawn) {
+        match (scene.planes.first_mut(), self.private.respawn) {
             (Some(own), _) => {
                 self.easing.apply(now_ms, own);
                 self.camera = (own.x, own.y);
@@ -59,15 +59,15 @@ impl Client {
 
     /// Draws the own rows at this (fractional) tick of the own clock; every new tick's shots are judged on the way.
     fn fly_ahead(&mut self, own_at: f64, scene: &mut Scene) {
-        let Self { replica: Some(replica), shots, history, happenings, flight, .. } = self else { return };
-        let (rules, behind) = (replica.rules(), self.pace.behind());
-        let future = Future { pilot: self.pilot, inputs: &self.inputs, respawn: self.own.respawn, rules };
+        let Self { replica: Some(replica), shots, history, events, flight, .. } = self else { return };
+        let (rules, view_delay) = (replica.rules(), self.clock_sync.view_delay());
+        let future = Future { pilot: self.pilot, inputs: &self.inputs, respawn: self.private.respawn, rules };
         let (from, to) = span(replica, own_at);
         flight.begin(replica.rows(), self.pilot);
         flight.fly(future, from, to, |tick, rows| {
-            let tell = |met: Spot| happenings.push_back(Happening::Hit(met));
-            let fired = shots.judge(tick, rows, behind, history, rules, tell);
-            happenings.extend(fired.map(Happening::Shot));
+            let tell = |met: Spot| events.push_back(ClientEvent::Hit(met));
+            let fired = shots.predict(tick, rows, view_delay, history, rules, tell);
+            events.extend(fired.map(ClientEvent::Shot));
         });
         flight.fly(future, to, to + 1, |_, _| {});
         // Where prediction ends, it stands still.
@@ -90,13 +90,13 @@ impl Client {
     /// How long ago, by the own clock, was the last moment that the room is known to share, ticks.
     pub(super) fn guessed_ticks(&mut self, replica: &Replica, now_ms: f64) -> u32 {
         let unheard = self.inputs.oldest_unheard().unwrap_or(Tick::MAX);
-        (self.pace.own_at(now_ms) as Tick).saturating_sub(replica.tick().min(unheard))
+        (self.clock_sync.own_at(now_ms) as Tick).saturating_sub(replica.tick().min(unheard))
     }
 
     pub(super) fn predicted_plane(&mut self, replica: &Replica, now_ms: f64) -> Option<Plane> {
-        let (from, to) = span(replica, self.pace.own_at(now_ms));
+        let (from, to) = span(replica, self.clock_sync.own_at(now_ms));
         let rules = replica.rules();
-        let future = Future { pilot: self.pilot, inputs: &self.inputs, respawn: self.own.respawn, rules };
+        let future = Future { pilot: self.pilot, inputs: &self.inputs, respawn: self.private.respawn, rules };
         self.flight.begin(replica.rows(), self.pilot);
         self.flight.fly(future, from, to, |_, _| {});
         self.flight.rows().iter().find(|row| row.kind == game::PLANE).map(|row| Plane::from_fields(&row.fields))
@@ -115,7 +115,7 @@ impl Client {
         self.stats.corrections_unexplained += u64::from(!is_explained);
         self.stats.correction_lengths = x.hypot(y);
         if ticks > EASED_MAX_TICKS {
-            self.easing = Easing::default();
+            self.easing = ErrorSmoothing::default();
         } else {
             self.easing.add(x, y, turn as f32 * std::f32::consts::TAU / TURN as f32);
         }
@@ -130,14 +130,14 @@ fn span(replica: &Replica, own_at: f64) -> (Tick, Tick) {
 
 /// What remains of corrections, to be added to the own plane as it is drawn.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Easing {
+pub(super) struct ErrorSmoothing {
     x: f32,
     y: f32,
     turn: f32,
     at_ms: f64,
 }
 
-impl Easing {
+impl ErrorSmoothing {
     fn add(&mut self, x: f32, y: f32, turn: f32) {
         (self.x, self.y, self.turn) = (self.x + x, self.y + y, self.turn + turn);
         if self.x.hypot(self.y) > EASED_MAX_LENGTHS {
@@ -145,7 +145,7 @@ impl Easing {
         }
     }
 
-    fn apply(&mut self, now_ms: f64, plane: &mut crate::view::PlaneView) {
+    fn apply(&mut self, now_ms: f64, plane: &mut crate::client::view::PlaneView) {
         let elapsed_s = ((now_ms - self.at_ms) / 1000.0).clamp(0.0, 1.0) as f32;
         let left = EASED_LEFT_PER_S.powf(elapsed_s);
         (self.x, self.y, self.turn, self.at_ms) = (self.x * left, self.y * left, self.turn * left, now_ms);
@@ -165,14 +165,14 @@ impl OwnFlight {
     /// Begins with what the replica holds before a frame.
     pub(super) fn begin(&mut self, replica: &Replica) {
         self.before.clear();
-        self.before.extend(predict::own_rows(replica.rows(), replica.pilot()));
+        self.before.extend(prediction::own_rows(replica.rows(), replica.pilot()));
         self.was_touched = false;
     }
 
     /// The rows of the next tick.
     pub(super) fn look(&mut self, rows: &[Row], own: PilotId, rules: &Rules) {
         let plane = |rows: &[Row]| {
-            let row = rows.iter().find(|row| row.kind == game::PLANE && predict::is_own(row, own));
+            let row = rows.iter().find(|row| row.kind == game::PLANE && prediction::is_own(row, own));
             row.map(|row| Plane::from_fields(&row.fields))
         };
         self.stepped.clear();
@@ -182,7 +182,7 @@ impl OwnFlight {
         // A plane that was not there before took off: that was announced.
         self.was_touched |= stepped.is_some() && stepped != actual;
         self.before.clear();
-        self.before.extend(predict::own_rows(rows, own));
+        self.before.extend(prediction::own_rows(rows, own));
     }
 
     pub(super) fn was_touched(&self) -> bool {

@@ -1,4 +1,4 @@
-//! Call signs for the computer pilots that keep an empty field alive.
+//! Profiles of the computer pilots that fill an empty room.
 
 use game::PilotId;
 use protocol::message::Profile;

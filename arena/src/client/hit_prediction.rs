@@ -1,14 +1,14 @@
-//! Own bullets that meet somebody on this screen, before the room says so.
+//! Hit prediction: own bullets that meet somebody on this screen before the room confirms it.
 //!
-//! Path: each tick of the own clock [`Shots::judge`] tests the own bullets against the others where they are shown, with
-//! the room's own arithmetic (`game::past`) → a bullet that met somebody is no longer drawn → [`Shots::settle`] compares
+//! Path: each tick of the own clock [`Shots::predict`] tests the own bullets against the others where they are shown, with
+//! the room's own arithmetic (`game::past`) → a bullet that met somebody is no longer drawn → [`Shots::reconcile`] compares
 //! with what the room made of it: confirmed, denied (it is drawn again), or a hit that was not seen here.
-//! Invariant: nothing here changes what the room or the replica holds; a bullet is judged once.
+//! Invariant: nothing here changes what the room or the replica holds; a bullet is predicted to hit once at most.
 
 use crate::{
     Spot,
-    predict::is_own,
-    view::{History, lengths},
+    client::prediction::is_own,
+    client::view::{History, lengths},
 };
 use game::{
     PilotId,
@@ -45,7 +45,7 @@ pub(crate) struct Shots {
     met: BTreeMap<u32, (Tick, u16)>,
     /// Shots that the own plane had fired when it was last looked at.
     fired: Option<i32>,
-    /// Own bullets of the newest truth.
+    /// PrivateState bullets of the newest truth.
     flying: Vec<Row>,
     /// Kept for its memory.
     stepped: Vec<Row>,
@@ -80,11 +80,11 @@ impl Shots {
 
     /// Looks at the own rows as predicted for `tick`, with the others shown `behind` parts of a tick before it; `tell` hears
     /// who was met. Returns where the own plane is if its gun fired.
-    pub(crate) fn judge(
+    pub(crate) fn predict(
         &mut self,
         tick: Tick,
         own_rows: &[Row],
-        behind: u32,
+        view_delay: u32,
         history: &mut History,
         rules: &Rules,
         mut tell: impl FnMut(Spot),
@@ -95,7 +95,7 @@ impl Shots {
         self.judged = tick;
         let fired = self.fired(own_rows);
         // Whoever sees later than the bound is told where the room will look.
-        let from = moment(tick - 1, behind.min(BEHIND_MAX));
+        let from = moment(tick - 1, view_delay.min(BEHIND_MAX));
         self.dealt.retain(|(met, _)| *met > tick_and_part(from).0);
         let mut bullets = own_rows.iter().filter(|row| row.kind == game::BULLET).peekable();
         let ways = if bullets.peek().is_some() { history.ways(from, rules) } else { &[] };
@@ -136,7 +136,7 @@ impl Shots {
 
     /// Looks at the truth of the next tick: which own bullets ended there against the rules of flight? Returns who was hit
     /// by those that were seen to hit here.
-    pub(crate) fn settle(
+    pub(crate) fn reconcile(
         &mut self,
         tick: Tick,
         rows: &[Row],

@@ -1,17 +1,17 @@
-//! Joins shared parts into the body of a frame.
+//! Assembles the body of a frame from shared parts, once for all who look from the same viewpoint.
 //!
-//! Path: `Room::frame_for` names what the session has (`from`) and what it looks at (`eye`); sessions with the same two
+//! Path: `Room::frame_for` names what the session has (`from`) and what it looks at (`viewpoint`); sessions with the same two
 //! share one body, so that a frame costs a header and a copy.
 //! Invariants: a cell is continued tick by tick when the client held it at `from`, else it comes whole; a continued
 //! cell's part includes in full every row that entered from a cell that is not continued. Parts are joined bit by bit,
 //! without padding. Layout: `SPEC.md` §4.
 
 use crate::{
-    chunk::{put_by, put_choice},
-    eye::{Eye, unknown_around},
-    log::{Directions, Logs, Part},
-    model::{Choice, model},
-    rows,
+    rows::cell_log::{Directions, Logs, Part},
+    rows::code_tables::{Choice, model},
+    rows::codec::{put_by, put_choice},
+    rows::interest::{Viewpoint, unknown_around},
+    rows::step,
 };
 use game::{field::CellId, row::Row, rules::Rules};
 use protocol::{Tick, bits::BitWriter};
@@ -27,8 +27,8 @@ pub(crate) const NO_MORE: i32 = -1;
 /// it, and that its rows are not there in the ticks between, when they could be shown.
 const WHOLE_BESIDES_BITS: usize = 128;
 
-/// Tick and eye of the last frame that a client can be continued from.
-type From = Option<(Tick, Eye)>;
+/// Tick and viewpoint of the last frame that a client can be continued from.
+type From = Option<(Tick, Viewpoint)>;
 
 /// The shared part of a frame.
 #[derive(Debug, Clone, Copy)]
@@ -44,12 +44,12 @@ pub(crate) struct Body<'a> {
 #[derive(Debug)]
 struct Made {
     from: From,
-    eye: Eye,
+    viewpoint: Viewpoint,
     checksum: u16,
     has_whole: bool,
     /// Where its bytes are among all bodies'.
     bytes: Range<usize>,
-    /// The body made before for an eye in the same cell.
+    /// The body made before for a viewpoint in the same cell.
     before: Option<u32>,
 }
 
@@ -77,7 +77,7 @@ impl<'a> Now<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wanted<'a> {
     pub(crate) from: From,
-    pub(crate) eye: Eye,
+    pub(crate) viewpoint: Viewpoint,
     /// Held cells that must come whole all the same.
     pub(crate) lost: &'a [CellId],
 }
@@ -88,7 +88,7 @@ pub(crate) struct Wanted<'a> {
 pub(crate) struct Assembly {
     bodies: Vec<Made>,
     bytes: Vec<u8>,
-    /// By the eye's cell its newest body; few share one, so the chains are short.
+    /// By the viewpoint's cell its newest body; few share one, so the chains are short.
     newest: Vec<Option<u32>>,
     /// The parts of the tick at hand, kept for its memory.
     parts: Vec<(usize, Part)>,
@@ -103,7 +103,7 @@ impl Assembly {
     /// Forgets the last tick's bodies.
     pub(crate) fn begin_tick(&mut self) {
         for body in self.bodies.drain(..) {
-            self.newest[usize::from(body.eye.cell.0)] = None;
+            self.newest[usize::from(body.viewpoint.cell.0)] = None;
         }
         self.bytes.clear();
     }
@@ -117,10 +117,10 @@ impl Assembly {
     }
 
     fn find(&self, wanted: Wanted<'_>) -> Option<u32> {
-        let mut next = self.newest[usize::from(wanted.eye.cell.0)];
+        let mut next = self.newest[usize::from(wanted.viewpoint.cell.0)];
         while let Some(at) = next {
             let body = &self.bodies[at as usize];
-            if (body.from, body.eye) == (wanted.from, wanted.eye) {
+            if (body.from, body.viewpoint) == (wanted.from, wanted.viewpoint) {
                 return Some(at);
             }
             next = body.before;
@@ -134,12 +134,12 @@ impl Assembly {
         let mut bits = BitWriter::behind(std::mem::take(bytes));
         let has_whole = assemble(&mut bits, parts, logs, now, wanted);
         *bytes = bits.into_bytes();
-        let held = wanted.eye.square(now.rules).cells();
+        let held = wanted.viewpoint.area(now.rules).cells();
         let sum = held.fold(0u64, |sum, cell| sum.wrapping_add(now.sums[usize::from(cell.0)]));
-        let newest = &mut newest[usize::from(wanted.eye.cell.0)];
-        let (from, eye, checksum) = (wanted.from, wanted.eye, rows::fold(sum));
+        let newest = &mut newest[usize::from(wanted.viewpoint.cell.0)];
+        let (from, viewpoint, checksum) = (wanted.from, wanted.viewpoint, step::fold(sum));
         let at = bodies.len() as u32;
-        bodies.push(Made { from, eye, checksum, has_whole, bytes: start..bytes.len(), before: *newest });
+        bodies.push(Made { from, viewpoint, checksum, has_whole, bytes: start..bytes.len(), before: *newest });
         if wanted.lost.is_empty() {
             *newest = Some(at);
         }
@@ -162,12 +162,12 @@ fn assemble(
     now: Now<'_>,
     wanted: Wanted<'_>,
 ) -> bool {
-    let is_steady = wanted.lost.is_empty() && wanted.from == Some((now.tick - 1, wanted.eye));
+    let is_steady = wanted.lost.is_empty() && wanted.from == Some((now.tick - 1, wanted.viewpoint));
     if !is_steady {
         return put_continued(bits, parts, logs, now, wanted);
     }
     let mut count = 0;
-    wanted.eye.square(now.rules).for_each(|cell, unknown| {
+    wanted.viewpoint.area(now.rules).for_each(|cell, unknown| {
         if let Some(part) = logs.part(cell, now.tick, unknown, now.rules) {
             parts.push((count, part));
         }
@@ -186,7 +186,7 @@ fn put_continued(
     wanted: Wanted<'_>,
 ) -> bool {
     let continued = continued(logs, now, wanted);
-    let held = wanted.eye.interest(now.rules);
+    let held = wanted.viewpoint.interest(now.rules);
     let is_whole = |cell: &CellId| continued.cells.binary_search(cell).is_err();
     if continued.has_whole {
         held.iter().for_each(|cell| bits.put_bit(is_whole(cell)));
@@ -204,11 +204,11 @@ fn put_continued(
 }
 
 fn continued(logs: &mut Logs, now: Now<'_>, wanted: Wanted<'_>) -> Continued {
-    let Some((since, eye)) = wanted.from else {
+    let Some((since, viewpoint)) = wanted.from else {
         return Continued { cells: Vec::new(), unknown: Vec::new(), has_whole: false };
     };
     let (mut cells, mut unknown) = (Vec::new(), Vec::new());
-    wanted.eye.square(now.rules).and(eye.square(now.rules)).for_each(|cell, around| {
+    wanted.viewpoint.area(now.rules).and(viewpoint.area(now.rules)).for_each(|cell, around| {
         cells.push(cell);
         unknown.push(around);
     });
