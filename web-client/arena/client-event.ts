@@ -1,4 +1,4 @@
-// What happens besides frames: the JSON of `Client.poll_event()` as types.
+// Events of the client besides frames: the JSON of `Client.poll_event()` as types.
 
 export interface ChatLine {
   /** 0 for a line of the field itself. */
@@ -14,7 +14,7 @@ export interface Standing {
   score: number;
 }
 
-export type Happening =
+export type ClientEvent =
   | { type: 'welcome'; pilot: number; resumed: boolean; continues: boolean; name: string; hue: number; history: ChatLine[] }
   | ({ type: 'chat' } & ChatLine)
   | { type: 'kill'; killer: number; victim: number; killer_name: string; victim_name: string; rammed: boolean; behind_ms: number }
