@@ -195,7 +195,7 @@ class ArenaPage {
     const { client, roster, scene } = this;
     if (event.type === 'welcome') this.welcome(event);
     else if (event.type === 'chat') {
-      roster.learn(event.pilot, event.name);
+      roster.learn(event.member, event.name);
       sound.radio();
     } else if (event.type === 'shot') sound.shot(frame, event.x, event.y);
     else if (event.type === 'hit') {
@@ -206,7 +206,7 @@ class ArenaPage {
       sound.explosion(frame, event.x, event.y);
     }
     this.hud.onEvent(event);
-    if (event.type === 'joined') roster.learn(event.pilot, event.name);
+    if (event.type === 'joined') roster.learn(event.member, event.name);
   }
 
   private drain(frame: Frame): void {

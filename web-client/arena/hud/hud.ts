@@ -103,7 +103,7 @@ export class Hud {
       case 'jump':
         return this.diagnosis.jump(event.ms, event.own, performance.now());
       case 'joined':
-        return this.joined(event.pilot, event.name || 'A pilot');
+        return this.joined(event.member, event.name || 'A pilot');
       case 'left':
         return this.chat.notice(`${event.name || 'A pilot'} flew home.`);
       case 'kill':

@@ -1,8 +1,8 @@
 // The chat panel: shows what was said and takes what is typed. Lines fade; the text field wakes and sleeps with the focus.
-import { byId, el } from '../dom';
 import { cutBytes } from '../callsigns';
+import { byId, el } from '../dom';
 import { hueOf } from '../palette';
-import type { ChatLine } from '../../arena/client-event';
+import type { ChatLine } from '../session';
 
 const LINES_MAX = 100;
 const FADE_AFTER_MS = 9_000;
@@ -11,7 +11,7 @@ const CHAT_MAX_BYTES = 240;
 
 export interface ChatPanelOptions {
   onSay(text: string): void;
-  hueOf(pilot: number): number;
+  hueOf(member: number): number;
 }
 
 export class ChatPanel {
@@ -48,14 +48,14 @@ export class ChatPanel {
 
   /** A notice of the room itself. */
   notice(text: string): void {
-    this.add({ pilot: 0, name: '', text });
+    this.add({ member: 0, name: '', text });
   }
 
-  private line({ pilot, name, text }: ChatLine): HTMLLIElement {
-    const line = el('li', { class: pilot === 0 ? 'field-says' : '' });
-    if (pilot !== 0) {
+  private line({ member, name, text }: ChatLine): HTMLLIElement {
+    const line = el('li', { class: member === 0 ? 'room-says' : '' });
+    if (member !== 0) {
       const author = el('b', {}, name);
-      author.style.color = hueOf(this.options.hueOf(pilot)).css;
+      author.style.color = hueOf(this.options.hueOf(member)).css;
       line.append(author);
     }
     line.append(text);
