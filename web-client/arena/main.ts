@@ -219,8 +219,7 @@ class ArenaPage {
     const wanted = input.update(now, scene.stage.ownX, scene.stage.ownY);
     if (wanted.mode === 'towards') {
       // The stick follows from where the plane is by now; by where it was a picture ago it would sway.
-      client.view(now);
-      client.control_towards(wanted.angle, wanted.throttle, wanted.boost, wanted.fire);
+      client.control_towards(wanted.angle, wanted.throttle, wanted.boost, wanted.fire, now);
     } else client.control(wanted.steer, wanted.throttle, wanted.boost, wanted.fire);
   }
 
