@@ -39,5 +39,5 @@ const _: () = assert!(game::past::PARTS == protocol::message::PARTS_PER_TICK);
 
 /// Controls from a page's numbers, each brought into its range.
 pub fn controls(steer: i32, throttle: i32, boost: bool, fire: bool) -> game::Controls {
-    game::Controls::from_bits(game::Controls { steer, throttle, boost, fire }.to_bits())
+    game::Controls { steer, throttle, boost, fire }.in_range()
 }

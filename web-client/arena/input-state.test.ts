@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { BOOST, FIRE, HANDS_OFF, STEER_MAX } from './controls';
-import { Hands } from './hands';
+import { BOOST, FIRE, NEUTRAL_CONTROLS, STEER_MAX } from './controls';
+import { InputState } from './input-state';
 import { STICK_RADIUS_PX, Thumbs } from './thumbs';
 
 const FIRE_AT = { x: 700, y: 300, radius: 42 };
@@ -11,44 +11,44 @@ const STICK = 1;
 const TRIGGER = 2;
 
 function setUp() {
-  const hands = new Hands(new Thumbs(() => ({ fire: FIRE_AT, boost: BOOST_AT })));
+  const state = new InputState(new Thumbs(() => ({ fire: FIRE_AT, boost: BOOST_AT })));
   const mouse = (buttons: number, pressed = 0, at: { x?: number; y?: number; isOnField?: boolean } = {}): void =>
-    hands.mouse({ x: 0, y: 0, isOnField: true, ...at, buttons, pressed });
-  return { hands, mouse, wanted: () => hands.update(LATER, 400, 200) };
+    state.mouse({ x: 0, y: 0, isOnField: true, ...at, buttons, pressed });
+  return { state, mouse, wanted: () => state.update(LATER, 400, 200) };
 }
 
 /** A stick pushed to the right, by this share of its way. */
 function pushed(share: number) {
   const all = setUp();
-  all.hands.thumbDown(STICK, 100, 200, true);
-  all.hands.thumbs.move(STICK, 100 + share * STICK_RADIUS_PX, 200);
+  all.state.thumbDown(STICK, 100, 200, true);
+  all.state.thumbs.move(STICK, 100 + share * STICK_RADIUS_PX, 200);
   return all;
 }
 
 describe('keys', () => {
   it('two keys for one action count separately', () => {
-    const { hands, wanted } = setUp();
-    hands.keyDown('KeyA', 0);
-    hands.keyDown('ArrowLeft', 0);
-    hands.keyUp('KeyA');
+    const { state, wanted } = setUp();
+    state.keyDown('KeyA', 0);
+    state.keyDown('ArrowLeft', 0);
+    state.keyUp('KeyA');
     expect(wanted().steer).toBe(-STEER_MAX);
-    hands.keyUp('ArrowLeft');
-    expect(wanted()).toEqual(HANDS_OFF);
+    state.keyUp('ArrowLeft');
+    expect(wanted()).toEqual(NEUTRAL_CONTROLS);
   });
 
   it('a second key for the same turn does not begin it anew', () => {
-    const { hands, wanted } = setUp();
-    hands.keyDown('KeyA', 0);
-    hands.keyDown('ArrowLeft', LATER);
+    const { state, wanted } = setUp();
+    state.keyDown('KeyA', 0);
+    state.keyDown('ArrowLeft', LATER);
     expect(wanted().steer).toBe(-STEER_MAX);
   });
 
   it('both directions cancel out, and the one that stays goes on', () => {
-    const { hands, wanted } = setUp();
-    hands.keyDown('KeyA', 0);
-    hands.keyDown('ArrowRight', 0);
+    const { state, wanted } = setUp();
+    state.keyDown('KeyA', 0);
+    state.keyDown('ArrowRight', 0);
     expect(wanted().steer).toBe(0);
-    hands.keyUp('KeyA');
+    state.keyUp('KeyA');
     expect(wanted().steer).toBe(STEER_MAX);
   });
 });
@@ -83,11 +83,11 @@ describe('the mouse', () => {
   });
 
   it('steers again after everything was let go only when it moves', () => {
-    const { hands, mouse, wanted } = setUp();
+    const { state, mouse, wanted } = setUp();
     mouse(0, 0, { x: 100, y: 200 });
     expect(wanted().mode).toBe('towards');
-    hands.letGo();
-    expect(wanted()).toEqual(HANDS_OFF);
+    state.letGo();
+    expect(wanted()).toEqual(NEUTRAL_CONTROLS);
     mouse(0, 0, { x: 100, y: 220 });
     expect(wanted().mode).toBe('towards');
   });
@@ -100,52 +100,52 @@ describe('thumbs', () => {
   });
 
   it('a thumb that only rests wishes for nothing, and one that comes back slows down on the same course', () => {
-    const { hands, wanted } = pushed(0.05);
-    expect(wanted()).toEqual(HANDS_OFF);
-    hands.thumbs.move(STICK, 100, 200 + STICK_RADIUS_PX);
-    hands.thumbs.move(STICK, 100, 200);
+    const { state, wanted } = pushed(0.05);
+    expect(wanted()).toEqual(NEUTRAL_CONTROLS);
+    state.thumbs.move(STICK, 100, 200 + STICK_RADIUS_PX);
+    state.thumbs.move(STICK, 100, 200);
     expect(wanted()).toMatchObject({ mode: 'towards', angle: Math.PI / 2, throttle: 0 });
-    hands.thumbs.up(STICK);
-    expect(wanted()).toEqual(HANDS_OFF);
+    state.thumbs.up(STICK);
+    expect(wanted()).toEqual(NEUTRAL_CONTROLS);
   });
 
   it.each([
     ['fire', FIRE_AT, BOOST_AT],
     ['boost', BOOST_AT, FIRE_AT],
   ] as const)('one that slides from %s to the other presses both, and back only the first', (name, from, to) => {
-    const { hands, wanted } = pushed(1);
-    hands.thumbDown(TRIGGER, from.x, from.y, false);
+    const { state, wanted } = pushed(1);
+    state.thumbDown(TRIGGER, from.x, from.y, false);
     expect([wanted().fire, wanted().boost]).toEqual([name === 'fire', name === 'boost']);
-    hands.thumbs.move(TRIGGER, to.x, to.y);
+    state.thumbs.move(TRIGGER, to.x, to.y);
     expect(wanted()).toMatchObject({ fire: true, boost: true, throttle: 2, mode: 'towards' });
-    hands.thumbs.move(TRIGGER, from.x, from.y);
+    state.thumbs.move(TRIGGER, from.x, from.y);
     expect([wanted().fire, wanted().boost]).toEqual([name === 'fire', name === 'boost']);
-    hands.thumbs.up(TRIGGER);
+    state.thumbs.up(TRIGGER);
     expect([wanted().fire, wanted().boost]).toEqual([false, false]);
   });
 
   it('one that slides off keeps its button until it is lifted, and never becomes the stick', () => {
-    const { hands, wanted } = setUp();
-    hands.thumbDown(TRIGGER, FIRE_AT.x, FIRE_AT.y, true);
-    hands.thumbs.move(TRIGGER, 100, 100);
+    const { state, wanted } = setUp();
+    state.thumbDown(TRIGGER, FIRE_AT.x, FIRE_AT.y, true);
+    state.thumbs.move(TRIGGER, 100, 100);
     expect(wanted()).toMatchObject({ fire: true, boost: false, mode: 'steer' });
-    hands.thumbs.up(TRIGGER);
-    expect(wanted()).toEqual(HANDS_OFF);
+    state.thumbs.up(TRIGGER);
+    expect(wanted()).toEqual(NEUTRAL_CONTROLS);
   });
 
   it('one between the buttons presses both', () => {
-    const { hands, wanted } = setUp();
-    hands.thumbDown(TRIGGER, 655, 314, true);
+    const { state, wanted } = setUp();
+    state.thumbDown(TRIGGER, 655, 314, true);
     expect(wanted()).toMatchObject({ fire: true, boost: true });
   });
 
   it('a touch that is alone on the glass ends those whose end was never heard', () => {
-    const { hands, wanted } = pushed(1);
-    hands.thumbDown(TRIGGER, FIRE_AT.x, FIRE_AT.y, false);
-    hands.thumbDown(7, 300, 100, true);
-    expect(wanted()).toEqual(HANDS_OFF);
-    hands.thumbs.move(STICK, 0, 0);
-    expect(wanted()).toEqual(HANDS_OFF);
+    const { state, wanted } = pushed(1);
+    state.thumbDown(TRIGGER, FIRE_AT.x, FIRE_AT.y, false);
+    state.thumbDown(7, 300, 100, true);
+    expect(wanted()).toEqual(NEUTRAL_CONTROLS);
+    state.thumbs.move(STICK, 0, 0);
+    expect(wanted()).toEqual(NEUTRAL_CONTROLS);
   });
 
   it('buttons that are not shown are nowhere', () => {

@@ -1,10 +1,10 @@
 // A link whose sockets and lobby are fakes, in virtual time. For tests only.
 import { afterEach, beforeEach, vi } from 'vitest';
-import { openStore } from '../shared/store';
+import { openStore } from '../store';
 import { Budget } from './budget';
-import { Link, type LinkOptions } from './net';
-import { ASKS_MAX, FOLLOWS_MAX } from './reconnect';
-import type { LinkState } from './way-back';
+import { Link, type LinkOptions } from './link';
+import { ASKS_MAX, FOLLOWS_MAX } from './reconnect-policy';
+import type { LinkState } from './reconnector';
 
 export class FakeSocket extends EventTarget {
   static readonly OPEN = 1;
@@ -51,14 +51,14 @@ export function setUp(overrides: Partial<LinkOptions> = {}, ticket: 'ticket' | n
   let hasResume = false;
   const options: LinkOptions = {
     url: 'ws://field/gameserver/i/arena',
-    wire: { receive: (bytes) => void received.push([...bytes]), poll_send: () => outbox.shift() },
+    client: { receive: (bytes) => void received.push([...bytes]), poll_send: () => outbox.shift() },
     hello: (given) => {
       tickets.push(given);
       return HELLO;
     },
     hasResume: () => hasResume,
     askTicket: async () => ({ url: 'ws://field/gameserver/i/arena', ticket: 'fresh' }),
-    seek: async () => ({ url: 'ws://field/gameserver/j/arena-i', ticket: 'elsewhere' }),
+    relocate: async () => ({ url: 'ws://field/gameserver/j/arena-i', ticket: 'elsewhere' }),
     probe: async () => true,
     isOnline: () => true,
     joins: budget('joins', ASKS_MAX),

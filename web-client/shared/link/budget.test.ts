@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { openStore } from '../shared/store';
+import { openStore } from '../store';
 import { Budget } from './budget';
 
 describe('a budget', () => {

@@ -1,8 +1,8 @@
-// A small read-only window for tests and the curious: `window.__aerodrome`.
+// A small read-only object for tests and the curious: `window.__aerodrome`.
 import type { Frame } from './frame';
-import type { Pace } from './loop';
+import type { FrameRate } from './loop';
 
-export interface TestSurface {
+export interface TestHook {
   readonly fps: number;
   readonly frames: number;
   readonly pilot: number;
@@ -22,15 +22,15 @@ export interface TestSurface {
 
 declare global {
   interface Window {
-    __aerodrome?: TestSurface;
+    __aerodrome?: TestHook;
   }
 }
 
-export function expose(frame: Frame, pace: Pace, who: { pilot(): number; name(): string; rtt(): number; silence(): number }): void {
+export function exposeTestHook(frame: Frame, rate: FrameRate, who: { pilot(): number; name(): string; rtt(): number; silence(): number }): void {
   const shown = <T extends { isOwn: boolean }>(list: readonly T[], count: number): readonly T[] => list.slice(0, count);
   window.__aerodrome = {
-    get fps() { return pace.fps; },
-    get frames() { return pace.frames; },
+    get fps() { return rate.fps; },
+    get frames() { return rate.frames; },
     get pilot() { return who.pilot(); },
     get name() { return who.name(); },
     get position() { return { x: frame.cameraX, y: frame.cameraY }; },

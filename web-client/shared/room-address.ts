@@ -1,19 +1,19 @@
-// A field's address: `/gameserver/<instance>/<room>`, and what it says.
+// The address of a room, `/gameserver/<instance>/<room>`: what it says, and whether anybody answers there.
 
-export interface Field {
+export interface RoomAddress {
   instance: string;
   room: string;
 }
 
 const PUBLIC_ROOM = 'arena';
 
-export function fieldOf(path: string): Field {
+export function roomAddressOf(path: string): RoomAddress {
   const [, , instance = '', room = PUBLIC_ROOM] = path.split('/');
   return { instance, room };
 }
 
-/** The room's id wherever it is: every machine has a public field of its own, all other names are the room's only one. */
-export function durableId({ instance, room }: Field): string {
+/** The room's id wherever it is: every machine has a public room of its own, all other names are the room's only one. */
+export function durableId({ instance, room }: RoomAddress): string {
   return room === PUBLIC_ROOM ? `${PUBLIC_ROOM}-${instance}` : room;
 }
 
@@ -37,10 +37,10 @@ export async function followRedirect(path: string): Promise<string> {
   }
 }
 
-/** Whether the machine of this field answers over plain HTTP. */
-export async function answers(path: string): Promise<boolean> {
+/** Whether the machine of this room answers over plain HTTP. */
+export async function serverAnswers(path: string): Promise<boolean> {
   try {
-    const { instance } = fieldOf(path);
+    const { instance } = roomAddressOf(path);
     const { ok } = await fetch(`/gameserver/${instance}/status`, { cache: 'no-store', signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) });
     return ok;
   } catch {

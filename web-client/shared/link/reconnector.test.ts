@@ -1,10 +1,10 @@
 import { describe, expect, it, vi } from 'vitest';
 import { budget, FakeSocket, HELLO, newest, setUp, useFakes } from './fake-link';
-import { ASKS_MAX, CLOSE, FOLLOWS_MAX, UNWELCOMED_MAX } from './reconnect';
+import { ASKS_MAX, CLOSE, FOLLOWS_MAX, UNWELCOMED_MAX } from './reconnect-policy';
 
 useFakes();
 
-describe('the way back', () => {
+describe('the reconnector', () => {
   it('comes back by itself after a loss, without spending the ticket twice', async () => {
     const { link, states, tickets, admit } = setUp();
     link.start();
@@ -26,7 +26,7 @@ describe('the way back', () => {
     expect(tickets).toEqual(['fresh']);
   });
 
-  it('asks for another ticket when the field refuses this one', async () => {
+  it('asks for another ticket when the room refuses this one', async () => {
     const { link, tickets } = setUp();
     link.start();
     newest().open();
@@ -36,9 +36,9 @@ describe('the way back', () => {
     expect(tickets).toEqual(['ticket', 'fresh']);
   });
 
-  it('follows the field to where the lobby says, with a ticket and as who it was', async () => {
-    const seek = vi.fn(async (_why: 'gone' | 'moved') => ({ url: 'ws://field/gameserver/j/arena-i', ticket: 'elsewhere' }));
-    const { link, states, tickets, admit } = setUp({ seek });
+  it('follows the room to where the lobby says, with a ticket and as the same member', async () => {
+    const relocate = vi.fn(async (_why: 'gone' | 'moved') => ({ url: 'ws://field/gameserver/j/arena-i', ticket: 'elsewhere' }));
+    const { link, states, tickets, admit } = setUp({ relocate });
     link.start();
     newest().open();
     admit();
@@ -46,7 +46,7 @@ describe('the way back', () => {
     expect(states.at(-1)).toMatchObject({ kind: 'waiting', sentence: 'This field is on another server now. Following it.' });
     await vi.advanceTimersByTimeAsync(300);
     newest().open();
-    expect(seek.mock.calls.map(([why]) => why)).toEqual(['moved']);
+    expect(relocate.mock.calls.map(([why]) => why)).toEqual(['moved']);
     expect(newest().url).toBe('ws://field/gameserver/j/arena-i');
     expect(tickets).toEqual(['ticket', 'elsewhere']);
     admit();
@@ -57,8 +57,8 @@ describe('the way back', () => {
   });
 
   it('asks the lobby once nothing has answered for a while', async () => {
-    const seek = vi.fn(async (_why: 'gone' | 'moved') => ({ url: 'ws://field/gameserver/j/arena-i', ticket: 'elsewhere' }));
-    const { link, admit } = setUp({ seek });
+    const relocate = vi.fn(async (_why: 'gone' | 'moved') => ({ url: 'ws://field/gameserver/j/arena-i', ticket: 'elsewhere' }));
+    const { link, admit } = setUp({ relocate });
     link.start();
     newest().open();
     admit();
@@ -67,15 +67,15 @@ describe('the way back', () => {
       newest().end(1006);
       await vi.advanceTimersByTimeAsync(4_100);
     }
-    expect(seek.mock.calls.map(([why]) => why)).toEqual(['gone']);
+    expect(relocate.mock.calls.map(([why]) => why)).toEqual(['gone']);
     expect(newest().url).toBe('ws://field/gameserver/j/arena-i');
   });
 
   it('says what the lobby says, tries for a while, and then leaves it to a person', async () => {
-    const seek = vi.fn(async () => {
+    const relocate = vi.fn(async () => {
       throw new Error('Every server there is full.');
     });
-    const { link, states, admit } = setUp({ seek });
+    const { link, states, admit } = setUp({ relocate });
     link.start();
     newest().open();
     admit();
@@ -84,7 +84,7 @@ describe('the way back', () => {
     expect(states.at(-1)).toMatchObject({ kind: 'waiting', sentence: 'Every server there is full.' });
     await vi.advanceTimersByTimeAsync(90_000);
     expect(states.at(-1)).toMatchObject({ kind: 'stopped', sentence: 'Every server there is full.', again: 'Try again' });
-    expect(seek).toHaveBeenCalledTimes(ASKS_MAX);
+    expect(relocate).toHaveBeenCalledTimes(ASKS_MAX);
     link.start();
     expect(FakeSocket.all).toHaveLength(2);
   });
@@ -103,26 +103,26 @@ describe('the way back', () => {
   });
 
   it('gives up a socket that never opens, and asks the lobby, which is in a place that works', async () => {
-    const seek = vi.fn(async () => ({ url: 'ws://field/gameserver/j/arena-i', ticket: 'elsewhere' }));
-    const { link, admit } = setUp({ seek });
+    const relocate = vi.fn(async () => ({ url: 'ws://field/gameserver/j/arena-i', ticket: 'elsewhere' }));
+    const { link, admit } = setUp({ relocate });
     link.start();
     newest().open();
     admit();
     // The server stands still: the first socket falls silent, the kernel takes the next one for it.
     await vi.advanceTimersByTimeAsync(6_400);
-    expect(seek).toHaveBeenCalledTimes(1);
+    expect(relocate).toHaveBeenCalledTimes(1);
     expect(FakeSocket.all).toHaveLength(2);
     await vi.advanceTimersByTimeAsync(6_000);
     expect(FakeSocket.all[1]?.isClosed).toBe(true);
-    expect(seek).toHaveBeenCalledTimes(2);
+    expect(relocate).toHaveBeenCalledTimes(2);
     newest().open();
     await vi.advanceTimersByTimeAsync(5_500);
     expect(newest().isClosed).toBe(false);
   });
 
   it('three sockets that never opened, of a server that answers otherwise, are the network: it says so and joins no more', async () => {
-    const [seek, askTicket, probe] = [vi.fn(), vi.fn(), vi.fn(async () => true)];
-    const { link, states } = setUp({ seek, askTicket, probe });
+    const [relocate, askTicket, probe] = [vi.fn(), vi.fn(), vi.fn(async () => true)];
+    const { link, states } = setUp({ relocate, askTicket, probe });
     link.start();
     for (let socket = 0; socket < 3; socket += 1) {
       expect(FakeSocket.all).toHaveLength(socket + 1);
@@ -131,7 +131,7 @@ describe('the way back', () => {
     }
     await vi.advanceTimersByTimeAsync(120_000);
     expect(states.at(-1)).toMatchObject({ kind: 'stopped', again: 'Try again', sentence: expect.stringContaining('seems to block WebSockets') });
-    expect([FakeSocket.all.length, seek.mock.calls.length, askTicket.mock.calls.length, probe.mock.calls.length]).toEqual([3, 0, 0, 1]);
+    expect([FakeSocket.all.length, relocate.mock.calls.length, askTicket.mock.calls.length, probe.mock.calls.length]).toEqual([3, 0, 0, 1]);
     link.start();
     newest().open();
     expect(newest().sent).toEqual([HELLO]);
@@ -162,27 +162,27 @@ describe('the way back', () => {
   });
 
   it('a network that swallows upgrades is found out as well, after one question to the lobby', async () => {
-    const seek = vi.fn(async () => ({ url: 'ws://field/gameserver/i/arena', ticket: 'again' }));
-    const { link, states } = setUp({ seek });
+    const relocate = vi.fn(async () => ({ url: 'ws://field/gameserver/i/arena', ticket: 'again' }));
+    const { link, states } = setUp({ relocate });
     link.start();
     await vi.advanceTimersByTimeAsync(120_000);
     expect(states.at(-1)).toMatchObject({ kind: 'stopped', sentence: expect.stringContaining('seems to block WebSockets') });
-    expect([FakeSocket.all.length, seek.mock.calls.length]).toEqual([3, 1]);
+    expect([FakeSocket.all.length, relocate.mock.calls.length]).toEqual([3, 1]);
   });
 
   it('sockets of a server that is gone for good end in the hands of a person, after a few joins', async () => {
-    const seek = vi.fn(async () => ({ url: 'ws://field/gameserver/i/arena', ticket: 'again' }));
-    const { link, states } = setUp({ seek, probe: async () => false });
+    const relocate = vi.fn(async () => ({ url: 'ws://field/gameserver/i/arena', ticket: 'again' }));
+    const { link, states } = setUp({ relocate, probe: async () => false });
     link.start();
     await vi.advanceTimersByTimeAsync(300_000);
     expect(states.at(-1)).toMatchObject({ kind: 'stopped', again: 'Try again' });
-    expect(seek.mock.calls.length).toBeLessThanOrEqual(ASKS_MAX);
+    expect(relocate.mock.calls.length).toBeLessThanOrEqual(ASKS_MAX);
   });
 
   it.each([['swallow what is said', undefined], ['end as if no hello had come', CLOSE.helloTimeout]])('sockets that open and %s end in the hands of a person, after a few joins', async (_, code) => {
-    const seek = vi.fn(async () => ({ url: 'ws://field/gameserver/i/arena', ticket: 'again' }));
+    const relocate = vi.fn(async () => ({ url: 'ws://field/gameserver/i/arena', ticket: 'again' }));
     const askTicket = vi.fn(async () => ({ url: 'ws://field/gameserver/i/arena', ticket: 'fresh' }));
-    const { link, states } = setUp({ seek, askTicket });
+    const { link, states } = setUp({ relocate, askTicket });
     link.start();
     for (let second = 0; second < 300; second += 1) {
       if (newest().readyState === 0) newest().open();
@@ -191,14 +191,14 @@ describe('the way back', () => {
     }
     expect(states.at(-1)).toMatchObject({ kind: 'stopped', again: 'Try again', sentence: expect.stringContaining('stopped trying') });
     expect(FakeSocket.all).toHaveLength(UNWELCOMED_MAX);
-    expect(seek.mock.calls.length + askTicket.mock.calls.length).toBeLessThan(ASKS_MAX);
+    expect(relocate.mock.calls.length + askTicket.mock.calls.length).toBeLessThan(ASKS_MAX);
     link.start();
     await vi.advanceTimersByTimeAsync(1);
     newest().open();
     expect(newest().sent).toEqual([HELLO]);
   });
 
-  it('a line that breaks again and again after a welcome is not given up', async () => {
+  it('a connection that breaks again and again after a welcome is not given up', async () => {
     const { link, states, admit } = setUp();
     link.start();
     for (let loss = 0; loss < 3 * UNWELCOMED_MAX; loss += 1) {
@@ -212,16 +212,16 @@ describe('the way back', () => {
   });
 
   it('blames no network and asks no lobby while the device is offline', async () => {
-    const [seek, probe] = [vi.fn(), vi.fn()];
+    const [relocate, probe] = [vi.fn(), vi.fn()];
     let isOnline = false;
-    const { link, states } = setUp({ seek, probe, isOnline: () => isOnline });
+    const { link, states } = setUp({ relocate, probe, isOnline: () => isOnline });
     link.start();
     for (let socket = 0; socket < 10; socket += 1) {
       newest().end(1006);
       await vi.advanceTimersByTimeAsync(4_100);
     }
     expect(states.at(-2)).toMatchObject({ kind: 'waiting', sentence: expect.stringContaining('offline') });
-    expect([seek.mock.calls.length, probe.mock.calls.length]).toEqual([0, 0]);
+    expect([relocate.mock.calls.length, probe.mock.calls.length]).toEqual([0, 0]);
     isOnline = true;
     newest().open();
     expect(newest().sent).toEqual([HELLO]);
@@ -229,23 +229,23 @@ describe('the way back', () => {
 
   it('a page that is sent round says so and stops, also if it was loaded again meanwhile', async () => {
     let machine = 0;
-    const seek = vi.fn(async () => ({ url: `ws://field/gameserver/m${(machine += 1)}/arena-m`, ticket: 'next' }));
+    const relocate = vi.fn(async () => ({ url: `ws://field/gameserver/m${(machine += 1)}/arena-m`, ticket: 'next' }));
     const follows = budget('follows', FOLLOWS_MAX);
     const sendRound = async (ms: number): Promise<void> => {
       newest().open();
       newest().end(CLOSE.moved);
       await vi.advanceTimersByTimeAsync(ms);
     };
-    const first = setUp({ seek, follows });
+    const first = setUp({ relocate, follows });
     first.link.start();
     await sendRound(300);
     await sendRound(14_100);
     first.link.leave();
-    const { link, states } = setUp({ seek, follows });
+    const { link, states } = setUp({ relocate, follows });
     link.start();
     await sendRound(17_100);
     await sendRound(0);
-    expect(seek).toHaveBeenCalledTimes(3);
+    expect(relocate).toHaveBeenCalledTimes(3);
     expect(states.at(-1)).toMatchObject({ kind: 'stopped', again: 'Try again', sentence: expect.stringContaining('keep sending this page') });
     link.start();
     await vi.advanceTimersByTimeAsync(1);
@@ -268,12 +268,12 @@ describe('the way back', () => {
 
   it('an answer of the lobby that comes too late moves nobody', async () => {
     let answer = (_: { url: string; ticket: string }): void => undefined;
-    const seek = (_: string, signal: AbortSignal) => new Promise<{ url: string; ticket: string }>((resolve) => {
+    const relocate = (_: string, signal: AbortSignal) => new Promise<{ url: string; ticket: string }>((resolve) => {
       answer = resolve;
       signal.addEventListener('abort', () => (hasAborted = true));
     });
     let hasAborted = false;
-    const { link, admit } = setUp({ seek });
+    const { link, admit } = setUp({ relocate });
     link.start();
     newest().open();
     admit();
@@ -289,7 +289,7 @@ describe('the way back', () => {
     expect(newest().isClosed).toBe(false);
   });
 
-  it('a line that breaks at once after each welcome is not tried without pause', async () => {
+  it('a connection that breaks at once after each welcome is not tried without pause', async () => {
     const { link, admit } = setUp();
     link.start();
     for (let loss = 0; loss < 3; loss += 1) {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { openStore } from '../shared/store';
-import { Resume, SESSIONS_MAX } from './resume';
+import { openStore } from '../store';
+import { Resume, SESSIONS_MAX } from './resume-token';
 
 /** A browser's storage. */
 function storage(from: ReadonlyMap<string, string> = new Map()): Storage & { entries: Map<string, string> } {

@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
 import { FakeSocket, HELLO, newest, setUp, useFakes } from './fake-link';
-import { CLOSE } from './reconnect';
+import { CLOSE } from './reconnect-policy';
 
 useFakes();
 
@@ -23,7 +23,7 @@ describe('link', () => {
       answered = received.length;
       return new Uint8Array(received.at(-1) ?? []);
     });
-    const { link } = setUp({ wire: { receive: (bytes) => void received.push([...bytes]), poll_send } });
+    const { link } = setUp({ client: { receive: (bytes) => void received.push([...bytes]), poll_send } });
     link.start();
     newest().open();
     for (const byte of [5, 6, 7]) newest().say(byte);
@@ -48,23 +48,23 @@ describe('link', () => {
   });
 
   describe('of a page whose timers stood still', () => {
-    /** Only the beat after it runs: what has arrived meanwhile is not read yet. */
+    /** Only the poll after it runs: what has arrived meanwhile is not read yet. */
     const sleep = async (ms: number): Promise<void> => {
       vi.setSystemTime(Date.now() + ms - 50);
       await vi.advanceTimersByTimeAsync(50);
     };
     const fly = () => {
-      const seek = vi.fn(async () => ({ url: 'ws://field/gameserver/i/arena', ticket: 'again' }));
-      const { link, admit } = setUp({ seek });
+      const relocate = vi.fn(async () => ({ url: 'ws://field/gameserver/i/arena', ticket: 'again' }));
+      const { link, admit } = setUp({ relocate });
       link.start();
       newest().open();
       admit();
       newest().say(1);
-      return { seek, link };
+      return { relocate, link };
     };
 
     it('blames no server for what it slept through', async () => {
-      const { seek, link } = fly();
+      const { relocate, link } = fly();
       for (let nap = 0; nap < 3; nap += 1) {
         await sleep(10_000);
         newest().say(1);
@@ -73,7 +73,7 @@ describe('link', () => {
         newest().say(1);
         link.takeSilence();
       }
-      expect([FakeSocket.all.length, FakeSocket.all[0]?.isClosed, seek.mock.calls.length]).toEqual([1, false, 0]);
+      expect([FakeSocket.all.length, FakeSocket.all[0]?.isClosed, relocate.mock.calls.length]).toEqual([1, false, 0]);
     });
 
     it('finds a way that died meanwhile 6 s later', async () => {
@@ -85,19 +85,19 @@ describe('link', () => {
       expect(FakeSocket.all[0]?.isClosed).toBe(true);
     });
 
-    it.each([[1_000, 7], [60_000, 2]])('in a hidden tab, with a beat every %i ms, keeps a line that lives and finds a dead one', async (everyMs, beats) => {
+    it.each([[1_000, 7], [60_000, 2]])('in a hidden tab, polling every %i ms, keeps a connection that lives and finds a dead one', async (everyMs, polls) => {
       fly();
-      for (let beat = 0; beat < 20; beat += 1) {
+      for (let poll = 0; poll < 20; poll += 1) {
         await sleep(everyMs);
         newest().say(1);
       }
       expect(FakeSocket.all[0]?.isClosed).toBe(false);
-      for (let beat = 0; beat < beats; beat += 1) await sleep(everyMs);
+      for (let poll = 0; poll < polls; poll += 1) await sleep(everyMs);
       expect(FakeSocket.all[0]?.isClosed).toBe(true);
     });
   });
 
-  it('delivers at once and uncopied while nothing is imposed', () => {
+  it('delivers at once and uncopied while no condition is set', () => {
     const { link, outbox } = setUp();
     link.start();
     newest().open();
@@ -107,9 +107,9 @@ describe('link', () => {
     expect(newest().sent.at(-1)).toBe(bytes);
   });
 
-  it('an imposed latency holds both ways back, in order, the hello included', async () => {
+  it('added latency delays both ways, in order, the hello included', async () => {
     const { link, outbox, received } = setUp();
-    link.imposed.conditions.latencyMs = 75;
+    link.conditioner.conditions.latencyMs = 75;
     link.start();
     newest().open();
     outbox.push(new Uint8Array([2]));
@@ -130,7 +130,7 @@ describe('link', () => {
     newest().open();
     newest().say(1);
     link.takeSilence();
-    link.imposed.stall(2_000);
+    link.conditioner.stall(2_000);
     newest().say(2);
     await vi.advanceTimersByTimeAsync(1_999);
     expect(received).toEqual([[1]]);
@@ -146,7 +146,7 @@ describe('link', () => {
     const { link, received, states } = setUp();
     link.start();
     newest().open();
-    link.imposed.conditions.latencyMs = 100;
+    link.conditioner.conditions.latencyMs = 100;
     newest().say(1);
     newest().end(CLOSE.replaced);
     expect(states.at(-1)?.kind).toBe('connecting');
@@ -169,31 +169,31 @@ describe('link', () => {
     expect(FakeSocket.all).toHaveLength(2);
   });
 
-  it('is heard by the field from the welcome until the socket is gone', async () => {
+  it('is in from the welcome until the socket is gone', async () => {
     const { link, admit } = setUp();
-    const heard = [link.isHeard];
+    const isIn = [link.isWelcomed];
     link.start();
     newest().open();
-    heard.push(link.isHeard);
+    isIn.push(link.isWelcomed);
     admit();
-    heard.push(link.isHeard);
+    isIn.push(link.isWelcomed);
     newest().end(1006);
-    heard.push(link.isHeard);
+    isIn.push(link.isWelcomed);
     await vi.advanceTimersByTimeAsync(300);
     newest().open();
-    heard.push(link.isHeard);
+    isIn.push(link.isWelcomed);
     admit();
-    heard.push(link.isHeard);
+    isIn.push(link.isWelcomed);
     link.leave();
-    heard.push(link.isHeard);
-    expect(heard).toEqual([false, false, true, false, false, true, false]);
+    isIn.push(link.isWelcomed);
+    expect(isIn).toEqual([false, false, true, false, false, true, false]);
   });
 
   it('what is still under way goes out when the page leaves', () => {
     const { link, outbox } = setUp();
     link.start();
     newest().open();
-    link.imposed.conditions.latencyMs = 100;
+    link.conditioner.conditions.latencyMs = 100;
     outbox.push(new Uint8Array([8]));
     link.leave();
     expect(newest().sent.at(-1)?.[0]).toBe(8);

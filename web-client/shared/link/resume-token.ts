@@ -1,10 +1,10 @@
-// The token that resumes this tab's session on a field.
+// The token that resumes this tab's session in a room.
 //
 // Each use of a token rotates it, and a duplicated tab carries on the session of the first. So that either can take it back,
 // the newest token of each session lies where all tabs see it; which session is this tab's, only the tab knows. Two tabs
 // that came one by one have a session each. Tabs that write at the same moment may undo each other's entries, so what lies
 // there counts only where it is newer than what the tab has itself. Invariant: what all tabs see is bounded by `SESSIONS_MAX`, oldest out first.
-import type { Store } from '../shared/store';
+import type { Store } from '../store';
 
 const NEWEST = 'sessions';
 /** Policy: the session that was welcomed longest ago is forgotten; its tab then only knows its own token. */
@@ -20,7 +20,7 @@ export class Resume {
     private readonly room: string,
   ) {}
 
-  /** The newest there is, unless the field has refused it. */
+  /** The newest there is, unless the room has refused it. */
   get token(): string | undefined {
     const own = this.tab.get(this.key);
     if (own === undefined) return undefined;
@@ -28,7 +28,7 @@ export class Resume {
     return newest === this.refused ? undefined : newest;
   }
 
-  /** The field gave this one out. */
+  /** The room issued this one. */
   keep(token: string): void {
     this.refused = undefined;
     this.tab.set(this.key, token);
@@ -41,7 +41,7 @@ export class Resume {
     this.shared.set(NEWEST, lines.join('\n'));
   }
 
-  /** The field knows the newest no more: come as somebody new. */
+  /** The room does not accept the newest any more: come as somebody new. */
   refuse(): void {
     this.refused = this.token ?? this.refused;
   }

@@ -1,32 +1,32 @@
 import { describe, expect, it } from 'vitest';
-import { SETTLE_MS, Truth, type Cause, type Measured } from './truth';
+import { Diagnosis, SETTLE_MS, type Cause, type Measured } from './diagnosis';
 
 const FINE: Measured = { silenceMs: 60, jitterMs: 3, tripMs: 40, frameMs: 17 };
 const STEP_MS = 500;
 
-/** A truth of a page that has been flying for a minute without trouble. */
-function settled(): { truth: Truth; run(seconds: number, measured?: Partial<Measured>): Cause[]; now(): number } {
-  const truth = new Truth();
+/** A diagnosis of a page that has been flying for a minute without trouble. */
+function settled(): { diagnosis: Diagnosis; run(seconds: number, measured?: Partial<Measured>): Cause[]; now(): number } {
+  const diagnosis = new Diagnosis();
   let now = 1_000;
-  truth.startOver(now);
+  diagnosis.startOver(now);
   const run = (seconds: number, measured: Partial<Measured> = {}): Cause[] => {
     const causes: Cause[] = [];
-    for (const end = now + seconds * 1_000; now < end; now += STEP_MS) causes.push(truth.judge({ ...FINE, ...measured }, now));
+    for (const end = now + seconds * 1_000; now < end; now += STEP_MS) causes.push(diagnosis.judge({ ...FINE, ...measured }, now));
     return causes;
   };
   expect(new Set(run(60))).toEqual(new Set(['none']));
-  return { truth, run, now: () => now };
+  return { diagnosis, run, now: () => now };
 }
 
-describe('truth', () => {
+describe('diagnosis', () => {
   it('blames nobody before a page has settled', () => {
-    const truth = new Truth();
+    const diagnosis = new Diagnosis();
     const awful: Measured = { silenceMs: 3_000, jitterMs: 200, tripMs: 900, frameMs: 200 };
-    expect(truth.judge(awful, 0)).toBe('none');
-    truth.startOver(0);
-    expect(truth.judge(awful, SETTLE_MS - 1)).toBe('none');
-    expect(truth.judge(awful, SETTLE_MS)).toBe('silence');
-    expect(truth.judge({ ...awful, silenceMs: 100 }, SETTLE_MS + 1_000)).toBe('network');
+    expect(diagnosis.judge(awful, 0)).toBe('none');
+    diagnosis.startOver(0);
+    expect(diagnosis.judge(awful, SETTLE_MS - 1)).toBe('none');
+    expect(diagnosis.judge(awful, SETTLE_MS)).toBe('silence');
+    expect(diagnosis.judge({ ...awful, silenceMs: 100 }, SETTLE_MS + 1_000)).toBe('network');
   });
 
   it('a silence is told at once, is the network\'s when nothing explains it, and is kept for three seconds', () => {
@@ -38,26 +38,26 @@ describe('truth', () => {
   });
 
   it('a pause of the server is told instead of the network, for three seconds', () => {
-    const { truth, run, now } = settled();
+    const { diagnosis, run, now } = settled();
     expect(run(1.5, { silenceMs: 800 })).toEqual(Array(3).fill('silence'));
-    truth.jump(-1_480, false, now());
-    expect(truth.pausedMs).toBe(1_480);
+    diagnosis.jump(-1_480, false, now());
+    expect(diagnosis.pausedMs).toBe(1_480);
     expect(run(3)).toEqual(Array(6).fill('paused server'));
     expect(run(3)).toEqual(Array(6).fill('none'));
-    truth.jump(-80, false, now());
+    diagnosis.jump(-80, false, now());
     expect(run(1)).toEqual(['none', 'none']);
   });
 
   it('a clock of this device that jumped takes the blame off everybody, and what was measured across it is forgotten', () => {
-    const { truth, run, now } = settled();
+    const { diagnosis, run, now } = settled();
     run(0.5, { silenceMs: 800, tripMs: 2 });
-    truth.jump(4_000, true, now());
+    diagnosis.jump(4_000, true, now());
     expect(run(5, { tripMs: 180 })).toEqual(Array(10).fill('none'));
   });
 
   it('a silence while this page itself stood still is not the line\'s', () => {
-    const { truth, now } = settled();
-    expect(truth.judge({ ...FINE, silenceMs: 4_000 }, now() + 4_000)).toBe('none');
+    const { diagnosis, now } = settled();
+    expect(diagnosis.judge({ ...FINE, silenceMs: 4_000 }, now() + 4_000)).toBe('none');
   });
 
   it('unevenness and a round trip that jumped must last a second', () => {
@@ -95,22 +95,22 @@ describe('truth', () => {
   });
 
   it('the server is believed about itself, first of all when time runs slower', () => {
-    const { truth, run } = settled();
-    truth.serve({ level: 2, slow: false });
+    const { diagnosis, run } = settled();
+    diagnosis.serve({ level: 2, slow: false });
     expect(run(1)).toEqual(['busy server', 'busy server']);
     expect(run(4, { frameMs: 60 })).not.toContain('device');
     expect(run(1, { silenceMs: 900 })).toEqual(['silence', 'silence']);
     expect(run(1)).toEqual(['silence', 'network']);
-    truth.serve({ level: 4, slow: true });
+    diagnosis.serve({ level: 4, slow: true });
     expect(run(1, { silenceMs: 900 })).toEqual(['slow server', 'slow server']);
-    truth.serve({ level: 0, slow: false });
+    diagnosis.serve({ level: 0, slow: false });
     expect(run(5, { frameMs: 17 }).at(-1)).toBe('none');
   });
 
   it('starts over after the page was hidden or the line was lost', () => {
-    const { truth, run } = settled();
+    const { diagnosis, run } = settled();
     run(1, { silenceMs: 2_000 });
-    truth.startOver(1_000_000);
-    expect(truth.judge(FINE, 1_000_000 + SETTLE_MS)).toBe('none');
+    diagnosis.startOver(1_000_000);
+    expect(diagnosis.judge(FINE, 1_000_000 + SETTLE_MS)).toBe('none');
   });
 });

@@ -1,25 +1,25 @@
-// The tower: lines fade, Enter wakes the field, Esc leaves it.
-import { byId, el } from '../../shared/dom';
-import { cutBytes } from '../../shared/callsigns';
-import { hueOf } from '../../shared/palette';
-import type { ChatLine } from '../happening';
+// The chat panel: shows what was said and takes what is typed. Lines fade; the text field wakes and sleeps with the focus.
+import { cutBytes } from '../callsigns';
+import { byId, el } from '../dom';
+import { hueOf } from '../palette';
+import type { ChatLine } from '../session';
 
 const LINES_MAX = 100;
 const FADE_AFTER_MS = 9_000;
 /** What the wire takes. */
 const CHAT_MAX_BYTES = 240;
 
-export interface ChatOptions {
+export interface ChatPanelOptions {
   onSay(text: string): void;
-  hueOf(pilot: number): number;
+  hueOf(member: number): number;
 }
 
-export class Chat {
+export class ChatPanel {
   private readonly section = byId('chat');
   private readonly list = byId('chat-lines');
   private readonly text = byId<HTMLInputElement>('chat-text');
 
-  constructor(private readonly options: ChatOptions) {
+  constructor(private readonly options: ChatPanelOptions) {
     byId('chat-form').addEventListener('submit', (event) => {
       event.preventDefault();
       this.say();
@@ -46,16 +46,16 @@ export class Chat {
     this.toNewest();
   }
 
-  /** A word of the field itself. */
+  /** A notice of the room itself. */
   notice(text: string): void {
-    this.add({ pilot: 0, name: '', text });
+    this.add({ member: 0, name: '', text });
   }
 
-  private line({ pilot, name, text }: ChatLine): HTMLLIElement {
-    const line = el('li', { class: pilot === 0 ? 'field-says' : '' });
-    if (pilot !== 0) {
+  private line({ member, name, text }: ChatLine): HTMLLIElement {
+    const line = el('li', { class: member === 0 ? 'room-says' : '' });
+    if (member !== 0) {
       const author = el('b', {}, name);
-      author.style.color = hueOf(this.options.hueOf(pilot)).css;
+      author.style.color = hueOf(this.options.hueOf(member)).css;
       line.append(author);
     }
     line.append(text);

@@ -1,11 +1,5 @@
-// What happens besides frames: the JSON of `Client.poll_event()` as types.
-
-export interface ChatLine {
-  /** 0 for a line of the field itself. */
-  pilot: number;
-  name: string;
-  text: string;
-}
+// Events of the client besides frames: the JSON of `Client.poll_event()` as types.
+import type { SessionEvent } from '../shared/session';
 
 export interface Standing {
   rank: number;
@@ -14,19 +8,12 @@ export interface Standing {
   score: number;
 }
 
-export type Happening =
-  | { type: 'welcome'; pilot: number; resumed: boolean; continues: boolean; name: string; hue: number; history: ChatLine[] }
-  | ({ type: 'chat' } & ChatLine)
+/** A member of the arena is a pilot. */
+export type ClientEvent =
+  | SessionEvent
   | { type: 'kill'; killer: number; victim: number; killer_name: string; victim_name: string; rammed: boolean; behind_ms: number }
-  | { type: 'joined'; pilot: number; name: string }
-  | { type: 'left'; name: string }
-  | { type: 'notice'; text: string }
-  /** `level`: 0 is full service; `slow`: time runs slower for everybody. */
-  | { type: 'service'; level: number; slow: boolean }
   /** By so much the field is ahead of where it was taken to be; less than 0: it paused, unless this device's own clock jumped. */
   | { type: 'jump'; ms: number; own: boolean }
-  | { type: 'refused'; code: number; sentence: string }
-  | { type: 'bye'; code: number; sentence: string; retry: boolean }
   | { type: 'hit' | 'explosion' | 'shot'; pilot: number; x: number; y: number };
 
 /** Link quality, as in `Client.stats()`. */

@@ -1,6 +1,7 @@
-// How often something was done within the last minute, remembered by the tab, so that a page that loads itself again does
-// not begin to count anew. It only counts; what a full budget means is the caller's (`way-back.ts`).
-import type { Store } from '../shared/store';
+// A retry budget: counts how often something was done within the last minute. The tab remembers it, so that a page that
+// loads itself again does not begin to count anew. It only counts; what a spent budget means is the caller's
+// (`reconnector.ts`).
+import type { Store } from '../store';
 
 const WINDOW_MS = 60_000;
 

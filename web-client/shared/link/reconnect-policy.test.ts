@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { afterClose, askDelayMs, ASKS_MAX, backoffMs, CLOSE, FOLLOWS_MAX, UNWELCOMED_MAX, type Situation } from './reconnect';
+import { afterClose, askDelayMs, ASKS_MAX, backoffMs, CLOSE, FOLLOWS_MAX, UNWELCOMED_MAX, type Situation } from './reconnect-policy';
 
 const lost: Situation = { code: 1006, attempt: 0, hasReloaded: false, isSilent: false, unopened: 0, unwelcomed: 0, isReachable: false, isOnline: true, follows: 0 };
 
@@ -21,25 +21,25 @@ describe('after the socket is gone', () => {
     expect(afterClose({ ...lost, code: CLOSE.versionMismatch, hasReloaded: true }).do).toBe('stop');
   });
 
-  it('leaves the field to the newer window', () => {
+  it('leaves the room to the newer window', () => {
     expect(afterClose({ ...lost, code: CLOSE.replaced })).toEqual({ do: 'stop', sentence: 'You are flying in another window now.', again: 'Fly here again' });
   });
 
-  it('goes through the lobby when the server closes, the field has moved, or nothing answers', () => {
-    expect(afterClose({ ...lost, code: CLOSE.serverStopping })).toMatchObject({ do: 'seek', why: 'gone' });
-    expect(afterClose({ ...lost, code: CLOSE.moved })).toMatchObject({ do: 'seek', why: 'moved' });
+  it('goes through the lobby when the server closes, the room has moved, or nothing answers', () => {
+    expect(afterClose({ ...lost, code: CLOSE.serverStopping })).toMatchObject({ do: 'relocate', why: 'gone' });
+    expect(afterClose({ ...lost, code: CLOSE.moved })).toMatchObject({ do: 'relocate', why: 'moved' });
     const steps = [0, 1, 2, 3, 4].map((attempt) => afterClose({ ...lost, attempt }).do);
-    expect(steps).toEqual(['retry', 'retry', 'retry', 'seek', 'seek']);
+    expect(steps).toEqual(['retry', 'retry', 'retry', 'relocate', 'relocate']);
   });
 
-  it('does not ask again for a field that is not there', () => {
+  it('does not ask again for a room that is not there', () => {
     expect(afterClose({ ...lost, code: CLOSE.noSuchRoom }).do).toBe('stop');
     expect(afterClose({ ...lost, code: CLOSE.tooManyRooms }).do).toBe('stop');
   });
 
   it('asks the lobby at once about a server that fell silent', () => {
-    expect(afterClose({ ...lost, isSilent: true }, () => 1)).toMatchObject({ do: 'seek', why: 'gone', delayMs: 250 });
-    expect(afterClose({ ...lost, isSilent: true, unopened: 1 })).toMatchObject({ do: 'seek', why: 'gone' });
+    expect(afterClose({ ...lost, isSilent: true }, () => 1)).toMatchObject({ do: 'relocate', why: 'gone', delayMs: 250 });
+    expect(afterClose({ ...lost, isSilent: true, unopened: 1 })).toMatchObject({ do: 'relocate', why: 'gone' });
   });
 
   it('blames the network for sockets that never open only if the server answers otherwise', () => {
@@ -64,9 +64,9 @@ describe('after the socket is gone', () => {
     }
   });
 
-  it('follows a moved field three times in a minute, longer than a lost owner is respected, and then says so', () => {
+  it('follows a moved room three times in a minute, longer than a lost owner is respected, and then says so', () => {
     const steps = Array.from({ length: FOLLOWS_MAX + 1 }, (_, follows) => afterClose({ ...lost, code: CLOSE.moved, follows }));
-    expect(steps.map((step) => step.do)).toEqual(['seek', 'seek', 'seek', 'stop']);
+    expect(steps.map((step) => step.do)).toEqual(['relocate', 'relocate', 'relocate', 'stop']);
     expect(steps.reduce((sum, step) => sum + ('delayMs' in step ? step.delayMs : 0), 0)).toBeGreaterThan(30_000);
     expect(steps.at(-1)).toMatchObject({ again: 'Try again', sentence: expect.stringContaining('keep sending this page') });
   });
@@ -77,7 +77,7 @@ describe('after the socket is gone', () => {
     expect(delays(0).reduce((sum, delay) => sum + delay, 0)).toBeGreaterThan(30_000);
   });
 
-  it('does not press a field that is too busy', () => {
+  it('does not press a room that is too busy', () => {
     expect(afterClose({ ...lost, code: CLOSE.overloaded }).do).toBe('stop');
   });
 

@@ -1,4 +1,5 @@
-// What is wrong when something is: the network, the server or this device. Pure: figures and moments in, one cause out.
+// Finds out what is to blame when the game stutters: the network, the server or this device. Pure: figures and moments
+// in, one cause out.
 //
 // Priorities, when several are true: a server whose time runs slower explains late news, so it comes first; then one that
 // paused, which explains silence; then the network, which hides what lies behind it; then a server that leaves things out;
@@ -92,7 +93,7 @@ class Silence {
   }
 }
 
-export class Truth {
+export class Diagnosis {
   private service: Service = FULL_SERVICE;
   private silence = new Silence();
   private uneven = new Suspicion(UNEVEN_FOR_MS);

@@ -1,18 +1,18 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { answers, durableId, fieldOf, followRedirect, socketUrl } from './field';
+import { durableId, followRedirect, roomAddressOf, serverAnswers, socketUrl } from './room-address';
 
 afterEach(() => vi.unstubAllGlobals());
 
-describe("a field's address", () => {
+describe("a room's address", () => {
   it('names machine and room', () => {
-    expect(fieldOf('/gameserver/148e/field-abc')).toEqual({ instance: '148e', room: 'field-abc' });
-    expect(fieldOf('/gameserver/148e')).toEqual({ instance: '148e', room: 'arena' });
+    expect(roomAddressOf('/gameserver/148e/field-abc')).toEqual({ instance: '148e', room: 'field-abc' });
+    expect(roomAddressOf('/gameserver/148e')).toEqual({ instance: '148e', room: 'arena' });
   });
 
   it('keeps its id wherever it goes', () => {
-    expect(durableId(fieldOf('/gameserver/148e/arena'))).toBe('arena-148e');
-    expect(durableId(fieldOf('/gameserver/9999/arena-148e'))).toBe('arena-148e');
-    expect(durableId(fieldOf('/gameserver/9999/field-abc'))).toBe('field-abc');
+    expect(durableId(roomAddressOf('/gameserver/148e/arena'))).toBe('arena-148e');
+    expect(durableId(roomAddressOf('/gameserver/9999/arena-148e'))).toBe('arena-148e');
+    expect(durableId(roomAddressOf('/gameserver/9999/field-abc'))).toBe('field-abc');
   });
 
   it('has a socket at the same place', () => {
@@ -30,12 +30,12 @@ describe("a field's address", () => {
   it('has a machine that answers, or none', async () => {
     const fetch = vi.fn(async (_: string) => ({ ok: true }));
     vi.stubGlobal('fetch', fetch);
-    expect(await answers('/gameserver/i/arena')).toBe(true);
+    expect(await serverAnswers('/gameserver/i/arena')).toBe(true);
     expect(fetch.mock.calls[0]?.[0]).toBe('/gameserver/i/status');
     vi.stubGlobal('fetch', async () => ({ ok: false }));
-    expect(await answers('/gameserver/i/arena')).toBe(false);
+    expect(await serverAnswers('/gameserver/i/arena')).toBe(false);
     vi.stubGlobal('fetch', async () => Promise.reject(new Error('offline')));
-    expect(await answers('/gameserver/i/arena')).toBe(false);
+    expect(await serverAnswers('/gameserver/i/arena')).toBe(false);
   });
 
   it('waits for no machine that stands still', async () => {
@@ -46,7 +46,7 @@ describe("a field's address", () => {
       return end.signal;
     });
     vi.stubGlobal('fetch', (_: string, { signal }: { signal: AbortSignal }) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('aborted')))));
-    const asked = Promise.all([answers('/gameserver/i/arena'), followRedirect('/gameserver/i/arena')]);
+    const asked = Promise.all([serverAnswers('/gameserver/i/arena'), followRedirect('/gameserver/i/arena')]);
     await vi.advanceTimersByTimeAsync(5_000);
     expect(await asked).toEqual([false, '/gameserver/i/arena']);
     vi.restoreAllMocks();

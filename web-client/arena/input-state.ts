@@ -1,19 +1,19 @@
-// What hands do, as a value: keys, mouse buttons and thumbs go in as events, one wish comes out. The device that was used
-// last steers.
+// The state of all input devices, as a value: keys, mouse buttons and thumbs go in as events, the wanted controls come out.
+// The device that was used last steers.
 //
 // Invariants: nothing is held without a press of its own, and every hold has a sure end: a key's own release, whatever
 // other keys are down; what the next event of the mouse says of its buttons; a lifted thumb, or the next that is alone on
 // the glass. `letGo` ends all of them; a repeated key does not bring them back.
-// Never: the DOM (`input.ts` hears it), a clock (milliseconds of any one origin are an argument).
-import { actionOf, angleTo, BOOST, FIRE, HANDS_OFF, steerOf, throttleOf, THROTTLE_CRUISE, type Action, type Wanted } from './controls';
+// Never: the DOM (`input.ts` listens to it), a clock (milliseconds of any one origin are an argument).
+import { actionOf, angleTo, BOOST, FIRE, NEUTRAL_CONTROLS, steerOf, throttleOf, THROTTLE_CRUISE, type Action, type WantedControls } from './controls';
 import type { Thumbs } from './thumbs';
 
 const POINTER_DEAD_ZONE_PX = 14;
 /** Mouse moves smaller than this do not take the controls from the keyboard. */
 const MOUSE_TAKES_OVER_PX = 6;
 
-/** What an event says of the mouse. */
-export interface MouseWord {
+/** What one event reports of the mouse. */
+export interface MouseReport {
   x: number;
   y: number;
   /** All that are down now, as in `MouseEvent.buttons`. */
@@ -24,8 +24,8 @@ export interface MouseWord {
   isOnField: boolean;
 }
 
-export class Hands {
-  private readonly wanted: Wanted = { ...HANDS_OFF };
+export class InputState {
+  private readonly wanted: WantedControls = { ...NEUTRAL_CONTROLS };
   /** By physical key: since when it is down. */
   private readonly keys = new Map<string, number>();
   private device: 'none' | 'keys' | 'mouse' | 'touch' = 'none';
@@ -64,7 +64,7 @@ export class Hands {
     this.keys.clear();
   }
 
-  mouse({ x, y, buttons, pressed, isOnField }: MouseWord): void {
+  mouse({ x, y, buttons, pressed, isOnField }: MouseReport): void {
     const begun = isOnField ? pressed : 0;
     this.isMouseOut = false;
     this.mousePressed = (this.mousePressed | begun) & buttons;
@@ -94,8 +94,8 @@ export class Hands {
     this.take('none');
   }
 
-  /** The wish now. `planeX`, `planeY`: where the own plane is drawn, in CSS pixels. */
-  update(now: number, planeX: number, planeY: number): Readonly<Wanted> {
+  /** The controls wanted now. `planeX`, `planeY`: where the own plane is drawn, in CSS pixels. */
+  update(now: number, planeX: number, planeY: number): Readonly<WantedControls> {
     const { wanted, thumbs } = this;
     const pressed = (this.isMouseOut ? 0 : this.mousePressed) | thumbs.pressed;
     wanted.fire = this.since('fire') !== undefined || (pressed & FIRE) !== 0;
@@ -127,7 +127,7 @@ export class Hands {
     return this.since('left') !== undefined || this.since('right') !== undefined;
   }
 
-  private take(device: Hands['device']): void {
+  private take(device: InputState['device']): void {
     if (device !== 'mouse') this.movedPx = 0;
     this.device = device;
   }

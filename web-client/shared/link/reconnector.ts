@@ -1,33 +1,33 @@
-// The way back onto the field when a socket is lost: waits, asks the lobby, and knows when to leave it to a person.
+// Reconnects when a socket is lost: waits, asks the lobby, and stops where a person has to decide.
 //
-// Path: `Link` reports how a socket ended → the policy (`reconnect.ts`) says what to do → after its delay a socket is
-// opened again, or the lobby is asked for a berth first.
-// Invariants: at most one timer or one errand is under way, and whoever begins another ends it; the lobby is asked at most
+// Path: `Link` reports how a socket ended → the policy (`reconnect-policy.ts`) says what to do → after its delay a socket
+// is opened again, or the lobby is asked for a grant first.
+// Invariants: at most one timer or one request is under way, and beginning another ends it; the lobby is asked at most
 // `ASKS_MAX` times a minute without a person's hand. Never: bytes, a socket.
 import type { Budget } from './budget';
-import { afterClose, ASKED_ENOUGH, askDelayMs, ASKS_MAX, type Again, type NextStep, type Stop } from './reconnect';
+import { afterClose, ASKED_ENOUGH, askDelayMs, ASKS_MAX, type Again, type NextStep, type Stop } from './reconnect-policy';
 
 export type LinkState =
   | { kind: 'connecting' | 'open'; sentence: string }
   | { kind: 'waiting'; sentence: string }
   | { kind: 'stopped'; sentence: string; again: Again };
 
-/** Where to connect, and with what. */
-export interface Berth {
+/** The lobby lets us in: where to connect, and with which ticket. */
+export interface JoinGrant {
   url: string;
   ticket: string;
 }
 
 /** What the lobby is asked for; rejects with an error whose message is fit to show. */
-export type Ask = (signal: AbortSignal, onStage: (sentence: string) => void) => Promise<Berth>;
+export type Ask = (signal: AbortSignal, onStage: (sentence: string) => void) => Promise<JoinGrant>;
 
-export interface WayBackOptions {
+export interface ReconnectorOptions {
   hasResume(): boolean;
-  /** A place from the lobby, as somebody new. */
+  /** Asks to be let in as somebody new. */
   askTicket: Ask;
-  /** The same as who one is. The field may be somewhere else by now. */
-  seek(why: 'gone' | 'moved', ...ask: Parameters<Ask>): Promise<Berth>;
-  /** Whether the field's server answers over plain HTTP. */
+  /** Asks where the room is now, to come back as the same member. */
+  relocate(why: 'gone' | 'moved', ...ask: Parameters<Ask>): Promise<JoinGrant>;
+  /** Whether the room's server answers over plain HTTP. */
   probe(): Promise<boolean>;
   isOnline(): boolean;
   onState(state: LinkState): void;
@@ -36,7 +36,7 @@ export interface WayBackOptions {
   hasReloaded: boolean;
   /** Joins of this tab by itself; `ASKS_MAX` a minute. */
   joins: Budget;
-  /** Times this tab followed a moved field; `FOLLOWS_MAX` a minute. */
+  /** Times this tab followed a moved room; `FOLLOWS_MAX` a minute. */
   follows: Budget;
   now(): number;
 }
@@ -48,16 +48,16 @@ export interface Loss {
   isSilent: boolean;
 }
 
-/** A line that held for so long is a steady one: the next loss starts with short waits again. */
+/** A connection that held for so long is a steady one: the next loss starts with short waits again. */
 const STEADY_MS = 5_000;
 /**
  * A page that leaves is gone within this, as a rule; then words would only flash. Where the lobby takes longer to come, they
- * are there before the silence of the line would be told. Policy: the page says what holds, and a person may go on.
+ * are there before the silence of the connection would be told. Policy: the page says what holds, and a person may go on.
  */
 const LEFT_TOLD_AFTER_MS = 400;
 const LEFT: Stop = { do: 'stop', sentence: 'You left this field.', again: 'Fly here again' };
 
-export class WayBack {
+export class Reconnector {
   private attempt = 0;
   private unopened = 0;
   /** Unlike `attempt` it counts on over what looks steady: a proxy may hold a socket open for long and bring nothing. */
@@ -68,13 +68,13 @@ export class WayBack {
   private welcomedAt = Number.POSITIVE_INFINITY;
   private hasStopped = false;
   private timer: ReturnType<typeof setTimeout> | undefined;
-  private errand: AbortController | undefined;
+  private request: AbortController | undefined;
 
-  /** `connect` opens a socket, to the berth if there is one. */
+  /** `connect` opens a socket, to the grant if there is one. */
   constructor(
-    private readonly options: WayBackOptions,
+    private readonly options: ReconnectorOptions,
     private readonly hasTicket: () => boolean,
-    private readonly connect: (berth?: Berth) => void,
+    private readonly connect: (grant?: JoinGrant) => void,
   ) {}
 
   get isStopped(): boolean {
@@ -86,7 +86,7 @@ export class WayBack {
     return this.attempt > 0;
   }
 
-  /** Since the last welcome the line was not lost. */
+  /** Since the last welcome the connection was not lost. */
   get isWelcomed(): boolean {
     return this.welcomedAt < Number.POSITIVE_INFINITY;
   }
@@ -99,13 +99,13 @@ export class WayBack {
       this.attempt = this.unopened = this.unwelcomed = this.refusals = 0;
     }
     this.hasStopped = false;
-    this.hurry();
+    this.connectNow();
   }
 
   /** No need to wait any longer: the network is back. */
-  hurry(): void {
+  connectNow(): void {
     if (this.hasStopped) return;
-    this.rest();
+    this.cancelPending();
     if (this.hasTicket() || this.options.hasResume()) this.connect();
     else this.ask(0, this.options.askTicket);
   }
@@ -114,7 +114,7 @@ export class WayBack {
   leave(): void {
     this.stop();
     this.welcomedAt = Number.POSITIVE_INFINITY;
-    this.timer = setTimeout(() => this.give(LEFT), LEFT_TOLD_AFTER_MS);
+    this.timer = setTimeout(() => this.stopWith(LEFT), LEFT_TOLD_AFTER_MS);
   }
 
   opened(): void {
@@ -122,7 +122,7 @@ export class WayBack {
     this.isReachable = false;
   }
 
-  /** The field let us in. */
+  /** The room let us in. */
   welcomed(): void {
     this.welcomedAt = this.options.now();
     this.unwelcomed = 0;
@@ -131,7 +131,7 @@ export class WayBack {
 
   lost({ code, hasOpened, isSilent }: Loss): void {
     if (this.hasStopped) return;
-    this.rest();
+    this.cancelPending();
     const isOnline = this.options.isOnline();
     if (isOnline) this.count(hasOpened);
     if (this.options.now() - this.welcomedAt > STEADY_MS) this.attempt = 0;
@@ -140,7 +140,7 @@ export class WayBack {
     const { hasReloaded, follows } = this.options;
     const step = afterClose({ code, attempt, hasReloaded, isSilent, unopened, unwelcomed, isReachable, isOnline, follows: follows.used });
     this.attempt += 1;
-    this.take(step);
+    this.run(step);
   }
 
   private count(hasOpened: boolean): void {
@@ -148,78 +148,78 @@ export class WayBack {
     else if (!this.isWelcomed) this.unwelcomed += 1;
   }
 
-  private take(step: NextStep): void {
+  private run(step: NextStep): void {
     const { options } = this;
     switch (step.do) {
       case 'reload':
         return options.reload();
       case 'stop':
-        return this.give(step);
+        return this.stopWith(step);
       case 'probe':
         this.tell(step.sentence);
         return void this.probe();
       case 'retry':
         this.tell(step.sentence);
-        this.timer = setTimeout(() => this.hurry(), step.delayMs);
+        this.timer = setTimeout(() => this.connectNow(), step.delayMs);
         return;
       case 'ticket':
         this.tell(step.sentence);
         return this.ask(step.delayMs, options.askTicket);
-      case 'seek':
+      case 'relocate':
         if (step.why === 'moved') options.follows.note();
         this.tell(step.sentence);
-        return this.seek(step.why, step.delayMs);
+        return this.relocate(step.why, step.delayMs);
     }
   }
 
-  private seek(why: 'gone' | 'moved', delayMs: number): void {
-    this.ask(delayMs, (signal, onStage) => this.options.seek(why, signal, onStage));
+  private relocate(why: 'gone' | 'moved', delayMs: number): void {
+    this.ask(delayMs, (signal, onStage) => this.options.relocate(why, signal, onStage));
   }
 
   /** A network that lets no WebSockets through looks like a server that is gone, but for this. */
   private async probe(): Promise<void> {
-    const errand = this.begin();
+    const request = this.beginRequest();
     const isReachable = await this.options.probe();
-    if (errand.aborted) return;
+    if (request.aborted) return;
     this.isReachable = isReachable;
-    if (this.isReachable) this.hurry();
-    else this.seek('gone', 0);
+    if (this.isReachable) this.connectNow();
+    else this.relocate('gone', 0);
   }
 
   /** After the delay, and again as long as the lobby refuses. */
-  private ask(delayMs: number, forBerth: Ask): void {
-    if (this.options.joins.isSpent) return this.give({ do: 'stop', sentence: ASKED_ENOUGH, again: 'Try again' });
-    this.timer = setTimeout(() => void this.askNow(forBerth), delayMs);
+  private ask(delayMs: number, requestGrant: Ask): void {
+    if (this.options.joins.isSpent) return this.stopWith({ do: 'stop', sentence: ASKED_ENOUGH, again: 'Try again' });
+    this.timer = setTimeout(() => void this.askNow(requestGrant), delayMs);
   }
 
-  private async askNow(forBerth: Ask): Promise<void> {
-    const errand = this.begin();
+  private async askNow(requestGrant: Ask): Promise<void> {
+    const request = this.beginRequest();
     this.options.joins.note();
     try {
-      const berth = await forBerth(errand, (sentence) => this.tell(sentence));
-      if (errand.aborted) return;
+      const grant = await requestGrant(request, (sentence) => this.tell(sentence));
+      if (request.aborted) return;
       this.refusals = 0;
       this.isReachable = false;
-      this.connect(berth);
+      this.connect(grant);
     } catch (error) {
-      if (errand.aborted) return;
-      this.refused((error as Error).message, forBerth);
+      if (request.aborted) return;
+      this.refused((error as Error).message, requestGrant);
     }
   }
 
-  private refused(sentence: string, forBerth: Ask): void {
+  private refused(sentence: string, requestGrant: Ask): void {
     this.refusals += 1;
-    if (this.refusals >= ASKS_MAX || this.options.joins.isSpent) return this.give({ do: 'stop', sentence, again: 'Try again' });
+    if (this.refusals >= ASKS_MAX || this.options.joins.isSpent) return this.stopWith({ do: 'stop', sentence, again: 'Try again' });
     this.tell(sentence);
-    this.ask(askDelayMs(this.refusals), forBerth);
+    this.ask(askDelayMs(this.refusals), requestGrant);
   }
 
   private stop(): void {
-    this.rest();
+    this.cancelPending();
     this.hasStopped = true;
   }
 
-  private give({ sentence, again }: Stop): void {
+  private stopWith({ sentence, again }: Stop): void {
     this.stop();
     this.options.onState({ kind: 'stopped', sentence, again });
   }
@@ -228,15 +228,15 @@ export class WayBack {
     this.options.onState({ kind: 'waiting', sentence });
   }
 
-  private begin(): AbortSignal {
-    this.rest();
-    this.errand = new AbortController();
-    return this.errand.signal;
+  private beginRequest(): AbortSignal {
+    this.cancelPending();
+    this.request = new AbortController();
+    return this.request.signal;
   }
 
-  private rest(): void {
+  private cancelPending(): void {
     clearTimeout(this.timer);
-    this.errand?.abort();
-    this.errand = undefined;
+    this.request?.abort();
+    this.request = undefined;
   }
 }

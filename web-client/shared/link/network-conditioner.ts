@@ -1,37 +1,37 @@
-// The bad line that a page may impose on its own socket, both ways; set in the network panel.
+// A worse network that a page may try on its own socket, both ways: latency, jitter, bandwidth, stalls.
 //
-// Path: `Link` hands every message to `carryOut` or `carryIn` → untouched while nothing is imposed, else through a
-// `Line` each → `send` and `arrive`. The socket's end travels behind the last message, as in TCP.
-import { Line, type Conditions } from './line';
+// Path: `Link` hands every message to `pushOut` or `pushIn` → untouched while no condition is set, else through a
+// `DelayedQueue` each → `send` and `arrive`. The socket's end travels behind the last message, as in TCP.
+import { DelayedQueue, type NetworkConditions } from './delayed-queue';
 
 /** The socket's end, as the other side told it. */
-export interface End {
+export interface SocketEnd {
   code: number;
 }
 
-export type Arrival = ArrayBuffer | string | End;
+export type Incoming = ArrayBuffer | string | SocketEnd;
 
-export interface ImposedOptions {
+export interface NetworkConditionerOptions {
   now(): number;
   send(bytes: Uint8Array): void;
-  arrive(arrival: Arrival): void;
-  /** More is under way than a line may hold. */
+  arrive(incoming: Incoming): void;
+  /** More is under way than a queue may hold. */
   onFull(): void;
 }
 
 /** What the end of a socket weighs; nothing that would show. */
-const END_BYTES = 2;
+const SOCKET_END_BYTES = 2;
 
-export class Imposed {
-  readonly conditions: Conditions = { latencyMs: 0, jitterMs: 0, bytesPerSecond: 0 };
-  private readonly out = new Line<Uint8Array>(this.conditions);
-  private readonly in = new Line<Arrival>(this.conditions);
+export class NetworkConditioner {
+  readonly conditions: NetworkConditions = { latencyMs: 0, jitterMs: 0, bytesPerSecond: 0 };
+  private readonly out = new DelayedQueue<Uint8Array>(this.conditions);
+  private readonly in = new DelayedQueue<Incoming>(this.conditions);
   private timer: ReturnType<typeof setTimeout> | undefined;
   private wakesAt = Number.POSITIVE_INFINITY;
 
-  constructor(private readonly options: ImposedOptions) {}
+  constructor(private readonly options: NetworkConditionerOptions) {}
 
-  carryOut(bytes: Uint8Array): void {
+  pushOut(bytes: Uint8Array): void {
     const now = this.options.now();
     if (this.out.isOpen(now)) this.options.send(bytes);
     else if (this.out.isFull) this.options.onFull();
@@ -41,12 +41,12 @@ export class Imposed {
     }
   }
 
-  carryIn(arrival: Arrival): void {
+  pushIn(incoming: Incoming): void {
     const now = this.options.now();
-    if (this.in.isOpen(now)) this.options.arrive(arrival);
+    if (this.in.isOpen(now)) this.options.arrive(incoming);
     else if (this.in.isFull) this.options.onFull();
     else {
-      this.in.push(arrival, bytesOf(arrival), now);
+      this.in.push(incoming, bytesOf(incoming), now);
       this.setAlarm(now);
     }
   }
@@ -59,7 +59,7 @@ export class Imposed {
   }
 
   /** The page leaves: what is still to go out goes now, because nobody will be here later. */
-  hurry(): void {
+  flush(): void {
     this.sendUntil(Number.POSITIVE_INFINITY);
   }
 
@@ -75,7 +75,7 @@ export class Imposed {
     this.sleep();
     const now = this.options.now();
     this.sendUntil(now);
-    for (let arrival = this.in.poll(now); arrival !== undefined; arrival = this.in.poll(now)) this.options.arrive(arrival);
+    for (let incoming = this.in.poll(now); incoming !== undefined; incoming = this.in.poll(now)) this.options.arrive(incoming);
     this.setAlarm(now);
   }
 
@@ -97,7 +97,7 @@ export class Imposed {
   }
 }
 
-function bytesOf(arrival: Arrival): number {
-  if (typeof arrival === 'string') return arrival.length;
-  return arrival instanceof ArrayBuffer ? arrival.byteLength : END_BYTES;
+function bytesOf(incoming: Incoming): number {
+  if (typeof incoming === 'string') return incoming.length;
+  return incoming instanceof ArrayBuffer ? incoming.byteLength : SOCKET_END_BYTES;
 }

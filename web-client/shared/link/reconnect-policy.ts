@@ -1,4 +1,4 @@
-// What to do when a socket is gone: a pure policy. Close codes are those of the wire format and never change meaning.
+// Decides what to do when a socket is gone: a pure policy. Close codes are those of the wire format and never change meaning.
 
 export const CLOSE = {
   serverStopping: 4000,
@@ -25,7 +25,7 @@ const BACKOFF_FIRST_MS = 250;
 const BACKOFF_MAX_MS = 4_000;
 const ASK_FIRST_MS = 2_000;
 const ASK_MAX_MS = 12_000;
-/** Half of a delay is drawn by lot, so that a field that restarts is not met by everybody at once. */
+/** Half of a delay is drawn by lot, so that a room that restarts is not met by everybody at once. */
 const JITTER = 0.5;
 /** Losses in a row after which the server counts as gone. */
 const GONE_AFTER_ATTEMPTS = 3;
@@ -40,11 +40,11 @@ const UNOPENED_MAX = 3;
  */
 export const UNWELCOMED_MAX = 6;
 /**
- * Waits before a page follows a field that has moved, for each time within a minute. Together they are longer than the
+ * Waits before a page follows a room that has moved, for each time within a minute. Together they are longer than the
  * 30 s for which a lost server still counts as the owner of its rooms. Policy: who is sent on once more stays.
  */
 const FOLLOW_DELAYS_MS = [250, 14_000, 17_000] as const;
-/** Times a page follows a moved field within a minute. */
+/** Times a page follows a moved room within a minute. */
 export const FOLLOWS_MAX = FOLLOW_DELAYS_MS.length;
 /**
  * Refusals of the lobby in a row, and joins within a minute, by itself; with the waits between them longer than the 30 s
@@ -65,9 +65,9 @@ export type NextStep =
   | { do: 'retry'; delayMs: number; sentence: string }
   /** Ask the lobby for a new ticket, then connect. */
   | { do: 'ticket'; delayMs: number; sentence: string }
-  /** Ask the lobby where the field is now, then connect there as who one was. */
-  | { do: 'seek'; why: 'gone' | 'moved'; delayMs: number; sentence: string }
-  /** Ask over plain HTTP whether the server is there: if so try once more, else seek. */
+  /** Ask the lobby where the room is now, then connect there as the same member. */
+  | { do: 'relocate'; why: 'gone' | 'moved'; delayMs: number; sentence: string }
+  /** Ask over plain HTTP whether the server is there: if so try once more, else relocate. */
   | { do: 'probe'; sentence: string }
   | { do: 'reload' }
   /** Not by itself; a button may. */
@@ -75,7 +75,7 @@ export type NextStep =
 
 export interface Situation {
   code: number;
-  /** Losses since the line was steady. */
+  /** Losses since the connection was steady. */
   attempt: number;
   /** This page was reloaded for a newer version already. */
   hasReloaded: boolean;
@@ -88,7 +88,7 @@ export interface Situation {
   /** The server answered over plain HTTP just before this socket. */
   isReachable: boolean;
   isOnline: boolean;
-  /** Times this tab followed a moved field within the last minute. */
+  /** Times this tab followed a moved room within the last minute. */
   follows: number;
 }
 
@@ -116,7 +116,7 @@ export function afterClose(situation: Situation, random: () => number = Math.ran
     case CLOSE.tooFast:
       return stop('This page sent more messages than the field allows. You can come back now.');
     case CLOSE.serverStopping:
-      return { do: 'seek', why: 'gone', delayMs, sentence: 'This server is closing. Your plane comes along to the next one.' };
+      return { do: 'relocate', why: 'gone', delayMs, sentence: 'This server is closing. Your plane comes along to the next one.' };
     case CLOSE.moved:
       return afterMove(situation.follows);
     case CLOSE.noSuchRoom:
@@ -134,7 +134,7 @@ function afterMove(follows: number): NextStep {
   const delayMs = FOLLOW_DELAYS_MS[follows];
   if (delayMs === undefined) return stop(SENT_ROUND, 'Try again');
   const sentence = follows === 0 ? 'This field is on another server now. Following it.' : 'This field is between two servers. Trying again in a few seconds.';
-  return { do: 'seek', why: 'moved', delayMs, sentence };
+  return { do: 'relocate', why: 'moved', delayMs, sentence };
 }
 
 /** Nobody said why. */
@@ -145,7 +145,7 @@ function afterLoss({ attempt, isSilent, unopened, unwelcomed, isReachable, isOnl
   if (!isReachable && unopened >= UNOPENED_MAX - 1) return { do: 'probe', sentence: 'Connection lost. Looking for the cause.' };
   // A socket to a server that stands still opens and answers as little as the one before: only the lobby knows more.
   return isSilent || attempt >= GONE_AFTER_ATTEMPTS
-    ? { do: 'seek', why: 'gone', delayMs, sentence: 'This server does not answer. Asking the lobby where the field is now.' }
+    ? { do: 'relocate', why: 'gone', delayMs, sentence: 'This server does not answer. Asking the lobby where the field is now.' }
     : { do: 'retry', delayMs, sentence: 'Connection lost. Reconnecting by itself.' };
 }
 
