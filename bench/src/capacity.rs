@@ -4,7 +4,8 @@
 //! players: a fresh gameserver on a field of constant density, everybody joins over a socket of its own, then
 //! [`MEASURED`] is measured → [`Stage::broken`] names the first limit that did not hold. A machine whose host takes the
 //! processor away has long ticks whatever a tick costs: so the same limits are also asked of the ticks' processor time,
-//! and [`floor_p99_ms`] tells how long a fixed piece of work took at worst on this machine.
+//! and [`floor_p99_ms`] tells how long a fixed piece of work took at worst on this machine. [`run_fixed`] is one stage of
+//! [`FIXED_PLAYERS`] and no search, for comparing two versions of the server.
 //! Invariants: the governor is off, so that nothing is left out; one bot in [`FULL_EVERY`] decodes and verifies
 //! everything; all others send as much, acknowledge as often and read every frame's head.
 
@@ -34,6 +35,9 @@ const PLAYERS_MAX: usize = 4000;
 /// Nobody is protected any more after this, and the join is digested.
 const WARM_UP: Duration = Duration::from_millis(2_500);
 const MEASURED: Duration = Duration::from_secs(8);
+/// The stage that is always measured, whatever the search finds.
+const FIXED_PLAYERS: usize = 1000;
+const FIXED_MEASURED: Duration = Duration::from_secs(10);
 const JOIN_MAX: Duration = Duration::from_secs(30);
 /// Files of a process beside its connections.
 const OTHER_FILES_COUNT: usize = 100;
@@ -47,8 +51,8 @@ const CHANGES_MIN_SHARE: f64 = 0.25;
 
 /// Measures.
 pub(crate) fn run(progress: &Progress) -> anyhow::Result<Figures> {
+    let mut figures = run_fixed(progress)?;
     serve::allow_files((PLAYERS_MAX + OTHER_FILES_COUNT) as u64)?;
-    let mut figures = Figures::default();
     let usual = search(progress, None)?;
     usual.tell("", &mut figures);
     let every_tick = search(progress, Some("1"))?;
@@ -61,6 +65,22 @@ pub(crate) fn run(progress: &Progress) -> anyhow::Result<Figures> {
          lost, no wrong checksum; {} s measured at each stage; a stage breaks when it breaks twice. 1 bot in {FULL_EVERY} \
          decodes and verifies everything. The governor is off. 2 planes per cell.",
         MEASURED.as_secs()
+    ));
+    Ok(figures)
+}
+
+/// Measures what a client costs the server when there are [`FIXED_PLAYERS`], at the usual cadence.
+pub(crate) fn run_fixed(progress: &Progress) -> anyhow::Result<Figures> {
+    serve::allow_files((FIXED_PLAYERS + OTHER_FILES_COUNT) as u64)?;
+    progress.say(&format!("capacity: {FIXED_PLAYERS} players, what each costs"));
+    let stage = Stage::measure(FIXED_PLAYERS, None, FIXED_MEASURED)?;
+    ensure!(stage.ended.is_empty(), "{} connections ended ({}).", stage.ended.len(), stage.ended[0]);
+    let mut figures = Figures::default();
+    figures.add("cpu_us_per_client_tick", stage.server_us_per_client_tick(), Aim::None);
+    figures.note(format!(
+        "cpu_us_per_client_tick: all processor time of the gameserver's process over {} s with {FIXED_PLAYERS} players at \
+         the usual cadence.",
+        FIXED_MEASURED.as_secs()
     ));
     Ok(figures)
 }
@@ -120,10 +140,10 @@ fn search(progress: &Progress, cadence: Option<&str>) -> anyhow::Result<Found> {
 fn try_twice(progress: &Progress, players: usize, cadence: Option<&str>) -> anyhow::Result<Stage> {
     let rate = if cadence.is_some() { "a frame every tick" } else { "the usual cadence" };
     progress.say(&format!("capacity: {players} players, {rate}"));
-    let stage = Stage::measure(players, cadence)?;
+    let stage = Stage::measure(players, cadence, MEASURED)?;
     let Some(limit) = stage.broken(Stage::tick_p99_ms) else { return Ok(stage) };
     progress.say(&format!("capacity: {players} players again ({limit})"));
-    let again = Stage::measure(players, cadence)?;
+    let again = Stage::measure(players, cadence, MEASURED)?;
     Ok(if again.tick_p99_ms < stage.tick_p99_ms { again } else { stage })
 }
 
@@ -176,7 +196,7 @@ struct Stage {
 }
 
 impl Stage {
-    fn measure(players: usize, cadence: Option<&str>) -> anyhow::Result<Self> {
+    fn measure(players: usize, cadence: Option<&str>, measured: Duration) -> anyhow::Result<Self> {
         let (tuning, max_players) = (world::tuning_for(players), players.to_string());
         // A variable with nothing in it is as if it were not set.
         let own = [
@@ -195,7 +215,7 @@ impl Stage {
         let before = Scrape::of(child.address())?;
         swarm.peers_mut().for_each(Bot::begin);
         let (at, server, bots) = (Instant::now(), child.usage()?, Usage::own()?);
-        swarm.run_for(MEASURED)?;
+        swarm.run_for(measured)?;
         let (seconds, server, bots) = (at.elapsed().as_secs_f64(), child.usage()? - server, Usage::own()? - bots);
         let ticks = Scrape::of(child.address())?.since(&before);
 
@@ -239,6 +259,10 @@ impl Stage {
         self.tick_cpu_p99_ms
     }
 
+    fn server_us_per_client_tick(&self) -> f64 {
+        self.server.us() / (self.players as f64 * self.seconds * f64::from(TICK_HZ))
+    }
+
     /// The first limit that did not hold, as a sentence without its end; `tick` is what counts as a tick's p99.
     fn broken(&self, tick: fn(&Self) -> f64) -> Option<String> {
         if let Some(why) = self.ended.first() {
@@ -257,7 +281,7 @@ impl Stage {
     fn values(&self) -> Vec<(&'static str, f64)> {
         let us = self.seconds * 1e6;
         vec![
-            ("server_us_per_client_tick", self.server.us() / (self.players as f64 * self.seconds * f64::from(TICK_HZ))),
+            ("server_us_per_client_tick", self.server_us_per_client_tick()),
             ("server_cores", self.server.us() / us),
             ("bots_cores", self.bots.us() / us),
             ("bots_cpu_share", self.bots.us() / (self.bots.us() + self.server.us())),
