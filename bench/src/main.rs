@@ -4,14 +4,14 @@
 //! Invariants: a ratio comes from one run in which both sides take turns, as a median with its spread; every figure
 //! says what it should reach. Figures are for comparing on one machine: machines differ, and drift.
 
-mod hand;
+mod axum_tasks;
 mod load;
-mod raw;
+mod mouse_input;
+mod raw_server;
 mod report;
 mod scrape;
 mod serve;
 mod stopwatch;
-mod tasks;
 mod world;
 
 mod capacity;
