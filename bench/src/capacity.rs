@@ -1,18 +1,19 @@
 //! The most players one room takes on this machine, with their load on the same cores.
 //!
-//! Path: [`run`] searches, once at the usual cadence and once with a frame every tick → a [`Stage`] per number of
+//! Path: [`run`] searches, once at the usual cadence and once with a frame every tick → a [`LoadStep`] per number of
 //! players: a fresh gameserver on a field of constant density, everybody joins over a socket of its own, then
-//! [`MEASURED`] is measured → [`Stage::broken`] names the first limit that did not hold. A machine whose host takes the
-//! processor away has long ticks whatever a tick costs: so the same limits are also asked of the ticks' processor time,
-//! and [`floor_p99_ms`] tells how long a fixed piece of work took at worst on this machine.
+//! [`MEASURED`] is measured → [`LoadStep::broken_limit`] names the first limit that did not hold. A machine whose host takes
+//! the processor away has long ticks whatever a tick costs: so the same limits are also asked of the ticks' processor time,
+//! and [`floor_p99_ms`] tells how long a fixed piece of work took at worst on this machine. [`run_fixed`] is one step of
+//! [`FIXED_PLAYERS`] and no search, for comparing two versions of the server.
 //! Invariants: the governor is off, so that nothing is left out; one bot in [`FULL_EVERY`] decodes and verifies
 //! everything; all others send as much, acknowledge as often and read every frame's head.
 
 pub(crate) mod bot;
 
 use crate::{
-    hand::share_of_changes,
     load::Swarm,
+    mouse_input::share_of_changes,
     report::{Aim, Figures, Progress},
     scrape::Scrape,
     serve::{self, Child, Usage},
@@ -26,7 +27,7 @@ use std::time::{Duration, Instant};
 
 /// One bot in so many is a whole client: 5 %.
 const FULL_EVERY: usize = 20;
-/// From stage to stage, and once a limit broke.
+/// From step to step, and once a limit broke.
 const STEP_PLAYERS: usize = 200;
 const LAST_STEP_PLAYERS: usize = 100;
 /// What a gameserver takes at most.
@@ -34,6 +35,9 @@ const PLAYERS_MAX: usize = 4000;
 /// Nobody is protected any more after this, and the join is digested.
 const WARM_UP: Duration = Duration::from_millis(2_500);
 const MEASURED: Duration = Duration::from_secs(8);
+/// The step that is always measured, whatever the search finds.
+const FIXED_PLAYERS: usize = 1000;
+const FIXED_MEASURED: Duration = Duration::from_secs(10);
 const JOIN_MAX: Duration = Duration::from_secs(30);
 /// Files of a process beside its connections.
 const OTHER_FILES_COUNT: usize = 100;
@@ -47,44 +51,60 @@ const CHANGES_MIN_SHARE: f64 = 0.25;
 
 /// Measures.
 pub(crate) fn run(progress: &Progress) -> anyhow::Result<Figures> {
+    let mut figures = run_fixed(progress)?;
     serve::allow_files((PLAYERS_MAX + OTHER_FILES_COUNT) as u64)?;
-    let mut figures = Figures::default();
     let usual = search(progress, None)?;
-    usual.tell("", &mut figures);
+    usual.add_to("", &mut figures);
     let every_tick = search(progress, Some("1"))?;
-    every_tick.tell("at_60_hz_", &mut figures);
+    every_tick.add_to("at_60_hz_", &mut figures);
     figures.add("floor_p99_ms", floor_p99_ms(progress), Aim::None);
     figures
         .note(format!("floor_p99_ms: the p99 of {FLOOR_WORK_MS} ms of work, 60 times a second on the idle machine."));
     figures.note(format!(
         "Limits: tick p99 < {TICK_P99_MAX_MS} ms, frame age p99 < {AGE_P99_MAX_MS} ms, no tick left out, no connection \
-         lost, no wrong checksum; {} s measured at each stage; a stage breaks when it breaks twice. 1 bot in {FULL_EVERY} \
+         lost, no wrong checksum; {} s measured at each step; a step breaks when it breaks twice. 1 bot in {FULL_EVERY} \
          decodes and verifies everything. The governor is off. 2 planes per cell.",
         MEASURED.as_secs()
     ));
     Ok(figures)
 }
 
+/// Measures what a client costs the server when there are [`FIXED_PLAYERS`], at the usual cadence.
+pub(crate) fn run_fixed(progress: &Progress) -> anyhow::Result<Figures> {
+    serve::allow_files((FIXED_PLAYERS + OTHER_FILES_COUNT) as u64)?;
+    progress.say(&format!("capacity: {FIXED_PLAYERS} players, what each costs"));
+    let step = LoadStep::measure(FIXED_PLAYERS, None, FIXED_MEASURED)?;
+    ensure!(step.ended.is_empty(), "{} connections ended ({}).", step.ended.len(), step.ended[0]);
+    let mut figures = Figures::default();
+    figures.add("cpu_us_per_client_tick", step.server_us_per_client_tick(), Aim::None);
+    figures.note(format!(
+        "cpu_us_per_client_tick: all processor time of the gameserver's process over {} s with {FIXED_PLAYERS} players at \
+         the usual cadence.",
+        FIXED_MEASURED.as_secs()
+    ));
+    Ok(figures)
+}
+
 /// What a search found.
 #[derive(Debug, Default)]
-struct Found {
-    /// The largest stage at which every limit held.
-    good: Option<Stage>,
+struct SearchResult {
+    /// The largest step at which every limit held.
+    good: Option<LoadStep>,
     /// The largest at which they held but for the ticks' length, with their processor time in its place.
-    good_by_cpu: Option<Stage>,
-    /// Why the smallest stage that broke one broke it.
+    good_by_cpu: Option<LoadStep>,
+    /// Why the smallest step that broke one broke it.
     broken: Option<String>,
 }
 
-impl Found {
+impl SearchResult {
     /// Adds the figures, each with this before its name.
-    fn tell(&self, prefix: &str, figures: &mut Figures) {
+    fn add_to(&self, prefix: &str, figures: &mut Figures) {
         let aim = if prefix.is_empty() { Aim::AtLeast(600.0) } else { Aim::None };
-        let players = |stage: &Option<Stage>| stage.as_ref().map_or(0.0, |stage| stage.players as f64);
+        let players = |step: &Option<LoadStep>| step.as_ref().map_or(0.0, |step| step.players as f64);
         figures.add(format!("{prefix}players"), players(&self.good), aim);
         figures.add(format!("{prefix}players_by_cpu"), players(&self.good_by_cpu), Aim::None);
-        for (which, stage) in [("", &self.good), ("by_cpu_", &self.good_by_cpu)] {
-            for (name, value) in stage.iter().flat_map(Stage::values) {
+        for (which, step) in [("", &self.good), ("by_cpu_", &self.good_by_cpu)] {
+            for (name, value) in step.iter().flat_map(LoadStep::values) {
                 figures.add(format!("{prefix}{which}{name}"), value, Aim::None);
             }
         }
@@ -95,36 +115,36 @@ impl Found {
 }
 
 /// Ever more players until a limit breaks for the processor time too, then half a step back.
-fn search(progress: &Progress, cadence: Option<&str>) -> anyhow::Result<Found> {
-    let mut found = Found::default();
+fn search(progress: &Progress, cadence: Option<&str>) -> anyhow::Result<SearchResult> {
+    let mut result = SearchResult::default();
     let (mut players, mut most) = (STEP_PLAYERS, PLAYERS_MAX);
     while players <= most {
-        let stage = try_twice(progress, players, cadence)?;
-        if let Some(limit) = stage.broken(Stage::tick_p99_ms) {
-            found.broken.get_or_insert_with(|| format!("with {players}, {limit}"));
+        let step = try_twice(progress, players, cadence)?;
+        if let Some(limit) = step.broken_limit(LoadStep::tick_p99_ms) {
+            result.broken.get_or_insert_with(|| format!("with {players}, {limit}"));
         } else {
-            found.good = Some(stage.clone());
+            result.good = Some(step.clone());
         }
-        if stage.broken(Stage::tick_cpu_p99_ms).is_some() {
+        if step.broken_limit(LoadStep::tick_cpu_p99_ms).is_some() {
             most = players - LAST_STEP_PLAYERS;
-            players = most.max(found.good_by_cpu.as_ref().map_or(0, |stage| stage.players) + 1);
+            players = most.max(result.good_by_cpu.as_ref().map_or(0, |step| step.players) + 1);
         } else {
-            found.good_by_cpu = Some(stage);
+            result.good_by_cpu = Some(step);
             players += if most == PLAYERS_MAX { STEP_PLAYERS } else { LAST_STEP_PLAYERS };
         }
     }
-    Ok(found)
+    Ok(result)
 }
 
 /// A limit that breaks once may be something else on this machine.
-fn try_twice(progress: &Progress, players: usize, cadence: Option<&str>) -> anyhow::Result<Stage> {
+fn try_twice(progress: &Progress, players: usize, cadence: Option<&str>) -> anyhow::Result<LoadStep> {
     let rate = if cadence.is_some() { "a frame every tick" } else { "the usual cadence" };
     progress.say(&format!("capacity: {players} players, {rate}"));
-    let stage = Stage::measure(players, cadence)?;
-    let Some(limit) = stage.broken(Stage::tick_p99_ms) else { return Ok(stage) };
+    let step = LoadStep::measure(players, cadence, MEASURED)?;
+    let Some(limit) = step.broken_limit(LoadStep::tick_p99_ms) else { return Ok(step) };
     progress.say(&format!("capacity: {players} players again ({limit})"));
-    let again = Stage::measure(players, cadence)?;
-    Ok(if again.tick_p99_ms < stage.tick_p99_ms { again } else { stage })
+    let again = LoadStep::measure(players, cadence, MEASURED)?;
+    Ok(if again.tick_p99_ms < step.tick_p99_ms { again } else { step })
 }
 
 /// The p99 of the time that a fixed piece of work takes on this machine as it is, ms.
@@ -150,7 +170,7 @@ fn floor_p99_ms(progress: &Progress) -> f64 {
 
 /// What was measured with this many players.
 #[derive(Debug, Clone)]
-struct Stage {
+struct LoadStep {
     players: usize,
     tick_p99_ms: f64,
     tick_cpu_p99_ms: f64,
@@ -175,8 +195,8 @@ struct Stage {
     changes_share: f64,
 }
 
-impl Stage {
-    fn measure(players: usize, cadence: Option<&str>) -> anyhow::Result<Self> {
+impl LoadStep {
+    fn measure(players: usize, cadence: Option<&str>, measured: Duration) -> anyhow::Result<Self> {
         let (tuning, max_players) = (world::tuning_for(players), players.to_string());
         // A variable with nothing in it is as if it were not set.
         let own = [
@@ -193,17 +213,17 @@ impl Stage {
         swarm.run_for(WARM_UP)?;
 
         let before = Scrape::of(child.address())?;
-        swarm.peers_mut().for_each(Bot::begin);
+        swarm.clients_mut().for_each(Bot::begin);
         let (at, server, bots) = (Instant::now(), child.usage()?, Usage::own()?);
-        swarm.run_for(MEASURED)?;
+        swarm.run_for(measured)?;
         let (seconds, server, bots) = (at.elapsed().as_secs_f64(), child.usage()? - server, Usage::own()? - bots);
         let ticks = Scrape::of(child.address())?.since(&before);
 
-        let mut ages = ages_ms(swarm.peers());
+        let mut ages = ages_ms(swarm.clients());
         ensure!(!ages.is_empty(), "Nobody got a frame.");
-        let sum = |of: fn(&Bot) -> u64| swarm.peers().map(of).sum::<u64>() as f64;
+        let sum = |of: fn(&Bot) -> u64| swarm.clients().map(of).sum::<u64>() as f64;
         let (frames, per_player_s) = (sum(Bot::frames), players as f64 * seconds);
-        let stage = Self {
+        let step = Self {
             players,
             tick_p99_ms: ticks.tick.quantile_ms(0.99).context("The gameserver counted no ticks.")?,
             tick_cpu_p99_ms: ticks.tick_cpu.quantile_ms(0.99).context("The gameserver counted no ticks.")?,
@@ -214,21 +234,21 @@ impl Stage {
             age_p50_ms: quantile(&mut ages, 0.5),
             age_p99_ms: quantile(&mut ages, 0.99),
             ended: swarm.ended().map(|(_, why)| why.to_owned()).collect(),
-            wrong_checksums: swarm.peers().map(Bot::wrong_checksums).sum(),
+            wrong_checksums: swarm.clients().map(Bot::wrong_checksums).sum(),
             server,
             bots,
             seconds,
             frames_per_s: frames / per_player_s,
             frame_bytes: sum(Bot::bytes) / frames,
             inputs_per_s: sum(Bot::packets) / per_player_s,
-            changes_share: share_of_changes(swarm.peers().filter_map(Bot::hand)),
+            changes_share: share_of_changes(swarm.clients().filter_map(Bot::mouse)),
         };
         ensure!(
-            stage.changes_share >= CHANGES_MIN_SHARE,
+            step.changes_share >= CHANGES_MIN_SHARE,
             "The bots' controls changed on {:.0} % of ticks only.",
-            stage.changes_share * 100.0
+            step.changes_share * 100.0
         );
-        Ok(stage)
+        Ok(step)
     }
 
     fn tick_p99_ms(&self) -> f64 {
@@ -239,8 +259,12 @@ impl Stage {
         self.tick_cpu_p99_ms
     }
 
+    fn server_us_per_client_tick(&self) -> f64 {
+        self.server.us() / (self.players as f64 * self.seconds * f64::from(TICK_HZ))
+    }
+
     /// The first limit that did not hold, as a sentence without its end; `tick` is what counts as a tick's p99.
-    fn broken(&self, tick: fn(&Self) -> f64) -> Option<String> {
+    fn broken_limit(&self, tick: fn(&Self) -> f64) -> Option<String> {
         if let Some(why) = self.ended.first() {
             return Some(format!("{} connections ended ({why})", self.ended.len()));
         }
@@ -257,7 +281,7 @@ impl Stage {
     fn values(&self) -> Vec<(&'static str, f64)> {
         let us = self.seconds * 1e6;
         vec![
-            ("server_us_per_client_tick", self.server.us() / (self.players as f64 * self.seconds * f64::from(TICK_HZ))),
+            ("server_us_per_client_tick", self.server_us_per_client_tick()),
             ("server_cores", self.server.us() / us),
             ("bots_cores", self.bots.us() / us),
             ("bots_cpu_share", self.bots.us() / (self.bots.us() + self.server.us())),
@@ -304,7 +328,7 @@ mod tests {
 
     #[test]
     fn the_first_limit_that_broke_is_named() {
-        let mut stage = Stage {
+        let mut step = LoadStep {
             players: 200,
             tick_p99_ms: 3.0,
             tick_cpu_p99_ms: 2.0,
@@ -324,10 +348,10 @@ mod tests {
             inputs_per_s: 30.0,
             changes_share: 0.3,
         };
-        assert_eq!(stage.broken(Stage::tick_p99_ms), None);
-        stage.age_p99_ms = 50.0;
-        assert!(stage.broken(Stage::tick_p99_ms).unwrap().contains("age"));
-        stage.ticks_left_out = 2.0;
-        assert!(stage.broken(Stage::tick_p99_ms).unwrap().contains("left out"));
+        assert_eq!(step.broken_limit(LoadStep::tick_p99_ms), None);
+        step.age_p99_ms = 50.0;
+        assert!(step.broken_limit(LoadStep::tick_p99_ms).unwrap().contains("age"));
+        step.ticks_left_out = 2.0;
+        assert!(step.broken_limit(LoadStep::tick_p99_ms).unwrap().contains("left out"));
     }
 }

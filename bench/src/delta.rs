@@ -1,11 +1,11 @@
 //! How many bytes a plane costs that is seen to move.
 //!
-//! Path: 200 players, each with a replica that applies every frame and whose rows the player's hand looks at → all bytes
+//! Path: 200 players, each with a replica that applies every frame and whose rows the player's mouse input looks at → all bytes
 //! of all frames, WebSocket's own included, over the planes inside of all views. Invariant: every checksum is right, or
 //! the figure is refused.
 
 use crate::{
-    hand::share_of_changes,
+    mouse_input::share_of_changes,
     report::{Aim, Figures, Progress},
     world::World,
 };
@@ -25,7 +25,7 @@ const SEED: u64 = 7;
 /// Frame header of a WebSocket message from the server (RFC 6455 §5.2): up to 125 bytes of payload, up to 65,535, more.
 const WEBSOCKET_HEADER_BYTES: [(usize, usize); 3] = [(125, 2), (65_535, 4), (usize::MAX, 10)];
 
-/// How the hands move.
+/// How the mice are moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Style {
     /// A mouse that follows targets.
@@ -124,7 +124,7 @@ pub(crate) fn play(
             traffic.bullets += bullets;
         }
     }
-    traffic.changes = share_of_changes(world.players.iter().map(|player| &player.hand));
+    traffic.changes = share_of_changes(world.players.iter().map(|player| &player.mouse));
     traffic.join_bytes = join_bytes(&mut world)?;
     Ok(traffic)
 }
@@ -134,14 +134,14 @@ fn steer(world: &mut World, replicas: &[Replica], style: Style, tick: Tick) {
         let id = u32::from(world.players[index].welcome.pilot);
         let plane = |row: &Row| Plane::from_fields(&row.fields);
         let me = planes(replica).find(|row| row.id == id).map(plane);
-        let hand = &mut world.players[index].hand;
+        let mouse = &mut world.players[index].mouse;
         let controls = match (me, style) {
             (Some(me), Style::Mouse) => {
                 let others: Vec<Plane> = planes(replica).filter(|row| row.id != id).map(plane).collect();
-                hand.aim(&me, others.iter(), &world.rules, tick)
+                mouse.aim(&me, others.iter(), &world.rules, tick)
             }
-            (_, Style::Blind) => hand.blind(tick),
-            _ => hand.shake(tick),
+            (_, Style::Blind) => mouse.blind(tick),
+            _ => mouse.change_every_tick(tick),
         };
         world.input(index, tick, controls.to_bits(), me.is_none() && tick.is_multiple_of(30));
     }

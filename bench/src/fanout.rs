@@ -1,14 +1,15 @@
-//! What a message to a client costs: the real server's send and receive path over the floor of [`crate::raw`].
+//! What a message to a client costs: the real server's send and receive path, over the least possible one of
+//! [`crate::raw_server`].
 //!
 //! Path: [`run`] → in turn, a [`Turn`] of each [`Side`]: a fresh server in a process of its own, all clients connect,
 //! warm-up, then its CPU time over the messages that arrived.
 //! Invariants: the real `net::Server` with all its tasks, queues and limits, around an engine that does nothing
 //! ([`Fixed`]): every client gets the same bytes at 60 Hz. The load is the same program for all sides, and all read the
 //! same inputs: the count they read comes back in the frames. Beside it, what leaving the async runtime saves:
-//! [`crate::tasks`].
+//! [`crate::axum_tasks`].
 
 use crate::{
-    load::{Opening, Out, Peer, Swarm},
+    load::{Handshake, LoadClient, Outbox, Swarm},
     report::{Aim, Figures, Progress},
     serve::{self, Child, Usage},
 };
@@ -57,11 +58,11 @@ impl Side {
         }
     }
 
-    fn opening(self) -> Opening {
+    fn opening(self) -> Handshake {
         match self {
             Self::Ours => serve::upgrade(),
-            Self::Raw => Opening::Bare,
-            Self::Tasks => Opening::Upgrade { path: "/".to_owned(), headers: Vec::new() },
+            Self::Raw => Handshake::None,
+            Self::Tasks => Handshake::Upgrade { path: "/".to_owned(), headers: Vec::new() },
         }
     }
 }
@@ -121,7 +122,7 @@ fn turn(side: Side) -> anyhow::Result<Turn> {
     swarm.run_for(MEASURED)?;
     let (after, seconds, usage) = (sums(&swarm), began.elapsed().as_secs_f64(), child.usage()? - usage);
     ensure!(swarm.ended().count() == 0, "A client lost its connection. {:?}", swarm.ended().next());
-    let inputs = swarm.peers().map(|client| client.inputs_read).max().unwrap_or_default() - before.inputs_read;
+    let inputs = swarm.clients().map(|client| client.inputs_read).max().unwrap_or_default() - before.inputs_read;
     let sent = after.sent - before.sent;
     ensure!(
         inputs.abs_diff(sent) < sent / 10,
@@ -145,9 +146,9 @@ struct Sums {
 }
 
 fn sums(swarm: &Swarm<Client>) -> Sums {
-    let frames = swarm.peers().map(|client| client.frames).sum();
-    let sent = swarm.peers().map(|client| client.sent).sum();
-    let inputs_read = swarm.peers().map(|client| client.inputs_read).max().unwrap_or_default();
+    let frames = swarm.clients().map(|client| client.frames).sum();
+    let sent = swarm.clients().map(|client| client.sent).sum();
+    let inputs_read = swarm.clients().map(|client| client.inputs_read).max().unwrap_or_default();
     Sums { frames, sent, inputs_read }
 }
 
@@ -179,21 +180,21 @@ impl Client {
     }
 }
 
-impl Peer for Client {
-    fn opened(&mut self, out: &mut Out) {
+impl LoadClient for Client {
+    fn opened(&mut self, outbox: &mut Outbox) {
         if self.has_protocol {
-            out.send(&hello(self.number));
+            outbox.send(&hello(self.number));
         }
     }
 
-    fn message(&mut self, bytes: &[u8], _at: Instant, _out: &mut Out) {
+    fn message(&mut self, bytes: &[u8], _at: Instant, _outbox: &mut Outbox) {
         match read_frame(bytes) {
             Some((tick, inputs)) => (self.tick, self.inputs_read, self.frames) = (tick, inputs, self.frames + 1),
             None => self.is_welcomed = true,
         }
     }
 
-    fn tick(&mut self, _at: Instant, out: &mut Out) {
+    fn tick(&mut self, _at: Instant, outbox: &mut Outbox) {
         self.ticks += 1;
         if self.frames == 0 || !self.ticks.is_multiple_of(INPUT_INTERVAL_TICKS) {
             return;
@@ -201,7 +202,7 @@ impl Peer for Client {
         self.sent += 1;
         let (ack, at) = (self.tick, self.tick + 2);
         let inputs = vec![Input { tick: at, controls: self.sent as u16 }];
-        out.send(&InputPacket { number: (self.sent % 255 + 1) as u8, ack, at, view_delay: 0, inputs }.encode());
+        outbox.send(&InputPacket { number: (self.sent % 255 + 1) as u8, ack, at, view_delay: 0, inputs }.encode());
     }
 }
 

@@ -1,23 +1,23 @@
 //! How it feels: what players see and do over good and bad lines, held against what really was, in virtual time.
 //!
 //! Path: for each of [`LINKS`] a room of real clients that computer pilots fly by what their screens show
-//! (`feel/world.rs`, `feel/player.rs`) → what the pages showed (`feel/log.rs`) is held against the room's own history
-//! (`feel/truth.rs`) → figures (`feel/judge.rs`), with an aim where there is one. What clocks that jump do is looked at by itself
-//! (`feel/jumps.rs`).
+//! (`feel/world.rs`, `feel/player.rs`) → what the pages showed (`feel/player_log.rs`) is compared with the room's own
+//! history (`feel/ground_truth.rs`) → figures (`feel/evaluation.rs`), with an aim where there is one. Clocks that jump are
+//! measured by themselves (`feel/clock_jumps.rs`), and so are stalls of a real socket (`feel/real_socket.rs`).
 //! Invariant: same seed, same figures; nothing depends on how fast the machine is.
 
-mod judge;
-mod jumps;
-mod log;
+mod clock_jumps;
+mod evaluation;
+mod ground_truth;
 pub(crate) mod pictures;
 mod player;
-mod socket;
-mod truth;
+mod player_log;
+mod real_socket;
 mod world;
 
 use crate::report::{Aim, Figures, Progress};
 use arena::sim_link::LinkConditions;
-use judge::Judge;
+use evaluation::Evaluation;
 use world::{TICK_MS, World};
 
 const PLAYERS: usize = 16;
@@ -39,18 +39,18 @@ const LINK_VARIABLE: &str = "FEEL_LINK";
 
 /// A line that everybody in the room has.
 #[derive(Debug, Clone, Copy)]
-struct Link {
+struct LinkProfile {
     name: &'static str,
     rtt_ms: f64,
     jitter_ms: f64,
     has_stalls: bool,
 }
 
-const fn link(name: &'static str, rtt_ms: f64, jitter_ms: f64) -> Link {
-    Link { name, rtt_ms, jitter_ms, has_stalls: false }
+const fn link(name: &'static str, rtt_ms: f64, jitter_ms: f64) -> LinkProfile {
+    LinkProfile { name, rtt_ms, jitter_ms, has_stalls: false }
 }
 
-const LINKS: &[Link] = &[
+const LINKS: &[LinkProfile] = &[
     link("0ms", 0.0, 0.0),
     link("0ms_jitter20", 0.0, 20.0),
     link("50ms", 50.0, 0.0),
@@ -62,7 +62,7 @@ const LINKS: &[Link] = &[
     link("300ms", 300.0, 0.0),
     link("300ms_jitter20", 300.0, 20.0),
     link("300ms_jitter50", 300.0, 50.0),
-    Link { has_stalls: true, ..link("150ms_jitter20_stalls", 150.0, 20.0) },
+    LinkProfile { has_stalls: true, ..link("150ms_jitter20_stalls", 150.0, 20.0) },
 ];
 
 /// The measurement.
@@ -77,14 +77,18 @@ pub(crate) fn run(progress: &Progress) -> anyhow::Result<Figures> {
         progress.say(&format!("feel: {}", link.name));
         link.measure(seed, &mut figures)?;
     }
-    jumps::measure(seed, only.as_deref(), progress, &mut figures)?;
+    clock_jumps::measure(seed, only.as_deref(), progress, &mut figures)?;
     if only.is_none() {
         progress.say("feel: a stall over a real socket");
-        figures.add_median("socket.stall_recovery_ms", socket::recoveries_ms()?, Aim::AtMost(RECOVERY_ALLOWED_MS));
+        figures.add_median("socket.stall_recovery_ms", real_socket::recoveries_ms()?, Aim::AtMost(RECOVERY_ALLOWED_MS));
         for (name, pause_ms) in [("400ms", 400.0), ("1500ms", 1500.0), ("4000ms", 4000.0)] {
             progress.say(&format!("feel: a pause of {name} over a real socket"));
             let key = format!("socket.pause_{name}.input_delay_back_ms");
-            figures.add_median(&key, socket::back_after_pauses_ms(pause_ms)?, Aim::AtMost(jumps::BACK_MAX_MS));
+            figures.add_median(
+                &key,
+                real_socket::back_after_pauses_ms(pause_ms)?,
+                Aim::AtMost(clock_jumps::BACK_MAX_MS),
+            );
         }
     }
     figures.note(format!(
@@ -93,7 +97,7 @@ pub(crate) fn run(progress: &Progress) -> anyhow::Result<Figures> {
     Ok(figures)
 }
 
-impl Link {
+impl LinkProfile {
     fn line(self) -> LinkConditions {
         LinkConditions { one_way_ms: self.rtt_ms / 2.0, jitter_ms: self.jitter_ms }
     }
@@ -101,12 +105,12 @@ impl Link {
     fn measure(self, seed: u64, figures: &mut Figures) -> anyhow::Result<()> {
         let mut world = World::new(self.line(), PLAYERS, seed)?;
         self.play(&mut world)?;
-        self.judge_play(Judge::new(&world), figures);
+        self.evaluate_play(Evaluation::new(&world), figures);
         if !self.has_stalls {
             let mut world = World::new(self.line(), PLAYERS, seed)?;
             stall_each(&mut world)?;
-            let recoveries = Judge::new(&world).stall_recoveries_ms();
-            self.add(figures, "stall_recovery_ms", Judge::quantile(recoveries, 0.95), self.recovery());
+            let recoveries = Evaluation::new(&world).stall_recoveries_ms();
+            self.add(figures, "stall_recovery_ms", Evaluation::quantile(recoveries, 0.95), self.recovery());
         }
         Ok(())
     }
@@ -126,46 +130,51 @@ impl Link {
         Ok(())
     }
 
-    fn judge_play(self, judge: Judge<'_>, figures: &mut Figures) {
+    fn evaluate_play(self, evaluation: Evaluation<'_>, figures: &mut Figures) {
         let is_calm = self.jitter_ms <= 20.0 && !self.has_stalls;
         let is_near = self.rtt_ms <= 150.0 && !self.has_stalls;
         let when = |does: bool, aim: Aim| if does { aim } else { Aim::None };
-        let quantile = Judge::quantile;
-        self.add(figures, "corrections_without_contact", Some(judge.corrections_without_contact()), Aim::AtMost(0.0));
-        self.add(figures, "late_input_share", Some(judge.late_input_share()), when(is_calm, Aim::AtMost(0.005)));
-        let corrections = judge.corrections();
+        let quantile = Evaluation::quantile;
+        self.add(
+            figures,
+            "corrections_without_contact",
+            Some(evaluation.corrections_without_contact()),
+            Aim::AtMost(0.0),
+        );
+        self.add(figures, "late_input_share", Some(evaluation.late_input_share()), when(is_calm, Aim::AtMost(0.005)));
+        let corrections = evaluation.corrections();
         let per_minute = corrections.len() as f64 / PLAYERS as f64 / MEASURED_MINUTES;
         self.add(figures, "corrections_per_minute", Some(per_minute), Aim::None);
         for (key, lengths) in
-            [("correction_p99_lengths", corrections), ("correction_shown_p99_lengths", judge.corrections_shown())]
+            [("correction_p99_lengths", corrections), ("correction_shown_p99_lengths", evaluation.corrections_shown())]
         {
             // Where nothing is corrected, the largest correction is none.
             let p99 = quantile(lengths, 0.99).unwrap_or(0.0);
             self.add(figures, key, Some(p99), when(is_near, Aim::AtMost(0.25)));
         }
-        let shots = judge.shots();
+        let shots = evaluation.shots();
         let hits = shots.confirmed + shots.unseen;
         self.add(figures, "hits", Some(hits), Aim::None);
         let agreement = (shots.met > 0.0).then_some(shots.confirmed / shots.met);
         self.add(figures, "hit_agreement", agreement, when(is_near, Aim::AtLeast(0.98)));
         let unseen = (hits > 0.0).then_some(shots.unseen / hits);
         self.add(figures, "unseen_hits", unseen, when(is_near, Aim::AtMost(0.02)));
-        let bound = Aim::AtMost(Judge::bound_ms());
-        self.add(figures, "hit_after_escape_ms", quantile(judge.after_escape_ms(), 0.95), bound);
-        self.add(figures, "hit_after_escape_shown_ms", quantile(judge.after_escape_shown_ms(), 0.95), Aim::None);
-        let delays = judge.input_delays();
+        let bound = Aim::AtMost(Evaluation::bound_ms());
+        self.add(figures, "hit_after_escape_ms", quantile(evaluation.after_escape_ms(), 0.95), bound);
+        self.add(figures, "hit_after_escape_shown_ms", quantile(evaluation.after_escape_shown_ms(), 0.95), Aim::None);
+        let delays = evaluation.input_delays();
         let key = "input_delay_over_floor_ticks";
         self.add(figures, key, quantile(delays.clone(), 0.5), when(is_calm, Aim::AtMost(3.0)));
         self.add(figures, &format!("{key}_p99"), quantile(delays, 0.99), when(is_calm, Aim::AtMost(4.0)));
         let most = self.jitter_ms * 0.95 / TICK_MS + 1.0;
-        let delay = quantile(judge.interpolation_delays(), 0.5);
+        let delay = quantile(evaluation.interpolation_delays(), 0.5);
         self.add(figures, "interpolation_delay_ticks", delay, when(!self.has_stalls, Aim::AtMost(most)));
-        let uneven = quantile(judge.uneven_steps(), 0.99);
+        let uneven = quantile(evaluation.uneven_steps(), 0.99);
         self.add(figures, "uneven_steps_p99", uneven, when(is_near, Aim::AtMost(0.1)));
-        let (errors, jumps) = judge.others();
+        let (errors, jumps) = evaluation.others();
         self.add(figures, "others_error_p99_lengths", quantile(errors, 0.99), Aim::None);
         self.add(figures, "others_jump_p999_lengths", quantile(jumps, 0.999), Aim::None);
-        let pops = judge.pops() / PLAYERS as f64 / MEASURED_MINUTES;
+        let pops = evaluation.pops() / PLAYERS as f64 / MEASURED_MINUTES;
         self.add(figures, "others_pops_per_minute", Some(pops), when(!self.has_stalls, Aim::AtMost(0.5)));
     }
 
@@ -200,7 +209,7 @@ mod tests {
             let line = link("", rtt_ms, jitter_ms).line();
             let mut world = World::new(line, 6, SEED).unwrap();
             world.run(15_000.0).unwrap();
-            assert_eq!(Judge::new(&world).corrections_without_contact(), 0.0, "{line:?}");
+            assert_eq!(Evaluation::new(&world).corrections_without_contact(), 0.0, "{line:?}");
         }
     }
 
@@ -209,7 +218,7 @@ mod tests {
         let link = link("", 150.0, 0.0);
         let mut world = World::new(link.line(), PLAYERS, SEED).unwrap();
         stall_each(&mut world).unwrap();
-        let recovery = Judge::new(&world).stall_recoveries_ms();
+        let recovery = Evaluation::new(&world).stall_recoveries_ms();
         // Page, room and screen each take what has come at their next turn.
         assert!(recovery.iter().all(|ms| *ms <= link.rtt_ms + 3.0 * TICK_MS), "{recovery:?}");
     }

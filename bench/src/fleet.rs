@@ -9,7 +9,7 @@
 use crate::report::{Aim, Figures, Progress};
 use anyhow::{Context, ensure};
 use protocol::token::Key;
-use rehearsal::{Machine, Pilot, SECRET, Stage, StageConfig};
+use rehearsal::{Cluster, ClusterConfig, Machine, Pilot, SECRET};
 use reqwest::Client;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -28,52 +28,53 @@ pub(crate) fn run(progress: &Progress) -> anyhow::Result<Figures> {
 }
 
 async fn measure(progress: &Progress) -> anyhow::Result<Figures> {
-    let stage = Stage::open(&StageConfig { log: "error", ..StageConfig::default() }).await?;
+    let cluster = Cluster::start(&ClusterConfig { log: "error", ..ClusterConfig::default() }).await?;
     let mut figures = Figures::default();
     let (mut cold, mut asleep) = (Vec::new(), Vec::new());
     for number in 1..=JOINS {
         progress.say(&format!("fleet: cold join {number} of {JOINS}"));
-        let (pilot, took) = join(&stage).await?;
+        let (pilot, took) = join(&cluster).await?;
         cold.push(took);
-        let id = pilot.joined.instance.clone();
+        let id = pilot.grant.instance.clone();
         pilot.leave().await;
-        asleep.push(ms(stage.until(&id, "stopped", SLEEP_MAX).await?));
+        asleep.push(ms(cluster.wait_for_state(&id, "stopped", SLEEP_MAX).await?));
     }
-    let (host, _) = join(&stage).await?;
+    let (host, _) = join(&cluster).await?;
     let mut warm = Vec::new();
     for number in 1..=JOINS {
         progress.say(&format!("fleet: warm join {number} of {JOINS}"));
-        let (pilot, took) = join(&stage).await?;
+        let (pilot, took) = join(&cluster).await?;
         warm.push(took);
         pilot.leave().await;
     }
     for (name, values) in [("join_cold", cold), ("join_warm", warm), ("last_socket_to_stopped", asleep)] {
         add_quantiles(&mut figures, name, values);
     }
-    let settings: Value = serde_json::from_str(&stage.ask(reqwest::Method::GET, "/_fly/api/settings", None).await?.1)?;
+    let settings: Value =
+        serde_json::from_str(&cluster.request(reqwest::Method::GET, "/_fly/api/settings", None).await?.1)?;
     figures.add("emulated_boot_ms", settings["boot_ms"].as_f64().context("there is no boot_ms")?, Aim::None);
     progress.say("fleet: the replay's hop");
-    let machine = stage.machine(&host.joined.instance).await?;
-    hop(&stage, &machine, &mut figures).await?;
+    let machine = cluster.machine(&host.grant.instance).await?;
+    hop(&cluster, &machine, &mut figures).await?;
     progress.say("fleet: the proxy");
-    figures.add("proxy_mb_per_s", throughput(&stage, &host.joined.path).await?, Aim::None);
+    figures.add("proxy_mb_per_s", throughput(&cluster, &host.grant.path).await?, Aim::None);
     figures.note(format!(
         "{JOINS} joins each, from the question to the welcome; rooms sleep after 1 s (30 s in production), which is part of \
          last_socket_to_stopped; hop: {REQUESTS} status requests through edge, lobby and replay, and straight to the \
          machine; proxy: {DOWNLOADS} connections download one file through the edge and a replay each time."
     ));
-    stage.close().await;
+    cluster.shutdown().await;
     Ok(figures)
 }
 
-async fn join(stage: &Stage) -> anyhow::Result<(Pilot, f64)> {
+async fn join(cluster: &Cluster) -> anyhow::Result<(Pilot, f64)> {
     let began = Instant::now();
-    let pilot = Pilot::join(stage, "Guest", &json!({ "region": "ewr" })).await?;
+    let pilot = Pilot::join(cluster, "Guest", &json!({ "region": "ewr" })).await?;
     Ok((pilot, ms(began.elapsed())))
 }
 
 /// What a request costs more that goes through edge, lobby and replay than one to the machine itself.
-async fn hop(stage: &Stage, machine: &Machine, figures: &mut Figures) -> anyhow::Result<()> {
+async fn hop(cluster: &Cluster, machine: &Machine, figures: &mut Figures) -> anyhow::Result<()> {
     let (http, path) = (Client::new(), format!("/gameserver/{}/status", machine.id));
     let address = machine.address.context("the machine does not run")?;
     let now_s = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
@@ -81,7 +82,7 @@ async fn hop(stage: &Stage, machine: &Machine, figures: &mut Figures) -> anyhow:
     let (mut through, mut direct) = (Vec::new(), Vec::new());
     for _ in 0..REQUESTS {
         let began = Instant::now();
-        let answer = http.get(format!("{}{path}", stage.url())).send().await?;
+        let answer = http.get(format!("{}{path}", cluster.url())).send().await?;
         ensure!(answer.status().is_success(), "the status was answered with {}", answer.status());
         answer.bytes().await?;
         through.push(ms(began.elapsed()));
@@ -99,12 +100,12 @@ async fn hop(stage: &Stage, machine: &Machine, figures: &mut Figures) -> anyhow:
 }
 
 /// Megabytes a second of one file of the page, through the edge.
-async fn throughput(stage: &Stage, path: &str) -> anyhow::Result<f64> {
-    let (_, page) = stage.ask(reqwest::Method::GET, path, None).await?;
+async fn throughput(cluster: &Cluster, path: &str) -> anyhow::Result<f64> {
+    let (_, page) = cluster.request(reqwest::Method::GET, path, None).await?;
     let folder = path.rsplit_once('/').context("a path has a folder")?.0;
     let script = page.split('"').find(|text| text.ends_with(".js")).context("the page has no script")?;
     let name = script.rsplit_once('/').map_or(script, |(_, name)| name);
-    let url = format!("{}{folder}/assets/{name}", stage.url());
+    let url = format!("{}{folder}/assets/{name}", cluster.url());
     let (http, began) = (Client::new(), Instant::now());
     let downloads = (0..DOWNLOADS).map(|_| async {
         let mut bytes = 0;

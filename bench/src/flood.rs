@@ -8,7 +8,7 @@
 
 use crate::{
     capacity::bot::Bot,
-    load::{self, Opening, Out, Peer, Swarm, wire},
+    load::{self, Handshake, LoadClient, Outbox, Swarm, websocket},
     report::{Aim, Figures, Progress},
     serve::{self, Child},
 };
@@ -93,11 +93,11 @@ struct Gaps {
 }
 
 fn measure(swarm: &mut Swarm<Watched>) -> anyhow::Result<Gaps> {
-    swarm.peers_mut().for_each(|player| player.gaps_ms.clear());
+    swarm.clients_mut().for_each(|player| player.gaps_ms.clear());
     swarm.run_for(MEASURED)?;
     let now = Instant::now();
-    let mut gaps_ms: Vec<f64> = swarm.peers().flat_map(|player| player.gaps_ms.iter().copied()).collect();
-    gaps_ms.extend(swarm.peers().map(|player| milliseconds(now - player.last)));
+    let mut gaps_ms: Vec<f64> = swarm.clients().flat_map(|player| player.gaps_ms.iter().copied()).collect();
+    gaps_ms.extend(swarm.clients().map(|player| milliseconds(now - player.last)));
     gaps_ms.sort_by(f64::total_cmp);
     ensure!(gaps_ms.len() > PLAYERS_COUNT, "No frame came.");
     Ok(Gaps { p99_ms: gaps_ms[gaps_ms.len() * 99 / 100], max_ms: gaps_ms[gaps_ms.len() - 1] })
@@ -111,21 +111,21 @@ struct Watched {
     gaps_ms: Vec<f64>,
 }
 
-impl Peer for Watched {
-    fn opened(&mut self, out: &mut Out) {
-        self.bot.opened(out);
+impl LoadClient for Watched {
+    fn opened(&mut self, outbox: &mut Outbox) {
+        self.bot.opened(outbox);
     }
 
-    fn message(&mut self, bytes: &[u8], at: Instant, out: &mut Out) {
+    fn message(&mut self, bytes: &[u8], at: Instant, outbox: &mut Outbox) {
         if bytes.first().is_some_and(|tag| tag & HOT_BIT != 0) {
             self.gaps_ms.push(milliseconds(at - self.last));
             self.last = at;
         }
-        self.bot.message(bytes, at, out);
+        self.bot.message(bytes, at, outbox);
     }
 
-    fn tick(&mut self, at: Instant, out: &mut Out) {
-        self.bot.tick(at, out);
+    fn tick(&mut self, at: Instant, outbox: &mut Outbox) {
+        self.bot.tick(at, outbox);
     }
 }
 
@@ -151,7 +151,7 @@ fn begin(server: SocketAddr, kind: Kind, sockets: &Arc<AtomicUsize>) -> Vec<thre
 
 /// One socket, until it is closed or the time is over.
 fn flood(server: SocketAddr, kind: Kind, number: usize, end: Instant) -> anyhow::Result<()> {
-    let Opening::Upgrade { path, headers } = serve::upgrade() else { return Ok(()) };
+    let Handshake::Upgrade { path, headers } = serve::upgrade() else { return Ok(()) };
     let mut stream = TcpStream::connect(server).context("a stranger finds no server")?;
     stream.set_write_timeout(Some(WRITE_PATIENCE))?;
     stream.write_all(load::request(server, &path, &headers).as_bytes())?;
@@ -160,14 +160,14 @@ fn flood(server: SocketAddr, kind: Kind, number: usize, end: Instant) -> anyhow:
     let (version, name, ticket) = (PROTOCOL_VERSION, format!("Stranger {number}"), Some(serve::ticket(number)));
     let hello = Hello { version, ticket, resume: None, have_tick: 0, have_event: 0, name, hue: 0 };
     let mut first = Vec::new();
-    wire::push_masked(&mut first, wire::BINARY, &ClientMessage::Hello(hello).encode(), [0; 4]);
+    websocket::push_masked(&mut first, websocket::BINARY, &ClientMessage::Hello(hello).encode(), [0; 4]);
     let mut again = FRAGMENT.to_vec();
     match kind {
         Kind::Fragments => first.extend(FRAGMENT_FIRST),
         Kind::Messages => {
             let input = InputPacket { number: 1, ack: 0, at: 0, view_delay: 0, inputs: vec![] }.encode();
             again.clear();
-            wire::push_masked(&mut again, wire::BINARY, &input, [0; 4]);
+            websocket::push_masked(&mut again, websocket::BINARY, &input, [0; 4]);
         }
     }
     let chunk = again.repeat(CHUNK_BYTES / again.len());

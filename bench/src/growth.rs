@@ -41,7 +41,7 @@ pub(crate) fn run(progress: &Progress) -> anyhow::Result<Figures> {
     Ok(figures)
 }
 
-/// Mean cost of a tick with its inputs and frames, µs; the hands do not count.
+/// Mean cost of a tick with its inputs and frames, µs; making the inputs does not count.
 fn cost_us(world: &mut World) -> f64 {
     let mut spent = Duration::ZERO;
     for _ in 0..TICKS_PER_ROUND {

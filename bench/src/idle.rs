@@ -6,11 +6,11 @@
 //! missing.
 
 use crate::{
+    axum_tasks::READ_BUFFER_BYTES,
     fanout::Client,
-    load::{Opening, Swarm},
+    load::{Handshake, Swarm},
     report::{Aim, Figures, Progress},
     serve::{self, Child},
-    tasks::READ_BUFFER_BYTES,
 };
 use anyhow::ensure;
 use std::time::Duration;
@@ -28,7 +28,7 @@ pub(crate) fn run(progress: &Progress) -> anyhow::Result<Figures> {
     progress.say("idle: our server");
     let ours = kb_per_connection("serve-fixed", serve::upgrade, true)?;
     progress.say("idle: bare axum");
-    let bare = || Opening::Upgrade { path: "/".to_owned(), headers: Vec::new() };
+    let bare = || Handshake::Upgrade { path: "/".to_owned(), headers: Vec::new() };
     let bare = kb_per_connection("serve-tasks", bare, false)?;
     let mut figures = Figures::default();
     figures.add("rss_kb_per_connection", ours, Aim::AtMost(12.0));
@@ -39,7 +39,7 @@ pub(crate) fn run(progress: &Progress) -> anyhow::Result<Figures> {
     Ok(figures)
 }
 
-fn kb_per_connection(kind: &str, opening: fn() -> Opening, has_welcome: bool) -> anyhow::Result<f64> {
+fn kb_per_connection(kind: &str, opening: fn() -> Handshake, has_welcome: bool) -> anyhow::Result<f64> {
     let child = Child::start(&[kind, "0"], &[])?;
     let before = child.rss_bytes()?;
     let mut swarm = Swarm::connect(child.address(), CONNECTIONS_COUNT, |_| opening(), Client::idle)?;

@@ -4,14 +4,14 @@
 //! Invariants: a ratio comes from one run in which both sides take turns, as a median with its spread; every figure
 //! says what it should reach. Figures are for comparing on one machine: machines differ, and drift.
 
-mod hand;
+mod axum_tasks;
 mod load;
-mod raw;
+mod mouse_input;
+mod raw_server;
 mod report;
 mod scrape;
 mod serve;
 mod stopwatch;
-mod tasks;
 mod world;
 
 mod capacity;
@@ -71,6 +71,10 @@ const BENCHES: &[Bench] = &[
     Bench { name: "peers", about: "the same arena on Colyseus and on our gameserver", run: peers::run },
 ];
 
+/// Parts of them that can be had alone, by name.
+const PARTS: &[Bench] =
+    &[Bench { name: "capacity-fixed", about: "what a client costs the server", run: capacity::run_fixed }];
+
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
     // A server under test is this program again.
@@ -80,23 +84,25 @@ fn main() -> anyhow::Result<()> {
     if let Some((kind, arguments)) = options.names.split_first().filter(|(kind, _)| kind.starts_with("serve-")) {
         return serve::run(kind, arguments);
     }
+    let all = || BENCHES.iter().chain(PARTS);
     let progress = Progress::new();
     match options.names.first().map(String::as_str) {
         Some("list") => {
-            BENCHES.iter().for_each(|bench| progress.print(&format!("{:10} {}", bench.name, bench.about)));
+            all().for_each(|bench| progress.print(&format!("{:14} {}", bench.name, bench.about)));
             return Ok(());
         }
         Some("train") => return train::run(&progress),
         Some("pictures") => return feel::pictures::draw(&progress),
         _ => {}
     }
-    if let Some(unknown) = options.names.iter().find(|name| BENCHES.iter().all(|bench| bench.name != **name)) {
-        let names: Vec<_> = BENCHES.iter().map(|bench| bench.name).collect();
+    if let Some(unknown) = options.names.iter().find(|name| all().all(|bench| bench.name != **name)) {
+        let names: Vec<_> = all().map(|bench| bench.name).collect();
         bail!("There is no measurement \"{unknown}\". There are: {}, train and pictures.", names.join(", "));
     }
-    let is_wanted = |bench: &&Bench| options.names.is_empty() || options.names.iter().any(|name| name == bench.name);
+    let is_named = |bench: &&Bench| options.names.iter().any(|name| name == bench.name);
+    let is_wanted = |bench: &&Bench| options.names.is_empty() || is_named(bench);
     let mut report = Report::default();
-    for bench in BENCHES.iter().filter(is_wanted) {
+    for bench in BENCHES.iter().filter(is_wanted).chain(PARTS.iter().filter(is_named)) {
         progress.say(&format!("{}: {}", bench.name, bench.about));
         let figures = (bench.run)(&progress).with_context(|| format!("{} could not be measured", bench.name))?;
         progress.print(&report.add(bench.name, figures));

@@ -43,7 +43,7 @@ pub(crate) fn run(progress: &Progress) -> anyhow::Result<Figures> {
     let mut swarm = Swarm::connect(child.address(), PLAYERS_COUNT, |_| serve::upgrade(), bot)?;
     swarm.run_until(JOIN_MAX, Bot::is_in)?;
     swarm.run_for(WARM_UP)?;
-    swarm.peers_mut().for_each(Bot::begin);
+    swarm.clients_mut().for_each(Bot::begin);
 
     progress.say("overload: full service");
     let full = Part::measure(&child, &mut swarm)?;
@@ -56,7 +56,7 @@ pub(crate) fn run(progress: &Progress) -> anyhow::Result<Figures> {
     progress.say("overload: the budget returns");
     child.set_tick_budget(TICK_US)?;
     let recovery_s = recover(&child, &mut swarm)?;
-    let wrong: u64 = swarm.peers().map(Bot::wrong_checksums).sum();
+    let wrong: u64 = swarm.clients().map(Bot::wrong_checksums).sum();
 
     let mut figures = Figures::default();
     figures.add("connections_lost", swarm.ended().count() as f64, Aim::AtMost(0.0));

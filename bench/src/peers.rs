@@ -2,16 +2,16 @@
 //!
 //! Path: [`run`] → for every size, in turn, a [`Turn`] of each [`Side`]: a fresh server in a process of its own,
 //! everybody joins, warm-up, then its CPU time and all that its clients receive.
-//! Invariants: both get the same hands on the same field, with the same area of interest and rules, and are asked for 60
-//! ticks a second; what each really did stands beside the ratios. CPU and bytes are per client and tick shown to it, since
-//! a server that cannot keep up would else look cheap. How fair it is: `bench/peers/colyseus/README.md`.
+//! Invariants: both get the same mouse input on the same field, with the same area of interest and rules, and are asked for
+//! 60 ticks a second; what each really did stands beside the ratios. CPU and bytes are per client and tick shown to it,
+//! since a server that cannot keep up would else look cheap. How fair it is: `bench/peers/colyseus/README.md`.
 
 mod aerodrome;
 pub(crate) mod colyseus;
 
 use crate::{
-    hand::Hand,
-    load::{Out, Peer, Swarm},
+    load::{LoadClient, Outbox, Swarm},
+    mouse_input::MouseInput,
     report::{Aim, Figures, Progress},
     serve::{self, Child},
 };
@@ -35,7 +35,7 @@ const MEASURED: Duration = Duration::from_secs(8);
 const JOIN_MAX: Duration = Duration::from_secs(30);
 /// Everybody asks to fly again this often: a client that decodes nothing does not know when it was shot down.
 const FLY_AGAIN_INTERVAL_TICKS: Tick = 30;
-/// Of the bursts of a hand that does not look, one each 90 ticks, every third is fired: a bullet in the air for every
+/// Of the bursts of mouse input that does not look, one each 90 ticks, every third is fired: a bullet in the air for every
 /// third plane.
 const BURST_TICKS: Tick = 90;
 const BURSTS_FIRED_EVERY: Tick = 3;
@@ -68,11 +68,11 @@ impl Side {
 }
 
 /// One protocol, as far as a client that only counts needs it.
-trait Line {
+trait ProtocolClient {
     /// The connection is open.
-    fn opened(&mut self, at: Instant, out: &mut Out);
+    fn opened(&mut self, at: Instant, outbox: &mut Outbox);
     /// A message arrived.
-    fn message(&mut self, bytes: &[u8], at: Instant, out: &mut Out);
+    fn message(&mut self, bytes: &[u8], at: Instant, outbox: &mut Outbox);
     /// Whether the server has let the player in.
     fn is_in(&self) -> bool;
     /// Ticks of the arena shown so far.
@@ -80,15 +80,15 @@ trait Line {
     /// The measured time begins.
     fn begin(&mut self) {}
     /// A tick passed; `changed` are the controls if they are other ones than before.
-    fn tick(&mut self, changed: Option<Controls>, at: Instant, out: &mut Out);
+    fn tick(&mut self, changed: Option<Controls>, at: Instant, outbox: &mut Outbox);
     /// Asks to fly again.
-    fn fly_again(&mut self, out: &mut Out);
+    fn fly_again(&mut self, outbox: &mut Outbox);
 }
 
-/// A player: a hand, a line to the server, and what came over it.
+/// A player: its mouse, its end of the server's protocol, and what it received.
 struct Player<L> {
-    hand: Hand,
-    line: L,
+    mouse: MouseInput,
+    client: L,
     /// Players are at different places of their bursts.
     phase: Tick,
     ticks: Tick,
@@ -98,7 +98,7 @@ struct Player<L> {
     received: Received,
 }
 
-/// What came over a line.
+/// What a client received.
 #[derive(Debug, Clone, Copy, Default)]
 struct Received {
     /// Ticks of the arena that were shown.
@@ -109,9 +109,9 @@ struct Received {
 }
 
 impl Received {
-    fn of_all<L: Line>(swarm: &Swarm<Player<L>>) -> Self {
-        swarm.peers().fold(Self::default(), |sum, Player { received, line, .. }| Self {
-            ticks: sum.ticks + line.shown_ticks(),
+    fn of_all<L: ProtocolClient>(swarm: &Swarm<Player<L>>) -> Self {
+        swarm.clients().fold(Self::default(), |sum, Player { received, client, .. }| Self {
+            ticks: sum.ticks + client.shown_ticks(),
             messages: sum.messages + received.messages,
             bytes: sum.bytes + received.bytes,
         })
@@ -119,10 +119,10 @@ impl Received {
 }
 
 impl<L> Player<L> {
-    fn new(number: usize, line: L) -> Self {
+    fn new(number: usize, client: L) -> Self {
         Self {
-            hand: Hand::new(SEED, number as u16),
-            line,
+            mouse: MouseInput::new(SEED, number as u16),
+            client,
             phase: number as Tick * 97,
             ticks: 0,
             controls: Controls::default(),
@@ -132,31 +132,31 @@ impl<L> Player<L> {
     }
 }
 
-impl<L: Line> Peer for Player<L> {
-    fn opened(&mut self, out: &mut Out) {
-        self.line.opened(Instant::now(), out);
+impl<L: ProtocolClient> LoadClient for Player<L> {
+    fn opened(&mut self, outbox: &mut Outbox) {
+        self.client.opened(Instant::now(), outbox);
     }
 
-    fn message(&mut self, bytes: &[u8], at: Instant, out: &mut Out) {
+    fn message(&mut self, bytes: &[u8], at: Instant, outbox: &mut Outbox) {
         self.received.messages += 1;
         self.received.bytes += (framing_bytes(bytes.len()) + bytes.len()) as u64;
-        self.line.message(bytes, at, out);
+        self.client.message(bytes, at, outbox);
     }
 
-    fn tick(&mut self, at: Instant, out: &mut Out) {
-        if !self.line.is_in() {
+    fn tick(&mut self, at: Instant, outbox: &mut Outbox) {
+        if !self.client.is_in() {
             return;
         }
         self.ticks += 1;
         let tick = self.phase + self.ticks;
-        let blind = self.hand.blind(tick);
+        let blind = self.mouse.blind(tick);
         let is_burst = (tick / BURST_TICKS).is_multiple_of(BURSTS_FIRED_EVERY);
         let controls = Controls { fire: blind.fire && is_burst, ..blind };
         let has_changed = mem::replace(&mut self.controls, controls) != controls;
         self.changes += u32::from(has_changed);
-        self.line.tick(has_changed.then_some(controls), at, out);
+        self.client.tick(has_changed.then_some(controls), at, outbox);
         if tick.is_multiple_of(FLY_AGAIN_INTERVAL_TICKS) {
-            self.line.fly_again(out);
+            self.client.fly_again(outbox);
         }
     }
 }
@@ -305,7 +305,7 @@ fn take_their_turn(players: usize, cells: u32) -> anyhow::Result<Turn> {
     let server = child.address();
     let mut seats = colyseus::seats(server, players)?.into_iter();
     let opening = |_| seats.next().expect("a seat for everybody");
-    let player = |number| Player::new(number, colyseus::Line::default());
+    let player = |number| Player::new(number, colyseus::ColyseusClient::default());
     let mut swarm = Swarm::connect(server, players, opening, player)?;
     let turn = measure(&child, &mut swarm)?;
     let told = colyseus::figures(server)?;
@@ -320,11 +320,11 @@ fn take_their_turn(players: usize, cells: u32) -> anyhow::Result<Turn> {
 
 fn take_our_turn(players: usize, cells: u32, cadence_ticks: Option<u32>) -> anyhow::Result<Turn> {
     let child = aerodrome::start(cells, players, cadence_ticks)?;
-    let player = |number| Player::new(number, aerodrome::Line::new(number));
+    let player = |number| Player::new(number, aerodrome::AerodromeClient::new(number));
     let mut swarm = Swarm::connect(child.address(), players, |_| serve::upgrade(), player)?;
     let turn = measure(&child, &mut swarm)?;
     let mut seen = Seen::default();
-    for decoder in swarm.peers().filter_map(|player| player.line.decoder()) {
+    for decoder in swarm.clients().filter_map(|player| player.client.decoder()) {
         let wrong = decoder.mismatches();
         ensure!(wrong == 0, "A client that decodes found {wrong} wrong frames.");
         seen += decoder.seen();
@@ -336,10 +336,10 @@ fn take_our_turn(players: usize, cells: u32, cadence_ticks: Option<u32>) -> anyh
 }
 
 /// Waits until all are in, warms up, and counts.
-fn measure<L: Line>(child: &Child, swarm: &mut Swarm<Player<L>>) -> anyhow::Result<Turn> {
-    swarm.run_until(JOIN_MAX, |player| player.line.is_in())?;
+fn measure<L: ProtocolClient>(child: &Child, swarm: &mut Swarm<Player<L>>) -> anyhow::Result<Turn> {
+    swarm.run_until(JOIN_MAX, |player| player.client.is_in())?;
     swarm.run_for(WARM_UP)?;
-    swarm.peers_mut().for_each(|player| player.line.begin());
+    swarm.clients_mut().for_each(|player| player.client.begin());
     let earlier = Received::of_all(swarm);
     let (before, began) = (child.usage()?, Instant::now());
     swarm.run_for(MEASURED)?;
@@ -350,7 +350,7 @@ fn measure<L: Line>(child: &Child, swarm: &mut Swarm<Player<L>>) -> anyhow::Resu
     let received = Received::of_all(swarm);
     let ticks = (received.ticks - earlier.ticks) as f64;
     ensure!(ticks > 0.0, "The server showed nothing.");
-    let client_seconds = swarm.peers().count() as f64 * seconds;
+    let client_seconds = swarm.clients().count() as f64 * seconds;
     Ok(Turn {
         cpu_cores: cpu_us / 1e6 / seconds,
         rss_mb: child.rss_bytes()? / BYTES_PER_MB,
@@ -364,8 +364,8 @@ fn measure<L: Line>(child: &Child, swarm: &mut Swarm<Player<L>>) -> anyhow::Resu
 }
 
 /// Share of ticks at which a player's controls changed.
-fn share_of_changes<L: Line>(swarm: &Swarm<Player<L>>) -> f64 {
-    let (ticks, changes) = swarm.peers().fold((0, 0), |(ticks, changes), player| {
+fn share_of_changes<L: ProtocolClient>(swarm: &Swarm<Player<L>>) -> f64 {
+    let (ticks, changes) = swarm.clients().fold((0, 0), |(ticks, changes), player| {
         (ticks + u64::from(player.ticks), changes + u64::from(player.changes))
     });
     changes as f64 / ticks.max(1) as f64

@@ -5,7 +5,7 @@
 //! Invariant: a child ends when its parent drops it, and when its parent ends, however that happens: its stdin closes.
 //! Until then each line there is a budget for the ticks of a gameserver ([`Child::set_tick_budget`]).
 
-use crate::{fanout, load::Opening, raw, tasks};
+use crate::{axum_tasks, fanout, load::Handshake, raw_server};
 use anyhow::{Context, bail, ensure};
 use arena::governor::Budget;
 use net::{Config, Server};
@@ -172,7 +172,7 @@ pub(crate) fn run(kind: &str, arguments: &[String]) -> anyhow::Result<()> {
     });
     let number = |at: usize| arguments.get(at).and_then(|text| text.parse::<usize>().ok());
     if kind == "serve-raw" {
-        return raw::serve(number(0).context("serve-raw takes a message's length")?, say_address);
+        return raw_server::serve(number(0).context("serve-raw takes a message's length")?, say_address);
     }
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
         match kind {
@@ -181,7 +181,9 @@ pub(crate) fn run(kind: &str, arguments: &[String]) -> anyhow::Result<()> {
                 let length = number(0).context("serve-fixed takes a frame's length")?;
                 keep(fanout::start(length).await?, budgets).await
             }
-            "serve-tasks" => tasks::serve(number(0).context("serve-tasks takes a frame's length")?, say_address).await,
+            "serve-tasks" => {
+                axum_tasks::serve(number(0).context("serve-tasks takes a frame's length")?, say_address).await
+            }
             _ => bail!("There is no \"{kind}\" to serve."),
         }
     })
@@ -214,11 +216,11 @@ pub(crate) fn config() -> anyhow::Result<Config> {
 }
 
 /// A socket to the room, as Fly's edge would have replayed the request.
-pub(crate) fn upgrade() -> Opening {
+pub(crate) fn upgrade() -> Handshake {
     let path = format!("/gameserver/{INSTANCE}/{ROOM}");
     let state = key().sign_replay(INSTANCE, &path, since_1970().as_secs(), 0);
     let source = format!("instance={INSTANCE};region=local;t={};state={state}", since_1970().as_micros());
-    Opening::Upgrade { path, headers: vec![("fly-replay-src".to_owned(), source)] }
+    Handshake::Upgrade { path, headers: vec![("fly-replay-src".to_owned(), source)] }
 }
 
 /// A ticket as the lobby would sign it; a server takes each number once.

@@ -6,7 +6,7 @@
 //! functions of a fixed seed, so that every run flies the same battle.
 
 use crate::{
-    hand::{Hand, share_of_changes},
+    mouse_input::{MouseInput, share_of_changes},
     report::{Aim, Figures, Progress},
     stopwatch::Stopwatch,
     world::tuning_for,
@@ -24,8 +24,8 @@ const WARM_UP_TICKS: u32 = 600;
 const ROUND_TICKS: u32 = 60;
 const ROUNDS_COUNT: usize = 15;
 const SEED: u64 = 1;
-/// From burst to burst of a [`Hand`] that does not look.
-const HAND_PERIOD_TICKS: u32 = 90;
+/// From burst to burst of a [`MouseInput`] that does not look.
+const BURST_PERIOD_TICKS: u32 = 90;
 /// Of so many bursts one is fired: then there are 400 bullets to 1000 planes, about as when people aim.
 const BURSTS_PER_SHOT: u32 = 2;
 
@@ -71,11 +71,11 @@ impl Arena {
         let mut game = Game::new(SEED, Rules::parse(&tuning_for(size)).map_err(anyhow::Error::msg)?);
         let ids: Vec<_> = (0..size).map_while(|_| game.join(false)).collect();
         anyhow::ensure!(ids.len() == size, "a room takes {} pilots, but must take {size}", ids.len());
-        let pilots = ids.into_iter().map(|id| Pilot { id, hand: Hand::new(SEED, id.0) }).collect();
+        let pilots = ids.into_iter().map(|id| Pilot { id, mouse: MouseInput::new(SEED, id.0) }).collect();
         Ok(Self { game, pilots, rows: Vec::new() })
     }
 
-    /// A tick: the pilots' wishes, the step, the rows.
+    /// A tick: the pilots' controls, the step, the rows.
     fn fly(&mut self) -> Tick {
         for pilot in &mut self.pilots {
             self.game.control(pilot.id, pilot.think(self.game.tick()));
@@ -99,16 +99,16 @@ impl Arena {
 /// Who flies a plane.
 struct Pilot {
     id: PilotId,
-    hand: Hand,
+    mouse: MouseInput,
 }
 
 impl Pilot {
-    /// What the hand wants; one of [`BURSTS_PER_SHOT`] bursts it fires.
+    /// The mouse's controls; of the bursts one in [`BURSTS_PER_SHOT`] is fired.
     fn think(&mut self, tick: u32) -> Controls {
         // Not all at the same moment.
         let own = tick;
-        let controls = self.hand.blind(own);
-        Controls { fire: controls.fire && (own / HAND_PERIOD_TICKS).is_multiple_of(BURSTS_PER_SHOT), ..controls }
+        let controls = self.mouse.blind(own);
+        Controls { fire: controls.fire && (own / BURST_PERIOD_TICKS).is_multiple_of(BURSTS_PER_SHOT), ..controls }
     }
 }
 
@@ -145,7 +145,7 @@ impl CodeStats {
         figures.add_median(format!("ms_rows_{size}"), self.rows_ms, Aim::None);
         figures.add(format!("planes_in_the_air_{size}"), self.planes / ticks, Aim::None);
         figures.add(format!("bullets_in_the_air_{size}"), self.bullets / ticks, Aim::None);
-        let changes = share_of_changes(arena.pilots.iter().map(|pilot| &pilot.hand));
+        let changes = share_of_changes(arena.pilots.iter().map(|pilot| &pilot.mouse));
         figures.note(format!("{size} hands changed their controls on {:.0} % of ticks.", changes * 100.0));
     }
 }
@@ -166,7 +166,7 @@ mod tests {
         });
         let bullets = bullets.sum::<f64>() / f64::from(ROUND_TICKS);
         assert!((40.0..160.0).contains(&bullets), "{bullets} bullets of 200 planes");
-        let share = share_of_changes(arena.pilots.iter().map(|pilot| &pilot.hand));
+        let share = share_of_changes(arena.pilots.iter().map(|pilot| &pilot.mouse));
         assert!((0.25..0.5).contains(&share), "controls change on {share} of ticks");
         assert!(arena.count(PLANE) > 150.0, "those shot down come back");
     }

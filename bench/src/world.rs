@@ -4,7 +4,7 @@
 //! times what it wants. Invariants: same seed, same run; every player sends an input packet when its controls change and
 //! acknowledges at least every 100 ms, as a page does.
 
-use crate::hand::Hand;
+use crate::mouse_input::MouseInput;
 use arena::{Output, Room, RoomConfig, SessionId};
 use bytes::Bytes;
 use game::rules::Rules;
@@ -27,7 +27,7 @@ const ACK_INTERVAL_TICKS: u32 = (ACK_INTERVAL_MAX_MS * protocol::TICK_HZ as u64 
 pub(crate) struct Player {
     pub(crate) session: SessionId,
     pub(crate) welcome: Welcome,
-    pub(crate) hand: Hand,
+    pub(crate) mouse: MouseInput,
     packet: u8,
     sent: Tick,
     controls: u16,
@@ -60,17 +60,17 @@ impl World {
         for number in 0..players {
             let session = room.join(&hello(number), true).map_err(|reason| anyhow::anyhow!("{}", reason.sentence()))?;
             let welcome = welcome(&mut room);
-            let hand = Hand::new(seed, welcome.pilot);
-            all.push(Player { session, welcome, hand, packet: 0, sent: 0, controls: 0 });
+            let mouse = MouseInput::new(seed, welcome.pilot);
+            all.push(Player { session, welcome, mouse, packet: 0, sent: 0, controls: 0 });
         }
         Ok(Self { room, rules, players: all })
     }
 
-    /// Everybody's controls for the next tick, by a hand that does not look; who was shot down asks to fly again.
+    /// Everybody's controls for the next tick, by mice whose owners do not look; who was shot down asks to fly again.
     pub(crate) fn inputs(&mut self) {
         let tick = self.room.stats().tick;
         for index in 0..self.players.len() {
-            let controls = self.players[index].hand.blind(tick);
+            let controls = self.players[index].mouse.blind(tick);
             self.input(index, tick, controls.to_bits(), tick.is_multiple_of(60));
         }
     }

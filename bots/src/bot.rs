@@ -1,16 +1,16 @@
-//! One bot's life: a ticket, a socket, and another one should that be lost, until it is over.
+//! Runs one bot: gets it a ticket and a socket, and reconnects when the socket is lost, until the run ends.
 //!
-//! Path: [`live`] waits for its turn → ticket → socket → [`Flight`] → after a loss, a pause and the next socket, as a
+//! Path: [`run`] waits for its turn → ticket → socket → [`BotConnection`] → after a loss, a pause and the next socket, as a
 //! page that is reloaded: a new ticket, and the resume token of before.
-//! Invariant: whatever happens, its figures come back.
+//! Invariant: the bot's figures are returned however it ends.
 
 use crate::{
-    door::Door,
+    bot_connection::{BotConnection, ConnectionEnd},
+    entry::Entry,
     figures::Figures,
-    flight::{Ending, Flight},
     progress::Progress,
-    sight::Sight,
-    swarm::Phase,
+    staleness::PictureWatch,
+    swarm::RunPhase,
 };
 use arena::Client;
 use std::{
@@ -27,29 +27,29 @@ const RETRY_PAUSE_MS: u64 = 1_000;
 const FAILURES_MAX_COUNT: u32 = 3;
 
 /// When a bot asks for its first ticket, from the start of the run.
-pub(crate) fn turn(number: u32) -> Duration {
+pub(crate) fn join_delay(number: u32) -> Duration {
     Duration::from_millis(JOIN_INTERVAL_MS * u64::from(number))
 }
 
 /// Bot number `number` from the start to the end of the run.
-pub(crate) async fn live(
+pub(crate) async fn run(
     number: u32,
-    door: Arc<Door>,
+    entry: Arc<Entry>,
     progress: Arc<Progress>,
-    phase: watch::Receiver<Phase>,
+    phase: watch::Receiver<RunPhase>,
 ) -> Figures {
     let bot = Bot {
         number,
         client: Client::new(),
         clock: Instant::now(),
         figures: Figures::default(),
-        sight: Sight::default(),
-        got_in: false,
-        door,
+        picture: PictureWatch::default(),
+        was_welcomed: false,
+        entry,
         phase,
         progress,
     };
-    bot.live().await
+    bot.run().await
 }
 
 struct Bot {
@@ -58,76 +58,81 @@ struct Bot {
     /// The client's milliseconds count from here.
     clock: Instant,
     figures: Figures,
-    sight: Sight,
+    picture: PictureWatch,
     /// Whether the newest socket led into the room.
-    got_in: bool,
-    door: Arc<Door>,
+    was_welcomed: bool,
+    entry: Arc<Entry>,
     progress: Arc<Progress>,
-    phase: watch::Receiver<Phase>,
+    phase: watch::Receiver<RunPhase>,
 }
 
 impl Bot {
-    async fn live(mut self) -> Figures {
+    async fn run(mut self) -> Figures {
         let mut failures = 0;
-        let mut pause = turn(self.number);
-        while !self.over_within(pause).await {
-            let (is_worthwhile, reason) = match self.go_once().await {
-                Ending::Over => break,
-                Ending::Lost(reason) => (true, reason),
-                Ending::Refused(reason) => (false, reason),
+        let mut pause = join_delay(self.number);
+        while !self.is_over_after(pause).await {
+            let (is_worth_retrying, reason) = match self.connect_once().await {
+                ConnectionEnd::Over => break,
+                ConnectionEnd::Lost(reason) => (true, reason),
+                ConnectionEnd::Refused(reason) => (false, reason),
             };
             self.figures.note(reason);
-            self.figures.disconnects += u64::from(self.got_in);
-            failures = if self.got_in { 0 } else { failures + 1 };
-            if !is_worthwhile || failures == FAILURES_MAX_COUNT {
-                // Whoever was in before has settled then.
+            self.figures.disconnects += u64::from(self.was_welcomed);
+            failures = if self.was_welcomed { 0 } else { failures + 1 };
+            if !is_worth_retrying || failures == FAILURES_MAX_COUNT {
+                // A bot that was in before has been counted as settled then.
                 self.progress.settled.fetch_add(u32::from(self.figures.joined == 0), Relaxed);
                 break;
             }
             pause = Duration::from_millis(RETRY_PAUSE_MS);
         }
-        if self.sight.is_counting() {
-            // Whoever is out sees nothing, until the end.
-            let _ = self.phase.wait_for(|phase| *phase == Phase::Over).await;
-            self.sight.end(Instant::now());
+        if self.picture.is_counting() {
+            // A bot that is out sees nothing until the end.
+            let _ = self.phase.wait_for(|phase| *phase == RunPhase::Over).await;
+            self.picture.end(Instant::now());
         }
-        self.figures.staleness = self.sight.staleness();
+        self.figures.staleness = self.picture.staleness();
         self.figures.checksum_mismatches = self.client.stats().mismatches;
         self.figures
     }
 
     /// One ticket and one socket, to its end.
-    async fn go_once(&mut self) -> Ending {
-        self.got_in = false;
+    async fn connect_once(&mut self) -> ConnectionEnd {
+        self.was_welcomed = false;
         let mut phase = self.phase.clone();
-        let opening = async {
-            let seat = self.door.seat(&self.progress).await.map_err(Ending::Refused)?;
-            let socket = self.door.connect(&seat).await.map_err(Ending::Lost)?;
-            Ok((seat, socket))
+        let connecting = async {
+            let grant = self.entry.request_grant(&self.progress).await.map_err(ConnectionEnd::Refused)?;
+            let socket = self.entry.connect(&grant).await.map_err(ConnectionEnd::Lost)?;
+            Ok((grant, socket))
         };
-        let opened = tokio::select! {
-            opened = opening => opened,
-            // The run ends first, or whoever would say so is gone.
-            _ = phase.wait_for(|phase| *phase == Phase::Over) => return Ending::Over,
+        let connected = tokio::select! {
+            connected = connecting => connected,
+            // The run ends first, or its sender is gone.
+            _ = phase.wait_for(|phase| *phase == RunPhase::Over) => return ConnectionEnd::Over,
         };
-        let (seat, socket) = match opened {
-            Ok(opened) => opened,
+        let (grant, socket) = match connected {
+            Ok(connected) => connected,
             Err(ending) => return ending,
         };
         let (name, hue) = (format!("Bot {}", self.number + 1), (self.number % 8) as u8);
-        let hello = self.client.hello(&name, hue, Some(seat.ticket), None);
-        let mut flight =
-            Flight::new(socket, &mut self.client, (&mut self.figures, &mut self.sight), &self.progress, self.clock);
-        let ending = flight.fly(hello, self.phase.clone()).await;
-        self.got_in = flight.end();
+        let hello = self.client.hello(&name, hue, Some(grant.ticket), None);
+        let mut connection = BotConnection::new(
+            socket,
+            &mut self.client,
+            (&mut self.figures, &mut self.picture),
+            &self.progress,
+            self.clock,
+        );
+        let ending = connection.run(hello, self.phase.clone()).await;
+        self.was_welcomed = connection.finish();
         ending
     }
 
     /// Waits; true when the run is over by then.
-    async fn over_within(&mut self, pause: Duration) -> bool {
+    async fn is_over_after(&mut self, pause: Duration) -> bool {
         tokio::select! {
             () = sleep(pause) => false,
-            _ = self.phase.wait_for(|phase| *phase == Phase::Over) => true,
+            _ = self.phase.wait_for(|phase| *phase == RunPhase::Over) => true,
         }
     }
 }

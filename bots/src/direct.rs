@@ -1,8 +1,8 @@
-//! Straight to a gameserver: signs what the lobby would have signed.
+//! Joins a gameserver directly: signs what the lobby would have signed.
 //!
 //! Invariant: every connection has its own fresh replay state and every bot its own ticket, as through the lobby.
 
-use crate::door::{KNOCK_MAX_MS, Seat, nothing_answers};
+use crate::entry::{JoinGrant, REACHABLE_MAX_MS, nothing_answers};
 use anyhow::{Context, bail};
 use protocol::{
     room::{ARENA, is_instance},
@@ -34,7 +34,7 @@ impl Direct {
         if !is_instance(instance) {
             return Err(format!("\"{instance}\" is no machine's name: a-z and 0-9 only."));
         }
-        // Unique is enough here: whoever has the secret needs no guessing.
+        // Unique is enough here: who has the secret needs no guessing.
         let next_nonce = AtomicU64::new(since_1970().as_nanos() as u64);
         Ok(Self { base: base.clone(), instance: instance.to_owned(), key, next_nonce })
     }
@@ -48,8 +48,8 @@ impl Direct {
     ///
     /// # Errors
     /// A sentence that says what to do.
-    pub(crate) async fn knock(&self) -> anyhow::Result<()> {
-        let http = reqwest::Client::builder().timeout(Duration::from_millis(KNOCK_MAX_MS)).build()?;
+    pub(crate) async fn check_reachable(&self) -> anyhow::Result<()> {
+        let http = reqwest::Client::builder().timeout(Duration::from_millis(REACHABLE_MAX_MS)).build()?;
         let address = self.base.join("/healthz").context("The address cannot be asked")?;
         let answer = http.get(address).send().await.map_err(|_| anyhow::anyhow!(nothing_answers(&self.base)))?;
         if !answer.status().is_success() {
@@ -58,10 +58,10 @@ impl Direct {
         Ok(())
     }
 
-    /// A place for one more bot.
-    pub(crate) fn seat(&self) -> Seat {
+    /// A grant for one more bot.
+    pub(crate) fn sign_grant(&self) -> JoinGrant {
         let nonce = self.next_nonce.fetch_add(1, Ordering::Relaxed);
-        Seat {
+        JoinGrant {
             path: format!("/gameserver/{}/{ARENA}", self.instance),
             ticket: self.key.sign_ticket(&self.instance, ARENA, Grant::Enter, nonce, since_1970().as_secs()),
         }
@@ -92,14 +92,14 @@ mod tests {
     #[test]
     fn signs_what_a_gameserver_verifies() {
         let direct = direct("m1", Some(SECRET)).unwrap();
-        let (seat, other) = (direct.seat(), direct.seat());
-        assert_eq!(seat.path, "/gameserver/m1/arena");
-        assert_ne!(seat.ticket, other.ticket);
+        let (grant, other) = (direct.sign_grant(), direct.sign_grant());
+        assert_eq!(grant.path, "/gameserver/m1/arena");
+        assert_ne!(grant.ticket, other.ticket);
         let (key, now_s) = (Key::new(SECRET).unwrap(), since_1970().as_secs());
-        assert!(key.verify_ticket(&seat.ticket, "m1", "arena", now_s).is_ok());
-        let source = direct.replay_source(&seat.path);
+        assert!(key.verify_ticket(&grant.ticket, "m1", "arena", now_s).is_ok());
+        let source = direct.replay_source(&grant.path);
         let state = source.split(';').find_map(|field| field.strip_prefix("state=")).unwrap();
-        assert_eq!(key.verify_replay(state, "m1", &seat.path, now_s), Ok(0));
+        assert_eq!(key.verify_replay(state, "m1", &grant.path, now_s), Ok(0));
     }
 
     #[test]

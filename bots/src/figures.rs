@@ -1,9 +1,9 @@
 //! What one bot counts, and what all of them together do.
 //!
-//! Invariants: what depends on load (frames, bytes, times) is counted only while everybody is in; what must never happen
+//! Invariants: what depends on load (frames, bytes, times) is counted only while all bots are in; what must never happen
 //! (disconnects, errors, wrong checksums) is counted always.
 
-use crate::sight::Staleness;
+use crate::staleness::Staleness;
 use hdrhistogram::Histogram;
 use std::{collections::BTreeMap, time::Duration};
 

@@ -1,8 +1,8 @@
-//! From the stick to the picture: how long until the truth shows what the pilot asked for.
+//! Input latency: how long until the server's state shows the controls that the pilot asked for.
 //!
 //! A sample begins when a packet that carries a change of controls is handed to the socket. It ends with the arrival of
 //! the first frame that acknowledges the packet, has reached the tick the change was stamped with, and whose own plane
-//! row has exactly these controls. So it holds the line both ways, the server's tick, and the lead by which a client
+//! row has exactly these controls. So it holds the network both ways, the server's tick, and the lead by which a client
 //! stamps its inputs ahead of time. A change that a newer one overtook before any frame showed it is not counted, nor
 //! one whose plane was shot down meanwhile.
 //! Never: a socket, a clock.
@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Changes on their way at most; a line that stands still collects them. Policy: the oldest is not counted.
+/// Changes on their way at most; a stalled connection collects them. Policy: the oldest is not counted.
 const WAITING_MAX_COUNT: usize = 256;
 
 #[derive(Debug, Clone, Copy)]

@@ -1,10 +1,10 @@
-//! Joining as people do: ask the board where, then ask for a ticket.
+//! Joins through the lobby as people do: reads the board of regions, then asks for a ticket.
 //!
-//! Path: [`Lobby::knock`] reads `/api/regions` and settles where all bots go → [`Lobby::join`] per bot.
+//! Path: [`Lobby::check_reachable`] reads `/api/regions` and settles where all bots go → [`Lobby::request_grant`] per bot.
 //! Invariants: a lobby that asks for patience gets it, up to [`JOIN_MAX_MS`]; its own sentences are passed on.
 
 use crate::{
-    door::{KNOCK_MAX_MS, Seat, nothing_answers},
+    entry::{JoinGrant, REACHABLE_MAX_MS, nothing_answers},
     progress::Progress,
 };
 use anyhow::{Context, anyhow, bail};
@@ -32,8 +32,8 @@ const RETRY_AFTER_MAX_S: u64 = 30;
 pub(crate) struct Lobby {
     base: Url,
     http: Client,
-    /// Where somebody wants them to go, if anywhere.
-    wish: Option<Value>,
+    /// Where the options want them to go, if anywhere.
+    requested: Option<Value>,
     /// Where they go.
     target: OnceLock<Value>,
 }
@@ -67,7 +67,7 @@ struct Reason {
 
 /// What one request for a ticket came to.
 enum Answer {
-    Seat(Seat),
+    Granted(JoinGrant),
     /// Too many at once: wait so long.
     Later(Duration, String),
     /// It may be different in a moment.
@@ -88,8 +88,8 @@ impl Lobby {
             .build()
             .map_err(|error| format!("There is no HTTP here ({error})."))?;
         let instance = instance.map(|instance| json!({ "instance": instance }));
-        let wish = instance.or_else(|| region.map(|region| json!({ "region": region })));
-        Ok(Self { base, http, wish, target: OnceLock::new() })
+        let requested = instance.or_else(|| region.map(|region| json!({ "region": region })));
+        Ok(Self { base, http, requested, target: OnceLock::new() })
     }
 
     /// The lobby's own address.
@@ -97,37 +97,37 @@ impl Lobby {
         &self.base
     }
 
-    /// Whether the lobby is there; settles where the bots go.
+    /// Whether the lobby answers; settles where the bots go.
     ///
     /// # Errors
     /// A sentence that says what to do.
-    pub(crate) async fn knock(&self) -> anyhow::Result<()> {
+    pub(crate) async fn check_reachable(&self) -> anyhow::Result<()> {
         let address = self.base.join("/api/regions").context("The address cannot be asked")?;
-        let asked = self.http.get(address).timeout(Duration::from_millis(KNOCK_MAX_MS)).send().await;
+        let asked = self.http.get(address).timeout(Duration::from_millis(REACHABLE_MAX_MS)).send().await;
         let answer = asked.map_err(|_| anyhow!(nothing_answers(&self.base)))?;
         if !answer.status().is_success() {
             bail!("What answers at {} is not ready: it said {} to /api/regions.", self.base, answer.status());
         }
         let board: Board =
             answer.json().await.map_err(|_| anyhow!("What answers at {} is no lobby of this game.", self.base))?;
-        let target = match &self.wish {
-            Some(wish) => wish.clone(),
+        let target = match &self.requested {
+            Some(requested) => requested.clone(),
             None => json!({ "region": best_region(&board).context("The lobby lists no region.")? }),
         };
         self.target.get_or_init(|| target);
         Ok(())
     }
 
-    /// A place for one more bot, waiting as the lobby asks.
+    /// A grant for one more bot, waiting as the lobby asks.
     ///
     /// # Errors
     /// The lobby's sentence.
-    pub(crate) async fn join(&self, progress: &Progress) -> Result<Seat, String> {
+    pub(crate) async fn request_grant(&self, progress: &Progress) -> Result<JoinGrant, String> {
         let give_up = Instant::now() + Duration::from_millis(JOIN_MAX_MS);
         let mut tries = 1;
         loop {
-            let (pause, sentence) = match self.ask().await {
-                Answer::Seat(seat) => return Ok(seat),
+            let (pause, sentence) = match self.request_once().await {
+                Answer::Granted(grant) => return Ok(grant),
                 Answer::Never(sentence) => return Err(sentence),
                 Answer::NotNow(sentence) if tries == TRIES_MAX_COUNT => return Err(sentence),
                 Answer::NotNow(sentence) => {
@@ -146,12 +146,12 @@ impl Lobby {
         }
     }
 
-    async fn ask(&self) -> Answer {
-        let target = self.target.get().expect("somebody knocked before anybody joins");
+    async fn request_once(&self) -> Answer {
+        let target = self.target.get().expect("check_reachable comes before the first join");
         let address = self.base.join("/api/join").expect("a base that was asked before takes this path too");
         match self.http.post(address).json(target).send().await {
             Ok(answer) if answer.status().is_success() => match answer.json::<Joined>().await {
-                Ok(Joined { path, ticket }) => Answer::Seat(Seat { path, ticket }),
+                Ok(Joined { path, ticket }) => Answer::Granted(JoinGrant { path, ticket }),
                 Err(error) => Answer::Never(format!("The lobby's ticket could not be read ({error}).")),
             },
             Ok(answer) => refused(answer).await,
@@ -161,7 +161,7 @@ impl Lobby {
     }
 }
 
-/// The first region of the board that would take somebody, else the first.
+/// The first region of the board that has room, else the first.
 fn best_region(board: &Board) -> Option<&str> {
     let has_room = |region: &&Region| !matches!(region.status.as_str(), "full" | "unreachable");
     let best = board.regions.iter().find(has_room).or(board.regions.first());
@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_best_region_is_the_first_that_takes_somebody() {
+    fn the_best_region_is_the_first_that_has_room() {
         let board = |text: &str| serde_json::from_str::<Board>(text).unwrap();
         let some = board(r#"{"regions":[{"region":"ewr","status":"full"},{"region":"cdg","status":"asleep"}]}"#);
         assert_eq!(best_region(&some), Some("cdg"));

@@ -1,26 +1,26 @@
-//! The swarm: computer pilots that join, fly and leave as people do, knowing only the wire; and the load report.
+//! The bot swarm: computer pilots that join, fly and leave as people do over the public interfaces, and the load report.
 //!
-//! Path: [`options`] → a [`door`] (through the [`lobby`], or [`direct`]) → [`swarm`] lets one [`bot`] after the other
-//! in, each with its own [`flight`] per socket → [`report`]: a table on standard output and JSON for programs.
-//! Invariants: exit code 0 when somebody flew, 1 with a plain sentence when nobody could, 2 for bad arguments.
+//! Path: [`options`] → an [`entry`] (through the [`lobby`], or [`direct`]) → [`swarm`] lets one [`bot`] after the other
+//! in, each with its own [`bot_connection`] per socket → [`report`]: a table on standard output and JSON for programs.
+//! Invariants: exit code 0 when at least one bot flew, 1 with a plain sentence when none could, 2 for bad arguments.
 //! Never: anything server-side. What a bot knows came over its own socket.
 
 mod bot;
+mod bot_connection;
 mod direct;
-mod door;
+mod entry;
 mod figures;
-mod flight;
 mod latency;
 mod lobby;
 mod options;
 mod progress;
 mod report;
-mod sight;
+mod staleness;
 mod swarm;
 
 use anyhow::{Context, bail};
 use clap::{CommandFactory, Parser, error::ErrorKind};
-use door::Door;
+use entry::Entry;
 use options::Options;
 use report::Report;
 use std::{
@@ -32,11 +32,11 @@ use std::{
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> ExitCode {
     let options = Options::parse();
-    let door = match Door::new(&options, std::env::var("AERODROME_SECRET").ok().as_deref()) {
-        Ok(door) => Arc::new(door),
+    let entry = match Entry::new(&options, std::env::var("AERODROME_SECRET").ok().as_deref()) {
+        Ok(entry) => Arc::new(entry),
         Err(sentence) => Options::command().error(ErrorKind::ValueValidation, sentence).exit(),
     };
-    match run(&options, door).await {
+    match run(&options, entry).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error:#}");
@@ -46,13 +46,13 @@ async fn main() -> ExitCode {
 }
 
 /// The whole run; an error is a sentence for the person.
-async fn run(options: &Options, door: Arc<Door>) -> anyhow::Result<()> {
-    door.knock().await?;
-    let flown = swarm::fly(options, door).await;
-    for (reason, bots) in flown.reasons() {
+async fn run(options: &Options, entry: Arc<Entry>) -> anyhow::Result<()> {
+    entry.check_reachable().await?;
+    let result = swarm::run(options, entry).await;
+    for (reason, bots) in result.reasons() {
         eprintln!("{bots} × {reason}");
     }
-    let report = Report::new(options.players, &flown);
+    let report = Report::new(options.players, &result);
     if report.joined == 0 {
         bail!("Nobody could join.");
     }

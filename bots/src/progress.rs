@@ -1,4 +1,4 @@
-//! How it goes while it goes: what the bots count together, and the line that shows it.
+//! Progress of a run: counters that all bots share, and the line on the terminal that shows them.
 //!
 //! Invariant: bots only add to counters and never wait; one task draws.
 

@@ -2,7 +2,7 @@
 //!
 //! Invariant: the names are fixed, other tools read the JSON; what was never measured is null, not zero.
 
-use crate::swarm::Flown;
+use crate::swarm::RunResult;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
@@ -62,8 +62,8 @@ pub(crate) struct Delay {
 
 impl Report {
     /// Of a run that was to have so many players.
-    pub(crate) fn new(players: u32, flown: &Flown) -> Self {
-        let figures = &flown.figures;
+    pub(crate) fn new(players: u32, result: &RunResult) -> Self {
+        let figures = &result.figures;
         let (intervals, delays) = (&figures.intervals_us, &figures.input_to_state_us);
         let [than_100_ms, than_250_ms, than_1000_ms] = match figures.staleness.shares() {
             Some(shares) => shares.map(|share| Some(rounded(share, 10_000.0))),
@@ -74,7 +74,7 @@ impl Report {
             players,
             joined: figures.joined,
             disconnects: figures.disconnects,
-            seconds: rounded(flown.measured.as_secs_f64(), 1000.0),
+            seconds: rounded(result.measured.as_secs_f64(), 1000.0),
             frames: figures.frames,
             decode_errors: figures.decode_errors,
             checksum_mismatches: figures.checksum_mismatches,
@@ -136,10 +136,10 @@ fn rounded(value: f64, parts: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{figures::Figures, sight::Sight};
+    use crate::{figures::Figures, staleness::PictureWatch};
     use std::time::{Duration, Instant};
 
-    fn flown() -> Flown {
+    fn result() -> RunResult {
         let mut figures = Figures { joined: 2, frames: 1198, bytes_in: 40_000, ..Figures::default() };
         figures.present = Duration::from_secs(20);
         for _ in 0..98 {
@@ -147,12 +147,12 @@ mod tests {
         }
         Figures::record(&mut figures.intervals_us, Duration::from_micros(33_000));
         Figures::record(&mut figures.intervals_us, Duration::from_micros(250_000));
-        Flown { figures, measured: Duration::from_millis(10_004) }
+        RunResult { figures, measured: Duration::from_millis(10_004) }
     }
 
     #[test]
     fn figures_are_per_player_and_second() {
-        let report = Report::new(3, &flown());
+        let report = Report::new(3, &result());
         assert_eq!((report.players, report.joined, report.seconds), (3, 2, 10.004));
         assert_eq!(report.bytes_per_player_per_s, Some(2000.0));
         let Interval { p50, p99, max } = report.frame_interval_ms;
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn the_json_has_exactly_the_agreed_names() {
-        let json = serde_json::to_value(Report::new(3, &flown())).unwrap();
+        let json = serde_json::to_value(Report::new(3, &result())).unwrap();
         let names =
             |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ");
         assert_eq!(
@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn the_table_says_what_is_unknown() {
-        let table = Report::new(3, &flown()).table();
+        let table = Report::new(3, &result()).table();
         assert!(table.contains("players in                   2 of 3"));
         assert!(table.contains("input to state               p50 –, p99 – ms"));
         assert!(table.contains("picture older than           100 ms –, 250 ms –, 1000 ms – of the time"));
@@ -188,17 +188,17 @@ mod tests {
 
     #[test]
     fn a_stall_shows_in_the_shares_though_not_in_the_intervals() {
-        let (mut sight, start) = (Sight::default(), Instant::now());
+        let (mut picture, start) = (PictureWatch::default(), Instant::now());
         let mut figures = Figures::default();
         let times = (0..=20_000).step_by(20).filter(|ms| !(5_000..7_000).contains(ms));
         let (mut last, mut times) = (start, times.map(|ms| start + Duration::from_millis(ms)));
-        sight.begin(start);
+        picture.begin(start);
         times.by_ref().skip(1).for_each(|at| {
             Figures::record(&mut figures.intervals_us, at - std::mem::replace(&mut last, at));
-            sight.frame(at);
+            picture.frame(at);
         });
-        figures.staleness = sight.staleness();
-        let report = Report::new(1, &Flown { figures, measured: Duration::from_secs(20) });
+        figures.staleness = picture.staleness();
+        let report = Report::new(1, &RunResult { figures, measured: Duration::from_secs(20) });
         assert!(report.frame_interval_ms.p99.unwrap() < 21.0, "{:?}", report.frame_interval_ms);
         let Older { than_100_ms, than_250_ms, than_1000_ms } = report.picture_older_than;
         assert_eq!((than_100_ms, than_250_ms, than_1000_ms), (Some(0.096), Some(0.0885), Some(0.051)));

@@ -1,11 +1,11 @@
-//! All bots together: in one after the other, measured while they fly, out together.
+//! Runs all bots: lets them in one after the other, measures while they fly, then has them leave together.
 //!
-//! Path: [`fly`] starts a task per bot → waits until each knows whether it is in → measures → says that it is over →
+//! Path: [`run`] starts a task per bot → waits until each knows whether it is in → measures → says that it is over →
 //! adds up. Invariants: Ctrl-C at any time leads to the same orderly end; every wait has an end.
 
 use crate::{
     bot,
-    door::Door,
+    entry::Entry,
     figures::Figures,
     options::Options,
     progress::{Bar, Progress},
@@ -28,9 +28,9 @@ const SETTLE_MS: u64 = 1_000;
 /// The progress line is drawn this often.
 const SHOW_INTERVAL_MS: u64 = 100;
 
-/// What the bots are at.
+/// What a run is at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Phase {
+pub(crate) enum RunPhase {
     /// Coming in.
     Joining,
     /// Flying, and counting.
@@ -41,14 +41,14 @@ pub(crate) enum Phase {
 
 /// A run that ended.
 #[derive(Debug)]
-pub(crate) struct Flown {
+pub(crate) struct RunResult {
     /// All bots' counts.
     pub(crate) figures: Figures,
     /// How long was measured.
     pub(crate) measured: Duration,
 }
 
-impl Flown {
+impl RunResult {
     /// Why bots stayed out or lost a socket, and how often.
     pub(crate) fn reasons(&self) -> impl Iterator<Item = (&str, u32)> {
         self.figures.reasons.iter().map(|(reason, count)| (reason.as_str(), *count))
@@ -56,12 +56,12 @@ impl Flown {
 }
 
 /// A whole run.
-pub(crate) async fn fly(options: &Options, door: Arc<Door>) -> Flown {
-    let (phase, watching) = watch::channel(Phase::Joining);
+pub(crate) async fn run(options: &Options, entry: Arc<Entry>) -> RunResult {
+    let (phase, watching) = watch::channel(RunPhase::Joining);
     let progress = Arc::<Progress>::default();
     let mut bots = JoinSet::new();
     for number in 0..options.players {
-        bots.spawn(bot::live(number, Arc::clone(&door), Arc::clone(&progress), watching.clone()));
+        bots.spawn(bot::run(number, Arc::clone(&entry), Arc::clone(&progress), watching.clone()));
     }
     drop(watching);
     let mut bar = Bar::new(options.players, options.quiet);
@@ -70,7 +70,7 @@ pub(crate) async fn fly(options: &Options, door: Arc<Door>) -> Flown {
         // If there is no such signal here, only the time ends the run.
         Ok(since) = interrupted(&phase) => since,
     };
-    phase.send_replace(Phase::Over);
+    phase.send_replace(RunPhase::Over);
     bar.finish();
     let mut figures = Figures::default();
     while let Some(ended) = bots.join_next().await {
@@ -79,15 +79,15 @@ pub(crate) async fn fly(options: &Options, door: Arc<Door>) -> Flown {
             Err(error) => figures.note(format!("A bot broke, which is a bug ({error}).")),
         }
     }
-    Flown { figures, measured }
+    RunResult { figures, measured }
 }
 
 /// Waits for the bots, then measures; how long.
-async fn measure(options: &Options, phase: &watch::Sender<Phase>, progress: &Progress, bar: &mut Bar) -> Duration {
+async fn measure(options: &Options, phase: &watch::Sender<RunPhase>, progress: &Progress, bar: &mut Bar) -> Duration {
     let mut show = interval(Duration::from_millis(SHOW_INTERVAL_MS));
     show.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let patience = Instant::now() + bot::turn(options.players) + Duration::from_millis(JOINING_MAX_MS);
-    while progress.settled.load(Relaxed) < options.players && Instant::now() < patience {
+    let deadline = Instant::now() + bot::join_delay(options.players) + Duration::from_millis(JOINING_MAX_MS);
+    while progress.settled.load(Relaxed) < options.players && Instant::now() < deadline {
         show.tick().await;
         bar.joining(progress, options.players);
     }
@@ -95,7 +95,7 @@ async fn measure(options: &Options, phase: &watch::Sender<Phase>, progress: &Pro
         return Duration::ZERO;
     }
     sleep(Duration::from_millis(SETTLE_MS)).await;
-    phase.send_replace(Phase::Measuring);
+    phase.send_replace(RunPhase::Measuring);
     let (began, length) = (Instant::now(), Duration::from_secs(u64::from(options.seconds)));
     while began.elapsed() < length {
         bar.flying(progress, began.elapsed(), length);
@@ -106,13 +106,13 @@ async fn measure(options: &Options, phase: &watch::Sender<Phase>, progress: &Pro
 }
 
 /// Ctrl-C was pressed; how long had been measured then.
-async fn interrupted(phase: &watch::Sender<Phase>) -> std::io::Result<Duration> {
+async fn interrupted(phase: &watch::Sender<RunPhase>) -> std::io::Result<Duration> {
     let mut watching = phase.subscribe();
     let pressed = signal::ctrl_c();
     tokio::pin!(pressed);
     let began = tokio::select! {
         result = &mut pressed => return result.map(|()| Duration::ZERO),
-        _ = watching.wait_for(|phase| *phase == Phase::Measuring) => Instant::now(),
+        _ = watching.wait_for(|phase| *phase == RunPhase::Measuring) => Instant::now(),
     };
     pressed.await.map(|()| began.elapsed())
 }

@@ -1,10 +1,10 @@
-//! A player who comes through the front door, flies by a simple hand, and comes back as a page does.
+//! A player for tests of the fleet: joins through the lobby, steers by a fixed pattern, and reconnects as a page does.
 //!
-//! Path: [`Pilot::join`] asks the lobby for a place → socket → hello → [`Pilot::fly`] for a while → the socket ends with an
-//! [`Ending`] → [`Pilot::come_back`] asks the lobby for the same room and shows the resume token.
+//! Path: [`Pilot::join`] asks the lobby for a grant → socket → hello → [`Pilot::fly`] for a while, which returns a
+//! [`SocketState`] → [`Pilot::rejoin`] asks the lobby for the same room and shows the resume token.
 //! Invariants: every frame's checksum is verified by the replica; every wait has an end.
 
-use crate::Stage;
+use crate::Cluster;
 use anyhow::{Context, ensure};
 use arena::{Client, ClientEvent};
 use futures_util::{SinkExt, StreamExt};
@@ -34,15 +34,15 @@ const WELCOME_MAX_MS: u64 = 10_000;
 const SEND_INTERVAL_MS: u64 = 15;
 /// Pause between two tries to come back, and how long all of them may take.
 const RETRY_MS: u64 = 250;
-const BACK_MAX_MS: u64 = 60_000;
-/// The hand turns the other way after so many ticks.
+const REJOIN_MAX_MS: u64 = 60_000;
+/// It turns the other way after so many ticks.
 const TURN_TICKS: u32 = 90;
 /// Who was shot down asks for another plane this often.
 const FLY_AGAIN_MS: u64 = 500;
 
-/// A place that the lobby found.
+/// The lobby's permission to join a room.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Joined {
+pub struct JoinGrant {
     /// Of page and socket.
     pub path: String,
     /// For the hello.
@@ -55,9 +55,9 @@ pub struct Joined {
     pub room: String,
 }
 
-/// Why the lobby found no place.
+/// Why the lobby refused a join.
 #[derive(Debug, Clone)]
-pub struct NotIn {
+pub struct JoinRefused {
     /// Of the answer.
     pub status: StatusCode,
     /// For programs.
@@ -66,17 +66,17 @@ pub struct NotIn {
     pub sentence: String,
 }
 
-impl fmt::Display for NotIn {
+impl fmt::Display for JoinRefused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({}): {}", self.status, self.code, self.sentence)
     }
 }
 
-impl error::Error for NotIn {}
+impl error::Error for JoinRefused {}
 
-/// How a socket ended.
+/// What became of a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
+pub enum SocketState {
     /// It has not: the time was up.
     Open,
     /// The room said why.
@@ -89,8 +89,8 @@ pub enum Ending {
 #[derive(Debug)]
 pub struct Pilot {
     name: String,
-    /// Where it is.
-    pub joined: Joined,
+    /// The newest grant: where it is.
+    pub grant: JoinGrant,
     client: Client,
     socket: WebSocketStream<TcpStream>,
     clock: Instant,
@@ -99,38 +99,38 @@ pub struct Pilot {
     asked_to_fly: Instant,
 }
 
-/// Asks the lobby for a place.
+/// Asks the lobby for a grant.
 ///
 /// # Errors
 /// When the lobby does not answer; what it refuses is no error of this call.
-pub async fn ask(stage: &Stage, wish: &Value) -> anyhow::Result<Result<Joined, NotIn>> {
-    let (status, text) = stage.ask(Method::POST, "/api/join", Some(wish)).await?;
+pub async fn request_join(cluster: &Cluster, request: &Value) -> anyhow::Result<Result<JoinGrant, JoinRefused>> {
+    let (status, text) = cluster.request(Method::POST, "/api/join", Some(request)).await?;
     let answer: Value = serde_json::from_str(&text).with_context(|| format!("the lobby said {status}: {text}"))?;
     if status.is_success() {
         return Ok(Ok(serde_json::from_value(answer)?));
     }
     let word = |name: &str| answer["error"][name].as_str().unwrap_or_default().to_owned();
-    Ok(Err(NotIn { status, code: word("code"), sentence: word("message") }))
+    Ok(Err(JoinRefused { status, code: word("code"), sentence: word("message") }))
 }
 
 impl Pilot {
-    /// Joins as this wish says: `{"region": ..}`, `{"instance": .., "room": ..}` and so on.
+    /// Joins as this request says: `{"region": ..}`, `{"instance": .., "room": ..}` and so on.
     ///
     /// # Errors
-    /// A sentence: what the lobby refused, or where the way in ended.
-    pub async fn join(stage: &Stage, name: &str, wish: &Value) -> anyhow::Result<Self> {
-        Self::enter(stage, name, ask(stage, wish).await??).await
+    /// A sentence: what the lobby refused, or where joining failed.
+    pub async fn join(cluster: &Cluster, name: &str, request: &Value) -> anyhow::Result<Self> {
+        Self::join_with(cluster, name, request_join(cluster, request).await??).await
     }
 
-    /// Enters with a ticket.
+    /// Joins with a grant.
     ///
     /// # Errors
     /// As [`Pilot::join`].
-    pub async fn enter(stage: &Stage, name: &str, joined: Joined) -> anyhow::Result<Self> {
-        let socket = connect(stage, &joined.path).await?;
+    pub async fn join_with(cluster: &Cluster, name: &str, grant: JoinGrant) -> anyhow::Result<Self> {
+        let socket = connect(cluster, &grant.path).await?;
         let (client, clock) = (Client::new(), Instant::now());
         let name = name.to_owned();
-        let mut pilot = Self { name, joined, client, socket, clock, was_resumed: false, asked_to_fly: clock };
+        let mut pilot = Self { name, grant, client, socket, clock, was_resumed: false, asked_to_fly: clock };
         pilot.say_hello().await?;
         Ok(pilot)
     }
@@ -138,30 +138,34 @@ impl Pilot {
     /// Goes back through the lobby until it is in its room again, wherever that is now.
     ///
     /// # Errors
-    /// The last thing that went wrong, when [`BACK_MAX_MS`] are over.
-    pub async fn come_back(&mut self, stage: &Stage) -> anyhow::Result<Duration> {
+    /// The last thing that went wrong, when [`REJOIN_MAX_MS`] are over.
+    pub async fn rejoin(&mut self, cluster: &Cluster) -> anyhow::Result<Duration> {
         let began = Instant::now();
         loop {
-            let Err(error) = self.try_back(stage).await else { return Ok(began.elapsed()) };
-            ensure!(began.elapsed() < Duration::from_millis(BACK_MAX_MS), "{} did not come back: {error:#}", self.name);
+            let Err(error) = self.try_rejoin(cluster).await else { return Ok(began.elapsed()) };
+            ensure!(
+                began.elapsed() < Duration::from_millis(REJOIN_MAX_MS),
+                "{} did not come back: {error:#}",
+                self.name
+            );
             sleep(Duration::from_millis(RETRY_MS)).await;
         }
     }
 
-    async fn try_back(&mut self, stage: &Stage) -> anyhow::Result<()> {
-        let wish = json!({ "instance": self.joined.instance, "room": self.joined.room });
-        self.joined = ask(stage, &wish).await??;
-        self.socket = connect(stage, &self.joined.path).await?;
+    async fn try_rejoin(&mut self, cluster: &Cluster) -> anyhow::Result<()> {
+        let request = json!({ "instance": self.grant.instance, "room": self.grant.room });
+        self.grant = request_join(cluster, &request).await??;
+        self.socket = connect(cluster, &self.grant.path).await?;
         self.say_hello().await
     }
 
     async fn say_hello(&mut self) -> anyhow::Result<()> {
-        let hello = self.client.hello(&self.name, 0, Some(self.joined.ticket.clone()), None);
+        let hello = self.client.hello(&self.name, 0, Some(self.grant.ticket.clone()), None);
         self.socket.send(Message::Binary(hello.into())).await?;
         let give_up = Instant::now() + Duration::from_millis(WELCOME_MAX_MS);
         while !self.client.is_welcomed() {
             let ending = self.fly(Duration::from_millis(SEND_INTERVAL_MS)).await?;
-            ensure!(ending == Ending::Open, "{} was not let in: {ending:?}", self.name);
+            ensure!(ending == SocketState::Open, "{} was not let in: {ending:?}", self.name);
             ensure!(Instant::now() < give_up, "{} got no welcome", self.name);
         }
         Ok(())
@@ -171,33 +175,33 @@ impl Pilot {
     ///
     /// # Errors
     /// When a message cannot be read: a bug.
-    pub async fn fly(&mut self, time: Duration) -> anyhow::Result<Ending> {
+    pub async fn fly(&mut self, time: Duration) -> anyhow::Result<SocketState> {
         let end = tokio::time::Instant::now() + time;
         let mut timer = interval(Duration::from_millis(SEND_INTERVAL_MS));
         loop {
             tokio::select! {
-                () = tokio::time::sleep_until(end) => return Ok(Ending::Open),
+                () = tokio::time::sleep_until(end) => return Ok(SocketState::Open),
                 item = self.socket.next() => match item {
                     Some(Ok(Message::Binary(bytes))) => {
                         let now_ms = self.now_ms();
                         self.client.receive(&bytes, now_ms)?;
-                        if let Some(ending) = self.hear() {
+                        if let Some(ending) = self.handle_events() {
                             return Ok(ending);
                         }
                     }
                     Some(Ok(Message::Close(frame))) => {
                         let reason = frame.and_then(|frame| CloseReason::from_code(frame.code.into()));
-                        return Ok(reason.map_or(Ending::Broken, Ending::Closed));
+                        return Ok(reason.map_or(SocketState::Broken, SocketState::Closed));
                     }
                     Some(Ok(_)) => {}
-                    Some(Err(_)) | None => return Ok(Ending::Broken),
+                    Some(Err(_)) | None => return Ok(SocketState::Broken),
                 },
                 _ = timer.tick() => {
                     self.steer();
                     let now_ms = self.now_ms();
                     while let Some(bytes) = self.client.poll_send(now_ms) {
                         if self.socket.send(Message::Binary(bytes.into())).await.is_err() {
-                            return Ok(Ending::Broken);
+                            return Ok(SocketState::Broken);
                         }
                     }
                 }
@@ -217,11 +221,13 @@ impl Pilot {
         self.client.control(arena::controls(turn, 1, false, true));
     }
 
-    fn hear(&mut self) -> Option<Ending> {
+    fn handle_events(&mut self) -> Option<SocketState> {
         while let Some(happening) = self.client.poll_event() {
             match happening {
                 ClientEvent::Welcomed { resumed, .. } => self.was_resumed = resumed,
-                ClientEvent::Ended { reason, .. } => return Some(reason.map_or(Ending::Broken, Ending::Closed)),
+                ClientEvent::Ended { reason, .. } => {
+                    return Some(reason.map_or(SocketState::Broken, SocketState::Closed));
+                }
                 _ => {}
             }
         }
@@ -276,11 +282,11 @@ impl Pilot {
 }
 
 /// A socket on this path of the edge.
-async fn connect(stage: &Stage, path: &str) -> anyhow::Result<WebSocketStream<TcpStream>> {
-    let url = format!("ws://{}{path}", stage.edge());
+async fn connect(cluster: &Cluster, path: &str) -> anyhow::Result<WebSocketStream<TcpStream>> {
+    let url = format!("ws://{}{path}", cluster.edge());
     let limits = WebSocketConfig::default().max_message_size(Some(FRAME_MAX_BYTES));
     let opening = async {
-        let tcp = TcpStream::connect(stage.edge()).await?;
+        let tcp = TcpStream::connect(cluster.edge()).await?;
         tcp.set_nodelay(true)?;
         let (socket, _) = client_async_with_config(url, tcp, Some(limits)).await?;
         anyhow::Ok(socket)

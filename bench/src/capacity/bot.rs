@@ -4,8 +4,8 @@
 //! both read the head of every frame, for its tick; arrival is taken before anything else is done with it.
 
 use crate::{
-    hand::Hand,
-    load::{Out, Peer},
+    load::{LoadClient, Outbox},
+    mouse_input::MouseInput,
     serve,
 };
 use arena::Client;
@@ -32,7 +32,7 @@ const TICK_MS: f64 = 1000.0 / TICK_HZ as f64;
 #[derive(Debug)]
 pub(crate) struct Bot {
     number: usize,
-    mind: Mind,
+    driver: Driver,
     /// Milliseconds count from here.
     began: Instant,
     is_in: bool,
@@ -44,10 +44,10 @@ pub(crate) struct Bot {
     figures: Figures,
 }
 
-/// What thinks.
+/// What steers.
 #[derive(Debug)]
-enum Mind {
-    Light { hand: Hand, packet: u8, sent: Instant, controls: Controls },
+enum Driver {
+    Light { mouse: MouseInput, packet: u8, sent: Instant, controls: Controls },
     Full(Box<Client>),
 }
 
@@ -66,12 +66,17 @@ impl Bot {
     /// Player number `number`.
     pub(crate) fn new(number: usize, is_full: bool, began: Instant) -> Self {
         let now = Instant::now();
-        let mind = if is_full {
-            Mind::Full(Box::default())
+        let driver = if is_full {
+            Driver::Full(Box::default())
         } else {
-            Mind::Light { hand: Hand::new(SEED, number as u16), packet: 0, sent: now, controls: Controls::default() }
+            Driver::Light {
+                mouse: MouseInput::new(SEED, number as u16),
+                packet: 0,
+                sent: now,
+                controls: Controls::default(),
+            }
         };
-        Self { number, mind, began, is_in: false, tick: 0, came: now, ticks: 0, figures: Figures::default() }
+        Self { number, driver, began, is_in: false, tick: 0, came: now, ticks: 0, figures: Figures::default() }
     }
 
     /// Whether a frame has come.
@@ -110,13 +115,13 @@ impl Bot {
         self.mismatches() - self.figures.wrong_checksums_before
     }
 
-    /// The hand of a light one.
-    pub(crate) fn hand(&self) -> Option<&Hand> {
-        if let Mind::Light { hand, .. } = &self.mind { Some(hand) } else { None }
+    /// The mouse of a light one.
+    pub(crate) fn mouse(&self) -> Option<&MouseInput> {
+        if let Driver::Light { mouse, .. } = &self.driver { Some(mouse) } else { None }
     }
 
     fn mismatches(&self) -> u64 {
-        if let Mind::Full(client) = &self.mind { client.stats().mismatches } else { 0 }
+        if let Driver::Full(client) = &self.driver { client.stats().mismatches } else { 0 }
     }
 
     fn milliseconds(&self, at: Instant) -> f64 {
@@ -134,34 +139,34 @@ impl Bot {
     }
 }
 
-impl Peer for Bot {
-    fn opened(&mut self, out: &mut Out) {
+impl LoadClient for Bot {
+    fn opened(&mut self, outbox: &mut Outbox) {
         let (name, hue) = (format!("Pilot {}", self.number), (self.number % 8) as u8);
         let ticket = Some(serve::ticket(self.number));
-        out.send(&match &mut self.mind {
-            Mind::Full(client) => client.hello(&name, hue, ticket, None),
-            Mind::Light { .. } => {
+        outbox.send(&match &mut self.driver {
+            Driver::Full(client) => client.hello(&name, hue, ticket, None),
+            Driver::Light { .. } => {
                 let (version, resume, have_tick, have_event) = (PROTOCOL_VERSION, None, 0, 0);
                 ClientMessage::Hello(Hello { version, ticket, resume, have_tick, have_event, name, hue }).encode()
             }
         });
     }
 
-    fn message(&mut self, bytes: &[u8], at: Instant, _out: &mut Out) {
+    fn message(&mut self, bytes: &[u8], at: Instant, _outbox: &mut Outbox) {
         if bytes.first().is_some_and(|tag| tag & HOT_BIT != 0) {
             self.note_frame(bytes, at);
         } else if let Ok(ServerMessage::Welcome(welcome)) = ServerMessage::decode(bytes) {
             (self.is_in, self.tick, self.came) = (true, welcome.since, at);
         }
         let now_ms = self.milliseconds(at);
-        if let Mind::Full(client) = &mut self.mind {
+        if let Driver::Full(client) = &mut self.driver {
             // A message it cannot read ends its replica: it sends nothing more and loses its connection, which is noticed.
             let _ = client.receive(bytes, now_ms);
             while client.poll_event().is_some() {}
         }
     }
 
-    fn tick(&mut self, at: Instant, out: &mut Out) {
+    fn tick(&mut self, at: Instant, outbox: &mut Outbox) {
         if !self.is_in() {
             return;
         }
@@ -169,18 +174,18 @@ impl Peer for Bot {
         let (now_ms, asks_to_fly) = (self.milliseconds(at), self.ticks.is_multiple_of(FLY_AGAIN_INTERVAL_TICKS));
         let ahead = at.duration_since(self.came).as_secs_f64() * f64::from(TICK_HZ);
         let tick = self.tick + ahead as u32 + LEAD_TICKS;
-        match &mut self.mind {
-            Mind::Full(client) => {
+        match &mut self.driver {
+            Driver::Full(client) => {
                 fly(client, now_ms, asks_to_fly);
                 while let Some(message) = client.poll_send(now_ms) {
                     self.figures.packets += u64::from(message.first().is_some_and(|tag| tag & HOT_BIT != 0));
-                    out.send(&message);
+                    outbox.send(&message);
                 }
             }
-            Mind::Light { hand, packet, sent, controls } => {
-                let before = std::mem::replace(controls, hand.blind(self.ticks));
+            Driver::Light { mouse, packet, sent, controls } => {
+                let before = std::mem::replace(controls, mouse.blind(self.ticks));
                 if asks_to_fly {
-                    out.send(&ClientMessage::FlyAgain.encode());
+                    outbox.send(&ClientMessage::FlyAgain.encode());
                 }
                 let change = (*controls != before).then(|| Input { tick, controls: controls.to_bits() });
                 if change.is_none() && at.duration_since(*sent) < ACK_INTERVAL {
@@ -189,7 +194,7 @@ impl Peer for Bot {
                 (*packet, *sent) = (*packet % 255 + 1, at);
                 self.figures.packets += 1;
                 let inputs = change.into_iter().collect();
-                out.send(&InputPacket { number: *packet, ack: self.tick, at: tick, view_delay: 0, inputs }.encode());
+                outbox.send(&InputPacket { number: *packet, ack: self.tick, at: tick, view_delay: 0, inputs }.encode());
             }
         }
     }

@@ -5,7 +5,7 @@
 
 use super::{
     PLAYERS, SEED,
-    log::Picture,
+    player_log::Picture,
     world::{TICK_MS, World},
 };
 use crate::report::Progress;
@@ -137,7 +137,7 @@ fn stall() -> anyhow::Result<Chart> {
     world.stall(0, 2000.0);
     world.run(3500.0)?;
     let player = &world.players[0];
-    let off = |at: f64, drawn: &super::log::Drawn| {
+    let off = |at: f64, drawn: &super::player_log::DrawnPlane| {
         let (x, y, _) = world.truth.place(at, drawn.id)?;
         Some((drawn.x - x).hypot(drawn.y - y))
     };

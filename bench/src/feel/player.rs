@@ -3,7 +3,7 @@
 //! Path: [`Player::receive`] takes what arrived, as a page's message handler does → [`Player::render`] is a rendered
 //! frame: hands, out it goes, picture. Invariant: the pilot knows nothing that is not in the picture.
 
-use super::log::{Correction, Drawn, Log, Picture};
+use super::player_log::{Correction, DrawnPlane, Picture, PlayerLog};
 use arena::{
     Client, SessionId,
     sim_link::{Link, LinkConditions, Rng},
@@ -34,9 +34,9 @@ pub(crate) struct Player {
     pub(crate) line: LinkConditions,
     pub(crate) up: Link,
     pub(crate) down: Link,
-    pub(crate) log: Log,
-    /// When the hand asked for what is on its way, one per input, oldest first.
-    pub(crate) wishes: VecDeque<f64>,
+    pub(crate) log: PlayerLog,
+    /// When the player changed what is on its way, one per input, oldest first.
+    pub(crate) input_times_ms: VecDeque<f64>,
     /// The device's clock is so far off.
     clock_ms: f64,
     /// The device sleeps until then: it reads and draws nothing.
@@ -45,7 +45,7 @@ pub(crate) struct Player {
     next_picture_ms: f64,
     scene: Scene,
     wanted: Controls,
-    wished_ms: f64,
+    changed_ms: f64,
     decided: u32,
     asked_ms: f64,
 }
@@ -60,15 +60,15 @@ impl Player {
             line,
             up: Link::default(),
             down: Link::default(),
-            log: Log::default(),
-            wishes: VecDeque::new(),
+            log: PlayerLog::default(),
+            input_times_ms: VecDeque::new(),
             clock_ms: 0.0,
             asleep_until_ms: 0.0,
             screen_ms,
             next_picture_ms: now_ms + number as f64 * 7.3 % screen_ms,
             scene: Scene::default(),
             wanted: Controls::default(),
-            wished_ms: now_ms,
+            changed_ms: now_ms,
             decided: 0,
             asked_ms: 0.0,
         }
@@ -158,7 +158,7 @@ impl Player {
             }
         };
         if wanted != self.wanted {
-            (self.wanted, self.wished_ms) = (wanted, now_ms);
+            (self.wanted, self.changed_ms) = (wanted, now_ms);
         }
         self.client.control(wanted);
     }
@@ -173,7 +173,7 @@ impl Player {
     fn send(&mut self, chance: &mut Rng, now_ms: f64) {
         while let Some(bytes) = self.client.poll_send(now_ms + self.clock_ms) {
             if let Ok(ClientPacket::Inputs(packet)) = ClientPacket::decode(&bytes) {
-                self.wishes.extend(packet.inputs.iter().map(|_| self.wished_ms));
+                self.input_times_ms.extend(packet.inputs.iter().map(|_| self.changed_ms));
             }
             self.up.send(bytes, self.line, chance.share(), now_ms);
         }
@@ -181,8 +181,12 @@ impl Player {
 
     fn note_picture(&mut self, now_ms: f64) {
         let id = self.client.pilot();
-        let drawn =
-            |plane: &PlaneView| Drawn { id: plane.id, x: plane.x.into(), y: plane.y.into(), opacity: plane.opacity };
+        let drawn = |plane: &PlaneView| DrawnPlane {
+            id: plane.id,
+            x: plane.x.into(),
+            y: plane.y.into(),
+            opacity: plane.opacity,
+        };
         let own = self.scene.planes.first().filter(|plane| plane.id == id).map(drawn);
         let others = self.scene.planes.iter().filter(|plane| plane.id != id).map(drawn).collect();
         self.log.pictures.push(Picture {

@@ -4,9 +4,9 @@
 //! arrived at the pages, and the pictures their screens ask for. Invariant: same seed, same run.
 
 use super::{
-    log::{Log, Sent},
+    ground_truth::GroundTruth,
     player::Player,
-    truth::Truth,
+    player_log::{PlayerLog, Sent},
 };
 use anyhow::Context;
 use arena::{
@@ -38,7 +38,7 @@ pub(crate) struct World {
     room: Room,
     pub(crate) rules: Rules,
     pub(crate) players: Vec<Player>,
-    pub(crate) truth: Truth,
+    pub(crate) truth: GroundTruth,
     chance: Rng,
     steps: u64,
     /// The server stands still until then, and so many ticks are due.
@@ -62,7 +62,7 @@ impl World {
             room,
             rules,
             players,
-            truth: Truth::default(),
+            truth: GroundTruth::default(),
             chance: Rng::new(seed),
             steps: 0,
             paused_until_ms: 0.0,
@@ -75,7 +75,7 @@ impl World {
         }
         world.run(WARM_UP_MS)?;
         for player in &mut world.players {
-            player.log = Log { earlier_shots: player.client.stats().shots, ..Log::default() };
+            player.log = PlayerLog { earlier_shots: player.client.stats().shots, ..PlayerLog::default() };
         }
         world.truth.hits.clear();
         Ok(world)
@@ -164,10 +164,10 @@ impl World {
                 let packet = ClientPacket::decode(&bytes)?;
                 if let ClientPacket::Inputs(packet) = &packet {
                     for input in &packet.inputs {
-                        let wished_ms = player.wishes.pop_front().context("an input nobody asked for")?;
+                        let changed_ms = player.input_times_ms.pop_front().context("an input nobody asked for")?;
                         // The room's policy: what is late counts for the next tick, what is early at the limit.
                         let effect = input.tick.clamp(now + 1, now + INPUT_LEAD_MAX_TICKS);
-                        player.log.sent.push(Sent { wished_ms, tick: input.tick, effect });
+                        player.log.sent.push(Sent { changed_ms, tick: input.tick, effect });
                     }
                 }
                 self.room.handle(player.session, packet);

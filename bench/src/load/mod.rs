@@ -1,25 +1,25 @@
 //! The load: one thread and one epoll for thousands of clients, so cheap that it may share two cores with the server.
 //!
-//! Path: [`Swarm::connect`] opens the connections → [`Swarm::run_for`] calls the [`Peer`]s: `message` for everything that
-//! arrives, `tick` [`TICK_HZ`] times a second → [`Out::send`] answers.
+//! Path: [`Swarm::connect`] opens the connections → [`Swarm::run_for`] calls the [`LoadClient`]s: `message` for everything
+//! that arrives, `tick` [`TICK_HZ`] times a second → [`Outbox::send`] answers.
 //! Invariants: a message is handed over where it was read, without a copy; ticks are spread evenly over their interval,
 //! as strangers' clocks are; nothing waits for a server that does not read.
 
-mod link;
-pub(crate) mod wire;
+mod connection;
+pub(crate) mod websocket;
 
 use anyhow::{Context, bail};
-pub(crate) use link::request;
-use link::{Link, State};
+pub(crate) use connection::request;
+use connection::{Connection, State};
 use mio::{Events, Poll, Token};
 use std::{
     net::SocketAddr,
     time::{Duration, Instant},
 };
 
-/// How often a peer ticks.
+/// How often a client ticks.
 const TICK_HZ: u32 = 60;
-/// Slices of a tick's interval: the peers of a slice tick together. 8 of 60 Hz are 2 ms.
+/// Slices of a tick's interval: the clients of a slice tick together. 8 of 60 Hz are 2 ms.
 const SLICES_PER_TICK: u32 = 8;
 /// The longest message; longer ones end the connection.
 const READ_BUFFER_BYTES: usize = 512 * 1024;
@@ -31,37 +31,37 @@ const OPENING_MAX_COUNT: usize = 64;
 const OPENING_MAX: Duration = Duration::from_secs(20);
 
 /// What one client does.
-pub(crate) trait Peer {
+pub(crate) trait LoadClient {
     /// The connection is open: the upgrade was granted.
-    fn opened(&mut self, out: &mut Out);
+    fn opened(&mut self, outbox: &mut Outbox);
     /// A message (binary or text) arrived; `at` is when it was read.
-    fn message(&mut self, bytes: &[u8], at: Instant, out: &mut Out);
+    fn message(&mut self, bytes: &[u8], at: Instant, outbox: &mut Outbox);
     /// Called at a fixed rate while the connection is open.
-    fn tick(&mut self, at: Instant, out: &mut Out);
+    fn tick(&mut self, at: Instant, outbox: &mut Outbox);
 }
 
 /// How a connection begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Opening {
+pub(crate) enum Handshake {
     /// With a WebSocket upgrade of this path, with these headers beside WebSocket's own.
     Upgrade { path: String, headers: Vec<(String, String)> },
-    /// With nothing: the server and the peer use WebSocket's frames from the first byte. For floors, which are to carry
+    /// With nothing: the server and the client use WebSocket frames from the first byte. For servers without HTTP that carry
     /// the same bytes.
-    Bare,
+    None,
 }
 
-/// What a peer sends.
+/// What a client sends.
 #[derive(Debug, Default)]
-pub(crate) struct Out {
+pub(crate) struct Outbox {
     bytes: Vec<u8>,
     /// Makes the masks.
     state: u32,
 }
 
-impl Out {
+impl Outbox {
     /// Queues a binary message.
     pub(crate) fn send(&mut self, message: &[u8]) {
-        self.push(wire::BINARY, message);
+        self.push(websocket::BINARY, message);
     }
 
     fn push(&mut self, opcode: u8, payload: &[u8]) {
@@ -70,7 +70,7 @@ impl Out {
         self.state ^= self.state << 13;
         self.state ^= self.state >> 17;
         self.state ^= self.state << 5;
-        wire::push_masked(&mut self.bytes, opcode, payload, self.state.to_le_bytes());
+        websocket::push_masked(&mut self.bytes, opcode, payload, self.state.to_le_bytes());
     }
 }
 
@@ -78,38 +78,38 @@ impl Out {
 #[derive(Debug)]
 pub(crate) struct Swarm<P> {
     server: SocketAddr,
-    links: Vec<Link<P>>,
+    connections: Vec<Connection<P>>,
     poll: Poll,
     events: Events,
     buffer: Vec<u8>,
-    out: Out,
+    outbox: Outbox,
     /// Since when slices are counted, and how many have been served.
     began: Instant,
     slices: u64,
 }
 
-impl<P: Peer> Swarm<P> {
-    /// Opens `count` connections and waits until all are open. `opening` and `peer` are asked right before each.
+impl<P: LoadClient> Swarm<P> {
+    /// Opens `count` connections and waits until all are open. `opening` and `client` are asked right before each.
     ///
     /// # Errors
     /// When one of them is not to be had, or is refused.
     pub(crate) fn connect(
         server: SocketAddr,
         count: usize,
-        opening: impl FnMut(usize) -> Opening,
-        peer: impl FnMut(usize) -> P,
+        opening: impl FnMut(usize) -> Handshake,
+        client: impl FnMut(usize) -> P,
     ) -> anyhow::Result<Self> {
         let mut swarm = Self {
             server,
-            links: Vec::new(),
+            connections: Vec::new(),
             poll: Poll::new().context("no epoll")?,
             events: Events::with_capacity(EVENTS_MAX_COUNT),
             buffer: vec![0; READ_BUFFER_BYTES],
-            out: Out::default(),
+            outbox: Outbox::default(),
             began: Instant::now(),
             slices: 0,
         };
-        swarm.add(count, opening, peer)?;
+        swarm.add(count, opening, client)?;
         Ok(swarm)
     }
 
@@ -120,26 +120,26 @@ impl<P: Peer> Swarm<P> {
     pub(crate) fn add(
         &mut self,
         count: usize,
-        mut opening: impl FnMut(usize) -> Opening,
-        mut peer: impl FnMut(usize) -> P,
+        mut opening: impl FnMut(usize) -> Handshake,
+        mut client: impl FnMut(usize) -> P,
     ) -> anyhow::Result<()> {
-        let (first, last) = (self.links.len(), self.links.len() + count);
+        let (first, last) = (self.connections.len(), self.connections.len() + count);
         for index in first..last {
             let opening = opening(index);
-            let mut link = Link::open(self.server, index, &opening, peer(index))?;
-            link.register(self.poll.registry(), Token(index)).context("epoll takes no more connections")?;
-            if opening == Opening::Bare {
-                link.state = State::Open;
-                link.peer.opened(&mut self.out);
+            let mut connection = Connection::open(self.server, index, &opening, client(index))?;
+            connection.register(self.poll.registry(), Token(index)).context("epoll takes no more connections")?;
+            if opening == Handshake::None {
+                connection.state = State::Open;
+                connection.client.opened(&mut self.outbox);
             }
-            self.links.push(link);
+            self.connections.push(connection);
             self.send_from(index);
             self.wait_for_openings(first, OPENING_MAX_COUNT)?;
         }
         self.wait_for_openings(first, 1)
     }
 
-    /// Lets the peers talk for this long.
+    /// Lets the clients talk for this long.
     ///
     /// # Errors
     /// When epoll fails.
@@ -149,14 +149,14 @@ impl<P: Peer> Swarm<P> {
         Ok(())
     }
 
-    /// Lets the peers talk until all of them are as wished.
+    /// Lets the clients talk until `is_done` says so of all of them.
     ///
     /// # Errors
     /// When that takes too long, when a connection ends meanwhile, or when epoll fails.
     pub(crate) fn run_until(&mut self, longest: Duration, mut is_done: impl FnMut(&P) -> bool) -> anyhow::Result<()> {
         let end = Instant::now() + longest;
         loop {
-            let waiting = self.links.iter().filter(|link| !is_done(&link.peer)).count();
+            let waiting = self.connections.iter().filter(|connection| !is_done(&connection.client)).count();
             if waiting == 0 {
                 return Ok(());
             }
@@ -164,34 +164,35 @@ impl<P: Peer> Swarm<P> {
                 bail!("Client {index} lost its connection. {why}");
             }
             if self.serve_until(end)? >= end {
-                bail!("{waiting} of {} clients were not served in {longest:?}.", self.links.len());
+                bail!("{waiting} of {} clients were not served in {longest:?}.", self.connections.len());
             }
         }
     }
 
-    /// Every peer, by number.
-    pub(crate) fn peers(&self) -> impl Iterator<Item = &P> {
-        self.links.iter().map(|link| &link.peer)
+    /// Every client, by number.
+    pub(crate) fn clients(&self) -> impl Iterator<Item = &P> {
+        self.connections.iter().map(|connection| &connection.client)
     }
 
-    /// Every peer, by number, to be changed.
-    pub(crate) fn peers_mut(&mut self) -> impl Iterator<Item = &mut P> {
-        self.links.iter_mut().map(|link| &mut link.peer)
+    /// Every client, by number, to be changed.
+    pub(crate) fn clients_mut(&mut self) -> impl Iterator<Item = &mut P> {
+        self.connections.iter_mut().map(|connection| &mut connection.client)
     }
 
     /// The connections that have ended: number and reason.
     pub(crate) fn ended(&self) -> impl Iterator<Item = (usize, &str)> {
-        self.links.iter().enumerate().filter_map(|(index, link)| match &link.state {
+        self.connections.iter().enumerate().filter_map(|(index, connection)| match &connection.state {
             State::Ended(why) => Some((index, why.as_str())),
-            State::Opening | State::Open => None,
+            State::Handshaking | State::Open => None,
         })
     }
 
-    /// Waits until fewer than `fewer_than` handshakes of the links from `first` on are under way.
+    /// Waits until fewer than `fewer_than` handshakes of the connections from `first` on are under way.
     fn wait_for_openings(&mut self, first: usize, fewer_than: usize) -> anyhow::Result<()> {
         let end = Instant::now() + OPENING_MAX;
         loop {
-            let opening = self.links[first..].iter().filter(|link| link.state == State::Opening).count();
+            let opening =
+                self.connections[first..].iter().filter(|connection| connection.state == State::Handshaking).count();
             if let Some((index, why)) = self.ended().find(|(index, _)| *index >= first) {
                 bail!("Client {index} was not let in. {why}");
             }
@@ -227,10 +228,10 @@ impl<P: Peer> Swarm<P> {
         for event in &events {
             let index = event.token().0;
             if event.is_writable() {
-                self.links[index].flush();
+                self.connections[index].flush();
             }
             if event.is_readable() {
-                self.links[index].read(&mut self.buffer, event.is_read_closed(), &mut self.out);
+                self.connections[index].read(&mut self.buffer, event.is_read_closed(), &mut self.outbox);
                 self.send_from(index);
             }
         }
@@ -240,19 +241,19 @@ impl<P: Peer> Swarm<P> {
 
     fn tick_slice(&mut self, now: Instant) {
         let slices = SLICES_PER_TICK as usize;
-        for index in (self.slices as usize % slices..self.links.len()).step_by(slices) {
-            if self.links[index].state == State::Open {
-                self.links[index].peer.tick(now, &mut self.out);
+        for index in (self.slices as usize % slices..self.connections.len()).step_by(slices) {
+            if self.connections[index].state == State::Open {
+                self.connections[index].client.tick(now, &mut self.outbox);
                 self.send_from(index);
             }
         }
     }
 
-    /// Sends what a peer has just said.
+    /// Sends what a client has just said.
     fn send_from(&mut self, index: usize) {
-        if !self.out.bytes.is_empty() {
-            self.links[index].write(&self.out.bytes);
-            self.out.bytes.clear();
+        if !self.outbox.bytes.is_empty() {
+            self.connections[index].write(&self.outbox.bytes);
+            self.outbox.bytes.clear();
         }
     }
 }
@@ -276,12 +277,12 @@ mod tests {
 
     const LONG_BYTES: usize = 300_000;
 
-    impl Peer for Echoed {
-        fn opened(&mut self, out: &mut Out) {
-            out.send(&[7; LONG_BYTES]);
+    impl LoadClient for Echoed {
+        fn opened(&mut self, outbox: &mut Outbox) {
+            outbox.send(&[7; LONG_BYTES]);
         }
 
-        fn message(&mut self, bytes: &[u8], _at: Instant, _out: &mut Out) {
+        fn message(&mut self, bytes: &[u8], _at: Instant, _outbox: &mut Outbox) {
             match bytes.try_into() {
                 Ok(number) => {
                     assert_eq!(u32::from_le_bytes(number), self.back);
@@ -291,8 +292,8 @@ mod tests {
             }
         }
 
-        fn tick(&mut self, _at: Instant, out: &mut Out) {
-            out.send(&self.sent.to_le_bytes());
+        fn tick(&mut self, _at: Instant, outbox: &mut Outbox) {
+            outbox.send(&self.sent.to_le_bytes());
             self.sent += 1;
         }
     }
@@ -331,13 +332,13 @@ mod tests {
             let (key, payload) = masked.split_first_chunk::<4>().unwrap();
             let plain: Vec<u8> = payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key).collect();
             let mut framed = Vec::new();
-            wire::push_unmasked(&mut framed, head[0] & 0x0f, &plain);
+            websocket::push_unmasked(&mut framed, head[0] & 0x0f, &plain);
             stream.write_all(&framed).ok()?;
         }
     }
 
-    fn upgrade(_: usize) -> Opening {
-        Opening::Upgrade { path: "/any".to_owned(), headers: vec![("a".to_owned(), "b".to_owned())] }
+    fn upgrade(_: usize) -> Handshake {
+        Handshake::Upgrade { path: "/any".to_owned(), headers: vec![("a".to_owned(), "b".to_owned())] }
     }
 
     #[test]
@@ -345,19 +346,19 @@ mod tests {
         let server = echo_server(30, "HTTP/1.1 101 Switching Protocols\r\n\r\n");
         let mut swarm = Swarm::connect(server, 20, upgrade, |_| Echoed::default()).unwrap();
         swarm.add(10, upgrade, |_| Echoed::default()).unwrap();
-        swarm.run_until(Duration::from_secs(20), |peer| peer.back >= 30 && peer.long == LONG_BYTES).unwrap();
-        assert_eq!((swarm.peers().count(), swarm.ended().count()), (30, 0));
+        swarm.run_until(Duration::from_secs(20), |client| client.back >= 30 && client.long == LONG_BYTES).unwrap();
+        assert_eq!((swarm.clients().count(), swarm.ended().count()), (30, 0));
     }
 
     #[test]
     fn peers_tick_at_their_rate() {
         let server = echo_server(4, "HTTP/1.1 101 Switching Protocols\r\n\r\n");
         let mut swarm = Swarm::connect(server, 4, upgrade, |_| Echoed::default()).unwrap();
-        let before: Vec<u32> = swarm.peers().map(|peer| peer.sent).collect();
+        let before: Vec<u32> = swarm.clients().map(|client| client.sent).collect();
         let began = Instant::now();
         swarm.run_for(Duration::from_millis(500)).unwrap();
         let due = began.elapsed().as_secs_f64() * f64::from(TICK_HZ);
-        let ticks = swarm.peers().zip(before).map(|(peer, before)| f64::from(peer.sent - before));
+        let ticks = swarm.clients().zip(before).map(|(client, before)| f64::from(client.sent - before));
         assert!(ticks.into_iter().all(|ticks| (ticks - due).abs() < 10.0), "{due}");
     }
 

@@ -4,7 +4,7 @@
 //! a few also decode everything, to show that the frames are what they should be.
 
 use crate::{
-    load::Out,
+    load::Outbox,
     serve::{self, Child},
 };
 use game::{
@@ -50,7 +50,7 @@ pub(crate) fn start(cells: u32, players: usize, cadence_ticks: Option<u32>) -> a
 
 /// A client's side of the protocol.
 #[derive(Debug)]
-pub(crate) struct Line {
+pub(crate) struct AerodromeClient {
     number: usize,
     is_in: bool,
     /// The newest frame's tick, and when it came.
@@ -62,7 +62,7 @@ pub(crate) struct Line {
     decoder: Option<Box<Decoder>>,
 }
 
-impl Line {
+impl AerodromeClient {
     /// Player number `number`.
     pub(crate) fn new(number: usize) -> Self {
         let now = Instant::now();
@@ -82,8 +82,8 @@ impl Line {
     }
 }
 
-impl super::Line for Line {
-    fn opened(&mut self, _at: Instant, out: &mut Out) {
+impl super::ProtocolClient for AerodromeClient {
+    fn opened(&mut self, _at: Instant, outbox: &mut Outbox) {
         let (name, hue, ticket) =
             (format!("Pilot {}", self.number), (self.number % 8) as u8, Some(serve::ticket(self.number)));
         let hello = match &mut self.decoder {
@@ -94,10 +94,10 @@ impl super::Line for Line {
                 ClientMessage::Hello(hello).encode()
             }
         };
-        out.send(&hello);
+        outbox.send(&hello);
     }
 
-    fn message(&mut self, bytes: &[u8], at: Instant, _out: &mut Out) {
+    fn message(&mut self, bytes: &[u8], at: Instant, _outbox: &mut Outbox) {
         if let Some(decoder) = &mut self.decoder {
             decoder.message(bytes, at);
         }
@@ -125,9 +125,9 @@ impl super::Line for Line {
         }
     }
 
-    fn tick(&mut self, changed: Option<Controls>, at: Instant, out: &mut Out) {
+    fn tick(&mut self, changed: Option<Controls>, at: Instant, outbox: &mut Outbox) {
         if let Some(decoder) = &mut self.decoder {
-            return decoder.tick(changed, at, out);
+            return decoder.tick(changed, at, outbox);
         }
         if !self.is_in || changed.is_none() && at.duration_since(self.sent) < ACK_INTERVAL {
             return;
@@ -135,13 +135,13 @@ impl super::Line for Line {
         let tick = self.own_tick(at);
         (self.packet, self.sent) = (self.packet % 255 + 1, at);
         let inputs = changed.map(|controls| Input { tick, controls: controls.to_bits() }).into_iter().collect();
-        out.send(&InputPacket { number: self.packet, ack: self.tick, at: tick, view_delay: 0, inputs }.encode());
+        outbox.send(&InputPacket { number: self.packet, ack: self.tick, at: tick, view_delay: 0, inputs }.encode());
     }
 
-    fn fly_again(&mut self, out: &mut Out) {
+    fn fly_again(&mut self, outbox: &mut Outbox) {
         match &mut self.decoder {
             Some(decoder) => decoder.client.say(ClientMessage::FlyAgain),
-            None => out.send(&ClientMessage::FlyAgain.encode()),
+            None => outbox.send(&ClientMessage::FlyAgain.encode()),
         }
     }
 }
@@ -194,12 +194,12 @@ impl Decoder {
         while self.client.poll_event().is_some() {}
     }
 
-    fn tick(&mut self, changed: Option<Controls>, at: Instant, out: &mut Out) {
+    fn tick(&mut self, changed: Option<Controls>, at: Instant, outbox: &mut Outbox) {
         if let Some(controls) = changed {
             self.client.control(controls);
         }
         while let Some(message) = self.client.poll_send(self.milliseconds(at)) {
-            out.send(&message);
+            outbox.send(&message);
         }
         self.look();
     }

@@ -1,11 +1,11 @@
 //! The Colyseus room of `bench/peers/colyseus`: its packages, its process, and what a client of it says.
 //!
-//! Path: [`install`] → [`start`] → [`seats`] (matchmaking over HTTP) → a [`Line`] per seat.
+//! Path: [`install`] → [`start`] → [`seats`] (matchmaking over HTTP) → a [`ColyseusClient`] per seat.
 //! Invariants: of the state only its bytes are counted, but a client answers the handshake as the SDK does, or it would
 //! get no state. Protocol: `@colyseus/shared-types/src/Protocol.ts` of the version in the lock file.
 
 use crate::{
-    load::{Opening, Out},
+    load::{Handshake, Outbox},
     report::Progress,
     serve::Child,
 };
@@ -112,14 +112,14 @@ pub(crate) fn serve() -> anyhow::Result<()> {
 ///
 /// # Errors
 /// When the matchmaker does not answer as expected.
-pub(crate) fn seats(server: SocketAddr, count: usize) -> anyhow::Result<Vec<Opening>> {
+pub(crate) fn seats(server: SocketAddr, count: usize) -> anyhow::Result<Vec<Handshake>> {
     let seat = || {
         let answer = http(server, "POST", "/matchmake/joinOrCreate/arena", "{}")?;
         let field = |name: &str| {
             answer[name].as_str().with_context(|| format!("Colyseus's matchmaker gave no {name}: {answer}"))
         };
         let path = format!("/{}/{}?sessionId={}", field("processId")?, field("roomId")?, field("sessionId")?);
-        Ok(Opening::Upgrade { path, headers: Vec::new() })
+        Ok(Handshake::Upgrade { path, headers: Vec::new() })
     };
     (0..count).map(|_| seat()).collect()
 }
@@ -147,17 +147,17 @@ fn http(server: SocketAddr, method: &str, path: &str, body: &str) -> anyhow::Res
 
 /// A client's side of the protocol.
 #[derive(Debug, Default)]
-pub(crate) struct Line {
+pub(crate) struct ColyseusClient {
     has_state: bool,
     patches: u64,
 }
 
-impl super::Line for Line {
-    fn opened(&mut self, _at: Instant, _out: &mut Out) {}
+impl super::ProtocolClient for ColyseusClient {
+    fn opened(&mut self, _at: Instant, _outbox: &mut Outbox) {}
 
-    fn message(&mut self, bytes: &[u8], _at: Instant, out: &mut Out) {
+    fn message(&mut self, bytes: &[u8], _at: Instant, outbox: &mut Outbox) {
         match bytes.first() {
-            Some(&JOIN_ROOM) => out.send(&[JOIN_ROOM]),
+            Some(&JOIN_ROOM) => outbox.send(&[JOIN_ROOM]),
             Some(&ROOM_STATE) => self.has_state = true,
             Some(&ROOM_STATE_PATCH) => self.patches += 1,
             Some(&ERROR) => self.has_state = false,
@@ -173,14 +173,14 @@ impl super::Line for Line {
         self.patches
     }
 
-    fn tick(&mut self, changed: Option<Controls>, _at: Instant, out: &mut Out) {
+    fn tick(&mut self, changed: Option<Controls>, _at: Instant, outbox: &mut Outbox) {
         if let Some(controls) = changed {
-            out.send(&[ROOM_DATA_BYTES, CONTROLS, controls.to_bits() as u8]);
+            outbox.send(&[ROOM_DATA_BYTES, CONTROLS, controls.to_bits() as u8]);
         }
     }
 
-    fn fly_again(&mut self, out: &mut Out) {
-        out.send(&[ROOM_DATA_BYTES, FLY_AGAIN]);
+    fn fly_again(&mut self, outbox: &mut Outbox) {
+        outbox.send(&[ROOM_DATA_BYTES, FLY_AGAIN]);
     }
 }
 

@@ -2,10 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "clippy's own exception covers test functions, not what they call")]
 
-mod field;
+mod stand_in;
 
-use field::{Field, INSTANCE, Mood, SECRET};
 use serde_json::Value;
+use stand_in::{INSTANCE, LobbyMode, SECRET, StandIn};
 use std::{
     path::PathBuf,
     process::{Output, Stdio},
@@ -14,7 +14,7 @@ use std::{
 use tokio::{process::Command, time::timeout};
 
 /// No run of these tests is longer.
-const PATIENCE: Duration = Duration::from_secs(40);
+const RUN_MAX: Duration = Duration::from_secs(40);
 
 fn bots(words: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bots"));
@@ -23,7 +23,7 @@ fn bots(words: &str) -> Command {
 }
 
 async fn run(command: &mut Command) -> Output {
-    timeout(PATIENCE, command.output()).await.expect("the run ends in time").unwrap()
+    timeout(RUN_MAX, command.output()).await.expect("the run ends in time").unwrap()
 }
 
 fn json_file(name: &str) -> PathBuf {
@@ -36,7 +36,7 @@ fn read_and_remove(path: &PathBuf) -> Value {
     serde_json::from_str(&text).unwrap()
 }
 
-fn said(output: &Output) -> String {
+fn printed(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 
@@ -67,86 +67,86 @@ fn assert_is_fine(report: &Value) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn five_bots_join_through_the_lobby_fly_and_leave() {
-    let field = Field::start(Mood::Fine).await;
+    let stand_in = StandIn::start(LobbyMode::Normal).await;
     let file = json_file("lobby");
-    let words = format!("--lobby {} --players 5 --seconds 3 --json {}", field.url(), file.display());
+    let words = format!("--lobby {} --players 5 --seconds 3 --json {}", stand_in.url(), file.display());
     let output = run(&mut bots(&words)).await;
-    assert!(output.status.success(), "{}", said(&output));
-    assert!(said(&output).contains("players in                   5 of 5"), "{}", said(&output));
+    assert!(output.status.success(), "{}", printed(&output));
+    assert!(printed(&output).contains("players in                   5 of 5"), "{}", printed(&output));
     assert_is_fine(&read_and_remove(&file));
-    assert_eq!(field.goodbyes().await, 5);
-    assert_eq!(field.wishes(), vec![r#"{"region":"cdg"}"#; 5], "the first of the board that has room");
+    assert_eq!(stand_in.goodbyes().await, 5);
+    assert_eq!(stand_in.join_bodies(), vec![r#"{"region":"cdg"}"#; 5], "the first of the board that has room");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn straight_to_a_gameserver_they_sign_for_themselves() {
-    let field = Field::start(Mood::Fine).await;
+    let stand_in = StandIn::start(LobbyMode::Normal).await;
     let file = json_file("direct");
-    let url = field.url();
+    let url = stand_in.url();
     let words =
         format!("--direct {url} --instance {INSTANCE} --players 5 --seconds 2 --quiet --json {}", file.display());
     let output = run(bots(&words).env("AERODROME_SECRET", SECRET)).await;
-    assert!(output.status.success(), "{}", said(&output));
+    assert!(output.status.success(), "{}", printed(&output));
     assert_is_fine(&read_and_remove(&file));
-    assert!(field.wishes().is_empty(), "no lobby was asked");
+    assert!(stand_in.join_bodies().is_empty(), "no lobby was asked");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lobby_that_asks_for_patience_gets_it() {
-    let field = Field::start(Mood::Busy).await;
+async fn a_lobby_that_asks_to_wait_is_obeyed() {
+    let stand_in = StandIn::start(LobbyMode::Busy).await;
     let output =
-        run(&mut bots(&format!("--lobby {} --instance {INSTANCE} --players 3 --seconds 1", field.url()))).await;
-    assert!(output.status.success(), "{}", said(&output));
-    assert!(said(&output).contains("3 of 3"), "{}", said(&output));
-    assert_eq!(said(&output).matches("Too many joins came").count(), 1, "{}", said(&output));
-    assert!(field.wishes().iter().all(|wish| wish.contains(INSTANCE)));
+        run(&mut bots(&format!("--lobby {} --instance {INSTANCE} --players 3 --seconds 1", stand_in.url()))).await;
+    assert!(output.status.success(), "{}", printed(&output));
+    assert!(printed(&output).contains("3 of 3"), "{}", printed(&output));
+    assert_eq!(printed(&output).matches("Too many joins came").count(), 1, "{}", printed(&output));
+    assert!(stand_in.join_bodies().iter().all(|body| body.contains(INSTANCE)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn where_nobody_gets_in_the_lobbys_reason_is_told() {
-    let field = Field::start(Mood::Unwilling).await;
-    let output = run(&mut bots(&format!("--lobby {} --region xyz --players 2 --seconds 1", field.url()))).await;
+async fn when_no_bot_gets_in_the_lobbys_reason_is_printed() {
+    let stand_in = StandIn::start(LobbyMode::Refusing).await;
+    let output = run(&mut bots(&format!("--lobby {} --region xyz --players 2 --seconds 1", stand_in.url()))).await;
     assert_eq!(output.status.code(), Some(1));
-    assert!(said(&output).contains("2 × There is no region"), "{}", said(&output));
-    assert!(said(&output).contains("Nobody could join."), "{}", said(&output));
+    assert!(printed(&output).contains("2 × There is no region"), "{}", printed(&output));
+    assert!(printed(&output).contains("Nobody could join."), "{}", printed(&output));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_socket_is_counted_and_replaced() {
-    let field = Field::start(Mood::Fine).await;
+    let stand_in = StandIn::start(LobbyMode::Normal).await;
     let file = json_file("lost");
-    let words = format!("--lobby {} --players 5 --seconds 4 --json {}", field.url(), file.display());
+    let words = format!("--lobby {} --players 5 --seconds 4 --json {}", stand_in.url(), file.display());
     let mut command = bots(&words);
     let (output, ()) = tokio::join!(run(&mut command), async {
-        field.wait_for_players(5).await;
+        stand_in.wait_for_players(5).await;
         tokio::time::sleep(Duration::from_millis(1500)).await;
-        field.cut_one();
+        stand_in.cut_one();
     });
-    assert!(output.status.success(), "{}", said(&output));
+    assert!(output.status.success(), "{}", printed(&output));
     let report = read_and_remove(&file);
     assert_eq!((&report["joined"], &report["disconnects"]), (&5.into(), &1.into()), "{report}");
     assert_eq!(report["checksum_mismatches"], 0);
-    assert_eq!(field.wishes().len(), 6);
-    assert_eq!(field.goodbyes().await, 5);
+    assert_eq!(stand_in.join_bodies().len(), 6);
+    assert_eq!(stand_in.goodbyes().await, 5);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ctrl_c_ends_early_and_still_reports() {
-    let field = Field::start(Mood::Fine).await;
-    let mut command = bots(&format!("--lobby {} --players 2 --seconds 600", field.url()));
+    let stand_in = StandIn::start(LobbyMode::Normal).await;
+    let mut command = bots(&format!("--lobby {} --players 2 --seconds 600", stand_in.url()));
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    field.wait_for_players(2).await;
+    stand_in.wait_for_players(2).await;
     tokio::time::sleep(Duration::from_millis(2500)).await;
     let id = child.id().expect("it still runs").to_string();
     assert!(Command::new("kill").args(["-INT", &id]).status().await.unwrap().success());
-    let output = timeout(PATIENCE, child.wait_with_output()).await.unwrap().unwrap();
-    assert!(output.status.success(), "{}", said(&output));
-    assert!(said(&output).contains("2 of 2"), "{}", said(&output));
-    assert_eq!(field.goodbyes().await, 2);
+    let output = timeout(RUN_MAX, child.wait_with_output()).await.unwrap().unwrap();
+    assert!(output.status.success(), "{}", printed(&output));
+    assert!(printed(&output).contains("2 of 2"), "{}", printed(&output));
+    assert_eq!(stand_in.goodbyes().await, 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_there_is_said_plainly() {
+async fn an_unreachable_lobby_is_said_plainly() {
     // Bound and not listening, it refuses everybody and stays ours.
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -154,7 +154,7 @@ async fn nobody_there_is_said_plainly() {
     let output = run(&mut bots(&format!("--lobby http://127.0.0.1:{port} --players 1 --seconds 1"))).await;
     assert_eq!(output.status.code(), Some(1));
     let sentence = format!("Nothing answers at http://127.0.0.1:{port}; is `make run` running?\n");
-    assert_eq!(said(&output), sentence);
+    assert_eq!(printed(&output), sentence);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -165,6 +165,6 @@ async fn bad_arguments_exit_with_2() {
         "--direct http://127.0.0.1:1 --instance m1 --players 1 --seconds 1",
     ] {
         let output = run(&mut bots(words)).await;
-        assert_eq!(output.status.code(), Some(2), "{words}: {}", said(&output));
+        assert_eq!(output.status.code(), Some(2), "{words}: {}", printed(&output));
     }
 }

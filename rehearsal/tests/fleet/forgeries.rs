@@ -1,6 +1,6 @@
-//! Whoever did not come through the lobby stays out, before any room hears of it.
+//! Forged requests and tickets: what did not come through the lobby is refused before any room sees it.
 
-use super::{newark, open};
+use super::{newark, start_cluster};
 use futures_util::{SinkExt, StreamExt};
 use protocol::{
     PROTOCOL_VERSION,
@@ -8,7 +8,7 @@ use protocol::{
     message::{ClientMessage, Hello},
     token::{Grant, Key},
 };
-use rehearsal::{Ending, Pilot, SECRET, Stage, ask};
+use rehearsal::{Cluster, Pilot, SECRET, SocketState, request_join};
 use reqwest::{Client, StatusCode};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio_tungstenite::tungstenite::Message;
@@ -19,10 +19,10 @@ fn now_s() -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_that_did_not_come_through_the_lobby_is_forbidden() {
-    let stage = open(|_| {}).await;
-    let pilot = Pilot::join(&stage, "Guest", &newark()).await.unwrap();
-    let (id, path) = (pilot.joined.instance.clone(), pilot.joined.path.clone());
-    let address = stage.machine(&id).await.unwrap().address.unwrap();
+    let cluster = start_cluster(|_| {}).await;
+    let pilot = Pilot::join(&cluster, "Guest", &newark()).await.unwrap();
+    let (id, path) = (pilot.grant.instance.clone(), pilot.grant.path.clone());
+    let address = cluster.machine(&id).await.unwrap().address.unwrap();
     let key = Key::new(SECRET).unwrap();
     let stranger = Key::new("another secret of enough length").unwrap();
     let good = key.sign_replay(&id, &path, now_s(), 0);
@@ -43,29 +43,34 @@ async fn a_request_that_did_not_come_through_the_lobby_is_forbidden() {
     ] {
         assert_eq!(answer(state).await, StatusCode::FORBIDDEN, "{what}");
     }
-    stage.close().await;
+    cluster.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn forged_headers_do_not_pass_the_edge() {
-    let stage = open(|_| {}).await;
-    let pilot = Pilot::join(&stage, "Guest", &newark()).await.unwrap();
+    let cluster = start_cluster(|_| {}).await;
+    let pilot = Pilot::join(&cluster, "Guest", &newark()).await.unwrap();
     let key = Key::new(SECRET).unwrap();
     // The path of a machine that is not there, with a state that would be good for it.
     let path = "/gameserver/nowhere/arena";
     let state = key.sign_replay("nowhere", path, now_s(), 0);
     let request =
-        Client::new().get(format!("{}{path}", stage.url())).header("fly-replay-src", format!("state={state}"));
+        Client::new().get(format!("{}{path}", cluster.url())).header("fly-replay-src", format!("state={state}"));
     let status = request.send().await.unwrap().status();
     assert!(status.is_client_error() || status.is_redirection(), "{status}");
     drop(pilot);
-    stage.close().await;
+    cluster.shutdown().await;
 }
 
 /// The close code that this hello earns.
-async fn fate(stage: &Stage, path: &str, ticket: Option<String>, resume: Option<String>) -> Option<CloseReason> {
-    let url = format!("ws://{}{path}", stage.edge());
-    let tcp = tokio::net::TcpStream::connect(stage.edge()).await.unwrap();
+async fn close_reason_of(
+    cluster: &Cluster,
+    path: &str,
+    ticket: Option<String>,
+    resume: Option<String>,
+) -> Option<CloseReason> {
+    let url = format!("ws://{}{path}", cluster.edge());
+    let tcp = tokio::net::TcpStream::connect(cluster.edge()).await.unwrap();
     let (mut socket, _) = tokio_tungstenite::client_async(url, tcp).await.unwrap();
     let (name, hue) = ("Mallory".to_owned(), 0);
     let hello = Hello { version: PROTOCOL_VERSION, ticket, resume, have_tick: 0, have_event: 0, name, hue };
@@ -86,9 +91,9 @@ async fn fate(stage: &Stage, path: &str, ticket: Option<String>, resume: Option<
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bad_tickets_and_stolen_tokens_open_nothing() {
-    let stage = open(|_| {}).await;
-    let mut pilot = Pilot::join(&stage, "Guest", &newark()).await.unwrap();
-    let (id, path, used) = (pilot.joined.instance.clone(), pilot.joined.path.clone(), pilot.joined.ticket.clone());
+    let cluster = start_cluster(|_| {}).await;
+    let mut pilot = Pilot::join(&cluster, "Guest", &newark()).await.unwrap();
+    let (id, path, used) = (pilot.grant.instance.clone(), pilot.grant.path.clone(), pilot.grant.ticket.clone());
     pilot.fly(Duration::from_millis(200)).await.unwrap();
     let key = Key::new(SECRET).unwrap();
     let foreign = key.sign_ticket("another", "arena", Grant::Enter, 1, now_s());
@@ -104,15 +109,15 @@ async fn bad_tickets_and_stolen_tokens_open_nothing() {
         ("forged", forged),
     ];
     for (what, ticket) in tickets {
-        assert_eq!(fate(&stage, &path, Some(ticket), None).await, Some(CloseReason::BadTicket), "{what}");
+        assert_eq!(close_reason_of(&cluster, &path, Some(ticket), None).await, Some(CloseReason::BadTicket), "{what}");
     }
     // A copy of the token, after its owner came back with it and said something.
     let stolen = pilot.resume_token().unwrap().to_owned();
-    pilot.come_back(&stage).await.unwrap();
+    pilot.rejoin(&cluster).await.unwrap();
     pilot.fly(Duration::from_millis(500)).await.unwrap();
-    assert_eq!(fate(&stage, &path, None, Some(stolen)).await, Some(CloseReason::Replaced));
-    assert_eq!(pilot.fly(Duration::from_millis(200)).await.unwrap(), Ending::Open, "its owner notices nothing");
-    let joined = ask(&stage, &newark()).await.unwrap().unwrap();
-    Pilot::enter(&stage, "Guest", joined).await.unwrap();
-    stage.close().await;
+    assert_eq!(close_reason_of(&cluster, &path, None, Some(stolen)).await, Some(CloseReason::Replaced));
+    assert_eq!(pilot.fly(Duration::from_millis(200)).await.unwrap(), SocketState::Open, "its owner notices nothing");
+    let grant = request_join(&cluster, &newark()).await.unwrap().unwrap();
+    Pilot::join_with(&cluster, "Guest", grant).await.unwrap();
+    cluster.shutdown().await;
 }

@@ -1,6 +1,6 @@
-//! The way in: through the lobby as people go, or straight to a gameserver.
+//! How bots get into a room: through the lobby as people do, or straight to a gameserver.
 //!
-//! Path: [`Door::knock`] once → [`Door::seat`] per bot → [`Door::connect`] per socket.
+//! Path: [`Entry::check_reachable`] once → [`Entry::request_grant`] per bot → [`Entry::connect`] per socket.
 //! Invariant: every wait has an end, and every failure is a plain sentence.
 
 use crate::{direct::Direct, lobby::Lobby, options::Options, progress::Progress};
@@ -13,8 +13,8 @@ use tokio_tungstenite::{
     tungstenite::{Error, client::IntoClientRequest, handshake::client::Request, protocol::WebSocketConfig},
 };
 
-/// Longest knock. Policy: nothing answers there.
-pub(crate) const KNOCK_MAX_MS: u64 = 5_000;
+/// Longest wait for an answer of lobby or gameserver. Policy: it is not reachable.
+pub(crate) const REACHABLE_MAX_MS: u64 = 5_000;
 /// Longest wait for an open socket: the machine may have to wake first. Policy: the bot tries again.
 const CONNECT_MAX_MS: u64 = 15_000;
 /// Buffers per socket: most messages are a few hundred bytes, and there are many sockets.
@@ -22,12 +22,12 @@ const BUFFER_BYTES: usize = 4096;
 const MESSAGE_MAX_BYTES: usize =
     if FRAME_MAX_BYTES > SERVER_MESSAGE_MAX_BYTES { FRAME_MAX_BYTES } else { SERVER_MESSAGE_MAX_BYTES };
 
-/// An open line to a room.
+/// An open connection to a room.
 pub(crate) type Socket = WebSocketStream<TcpStream>;
 
-/// A place in a room, good for the first hello.
+/// Permission to join a room: good for one hello.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Seat {
+pub(crate) struct JoinGrant {
     /// Path of the room's WebSocket.
     pub(crate) path: String,
     /// For the hello.
@@ -36,15 +36,15 @@ pub(crate) struct Seat {
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) enum Door {
+pub(crate) enum Entry {
     /// As people do.
     Lobby(Lobby),
     /// For measuring one gameserver alone.
     Direct(Direct),
 }
 
-impl Door {
-    /// The door that the options name; `secret` is the shared signing secret, if the environment has one.
+impl Entry {
+    /// The way that the options name; `secret` is the shared signing secret, if the environment has one.
     ///
     /// # Errors
     /// A sentence about what the options lack.
@@ -58,49 +58,49 @@ impl Door {
         }
     }
 
-    /// Whether anybody is there.
+    /// Whether the lobby or gameserver answers.
     ///
     /// # Errors
     /// A sentence that says what to do.
-    pub(crate) async fn knock(&self) -> anyhow::Result<()> {
+    pub(crate) async fn check_reachable(&self) -> anyhow::Result<()> {
         match self {
-            Self::Lobby(lobby) => lobby.knock().await,
-            Self::Direct(direct) => direct.knock().await,
+            Self::Lobby(lobby) => lobby.check_reachable().await,
+            Self::Direct(direct) => direct.check_reachable().await,
         }
     }
 
-    /// A place for one more bot.
+    /// A grant for one more bot.
     ///
     /// # Errors
     /// The reason as the lobby says it.
-    pub(crate) async fn seat(&self, progress: &Progress) -> Result<Seat, String> {
+    pub(crate) async fn request_grant(&self, progress: &Progress) -> Result<JoinGrant, String> {
         match self {
-            Self::Lobby(lobby) => lobby.join(progress).await,
-            Self::Direct(direct) => Ok(direct.seat()),
+            Self::Lobby(lobby) => lobby.request_grant(progress).await,
+            Self::Direct(direct) => Ok(direct.sign_grant()),
         }
     }
 
-    /// Opens a socket to the seat's room.
+    /// Opens a socket to the grant's room.
     ///
     /// # Errors
     /// A sentence.
-    pub(crate) async fn connect(&self, seat: &Seat) -> Result<Socket, String> {
+    pub(crate) async fn connect(&self, grant: &JoinGrant) -> Result<Socket, String> {
         let (base, replay) = match self {
             Self::Lobby(lobby) => (lobby.base(), None),
-            Self::Direct(direct) => (direct.base(), Some(direct.replay_source(&seat.path))),
+            Self::Direct(direct) => (direct.base(), Some(direct.replay_source(&grant.path))),
         };
-        let request = request(base, &seat.path, replay)?;
+        let request = request(base, &grant.path, replay)?;
         let config = WebSocketConfig::default()
             .read_buffer_size(BUFFER_BYTES)
             .write_buffer_size(BUFFER_BYTES)
             .max_message_size(Some(MESSAGE_MAX_BYTES))
             .max_frame_size(Some(MESSAGE_MAX_BYTES));
-        let opening = async {
+        let connecting = async {
             let stream = TcpStream::connect(authority(base)).await?;
             stream.set_nodelay(true)?;
             client_async_with_config(request, stream, Some(config)).await
         };
-        match timeout(Duration::from_millis(CONNECT_MAX_MS), opening).await {
+        match timeout(Duration::from_millis(CONNECT_MAX_MS), connecting).await {
             Ok(Ok((socket, _))) => Ok(socket),
             Ok(Err(Error::Http(response))) => {
                 Err(format!("The field answered {} instead of a socket.", response.status()))
@@ -128,7 +128,7 @@ fn request(base: &Url, path: &str, replay: Option<String>) -> Result<Request, St
     Ok(request)
 }
 
-/// What to say when nobody is there.
+/// What to say when nothing answers.
 pub(crate) fn nothing_answers(base: &Url) -> String {
     let address = base.as_str().trim_end_matches('/');
     format!("Nothing answers at {address}; is `make run` running?")

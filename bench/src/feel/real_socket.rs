@@ -7,7 +7,7 @@
 
 use super::{STALL_MS, world::TICK_MS};
 use crate::{
-    load::{Out, Peer, Swarm},
+    load::{LoadClient, Outbox, Swarm},
     serve::{self, Child},
 };
 use anyhow::ensure;
@@ -45,7 +45,7 @@ pub(crate) fn recoveries_ms() -> anyhow::Result<Vec<f64>> {
     let mut recoveries = Vec::new();
     for _ in 0..STALLS_COUNT {
         swarm.run_for(CALM)?;
-        swarm.peers_mut().for_each(|watcher| watcher.frames.clear());
+        swarm.clients_mut().for_each(|watcher| watcher.frames.clear());
         swarm.run_for(AFTER)?;
         let usual_ms = watcher(&swarm).frames.iter().map(|frame| frame.1).fold(f64::INFINITY, f64::min);
         is_stalled.store(true, Relaxed);
@@ -72,7 +72,7 @@ pub(crate) fn back_after_pauses_ms(pause_ms: f64) -> anyhow::Result<Vec<f64>> {
     let mut all = Vec::new();
     swarm.run_for(CALM)?;
     for _ in 0..STALLS_COUNT {
-        swarm.peers_mut().for_each(|watcher| watcher.frames.clear());
+        swarm.clients_mut().for_each(|watcher| watcher.frames.clear());
         swarm.run_for(CALM)?;
         let frames = &watcher(&swarm).frames;
         ensure!(!frames.is_empty(), "no frame came in {CALM:?}");
@@ -93,7 +93,7 @@ pub(crate) fn back_after_pauses_ms(pause_ms: f64) -> anyhow::Result<Vec<f64>> {
 }
 
 fn watcher(swarm: &Swarm<Watcher>) -> &Watcher {
-    swarm.peers().next().expect("one was connected")
+    swarm.clients().next().expect("one was connected")
 }
 
 /// Carries one connection to the server and back, but not while `is_stalled`.
@@ -149,19 +149,19 @@ impl Watcher {
         at.duration_since(self.began).as_secs_f64() * 1000.0
     }
 
-    fn send(&mut self, at: Instant, out: &mut Out) {
+    fn send(&mut self, at: Instant, outbox: &mut Outbox) {
         while let Some(message) = self.client.poll_send(self.ms(at)) {
-            out.send(&message);
+            outbox.send(&message);
         }
     }
 }
 
-impl Peer for Watcher {
-    fn opened(&mut self, out: &mut Out) {
-        out.send(&self.client.hello("Watcher", 0, Some(serve::ticket(0)), None));
+impl LoadClient for Watcher {
+    fn opened(&mut self, outbox: &mut Outbox) {
+        outbox.send(&self.client.hello("Watcher", 0, Some(serve::ticket(0)), None));
     }
 
-    fn message(&mut self, bytes: &[u8], at: Instant, out: &mut Out) {
+    fn message(&mut self, bytes: &[u8], at: Instant, outbox: &mut Outbox) {
         let now_ms = self.ms(at);
         let before = self.client.stats().frames;
         // A message it cannot read ends its replica: no frame is fresh from then on.
@@ -172,12 +172,12 @@ impl Peer for Watcher {
             let ahead = self.client.own_at(now_ms) - f64::from(tick);
             self.frames.push((now_ms, now_ms - f64::from(tick) * TICK_MS, ahead));
         }
-        self.send(at, out);
+        self.send(at, outbox);
     }
 
-    fn tick(&mut self, at: Instant, out: &mut Out) {
+    fn tick(&mut self, at: Instant, outbox: &mut Outbox) {
         let steer = if (self.ms(at) as u64 / 700).is_multiple_of(2) { 4 } else { -2 };
         self.client.control(controls(steer, 1, false, false));
-        self.send(at, out);
+        self.send(at, outbox);
     }
 }

@@ -1,6 +1,6 @@
-//! What really was: the room's planes and bullets of every tick, and what happened to them.
+//! The ground truth: the room's planes and bullets of every tick, and what happened to them.
 //!
-//! Path: [`Truth::note`] after every tick of the room → the players' pictures are compared with it at the end.
+//! Path: [`GroundTruth::note`] after every tick of the room → the players' pictures are compared with it at the end.
 //! Invariant: nothing here comes from a client, so that what a client says of itself can be checked.
 
 use game::{
@@ -15,7 +15,7 @@ use glam::IVec2;
 use protocol::Tick;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A bullet meets nobody farther back than this, ticks; a little more than the bound, to find whoever breaks it.
+/// A bullet meets nobody farther back than this, ticks; a little more than the bound, to find who breaks it.
 const SEARCHED_MAX_TICKS: u32 = 15;
 
 /// A bullet that hit.
@@ -30,7 +30,7 @@ pub(crate) struct Hit {
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(crate) struct Truth {
+pub(crate) struct GroundTruth {
     /// Planes by pilot, one list a tick, from tick 1.
     ticks: Vec<Vec<(u16, Plane)>>,
     /// Planes that something else than their own flight hurt or made reel.
@@ -40,7 +40,7 @@ pub(crate) struct Truth {
     stepped: Vec<Row>,
 }
 
-impl Truth {
+impl GroundTruth {
     /// The newest tick.
     pub(crate) fn tick(&self) -> Tick {
         self.ticks.len() as Tick

@@ -1,10 +1,12 @@
-//! One socket from hello to goodbye: what comes is read and measured, a computer pilot answers.
+//! One bot's connection, from hello to goodbye: measures what arrives and lets a computer pilot answer.
 //!
-//! Path: [`Flight::fly`] says hello, then for every message: count → `Client::receive` → decide → send what is due; a
+//! Path: [`BotConnection::run`] says hello, then for every message: count → `Client::receive` → decide → send what is due; a
 //! timer sends in between. Invariants: the pilot knows only the own replica; times are taken when a message has arrived
 //! and before it is decoded; every wait has an end.
 
-use crate::{door::Socket, figures::Figures, latency::InputWatch, progress::Progress, sight::Sight, swarm::Phase};
+use crate::{
+    entry::Socket, figures::Figures, latency::InputWatch, progress::Progress, staleness::PictureWatch, swarm::RunPhase,
+};
 use arena::{Client, ClientEvent};
 use futures_util::{SinkExt, StreamExt};
 use game::{Controls, pilot, plane::Plane};
@@ -13,11 +15,11 @@ use protocol::{
     message::{ClientMessage, ClientPacket, HOT_BIT},
 };
 use std::{
-    sync::atomic::Ordering::Relaxed,
+    arena::atomic::Ordering::Relaxed,
     time::{Duration, Instant},
 };
 use tokio::{
-    sync::watch,
+    arena::watch,
     time::{MissedTickBehavior, interval, timeout},
 };
 use tokio_tungstenite::tungstenite::Message;
@@ -32,14 +34,14 @@ const SEND_MAX_MS: u64 = 5_000;
 const LEAVE_MAX_MS: u64 = 2_000;
 /// Who was shot down asks to fly again this often.
 const FLY_AGAIN_INTERVAL_MS: u64 = 500;
-/// A silence this long at the end of the measured time counts as an interval, or a line that died would look fine.
+/// A silence this long at the end of the measured time counts as an interval, or a connection that died would look fine.
 const SILENCE_MIN_MS: u64 = 250;
 /// Of the pilots' chances: one seed will do, since every pilot id has its own character.
 const PILOT_SEED: u64 = 1;
 
 /// How a socket ended.
 #[derive(Debug)]
-pub(crate) enum Ending {
+pub(crate) enum ConnectionEnd {
     /// The run is over and the bot said goodbye.
     Over,
     /// Another socket may do.
@@ -49,11 +51,11 @@ pub(crate) enum Ending {
 }
 
 /// See the module.
-pub(crate) struct Flight<'a> {
+pub(crate) struct BotConnection<'a> {
     socket: Socket,
     client: &'a mut Client,
     figures: &'a mut Figures,
-    sight: &'a mut Sight,
+    picture: &'a mut PictureWatch,
     progress: &'a Progress,
     clock: Instant,
     began: Instant,
@@ -65,15 +67,15 @@ pub(crate) struct Flight<'a> {
     counts_until: Option<Instant>,
     asked_to_fly: Option<Instant>,
     /// What the room said before it closed the socket.
-    goodbye: Option<Ending>,
+    goodbye: Option<ConnectionEnd>,
 }
 
-impl<'a> Flight<'a> {
+impl<'a> BotConnection<'a> {
     /// A socket on which nothing was said; the client's milliseconds count from `clock`.
     pub(crate) fn new(
         socket: Socket,
         client: &'a mut Client,
-        (figures, sight): (&'a mut Figures, &'a mut Sight),
+        (figures, picture): (&'a mut Figures, &'a mut PictureWatch),
         progress: &'a Progress,
         clock: Instant,
     ) -> Self {
@@ -84,7 +86,7 @@ impl<'a> Flight<'a> {
             socket,
             client,
             figures,
-            sight,
+            picture,
             progress,
             clock,
             began,
@@ -97,13 +99,13 @@ impl<'a> Flight<'a> {
         }
     }
 
-    /// Flies until the run is over or the socket ends.
-    pub(crate) async fn fly(&mut self, hello: Vec<u8>, phase: watch::Receiver<Phase>) -> Ending {
+    /// Runs until the run is over or the socket ends.
+    pub(crate) async fn run(&mut self, hello: Vec<u8>, phase: watch::Receiver<RunPhase>) -> ConnectionEnd {
         if let Err(ending) = self.send(hello).await {
             return ending;
         }
         let mut ends = phase.clone();
-        let over = async move { drop(ends.wait_for(|phase| *phase == Phase::Over).await) };
+        let over = async move { drop(ends.wait_for(|phase| *phase == RunPhase::Over).await) };
         tokio::pin!(over);
         let mut timer = interval(Duration::from_millis(SEND_INTERVAL_MS));
         timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -112,20 +114,20 @@ impl<'a> Flight<'a> {
                 () = &mut over => {
                     self.counts_until = Some(Instant::now());
                     self.leave().await;
-                    return Ending::Over;
+                    return ConnectionEnd::Over;
                 }
                 item = self.socket.next() => {
-                    self.look_at(*phase.borrow());
+                    self.note_phase(*phase.borrow());
                     match item {
                         Some(Ok(Message::Binary(bytes))) => self.receive(&bytes).await,
                         Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(()),
-                        Some(Ok(_)) | None => Err(Ending::Lost("The field closed the socket.".to_owned())),
-                        Some(Err(error)) => Err(Ending::Lost(format!("The socket broke ({error})."))),
+                        Some(Ok(_)) | None => Err(ConnectionEnd::Lost("The field closed the socket.".to_owned())),
+                        Some(Err(error)) => Err(ConnectionEnd::Lost(format!("The socket broke ({error})."))),
                     }
                 }
                 _ = timer.tick() => {
-                    self.look_at(*phase.borrow());
-                    self.wait_on().await
+                    self.note_phase(*phase.borrow());
+                    self.on_timer().await
                 }
             };
             if let Err(ending) = result {
@@ -134,11 +136,11 @@ impl<'a> Flight<'a> {
         }
     }
 
-    /// Closes the books; whether the socket had led into the room.
-    pub(crate) fn end(self) -> bool {
-        let got_in = self.client.is_welcomed();
-        self.progress.present.fetch_sub(u32::from(got_in), Relaxed);
-        let Some(since) = self.counts_since else { return got_in };
+    /// Adds up the figures; whether the socket had led into the room.
+    pub(crate) fn finish(self) -> bool {
+        let was_welcomed = self.client.is_welcomed();
+        self.progress.present.fetch_sub(u32::from(was_welcomed), Relaxed);
+        let Some(since) = self.counts_since else { return was_welcomed };
         let until = self.counts_until.unwrap_or_else(Instant::now);
         self.figures.present += until - since;
         let silence = self.last_frame.map_or(Duration::ZERO, |last| until.saturating_duration_since(last));
@@ -146,21 +148,21 @@ impl<'a> Flight<'a> {
             Figures::record(&mut self.figures.intervals_us, silence);
         }
         if self.counts_until.is_some() {
-            self.sight.end(until);
+            self.picture.end(until);
         }
-        got_in
+        was_welcomed
     }
 
     /// Notices when the measuring begins.
-    fn look_at(&mut self, phase: Phase) {
-        if phase == Phase::Measuring && self.counts_since.is_none() && self.client.is_welcomed() {
+    fn note_phase(&mut self, phase: RunPhase) {
+        if phase == RunPhase::Measuring && self.counts_since.is_none() && self.client.is_welcomed() {
             let now = Instant::now();
             self.counts_since = Some(now);
-            self.sight.begin(now);
+            self.picture.begin(now);
         }
     }
 
-    async fn receive(&mut self, bytes: &[u8]) -> Result<(), Ending> {
+    async fn receive(&mut self, bytes: &[u8]) -> Result<(), ConnectionEnd> {
         let now = Instant::now();
         if self.counts_since.is_some() {
             self.figures.bytes_in += bytes.len() as u64;
@@ -168,21 +170,21 @@ impl<'a> Flight<'a> {
         let was_in = self.client.is_welcomed();
         self.client.receive(bytes, self.milliseconds(now)).map_err(|error| {
             self.figures.decode_errors += 1;
-            Ending::Lost(format!("A message could not be read: {error}."))
+            ConnectionEnd::Lost(format!("A message could not be read: {error}."))
         })?;
         if self.client.is_welcomed() && !was_in {
-            self.settle();
+            self.note_welcome();
         }
         if bytes.first().is_some_and(|tag| tag & HOT_BIT != 0) {
             self.note_frame(now);
             self.decide(now);
         }
-        self.hear();
+        self.note_end();
         self.send_due().await
     }
 
     /// In the room, for the first time or again.
-    fn settle(&mut self) {
+    fn note_welcome(&mut self) {
         self.progress.present.fetch_add(1, Relaxed);
         self.progress.settled.fetch_add(u32::from(self.figures.joined == 0), Relaxed);
         self.figures.joined = 1;
@@ -192,7 +194,7 @@ impl<'a> Flight<'a> {
     fn note_frame(&mut self, arrived: Instant) {
         self.progress.frames.fetch_add(1, Relaxed);
         let last = self.last_frame.replace(arrived);
-        self.sight.frame(arrived);
+        self.picture.frame(arrived);
         let (tick, shown) = self.own_controls();
         let delay = self.inputs.shown(tick, self.client.input_ack().packet, shown, arrived);
         if self.counts_since.is_none() {
@@ -243,26 +245,27 @@ impl<'a> Flight<'a> {
         }
     }
 
-    /// Of all that happens, only an end matters here.
-    fn hear(&mut self) {
+    /// Of all events, only the end of the session matters here.
+    fn note_end(&mut self) {
         while let Some(happening) = self.client.poll_event() {
             let ClientEvent::Ended { reason, code } = happening else { continue };
             let sentence =
                 reason.map_or_else(|| format!("The field closed with {code}."), |why| why.sentence().to_owned());
             let is_worth_retrying = reason.is_some_and(CloseReason::is_worth_retrying);
-            self.goodbye = Some(if is_worth_retrying { Ending::Lost(sentence) } else { Ending::Refused(sentence) });
+            self.goodbye =
+                Some(if is_worth_retrying { ConnectionEnd::Lost(sentence) } else { ConnectionEnd::Refused(sentence) });
         }
     }
 
     /// The timer: nothing came for a while.
-    async fn wait_on(&mut self) -> Result<(), Ending> {
+    async fn on_timer(&mut self) -> Result<(), ConnectionEnd> {
         if !self.client.is_welcomed() && self.began.elapsed() > Duration::from_millis(WELCOME_MAX_MS) {
-            return Err(Ending::Lost("No welcome came.".to_owned()));
+            return Err(ConnectionEnd::Lost("No welcome came.".to_owned()));
         }
         self.send_due().await
     }
 
-    async fn send_due(&mut self) -> Result<(), Ending> {
+    async fn send_due(&mut self) -> Result<(), ConnectionEnd> {
         while let Some(bytes) = self.client.poll_send(self.milliseconds(Instant::now())) {
             if let Ok(ClientPacket::Inputs(packet)) = ClientPacket::decode(&bytes) {
                 self.inputs.sent(&packet, Instant::now());
@@ -272,16 +275,16 @@ impl<'a> Flight<'a> {
         Ok(())
     }
 
-    async fn send(&mut self, bytes: Vec<u8>) -> Result<(), Ending> {
+    async fn send(&mut self, bytes: Vec<u8>) -> Result<(), ConnectionEnd> {
         let sending = self.socket.send(Message::Binary(bytes.into()));
         match timeout(Duration::from_millis(SEND_MAX_MS), sending).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(Ending::Lost(format!("The socket broke ({error})."))),
-            Err(_) => Err(Ending::Lost("The field stopped reading.".to_owned())),
+            Ok(Err(error)) => Err(ConnectionEnd::Lost(format!("The socket broke ({error})."))),
+            Err(_) => Err(ConnectionEnd::Lost("The field stopped reading.".to_owned())),
         }
     }
 
-    /// Says goodbye and waits for the answer; a field that does not answer is simply left.
+    /// Says goodbye and waits for the answer; a room that does not answer is simply left.
     async fn leave(&mut self) {
         let farewell = async {
             if self.client.is_welcomed() {

@@ -1,8 +1,8 @@
-//! The stage: a local Fly with lobby and gameservers, and the hand of fate.
+//! Starts a whole fleet on this machine (the local Fly with lobby and gameservers) and injects faults into it.
 //!
-//! Path: [`Stage::open`] writes the apps' `fly.toml` with what a rehearsal wants shorter than in production → the local
-//! Fly runs in this process, its machines as children → [`Stage::machines`] and [`Stage::until`] watch, [`Stage::act`] and
-//! [`Stage::faults`] interfere.
+//! Path: [`Cluster::start`] writes the apps' `fly.toml` with shorter times than in production → the local Fly runs in
+//! this process, its machines as children → [`Cluster::machines`] and [`Cluster::wait_for_state`] watch,
+//! [`Cluster::act_on`] and [`Cluster::set_faults`] interfere.
 //! Invariant: the files of the repository are read, never written.
 
 use anyhow::{Context, ensure};
@@ -22,17 +22,17 @@ use tokio::{net::TcpSocket, time::sleep};
 
 /// How long the lobby may take until it answers.
 const READY_MAX_MS: u64 = 30_000;
-/// Longest answer to one question of a stage. Policy: an error.
+/// Longest wait for an answer of the cluster. Policy: an error.
 const ANSWER_MAX_MS: u64 = 90_000;
-/// How often [`Stage::until`] looks.
-const LOOK_MS: u64 = 20;
+/// How often [`Cluster::wait_for_state`] looks.
+const POLL_MS: u64 = 20;
 /// The apps, as their `fly.toml` name them.
 const LOBBY_TOML: &str = include_str!("../../fly.toml");
 const GAME_TOML: &str = include_str!("../../net/fly.toml");
 
-/// What a rehearsal wants.
+/// How a cluster is set up.
 #[derive(Debug, Clone)]
-pub struct StageConfig {
+pub struct ClusterConfig {
     /// The pool: region and number of machines.
     pub pool: Vec<(&'static str, u32)>,
     /// Most machines per region and in all.
@@ -45,7 +45,7 @@ pub struct StageConfig {
     pub log: &'static str,
 }
 
-impl Default for StageConfig {
+impl Default for ClusterConfig {
     /// One machine in Newark, no latency, and rooms that are empty for a second put their machine to sleep.
     fn default() -> Self {
         Self {
@@ -77,7 +77,7 @@ pub struct Machine {
 
 /// See the module.
 #[derive(Debug)]
-pub struct Stage {
+pub struct Cluster {
     fly: FlyLocal,
     game_app: String,
     http: Client,
@@ -86,12 +86,12 @@ pub struct Stage {
     metrics: TcpSocket,
 }
 
-impl Stage {
+impl Cluster {
     /// Starts everything and waits until the lobby answers.
     ///
     /// # Errors
     /// A sentence: a program that was not built, a port that cannot be had, a lobby that does not answer.
-    pub async fn open(config: &StageConfig) -> anyhow::Result<Self> {
+    pub async fn start(config: &ClusterConfig) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir().context("There is no folder for temporary files.")?;
         let write = |name: &str, text: &str| -> anyhow::Result<PathBuf> {
             let path = folder.path().join(name);
@@ -136,11 +136,16 @@ impl Stage {
         self.folder.path()
     }
 
-    /// Asks whatever is behind a path of the edge. Redirects are answers.
+    /// Sends a request to the edge. Redirects are answers.
     ///
     /// # Errors
     /// When nothing answers.
-    pub async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<(StatusCode, String)> {
+    pub async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> anyhow::Result<(StatusCode, String)> {
         let mut request = self.http.request(method, format!("{}{path}", self.url()));
         if let Some(body) = body {
             request = request.json(body);
@@ -174,7 +179,7 @@ impl Stage {
     /// # Errors
     /// When the control API does not answer.
     pub async fn machines(&self) -> anyhow::Result<Vec<Machine>> {
-        let (_, text) = self.ask(Method::GET, "/_fly/api/state", None).await?;
+        let (_, text) = self.request(Method::GET, "/_fly/api/state", None).await?;
         let state: Value = serde_json::from_str(&text)?;
         let machines: Vec<Machine> = serde_json::from_value(state["machines"].clone())?;
         Ok(machines.into_iter().filter(|machine| machine.app == self.game_app).collect())
@@ -193,7 +198,7 @@ impl Stage {
     ///
     /// # Errors
     /// When it is not within `most`.
-    pub async fn until(&self, id: &str, state: &str, most: Duration) -> anyhow::Result<Duration> {
+    pub async fn wait_for_state(&self, id: &str, state: &str, most: Duration) -> anyhow::Result<Duration> {
         let began = Instant::now();
         loop {
             let now = self.machine(id).await?.state;
@@ -201,7 +206,7 @@ impl Stage {
                 return Ok(began.elapsed());
             }
             ensure!(began.elapsed() < most, "{id} is {now} after {most:?}, not {state}");
-            sleep(Duration::from_millis(LOOK_MS)).await;
+            sleep(Duration::from_millis(POLL_MS)).await;
         }
     }
 
@@ -209,28 +214,28 @@ impl Stage {
     ///
     /// # Errors
     /// When the local Fly refuses.
-    pub async fn act(&self, id: &str, action: &str) -> anyhow::Result<()> {
-        let (status, text) = self.ask(Method::POST, &format!("/_fly/api/machines/{id}/{action}"), None).await?;
+    pub async fn act_on(&self, id: &str, action: &str) -> anyhow::Result<()> {
+        let (status, text) = self.request(Method::POST, &format!("/_fly/api/machines/{id}/{action}"), None).await?;
         ensure!(status.is_success(), "{action} was refused: {text}");
         Ok(())
     }
 
-    /// Makes things go wrong; an empty object ends it. See the local Fly's README for the fields.
+    /// Injects faults; an empty object ends them. See the local Fly's README for the fields.
     ///
     /// # Errors
     /// When a field is not known.
-    pub async fn faults(&self, faults: Value) -> anyhow::Result<()> {
-        let (status, text) = self.ask(Method::PUT, "/_fly/api/faults", Some(&faults)).await?;
+    pub async fn set_faults(&self, faults: Value) -> anyhow::Result<()> {
+        let (status, text) = self.request(Method::PUT, "/_fly/api/faults", Some(&faults)).await?;
         ensure!(status.is_success(), "the faults were refused: {text}");
         Ok(())
     }
 
-    /// The same for Fly's settings: only the fields that are named change.
+    /// Changes Fly's settings: only the fields that are named.
     ///
     /// # Errors
     /// When a field is not known.
-    pub async fn settings(&self, settings: Value) -> anyhow::Result<()> {
-        let (status, text) = self.ask(Method::PATCH, "/_fly/api/settings", Some(&settings)).await?;
+    pub async fn set_settings(&self, settings: Value) -> anyhow::Result<()> {
+        let (status, text) = self.request(Method::PATCH, "/_fly/api/settings", Some(&settings)).await?;
         ensure!(status.is_success(), "the settings were refused: {text}");
         Ok(())
     }
@@ -273,13 +278,13 @@ impl Stage {
         let give_up = Instant::now() + Duration::from_millis(READY_MAX_MS);
         while self.http.get(format!("{}/healthz", lobby.url)).send().await.is_err() {
             ensure!(Instant::now() < give_up, "the second lobby does not answer");
-            sleep(Duration::from_millis(LOOK_MS)).await;
+            sleep(Duration::from_millis(POLL_MS)).await;
         }
         Ok(lobby)
     }
 
-    /// Lets every machine say goodbye.
-    pub async fn close(self) {
+    /// Stops every machine in an orderly way.
+    pub async fn shutdown(self) {
         self.fly.shutdown().await;
     }
 }
@@ -296,12 +301,12 @@ pub struct SecondLobby {
 }
 
 impl SecondLobby {
-    /// Its answer to a wish for a place.
+    /// Its answer to a join.
     ///
     /// # Errors
     /// When it does not answer.
-    pub async fn join(&self, wish: &Value) -> anyhow::Result<(StatusCode, Value)> {
-        let answer = self.http.post(format!("{}/api/join", self.url)).json(wish).send().await?;
+    pub async fn join(&self, request: &Value) -> anyhow::Result<(StatusCode, Value)> {
+        let answer = self.http.post(format!("{}/api/join", self.url)).json(request).send().await?;
         Ok((answer.status(), answer.json().await?))
     }
 }
@@ -315,7 +320,7 @@ fn with_env(text: &str, more: &[(&str, String)]) -> String {
     text.replacen("[env]\n", &lines, 1)
 }
 
-fn pools(config: &StageConfig) -> String {
+fn pools(config: &ClusterConfig) -> String {
     let most = config.machines_max;
     let mut text = format!("machines_max = {most}\n");
     for (region, machines) in &config.pool {

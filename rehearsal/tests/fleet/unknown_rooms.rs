@@ -1,10 +1,10 @@
-//! Rooms that nobody may have opened: whoever asks for them keeps nobody else out.
+//! Joins of rooms that do not exist or belong elsewhere: they open nothing and keep nobody else out.
 
-use super::{newark, open};
+use super::{newark, start_cluster};
 use arena::Client;
 use futures_util::{SinkExt, StreamExt};
 use protocol::close::CloseReason;
-use rehearsal::{Joined, Pilot, Stage, ask};
+use rehearsal::{Cluster, JoinGrant, Pilot, request_join};
 use serde_json::json;
 use std::{path::Path, time::Duration};
 use tokio::{net::TcpStream, time::timeout};
@@ -13,10 +13,10 @@ use tokio_tungstenite::{WebSocketStream, client_async, tungstenite::Message};
 type Socket = WebSocketStream<TcpStream>;
 
 /// A socket that says hello and is then kept without a word, and why it was refused.
-async fn squat(stage: &Stage, joined: &Joined) -> (Socket, Option<CloseReason>) {
-    let tcp = TcpStream::connect(stage.edge()).await.unwrap();
-    let (mut socket, _) = client_async(format!("ws://{}{}", stage.edge(), joined.path), tcp).await.unwrap();
-    let hello = Client::new().hello("Mallory", 0, Some(joined.ticket.clone()), None);
+async fn hold_idle_socket(cluster: &Cluster, grant: &JoinGrant) -> (Socket, Option<CloseReason>) {
+    let tcp = TcpStream::connect(cluster.edge()).await.unwrap();
+    let (mut socket, _) = client_async(format!("ws://{}{}", cluster.edge(), grant.path), tcp).await.unwrap();
+    let hello = Client::new().hello("Mallory", 0, Some(grant.ticket.clone()), None);
     socket.send(Message::Binary(hello.into())).await.unwrap();
     let refusal = async {
         while let Some(Ok(message)) = socket.next().await {
@@ -38,44 +38,45 @@ fn is_kept(folder: &Path, name: &str) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_idle_socket_elsewhere_does_not_close_a_region() {
-    let stage = open(|config| config.pool = vec![("ewr", 1), ("cdg", 1)]).await;
-    let machines = stage.machines().await.unwrap();
+    let cluster = start_cluster(|config| config.pool = vec![("ewr", 1), ("cdg", 1)]).await;
+    let machines = cluster.machines().await.unwrap();
     let of = |region: &str| machines.iter().find(|machine| machine.region == region).unwrap().id.clone();
     let (home, other) = (of("ewr"), of("cdg"));
     let mut kept = Vec::new();
     for _ in 0..2 {
         // While the region's arena is closed: never opened yet, then put aside.
-        let joined = ask(&stage, &json!({ "instance": other, "room": format!("arena-{home}") })).await.unwrap();
-        let (socket, refusal) = squat(&stage, &joined.unwrap()).await;
+        let grant =
+            request_join(&cluster, &json!({ "instance": other, "room": format!("arena-{home}") })).await.unwrap();
+        let (socket, refusal) = hold_idle_socket(&cluster, &grant.unwrap()).await;
         assert_eq!(refusal, Some(CloseReason::Moved));
         kept.push(socket);
-        let mut pilot = Pilot::join(&stage, "Guest", &newark()).await.unwrap();
-        assert_eq!(pilot.joined.instance, home);
+        let mut pilot = Pilot::join(&cluster, "Guest", &newark()).await.unwrap();
+        assert_eq!(pilot.grant.instance, home);
         pilot.fly(Duration::from_millis(300)).await.unwrap();
         pilot.leave().await;
-        stage.until(&home, "stopped", super::PATIENCE).await.unwrap();
+        cluster.wait_for_state(&home, "stopped", super::WAIT_MAX).await.unwrap();
     }
     // By the same path a page is led home.
-    let location = stage.location_of(&format!("/gameserver/{other}/arena-{home}")).await.unwrap();
+    let location = cluster.location_of(&format!("/gameserver/{other}/arena-{home}")).await.unwrap();
     assert_eq!(location, format!("/gameserver/{home}/arena"));
-    stage.close().await;
+    cluster.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn made_up_rooms_fill_no_machine_and_leave_nothing() {
-    let stage = open(|_| {}).await;
-    let id = stage.machines().await.unwrap().remove(0).id;
+    let cluster = start_cluster(|_| {}).await;
+    let id = cluster.machines().await.unwrap().remove(0).id;
     let mut kept = Vec::new();
     for number in 1..=8 {
-        let joined = ask(&stage, &json!({ "instance": id, "room": format!("spam{number}") })).await.unwrap();
-        let (socket, refusal) = squat(&stage, &joined.unwrap()).await;
+        let grant = request_join(&cluster, &json!({ "instance": id, "room": format!("spam{number}") })).await.unwrap();
+        let (socket, refusal) = hold_idle_socket(&cluster, &grant.unwrap()).await;
         assert_eq!(refusal, Some(CloseReason::NoSuchRoom), "{number}");
         kept.push(socket);
     }
-    let mut pilot = Pilot::join(&stage, "Guest", &newark()).await.unwrap();
+    let mut pilot = Pilot::join(&cluster, "Guest", &newark()).await.unwrap();
     pilot.fly(Duration::from_millis(300)).await.unwrap();
-    let mut host = Pilot::join(&stage, "Host", &json!({ "region": "ewr", "private": true })).await.unwrap();
+    let mut host = Pilot::join(&cluster, "Host", &json!({ "region": "ewr", "private": true })).await.unwrap();
     host.fly(Duration::from_millis(300)).await.unwrap();
-    assert!(!is_kept(stage.folder(), "spam") && is_kept(stage.folder(), &host.joined.room));
-    stage.close().await;
+    assert!(!is_kept(cluster.folder(), "spam") && is_kept(cluster.folder(), &host.grant.room));
+    cluster.shutdown().await;
 }

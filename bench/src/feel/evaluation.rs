@@ -1,12 +1,12 @@
-//! The figures: what the pages showed, held against what really was.
+//! Computes the figures: compares what the pages showed with what really was.
 //!
-//! Path: [`Judge::new`] is given a world after its run → one method per figure. Every figure is defined where it is
+//! Path: [`Evaluation::new`] is given a world after its run → one method per figure. Every figure is defined where it is
 //! computed. Invariant: a client's own opinion of itself counts for shots alone, since only it knows what it has seen.
 
 use super::{
-    log::{Drawn, Log, Picture, quantile},
+    ground_truth::GroundTruth,
     player::Player,
-    truth::Truth,
+    player_log::{DrawnPlane, Picture, PlayerLog, quantile},
     world::{TICK_MS, World},
 };
 use game::past::{BEHIND_MAX, PARTS};
@@ -35,20 +35,20 @@ pub(crate) struct Shots {
 
 /// See the module.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Judge<'a> {
+pub(crate) struct Evaluation<'a> {
     world: &'a World,
 }
 
-impl<'a> Judge<'a> {
+impl<'a> Evaluation<'a> {
     pub(crate) fn new(world: &'a World) -> Self {
         Self { world }
     }
 
-    fn truth(&self) -> &'a Truth {
+    fn truth(&self) -> &'a GroundTruth {
         &self.world.truth
     }
 
-    fn logs(&self) -> impl Iterator<Item = &'a Log> {
+    fn logs(&self) -> impl Iterator<Item = &'a PlayerLog> {
         self.world.players.iter().map(|player| &player.log)
     }
 
@@ -103,11 +103,11 @@ impl<'a> Judge<'a> {
         f64::from(late) / f64::from(all.max(1))
     }
 
-    /// From the hand's wish to the end of the tick that heeds it, less the line's shortest way there, ticks.
+    /// From the player's change of controls to the end of the tick that applies it, less the line's shortest way there, ticks.
     pub(crate) fn input_delays(&self) -> Vec<f64> {
         let delays = self.world.players.iter().flat_map(|player| {
             let floor_ms = player.line.one_way_ms;
-            player.log.sent.iter().map(move |sent| f64::from(sent.effect) - (sent.wished_ms + floor_ms) / TICK_MS)
+            player.log.sent.iter().map(move |sent| f64::from(sent.effect) - (sent.changed_ms + floor_ms) / TICK_MS)
         });
         delays.collect()
     }
@@ -152,7 +152,7 @@ impl<'a> Judge<'a> {
     }
 
     /// Hits by players of players.
-    fn player_hits(&self) -> impl Iterator<Item = (&'a super::truth::Hit, &'a Player)> {
+    fn player_hits(&self) -> impl Iterator<Item = (&'a super::ground_truth::Hit, &'a Player)> {
         let of = |id: u16| self.world.players.iter().find(move |player| player.client.pilot() == id);
         let hits = self.truth().hits.iter();
         hits.filter_map(move |hit| of(hit.shooter).and(of(hit.victim)).map(|victim| (hit, victim)))
@@ -176,7 +176,7 @@ impl<'a> Judge<'a> {
         (errors, jumps)
     }
 
-    fn off(&self, at: f64, drawn: &Drawn) -> Option<(f64, f64)> {
+    fn off(&self, at: f64, drawn: &DrawnPlane) -> Option<(f64, f64)> {
         let (x, y, _) = self.truth().place(at, drawn.id)?;
         Some((drawn.x - x, drawn.y - y))
     }
@@ -255,8 +255,8 @@ impl<'a> Judge<'a> {
         }
         let Some(own) = &picture.own else { return truth.plane(own_tick, id).is_none() };
         let Some((x, y)) = self.off(picture.own_at, own) else { return true };
-        let is_near = |other: &Drawn| (other.x - own.x).hypot(other.y - own.y) < NEAR_LENGTHS;
-        let is_placed = |other: &Drawn| {
+        let is_near = |other: &DrawnPlane| (other.x - own.x).hypot(other.y - own.y) < NEAR_LENGTHS;
+        let is_placed = |other: &DrawnPlane| {
             self.off(picture.shown_at, other).is_none_or(|(x, y)| x.hypot(y) < RIGHT_LENGTHS)
                 || truth.is_touched(picture.newest, picture.shown_at as Tick + 1, other.id)
         };

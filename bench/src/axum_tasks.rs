@@ -1,5 +1,5 @@
-//! What one would write first: axum, a task per client, the newest frame in a `watch` channel. It stands beside our
-//! server to show what leaving the async runtime saves.
+//! The server that one would write first, for comparison: axum, a task per client, the newest frame in a `watch` channel.
+//! It shows what leaving the async runtime saves.
 //!
 //! As a competent user of axum would set it up: no Nagle, a small read buffer, a frame shared by all clients.
 

@@ -41,17 +41,17 @@ const PATH: &str = "/gameserver/148e21ea7d3889/arena";
 const TICK: Duration = Duration::from_nanos(1_000_000_000 / 60);
 /// Messages a socket may have waiting; frames only go into an empty channel.
 const WAITING_MAX_COUNT: usize = 32;
-/// Joins that a busy lobby sends away first.
-const SENT_AWAY_COUNT: u64 = 2;
+/// Joins that a busy lobby refuses first.
+const REFUSED_FIRST_COUNT: u64 = 2;
 
 /// How the lobby answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mood {
-    Fine,
+pub(crate) enum LobbyMode {
+    Normal,
     /// Asks the first ones to come back in a second.
     Busy,
     /// Knows no such region.
-    Unwilling,
+    Refusing,
 }
 
 /// What a socket's task tells the room's.
@@ -64,8 +64,8 @@ enum Input {
 
 struct Shared {
     key: Key,
-    mood: Mood,
-    wishes: Mutex<Vec<String>>,
+    mode: LobbyMode,
+    join_bodies: Mutex<Vec<String>>,
     joins: AtomicU64,
     players: AtomicU32,
     goodbyes: AtomicU32,
@@ -73,19 +73,19 @@ struct Shared {
 }
 
 /// The stand-in, until it is dropped with its runtime.
-pub(crate) struct Field {
+pub(crate) struct StandIn {
     address: SocketAddr,
     shared: Arc<Shared>,
 }
 
-impl Field {
-    pub(crate) async fn start(mood: Mood) -> Self {
+impl StandIn {
+    pub(crate) async fn start(mode: LobbyMode) -> Self {
         let (inputs, events) = mpsc::unbounded_channel();
         let key = Key::new(SECRET).unwrap();
         let shared = Arc::new(Shared {
             key: key.clone(),
-            mood,
-            wishes: Mutex::default(),
+            mode,
+            join_bodies: Mutex::default(),
             joins: AtomicU64::new(0),
             players: AtomicU32::new(0),
             goodbyes: AtomicU32::new(0),
@@ -126,8 +126,8 @@ impl Field {
     }
 
     /// The bodies of all joins so far.
-    pub(crate) fn wishes(&self) -> Vec<String> {
-        self.shared.wishes.lock().unwrap().clone()
+    pub(crate) fn join_bodies(&self) -> Vec<String> {
+        self.shared.join_bodies.lock().unwrap().clone()
     }
 
     pub(crate) async fn wait_for_players(&self, count: u32) {
@@ -156,18 +156,18 @@ async fn regions() -> Json<serde_json::Value> {
 }
 
 async fn join(State(shared): State<Arc<Shared>>, body: String) -> Response {
-    shared.wishes.lock().unwrap().push(body);
+    shared.join_bodies.lock().unwrap().push(body);
     let nonce = shared.joins.fetch_add(1, Relaxed);
     let refuse = |status: StatusCode, message: &str| {
         let body = json!({ "error": { "code": "some_code", "message": message } });
         (status, [("retry-after", "1")], Json(body)).into_response()
     };
-    match shared.mood {
-        Mood::Busy if nonce < SENT_AWAY_COUNT => {
+    match shared.mode {
+        LobbyMode::Busy if nonce < REFUSED_FIRST_COUNT => {
             refuse(StatusCode::TOO_MANY_REQUESTS, "Too many joins came from your network just now.")
         }
-        Mood::Unwilling => refuse(StatusCode::NOT_FOUND, "There is no region \"xyz\"."),
-        Mood::Fine | Mood::Busy => {
+        LobbyMode::Refusing => refuse(StatusCode::NOT_FOUND, "There is no region \"xyz\"."),
+        LobbyMode::Normal | LobbyMode::Busy => {
             let ticket = shared.key.sign_ticket(INSTANCE, "arena", Grant::Enter, nonce, now_s());
             Json(json!({ "path": PATH, "ticket": ticket, "instance": INSTANCE, "region": "cdg", "room": "arena" }))
                 .into_response()
@@ -207,7 +207,7 @@ async fn serve(mut socket: WebSocket, shared: Arc<Shared>) -> Option<()> {
     loop {
         tokio::select! {
             message = outbox.recv() => {
-                // An ended channel is a cut line: nothing more is said.
+                // An ended channel is a cut connection: nothing more is sent.
                 let Some(message) = message else { break };
                 if socket.send(message).await.is_err() {
                     break;

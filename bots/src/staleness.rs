@@ -1,5 +1,5 @@
-//! How old the picture was that a player saw, weighed by time: a stall of two seconds is one interval of a thousand, and a
-//! tenth of twenty seconds.
+//! How stale a player's picture was, weighted by time: a stall of two seconds is one interval of a thousand, but a tenth of
+//! twenty seconds.
 //!
 //! The age of the picture is the time since the newest frame arrived. It grows on while a lost socket is replaced.
 //! Never: a clock.
@@ -42,7 +42,7 @@ impl Staleness {
 
 /// One player's, from socket to socket.
 #[derive(Debug, Default)]
-pub(crate) struct Sight {
+pub(crate) struct PictureWatch {
     /// When the newest frame came.
     newest: Option<Instant>,
     /// Up to where time is counted, while it is.
@@ -50,7 +50,7 @@ pub(crate) struct Sight {
     staleness: Staleness,
 }
 
-impl Sight {
+impl PictureWatch {
     /// From now on it counts; somebody without a picture begins with one of this moment.
     pub(crate) fn begin(&mut self, now: Instant) {
         self.newest.get_or_insert(now);
@@ -97,15 +97,15 @@ mod tests {
 
     /// Shares of a run of 20 s with a frame every 50 ms, but for those of this span (ms).
     fn shares(without: std::ops::Range<u64>) -> [f64; 3] {
-        let (mut sight, start) = (Sight::default(), Instant::now());
-        sight.frame(start);
-        sight.begin(start);
+        let (mut picture, start) = (PictureWatch::default(), Instant::now());
+        picture.frame(start);
+        picture.begin(start);
         for at in (50..20_000).step_by(50).filter(|at| !without.contains(at)) {
-            sight.frame(start + ms(at));
+            picture.frame(start + ms(at));
         }
-        sight.end(start + ms(20_000));
-        assert_eq!(sight.staleness().watched, ms(20_000));
-        sight.staleness().shares().unwrap()
+        picture.end(start + ms(20_000));
+        assert_eq!(picture.staleness().watched, ms(20_000));
+        picture.staleness().shares().unwrap()
     }
 
     #[test]
@@ -124,16 +124,16 @@ mod tests {
 
     #[test]
     fn only_the_measured_time_counts() {
-        let (mut sight, start) = (Sight::default(), Instant::now());
-        sight.frame(start);
-        sight.frame(start + ms(5_000));
-        assert_eq!(sight.staleness().shares(), None);
+        let (mut picture, start) = (PictureWatch::default(), Instant::now());
+        picture.frame(start);
+        picture.frame(start + ms(5_000));
+        assert_eq!(picture.staleness().shares(), None);
         // It begins with a picture that is 150 ms old already.
-        sight.begin(start + ms(5_150));
-        sight.frame(start + ms(5_200));
-        sight.end(start + ms(5_250));
-        sight.frame(start + ms(9_000));
-        assert_eq!(sight.staleness(), Staleness { watched: ms(100), older: [ms(50), ms(0), ms(0)] });
+        picture.begin(start + ms(5_150));
+        picture.frame(start + ms(5_200));
+        picture.end(start + ms(5_250));
+        picture.frame(start + ms(9_000));
+        assert_eq!(picture.staleness(), Staleness { watched: ms(100), older: [ms(50), ms(0), ms(0)] });
     }
 
     #[test]

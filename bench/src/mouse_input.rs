@@ -1,7 +1,7 @@
-//! A hand on a mouse: steering that never quite rests, and a trigger finger that works in bursts.
+//! Simulated mouse input: steering that never quite rests, and fire in bursts, as of a person with a mouse.
 //!
-//! Path: [`Hand::aim`] looks (what a page's mouse does: a direction, which becomes a steer every tick);
-//! [`Hand::blind`] does not, for measurements in which seeing would cost more than what is measured.
+//! Path: [`MouseInput::aim`] looks (what a page's mouse does: a direction, which becomes a steer every tick);
+//! [`MouseInput::blind`] does not, for measurements in which seeing would cost more than what is measured.
 //! Invariants: the same seed gives the same movements; how often the controls change is counted.
 
 use game::{
@@ -15,20 +15,20 @@ use protocol::Tick;
 
 /// So far off its target a plane is steered hard over.
 const FULL_STEER_DEGREES: i32 = 100;
-/// Largest step of an unquiet hand per tick, 1/1000 of a steer.
+/// Largest random step of the steering per tick, 1/1000 of a steer.
 const TREMOR: i32 = 1000;
 /// One degree.
 const DEGREE: i32 = TURN / 360;
-/// Whoever is nearer is avoided.
+/// A plane that is nearer is avoided.
 const CROWDED_UNITS: i32 = 5 * PLANE_LENGTH_UNITS;
 /// How far a bullet goes that is worth firing.
 const RANGE_UNITS: i32 = 12 * PLANE_LENGTH_UNITS;
 
 /// See the module.
 #[derive(Debug, Clone)]
-pub(crate) struct Hand {
+pub(crate) struct MouseInput {
     seed: u64,
-    /// Sets this hand's bursts and rests apart from others', ticks.
+    /// Sets this player's bursts and rests apart from others', ticks.
     phase: u32,
     draws: u64,
     /// How far the stick is from where it is meant to be, or from the middle, 1/1000.
@@ -39,8 +39,8 @@ pub(crate) struct Hand {
     pub(crate) changes: u64,
 }
 
-impl Hand {
-    /// A pilot's hand.
+impl MouseInput {
+    /// The mouse of a pilot.
     pub(crate) fn new(seed: u64, pilot: u16) -> Self {
         let seed = seed ^ u64::from(pilot) << 32;
         Self {
@@ -63,7 +63,7 @@ impl Hand {
         ((x ^ x >> 31) % (2 * range as u64 + 1)) as i32 - range
     }
 
-    /// The mouse follows the nearest other plane, with a hand that drifts and is corrected now and then.
+    /// The mouse follows the nearest other plane, with a drift that is corrected now and then.
     pub(crate) fn aim<'a>(
         &mut self,
         me: &Plane,
@@ -80,7 +80,7 @@ impl Hand {
             }
         }
         let way = match (danger, target) {
-            // Out of the way of whoever is about to ram.
+            // Out of the way of the plane that is about to ram.
             (Some((_, other)), _) => me.position() - other.position() + me.velocity().perp() * 60,
             (None, Some((_, other))) => {
                 // Where it will be when a bullet gets there.
@@ -107,8 +107,8 @@ impl Hand {
         self.note(controls)
     }
 
-    /// Other controls on every single tick: the most a hand could do.
-    pub(crate) fn shake(&mut self, tick: Tick) -> Controls {
+    /// Other controls on every single tick: the most that a person could do.
+    pub(crate) fn change_every_tick(&mut self, tick: Tick) -> Controls {
         let steer = self.draw(6);
         let steer = if steer == self.controls.steer { steer + 1 } else { steer };
         let fire = (tick + self.phase) % 60 < 20;
@@ -136,8 +136,9 @@ impl Hand {
     }
 }
 
-/// Share of ticks in which the controls of these hands changed.
-pub(crate) fn share_of_changes<'a>(hands: impl Iterator<Item = &'a Hand>) -> f64 {
-    let (ticks, changes) = hands.fold((0, 0), |(ticks, changes), hand| (ticks + hand.ticks, changes + hand.changes));
+/// Share of ticks in which the controls of these inputs changed.
+pub(crate) fn share_of_changes<'a>(inputs: impl Iterator<Item = &'a MouseInput>) -> f64 {
+    let (ticks, changes) =
+        inputs.fold((0, 0), |(ticks, changes), input| (ticks + input.ticks, changes + input.changes));
     changes as f64 / ticks.max(1) as f64
 }

@@ -1,13 +1,13 @@
 //! One connection of the swarm: the handshake, then messages in place, and what the kernel did not take yet.
 //!
-//! Path: [`Link::open`] connects and asks for the upgrade → [`Link::read`] hands every message to the peer →
-//! [`Link::write`] sends what the peer said.
-//! Invariants: epoll is edge-triggered, so a readable link is read until the kernel has nothing more; a link that ended
-//! keeps its peer and the reason, and never comes back.
+//! Path: [`Connection::open`] connects and asks for the upgrade → [`Connection::read`] hands every message to the client →
+//! [`Connection::write`] sends what the client queued.
+//! Invariants: epoll is edge-triggered, so a readable connection is read until the kernel has nothing more; a connection
+//! that ended keeps its client and the reason, and never comes back.
 
 use super::{
-    Opening, Out, Peer,
-    wire::{self, first_frame},
+    Handshake, LoadClient, Outbox,
+    websocket::{self, first_frame},
 };
 use anyhow::Context;
 use mio::{Interest, Registry, Token, net::TcpStream};
@@ -19,15 +19,15 @@ use std::{
 };
 
 /// Links per source address: a gameserver limits the sockets of one.
-const LINKS_PER_ADDRESS_MAX_COUNT: usize = 200;
+const CONNECTIONS_PER_ADDRESS_MAX_COUNT: usize = 200;
 /// Where a handshake's answer ends.
 const HEAD_END: &[u8] = b"\r\n\r\n";
 
-/// How far a link has come.
+/// How far a connection has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum State {
     /// Asked for the upgrade.
-    Opening,
+    Handshaking,
     /// Messages go to and fro.
     Open,
     /// Over, and why, as a sentence.
@@ -36,8 +36,8 @@ pub(crate) enum State {
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct Link<P> {
-    pub(crate) peer: P,
+pub(crate) struct Connection<P> {
+    pub(crate) client: P,
     pub(crate) state: State,
     stream: TcpStream,
     /// The beginning of a message whose end has not come.
@@ -46,12 +46,12 @@ pub(crate) struct Link<P> {
     unsent: Vec<u8>,
 }
 
-impl<P: Peer> Link<P> {
-    /// Connects from the source address that link `index` has.
+impl<P: LoadClient> Connection<P> {
+    /// Connects from the source address that connection `index` has.
     ///
     /// # Errors
     /// When there is no connection to be had.
-    pub(crate) fn open(server: SocketAddr, index: usize, opening: &Opening, peer: P) -> anyhow::Result<Self> {
+    pub(crate) fn open(server: SocketAddr, index: usize, opening: &Handshake, client: P) -> anyhow::Result<Self> {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))
             .context("no socket for one more connection; does `ulimit -n` allow as many files?")?;
         socket.bind(&SocketAddr::from((source_of(index), 0)).into())?;
@@ -59,21 +59,22 @@ impl<P: Peer> Link<P> {
         socket.set_tcp_nodelay(true)?;
         socket.set_nonblocking(true)?;
         let stream = TcpStream::from_std(socket.into());
-        let mut link = Self { peer, state: State::Opening, stream, carried: Vec::new(), unsent: Vec::new() };
+        let mut connection =
+            Self { client, state: State::Handshaking, stream, carried: Vec::new(), unsent: Vec::new() };
         match opening {
-            Opening::Upgrade { path, headers } => link.write(request(server, path, headers).as_bytes()),
-            Opening::Bare => {}
+            Handshake::Upgrade { path, headers } => connection.write(request(server, path, headers).as_bytes()),
+            Handshake::None => {}
         }
-        Ok(link)
+        Ok(connection)
     }
 
-    /// Has epoll tell what happens on this link.
+    /// Has epoll tell what happens on this connection.
     pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         registry.register(&mut self.stream, token, Interest::READABLE | Interest::WRITABLE)
     }
 
-    /// Reads all there is, through `buffer`, and hands it to the peer; `is_ending` tells that the end has come, too.
-    pub(crate) fn read(&mut self, buffer: &mut [u8], is_ending: bool, out: &mut Out) {
+    /// Reads all there is, through `buffer`, and hands it to the client; `is_ending` tells that the end has come, too.
+    pub(crate) fn read(&mut self, buffer: &mut [u8], is_ending: bool, outbox: &mut Outbox) {
         loop {
             if matches!(self.state, State::Ended(_)) {
                 return;
@@ -92,7 +93,7 @@ impl<P: Peer> Link<P> {
                 Err(error) => return self.end(&format!("The connection broke ({error}).")),
             };
             let bytes = &buffer[..carried + read];
-            let used = self.take(bytes, Instant::now(), out);
+            let used = self.take(bytes, Instant::now(), outbox);
             self.carried.clear();
             self.carried.extend_from_slice(&bytes[used..]);
             // A stream socket that gave less than asked for has no more: the next byte is a new edge. The end is not.
@@ -103,20 +104,20 @@ impl<P: Peer> Link<P> {
     }
 
     /// Takes whole messages from the front of `bytes`; returns how many bytes they were.
-    fn take(&mut self, bytes: &[u8], at: Instant, out: &mut Out) -> usize {
+    fn take(&mut self, bytes: &[u8], at: Instant, outbox: &mut Outbox) -> usize {
         let mut used = 0;
-        if self.state == State::Opening {
+        if self.state == State::Handshaking {
             used = match self.take_answer(bytes) {
                 Some(used) => used,
                 None => return 0,
             };
-            self.peer.opened(out);
+            self.client.opened(outbox);
         }
         while self.state == State::Open {
             match first_frame(&bytes[used..]) {
                 Ok(Some(frame)) => {
                     let payload = &bytes[used..][frame.payload.clone()];
-                    self.take_frame(frame.opcode, payload, at, out);
+                    self.take_frame(frame.opcode, payload, at, outbox);
                     used += frame.payload.end;
                 }
                 Ok(None) => break,
@@ -126,11 +127,11 @@ impl<P: Peer> Link<P> {
         used
     }
 
-    fn take_frame(&mut self, opcode: u8, payload: &[u8], at: Instant, out: &mut Out) {
+    fn take_frame(&mut self, opcode: u8, payload: &[u8], at: Instant, outbox: &mut Outbox) {
         match opcode {
-            wire::BINARY | wire::TEXT => self.peer.message(payload, at, out),
-            wire::PING => out.push(wire::PONG, payload),
-            wire::CLOSE => {
+            websocket::BINARY | websocket::TEXT => self.client.message(payload, at, outbox),
+            websocket::PING => outbox.push(websocket::PONG, payload),
+            websocket::CLOSE => {
                 let code = payload.first_chunk().map_or(1005, |code| u16::from_be_bytes(*code));
                 let reason = String::from_utf8_lossy(payload.get(2..).unwrap_or_default());
                 self.end(&format!("The server closed with {code} ({reason})."));
@@ -189,9 +190,9 @@ impl<P: Peer> Link<P> {
     }
 }
 
-/// The address link `index` comes from: 127.1.0.0/16 in order.
+/// The address connection `index` comes from: 127.1.0.0/16 in order.
 fn source_of(index: usize) -> Ipv4Addr {
-    let [high, low] = ((index / LINKS_PER_ADDRESS_MAX_COUNT) as u16 + 1).to_be_bytes();
+    let [high, low] = ((index / CONNECTIONS_PER_ADDRESS_MAX_COUNT) as u16 + 1).to_be_bytes();
     Ipv4Addr::new(127, 1, high, low)
 }
 

@@ -1,9 +1,9 @@
-//! The floor: the smallest program that sends the same bytes at the same rate and receives the same inputs.
+//! The least possible server, for comparison: sends the same bytes at the same rate and receives the same inputs.
 //!
-//! One thread, one epoll: at 60 Hz it writes to every connection, in between it reads whatever came and counts it.
+//! One thread, one epoll: at 60 Hz it writes to every connection, in between it reads what came and counts it.
 //! There is no handshake and no WebSocket: what it writes happens to be a WebSocket frame, so that the load is the same.
 
-use crate::{fanout, load::wire};
+use crate::{fanout, load::websocket};
 use anyhow::Context;
 use mio::{Events, Interest, Poll, Token, net::TcpListener, net::TcpStream};
 use socket2::SockRef;
@@ -20,7 +20,7 @@ const READ_BUFFER_BYTES: usize = 4096;
 /// As the gameserver's.
 const SEND_BUFFER_BYTES: usize = 16 * 1024;
 
-struct Floor {
+struct RawServer {
     listener: TcpListener,
     poll: Poll,
     /// `None` once it ended.
@@ -38,7 +38,8 @@ pub(crate) fn serve(length: usize, say_address: fn(SocketAddr)) -> anyhow::Resul
     let poll = Poll::new().context("no epoll")?;
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
     say_address(listener.local_addr()?);
-    let mut floor = Floor { listener, poll, clients: Vec::new(), buffer: vec![0; READ_BUFFER_BYTES], bytes_read: 0 };
+    let mut server =
+        RawServer { listener, poll, clients: Vec::new(), buffer: vec![0; READ_BUFFER_BYTES], bytes_read: 0 };
     let mut events = Events::with_capacity(EVENTS_MAX_COUNT);
     let interval = Duration::from_secs(1) / protocol::TICK_HZ;
     let mut due = Instant::now();
@@ -49,23 +50,23 @@ pub(crate) fn serve(length: usize, say_address: fn(SocketAddr)) -> anyhow::Resul
             tick += 1;
             // Ticks that were missed are dropped, as the gameserver does.
             due = (due + interval).max(now);
-            floor.tick(tick, length);
+            server.tick(tick, length);
         }
-        floor.poll.poll(&mut events, Some(due.saturating_duration_since(Instant::now())))?;
+        server.poll.poll(&mut events, Some(due.saturating_duration_since(Instant::now())))?;
         for event in &events {
             match event.token() {
-                LISTENER => floor.accept()?,
-                Token(index) => floor.read(index),
+                LISTENER => server.accept()?,
+                Token(index) => server.read(index),
             }
         }
     }
 }
 
-impl Floor {
+impl RawServer {
     fn tick(&mut self, tick: u32, length: usize) {
         let mut frame = Vec::with_capacity(length + 10);
         let inputs = self.bytes_read / fanout::INPUT_WIRE_BYTES;
-        wire::push_unmasked(&mut frame, wire::BINARY, &fanout::frame(length, tick, inputs));
+        websocket::push_unmasked(&mut frame, websocket::BINARY, &fanout::frame(length, tick, inputs));
         for client in &mut self.clients {
             let written = client.as_mut().map(|stream| stream.write(&frame));
             match written {

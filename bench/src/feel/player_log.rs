@@ -1,6 +1,6 @@
 //! What a player's page showed and sent, as a stop-watch beside it would have noted it.
 //!
-//! Invariant: nothing is judged here; [`super::truth::Truth`] is needed for that, and it knows more at the end of a run.
+//! Invariant: nothing is judged here; that takes [`super::ground_truth::GroundTruth`], which knows more at the end of a run.
 
 use arena::ShotCounts;
 use protocol::Tick;
@@ -15,11 +15,11 @@ pub(crate) struct Correction {
     pub(crate) lengths: Option<f64>,
 }
 
-/// An input, from the hand to the room.
+/// An input, from the player's hand to the room.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sent {
-    /// When the hand moved.
-    pub(crate) wished_ms: f64,
+    /// When the player changed the controls.
+    pub(crate) changed_ms: f64,
     /// What it was stamped with, and what the room made of that.
     pub(crate) tick: Tick,
     pub(crate) effect: Tick,
@@ -27,7 +27,7 @@ pub(crate) struct Sent {
 
 /// A plane in a picture, plane lengths.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Drawn {
+pub(crate) struct DrawnPlane {
     pub(crate) id: u16,
     pub(crate) x: f64,
     pub(crate) y: f64,
@@ -44,13 +44,13 @@ pub(crate) struct Picture {
     /// The newest tick that had come, and how early the room said the last packet was.
     pub(crate) newest: Tick,
     pub(crate) lead: i8,
-    pub(crate) own: Option<Drawn>,
-    pub(crate) others: Vec<Drawn>,
+    pub(crate) own: Option<DrawnPlane>,
+    pub(crate) others: Vec<DrawnPlane>,
 }
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(crate) struct Log {
+pub(crate) struct PlayerLog {
     pub(crate) corrections: Vec<Correction>,
     pub(crate) sent: Vec<Sent>,
     pub(crate) pictures: Vec<Picture>,
@@ -62,7 +62,7 @@ pub(crate) struct Log {
     pub(crate) earlier_shots: ShotCounts,
 }
 
-impl Log {
+impl PlayerLog {
     /// Whether an input was on its way later than its tick at some time within the ticks after `from`, up to `to`.
     pub(crate) fn was_late(&self, from: Tick, to: Tick) -> bool {
         let is_late = |sent: &&Sent| sent.effect > sent.tick;

@@ -1,16 +1,16 @@
-//! Clocks that jump: the server pauses, the players' devices sleep, or their clocks go ahead.
+//! Measures what clock jumps do: the server pauses, the players' devices sleep, or their clocks go ahead.
 //!
-//! Path: for each of [`LINES`] and [`JUMPS`] a room in which it happens to everybody, a few times → from the jump's end until a
+//! Path: for each of [`LINKS`] and [`JUMPS`] a room in which it happens to everybody, a few times → from the jump's end until a
 //! key counts as soon as before, and others are shown as late as before, by the room's own clock.
 
 use super::{
-    Link, link,
+    LinkProfile, link,
     world::{TICK_MS, World},
 };
 use crate::report::{Aim, Figures, Progress};
 use std::collections::BTreeSet;
 
-const LINES: &[Link] = &[
+const LINKS: &[LinkProfile] = &[
     link("50ms_jitter20", 50.0, 20.0),
     link("150ms_jitter20", 150.0, 20.0),
     link("150ms_jitter50", 150.0, 50.0),
@@ -57,7 +57,7 @@ struct After {
 
 /// The measurement; `only` leaves out all others.
 pub(super) fn measure(seed: u64, only: Option<&str>, progress: &Progress, figures: &mut Figures) -> anyhow::Result<()> {
-    for line in LINES {
+    for line in LINKS {
         for (name, jump) in JUMPS {
             let name = format!("{}.{name}", line.name);
             if only.is_some_and(|only| only != name) {
@@ -75,7 +75,7 @@ pub(super) fn measure(seed: u64, only: Option<&str>, progress: &Progress, figure
     Ok(())
 }
 
-fn play(line: Link, jump: Jump, seed: u64) -> anyhow::Result<Vec<After>> {
+fn play(line: LinkProfile, jump: Jump, seed: u64) -> anyhow::Result<Vec<After>> {
     let mut world = World::new(line.line(), PLAYERS, seed)?;
     let mut all = Vec::new();
     world.run(CALM_MS)?;
@@ -103,7 +103,7 @@ fn begin(world: &mut World, jump: Jump) -> f64 {
 }
 
 /// How late keys count and others are shown, ticks more than the line's shortest way; when it was like that.
-fn delays(world: &World, line: Link, player: usize, from_ms: f64, to_ms: f64) -> Vec<(f64, [f64; 2])> {
+fn delays(world: &World, line: LinkProfile, player: usize, from_ms: f64, to_ms: f64) -> Vec<(f64, [f64; 2])> {
     let way_ms = line.rtt_ms / 2.0;
     let pictures = world.players[player].log.pictures.iter();
     let within = pictures.filter(|picture| picture.now_ms >= from_ms && picture.now_ms < to_ms);
@@ -114,7 +114,7 @@ fn delays(world: &World, line: Link, player: usize, from_ms: f64, to_ms: f64) ->
     delays.collect()
 }
 
-fn look(world: &World, line: Link, player: usize, begin_ms: f64, end_ms: f64) -> After {
+fn look(world: &World, line: LinkProfile, player: usize, begin_ms: f64, end_ms: f64) -> After {
     let before = delays(world, line, player, begin_ms - USUAL_MS, begin_ms - line.rtt_ms);
     let after = delays(world, line, player, end_ms, end_ms + AFTER_MS);
     let allowed = USUAL_TICKS + line.jitter_ms / 2.0 / TICK_MS;
