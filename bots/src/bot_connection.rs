@@ -15,11 +15,11 @@ use protocol::{
     message::{ClientMessage, ClientPacket, HOT_BIT},
 };
 use std::{
-    arena::atomic::Ordering::Relaxed,
+    sync::atomic::Ordering::Relaxed,
     time::{Duration, Instant},
 };
 use tokio::{
-    arena::watch,
+    sync::watch,
     time::{MissedTickBehavior, interval, timeout},
 };
 use tokio_tungstenite::tungstenite::Message;
