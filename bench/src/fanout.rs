@@ -236,7 +236,7 @@ fn read_frame(bytes: &[u8]) -> Option<(u32, u64)> {
 /// When there is no port.
 pub(crate) async fn start(frame_bytes: usize) -> anyhow::Result<Server> {
     let mut config = serve::config()?;
-    config.max_sockets = usize::from(u16::MAX);
+    config.max_connections = usize::from(u16::MAX);
     Server::start_with(config, move |_| Fixed::new(frame_bytes)).await
 }
 

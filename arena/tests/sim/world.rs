@@ -9,7 +9,7 @@ use game::{Controls, field::CellId, pilot, plane::Plane, rules::Rules};
 use protocol::{close::CloseReason, message::ClientPacket, message::Hello, token::Key};
 
 pub(crate) const TICK_MS: f64 = 1000.0 / 60.0;
-/// Ticks that a server makes up for after it stood still, as `net/src/clock.rs` has it; the rest is dropped.
+/// Ticks that a server makes up for after it stood still, as `net/src/room/clock.rs` has it; the rest is dropped.
 const CATCH_UP_MAX_TICKS: u32 = 3;
 
 /// How a line behaves.
