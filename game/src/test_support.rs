@@ -1,7 +1,8 @@
-//! For tests: planes put where a test wants them, and what became of them.
+//! Test helpers: place planes, read them back.
 
 use crate::{
-    BULLET, Game, PilotId, bullet::Bullet, field::PLANE_LENGTH_UNITS, plane::Plane, roster, row::Row, rules::Rules,
+    BULLET, Game, PilotId, bullet::Bullet, geometry::PLANE_LENGTH_UNITS, plane::Plane, roster, rules::Rules,
+    schema::Row,
 };
 use bevy_ecs::prelude::*;
 use glam::IVec2;

@@ -1,4 +1,4 @@
-//! The minimap: how crowded each part of the field is, coarsely, for everybody.
+//! The minimap: shows everybody, coarsely, how crowded each part of the field is.
 //!
 //! Path: the field is divided into at most [`SIDE_MAX_SECTORS`] × [`SIDE_MAX_SECTORS`] sectors, squares of whole cells
 //! ([`cells_wide`]), whatever its size; a row of the kind is a line of them, and [`side`] says how many of its fields
@@ -6,13 +6,11 @@
 //! Invariant: refreshed once in [`REFRESH_TICKS`] and constant in between, so that it costs next to nothing.
 
 use crate::{
-    Clock,
-    field::CellId,
-    grid::Grid,
-    row::{FIELDS_MAX_COUNT, Fields, Kind, Row, nothing_follows},
-    row_kind,
+    Clock, row_kind,
     rules::Rules,
-    setup::{Phase, Setup},
+    schedule::{Phase, Setup},
+    schema::{CellId, FIELDS_MAX_COUNT, Fields, Kind, Row, nothing_is_derived},
+    spatial_index::SpatialIndex,
 };
 use bevy_ecs::prelude::*;
 
@@ -52,8 +50,8 @@ pub const KIND: Kind = Kind {
     fields: SectorLine::FIELDS,
     is_placed: false,
     step: stay,
-    followers: 0,
-    follow: nothing_follows,
+    derived: 0,
+    derive: nothing_is_derived,
 };
 
 fn stay(row: &Row, _: &Rules, next: &mut Vec<Row>) {
@@ -81,11 +79,11 @@ pub(crate) fn plugin(setup: &mut Setup, rules: &Rules) {
     setup.schedule.add_systems(count.run_if(is_due).in_set(Phase::Boards));
 }
 
-fn count(rules: Res<Rules>, grid: Res<Grid>, mut minimap: ResMut<Minimap>) {
+fn count(rules: Res<Rules>, index: Res<SpatialIndex>, mut minimap: ResMut<Minimap>) {
     let lines = &mut minimap.0;
     lines.fill(Fields::default());
     let wide = cells_wide(&rules);
-    for plane in grid.planes() {
+    for plane in index.planes() {
         let cell = CellId::at(plane.plane.position(), &rules);
         let sector = cell.place(&rules).expect("a position is in a cell of the field") / wide;
         lines[sector.y as usize][sector.x as usize] += 1;
@@ -112,10 +110,10 @@ mod tests {
     use super::*;
     use crate::{
         Game, SECTOR,
-        field::{CELL_UNITS, FIELD_MAX_CELLS},
         plane::Plane,
         roster::PilotId,
-        trial::{plane_at, room_with},
+        schema::{CELL_UNITS, FIELD_MAX_CELLS},
+        test_support::{plane_at, room_with},
     };
     use glam::IVec2;
 

@@ -1,4 +1,4 @@
-//! What a feature's plugin adds to: the world and the schedule of a tick.
+//! The order of a tick, and the room under construction that each feature's plugin adds to.
 //!
 //! Invariants: [`Phase`] is the whole order of a tick; the executor is single-threaded (a tick of a thousand planes is
 //! shorter than what threads cost to start it); systems that could notice the order of entities sort by row id.
@@ -14,7 +14,7 @@ pub(crate) enum Phase {
     /// Every row takes its motion step; guns fire.
     Motion,
     /// Who is where.
-    Grid,
+    Index,
     /// Bullets hit planes.
     Hits,
     /// Planes ram planes.
@@ -25,8 +25,8 @@ pub(crate) enum Phase {
     Fillers,
     /// The pilots' controls go into the rows.
     Controls,
-    /// Where everybody was.
-    Past,
+    /// Notes where everybody is, for lag compensation.
+    History,
     /// Top list and minimap.
     Boards,
 }
@@ -47,13 +47,13 @@ impl Setup {
         schedule.configure_sets(
             (
                 Phase::Motion,
-                Phase::Grid,
+                Phase::Index,
                 Phase::Hits,
                 Phase::Collisions,
                 Phase::Spawns,
                 Phase::Fillers,
                 Phase::Controls,
-                Phase::Past,
+                Phase::History,
                 Phase::Boards,
             )
                 .chain(),

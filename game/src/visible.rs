@@ -1,4 +1,4 @@
-//! All that can be seen, as rows in canonical order: a counting sort by cell, since every tick asks for it.
+//! Lists all that can be seen, as rows in canonical order: a counting sort by cell, since every tick asks for it.
 //!
 //! Path: planes and bullets are counted by cell → each cell's part of the list begins where the one before it ends →
 //! rows are put into their parts → each part, a handful of rows, is sorted.
@@ -7,13 +7,12 @@
 use crate::{
     BULLET, PLANE, SECTOR, STANDING,
     bullet::Bullet,
-    field::CellId,
+    minimap::Minimap,
     motion::BulletId,
     plane::Plane,
     roster::Pilot,
-    row::{FIELDS_MAX_COUNT, Row},
     rules::Rules,
-    sector::Minimap,
+    schema::{CellId, FIELDS_MAX_COUNT, Row},
     standing::Board,
 };
 use bevy_ecs::prelude::*;

@@ -1,14 +1,14 @@
-//! Who is where: a uniform grid of buckets over the planes, built anew each tick after they moved.
+//! The spatial index: finds the planes near a place. A uniform grid of buckets, built anew each tick after they moved.
 //!
 //! Invariants: planes are in the order of their buckets, row by row, then of their ids; what is here is how they were
 //! right after the motion step (hits and rams of the same tick are in the components).
 
 use crate::{
-    field::{CELL_UNITS, CellId, VIEW_CELLS},
     plane::Plane,
     roster::Pilot,
     rules::Rules,
-    setup::{Phase, Setup},
+    schedule::{Phase, Setup},
+    schema::{CELL_UNITS, CellId, VIEW_CELLS},
 };
 use bevy_ecs::prelude::*;
 use glam::IVec2;
@@ -27,7 +27,7 @@ pub(crate) struct Aloft {
 
 /// The planes, by place.
 #[derive(Debug, Default, Resource)]
-pub(crate) struct Grid {
+pub(crate) struct SpatialIndex {
     /// By bucket, then id.
     planes: Vec<Aloft>,
     /// Where each bucket starts in `planes`, row by row; one more for the end.
@@ -36,7 +36,7 @@ pub(crate) struct Grid {
     side: i32,
 }
 
-impl Grid {
+impl SpatialIndex {
     /// All planes, by bucket, then id.
     pub(crate) fn planes(&self) -> &[Aloft] {
         &self.planes
@@ -99,13 +99,13 @@ impl Grid {
     }
 }
 
-/// Builds the grid.
+/// Builds the index.
 pub(crate) fn plugin(setup: &mut Setup) {
-    setup.world.init_resource::<Grid>();
-    setup.schedule.add_systems(build.in_set(Phase::Grid));
+    setup.world.init_resource::<SpatialIndex>();
+    setup.schedule.add_systems(build.in_set(Phase::Index));
 }
 
-fn build(rules: Res<Rules>, mut grid: ResMut<Grid>, planes: Query<(Entity, &Pilot, &Plane)>) {
+fn build(rules: Res<Rules>, mut index: ResMut<SpatialIndex>, planes: Query<(Entity, &Pilot, &Plane)>) {
     let aloft = |(entity, pilot, plane): (Entity, &Pilot, &Plane)| Aloft { id: pilot.id.0, entity, plane: *plane };
-    grid.fill(|| planes.iter().map(aloft), &rules);
+    index.fill(|| planes.iter().map(aloft), &rules);
 }

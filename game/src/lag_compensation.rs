@@ -1,16 +1,16 @@
-//! Where planes were: a shooter's bullets meet the others where its pilot saw them, not where they are by now.
+//! Lag compensation: a shooter's bullets meet the others where its pilot saw them, not where they are by now.
 //!
 //! Path: a pilot's page shows the others a little in the past and says by how much ([`crate::Game::look`]) → after every
-//! tick each plane's place is noted in its [`Wake`] → `hits` tests a bullet against the wakes of that moment.
+//! tick each plane's place is noted in its [`PositionHistory`] → `hits` tests a bullet against the histories of that moment.
 //! Scheme: Source's lag compensation (Bernier, "Latency Compensating Methods in Client/Server In-game Protocol Design",
 //! GDC 2001), carried on for as long as a bullet flies.
 //! Invariants: never farther back than [`BEHIND_MAX`]; a plane that was not there then cannot be hit there.
 
 use crate::{
     Clock,
-    field::squared,
+    geometry::squared,
     plane::Plane,
-    setup::{Phase, Setup},
+    schedule::{Phase, Setup},
 };
 use bevy_ecs::prelude::*;
 use glam::IVec2;
@@ -20,16 +20,16 @@ use serde::{Deserialize, Serialize};
 pub const PARTS: u32 = 16;
 /// Furthest back that a bullet finds its target: 12 ticks, 200 ms. Policy: whoever sees later than that must aim ahead.
 pub const BEHIND_MAX: u32 = 12 * PARTS;
-/// Ticks a wake reaches back: what can be asked for, a tick before it, and the present.
-const WAKE_TICKS: usize = 16;
+/// Ticks that a history reaches back: what can be asked for, a tick before it, and the present.
+const HISTORY_TICKS: usize = 16;
 /// Fractions of a tick, for the moment of a hit.
 const MOMENTS: i64 = 1024;
 
-const _: () = assert!(WAKE_TICKS as u32 > BEHIND_MAX / PARTS + 2);
+const _: () = assert!(HISTORY_TICKS as u32 > BEHIND_MAX / PARTS + 2);
 
 /// Where a plane was at the end of a tick.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-struct Spot {
+struct PastPosition {
     tick: u32,
     place: IVec2,
     /// It could be hurt.
@@ -38,9 +38,9 @@ struct Spot {
 
 /// The places of a pilot's plane at the ends of the last ticks.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Component, Serialize, Deserialize)]
-pub(crate) struct Wake([Spot; WAKE_TICKS]);
+pub(crate) struct PositionHistory([PastPosition; HISTORY_TICKS]);
 
-impl Wake {
+impl PositionHistory {
     /// Whether every place is on a field with this side, units.
     pub(crate) fn is_within(&self, side: i32) -> bool {
         self.0.iter().all(|spot| spot.place.min_element() >= 0 && spot.place.max_element() < side)
@@ -48,12 +48,12 @@ impl Wake {
 
     fn note(&mut self, tick: u32, plane: &Plane) {
         let is_open = plane.health > 0 && !plane.is_shielded();
-        self.0[tick as usize % WAKE_TICKS] = Spot { tick, place: plane.position(), is_open };
+        self.0[tick as usize % HISTORY_TICKS] = PastPosition { tick, place: plane.position(), is_open };
     }
 
     /// The place at a moment; `None` if the plane was not there, or could not be hurt.
     pub(crate) fn at(&self, moment: u64) -> Option<IVec2> {
-        let spot = |tick: u32| Some(self.0[tick as usize % WAKE_TICKS]).filter(|spot| spot.tick == tick);
+        let spot = |tick: u32| Some(self.0[tick as usize % HISTORY_TICKS]).filter(|spot| spot.tick == tick);
         let (tick, part) = tick_and_part(moment);
         let from = spot(tick)?;
         let to = if part == 0 { from } else { spot(tick + 1)? };
@@ -99,40 +99,40 @@ pub fn moment_of_meeting(bullet: (IVec2, IVec2), plane: (IVec2, IVec2), reach: i
 
 /// Notes where every plane is at the end of a tick.
 pub(crate) fn plugin(setup: &mut Setup) {
-    setup.schedule.add_systems(note.in_set(Phase::Past));
+    setup.schedule.add_systems(note.in_set(Phase::History));
 }
 
-fn note(clock: Res<Clock>, mut planes: Query<(&Plane, &mut Wake)>) {
-    for (plane, mut wake) in &mut planes {
-        wake.note(clock.tick, plane);
+fn note(clock: Res<Clock>, mut planes: Query<(&Plane, &mut PositionHistory)>) {
+    for (plane, mut history) in &mut planes {
+        history.note(clock.tick, plane);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trial::plane_at;
+    use crate::test_support::plane_at;
 
     #[test]
-    fn a_wake_tells_places_between_ticks_as_long_as_it_reaches_back() {
-        let mut wake = Wake::default();
+    fn a_history_tells_places_between_ticks_as_long_as_it_reaches_back() {
+        let mut history = PositionHistory::default();
         for tick in 1..=40 {
-            wake.note(tick, &Plane { x: tick as i32 * 160, y: 0, ..plane_at(0, 0, 0) });
+            history.note(tick, &Plane { x: tick as i32 * 160, y: 0, ..plane_at(0, 0, 0) });
         }
-        assert_eq!(wake.at(moment(40, 0)), Some(IVec2::new(6400, 0)));
-        assert_eq!(wake.at(moment(30, 0) + 4), Some(IVec2::new(4840, 0)));
-        assert!(wake.at(moment(39, BEHIND_MAX)).is_some());
-        assert_eq!(wake.at(moment(24, 0)), None, "forgotten");
-        assert_eq!(wake.at(moment(40, 0) + 1), None, "not yet");
+        assert_eq!(history.at(moment(40, 0)), Some(IVec2::new(6400, 0)));
+        assert_eq!(history.at(moment(30, 0) + 4), Some(IVec2::new(4840, 0)));
+        assert!(history.at(moment(39, BEHIND_MAX)).is_some());
+        assert_eq!(history.at(moment(24, 0)), None, "forgotten");
+        assert_eq!(history.at(moment(40, 0) + 1), None, "not yet");
     }
 
     #[test]
     fn who_was_protected_or_not_there_is_not_found() {
-        let mut wake = Wake::default();
-        wake.note(7, &Plane { shield: 1, ..plane_at(0, 0, 0) });
-        wake.note(8, &plane_at(0, 0, 0));
-        assert_eq!((wake.at(moment(6, 0)), wake.at(moment(7, 0) + 1)), (None, None));
-        assert!(wake.at(moment(8, 0)).is_some());
+        let mut history = PositionHistory::default();
+        history.note(7, &Plane { shield: 1, ..plane_at(0, 0, 0) });
+        history.note(8, &plane_at(0, 0, 0));
+        assert_eq!((history.at(moment(6, 0)), history.at(moment(7, 0) + 1)), (None, None));
+        assert!(history.at(moment(8, 0)).is_some());
     }
 
     #[test]

@@ -1,12 +1,12 @@
-//! What can be seen of a room: rows, their kinds, and the one declaration each kind has.
+//! Rows, which are all that can be seen of a room, and the one declaration that each kind of row has.
 //!
-//! Path: a kind declares its fields with `row_kind!` and a motion step; `Game::rows` writes the world as rows; `sync`
+//! Path: a kind declares its fields with `row_kind!` and a motion step; `Game::rows` writes the world as rows; `arena`
 //! replicates rows and steps them with the same functions, knowing no kind by name.
 //! Invariants: a row is all integers; equal rows and rules step to equal rows, on every platform; a step reads only its
 //! own row. What depends on others (hits, rams) is no part of a step: it is surprise, found by comparing.
 //! Never: the wire, the ECS.
 
-use crate::{field::CellId, rules::Rules};
+use crate::{rules::Rules, schema::CellId};
 use glam::IVec2;
 use std::ops::RangeInclusive;
 
@@ -19,7 +19,7 @@ pub type Fields = [i32; FIELDS_MAX_COUNT];
 /// Anything that can be seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Row {
-    /// The cell it is in; follows from kind and fields (see [`Row::new`]).
+    /// The cell it is in, derived from kind and fields (see [`Row::new`]).
     pub cell: CellId,
     /// Index into [`crate::KINDS`].
     pub kind: u8,
@@ -68,10 +68,10 @@ impl Row {
     }
 }
 
-/// A field's name and range; `sync` codes it in as many bits as the range needs.
+/// A field's name and range; `arena` codes it in as many bits as the range needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Field {
-    /// As in the declaration.
+    /// As in the declaration; saves and code tables go by it.
     pub name: &'static str,
     /// Smallest and largest value.
     pub range: RangeInclusive<i32>,
@@ -100,17 +100,18 @@ pub struct Kind {
     pub is_placed: bool,
     /// The motion step: see [`Row::step`].
     pub step: fn(&Row, &Rules, &mut Vec<Row>),
-    /// Fields that follow from others when a row changes by surprise, one bit each: as long as `follow` is right about
-    /// them, nobody needs to be told.
-    pub followers: u16,
-    /// Sets the followers of a row that was `before` and whose other fields are as in `after`.
-    pub follow: fn(before: &Fields, after: &mut Fields),
+    /// Fields that are derived from others when a row changes by surprise, one bit each: as long as `derive` is right
+    /// about them, nobody needs to be told.
+    pub derived: u16,
+    /// Sets the derived fields of a row that was `before` and whose other fields are as in `after`.
+    pub derive: fn(before: &Fields, after: &mut Fields),
 }
 
-/// For kinds without followers.
-pub fn nothing_follows(_: &Fields, _: &mut Fields) {}
+/// For kinds without derived fields.
+pub fn nothing_is_derived(_: &Fields, _: &mut Fields) {}
 
-/// Declares a kind's fields once: a struct of named `i32`s, their ranges, and the way to and from [`Fields`].
+/// Declares a kind's fields once: a struct of named `i32`s, their ranges, and the way to and from [`Fields`]. A field that
+/// is called otherwise in code than in saves and code tables says so: `in_code as "declared": range`.
 ///
 /// ```
 /// game::row_kind! {
@@ -125,25 +126,27 @@ pub fn nothing_follows(_: &Fields, _: &mut Fields) {}
 /// ```
 #[macro_export]
 macro_rules! row_kind {
-    ($(#[$about:meta])* pub struct $name:ident { $($(#[$field_about:meta])* $field:ident: $range:expr,)* }) => {
+    ($(#[$about:meta])* pub struct $name:ident {
+        $($(#[$field_about:meta])* $field:ident $(as $declared:literal)?: $range:expr,)*
+    }) => {
         $(#[$about])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
         pub struct $name { $($(#[$field_about])* pub $field: i32,)* }
 
         impl $name {
             /// The fields with their ranges, in the order of the declaration.
-            pub const FIELDS: &'static [$crate::row::Field] =
-                &[$($crate::row::Field { name: stringify!($field), range: $range }),*];
+            pub const FIELDS: &'static [$crate::schema::Field] =
+                &[$($crate::schema::Field { name: [$($declared,)? stringify!($field)][0], range: $range }),*];
 
             /// As the fields of a row.
-            pub fn to_fields(self) -> $crate::row::Fields {
-                let mut fields = [0; $crate::row::FIELDS_MAX_COUNT];
+            pub fn to_fields(self) -> $crate::schema::Fields {
+                let mut fields = [0; $crate::schema::FIELDS_MAX_COUNT];
                 fields[..Self::FIELDS.len()].copy_from_slice(&[$(self.$field),*]);
                 fields
             }
 
             /// From the fields of a row.
-            pub fn from_fields(fields: &$crate::row::Fields) -> Self {
+            pub fn from_fields(fields: &$crate::schema::Fields) -> Self {
                 let mut next = fields.iter();
                 Self { $($field: *next.next().expect("a kind has at most FIELDS_MAX_COUNT fields")),* }
             }
