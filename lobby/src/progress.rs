@@ -1,20 +1,20 @@
-//! What a join is doing right now, as a person hears it.
+//! The progress of a join, as it is shown to the player.
 //!
-//! Invariants: a stage is told when it begins, never guessed; each has a word for programs and a plain sentence.
+//! Invariants: a step is reported when it begins, never guessed; each has a word for programs and a plain sentence.
 
-use crate::verdict::WakeError;
+use crate::api_errors::WakeError;
 use serde_json::{Value, json};
 
 /// One step of a join.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    /// The Machines API is asked for a start.
+pub enum Progress {
+    /// A start is requested from the Machines API.
     Asking,
-    /// It is asked for a new machine.
+    /// A new machine is requested.
     Creating,
-    /// It said "not now", for this reason; it is asked again soon.
+    /// The API refused for now, for this reason; the request is repeated soon.
     Waiting(WakeError),
-    /// It took the start: the machine boots, until it answers on the path a player takes.
+    /// The API accepted the start: the machine boots, until it answers on the path a player takes.
     Booting,
     /// This machine does not come up, for this reason; another one is tried.
     Another(WakeError),
@@ -22,7 +22,7 @@ pub enum Stage {
     Ready,
 }
 
-impl Stage {
+impl Progress {
     /// For programs.
     pub fn word(self) -> &'static str {
         match self {
@@ -62,10 +62,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_stage_is_one_plain_sentence() {
-        let waiting = [Stage::Waiting(WakeError::ApiDown), Stage::Waiting(WakeError::TooSlow)];
-        let others = [Stage::Asking, Stage::Creating, Stage::Booting, Stage::Another(WakeError::Gone), Stage::Ready];
-        let silent = [Stage::Another(WakeError::Silent)];
+    fn every_step_is_one_plain_sentence() {
+        let waiting = [Progress::Waiting(WakeError::ApiDown), Progress::Waiting(WakeError::TooSlow)];
+        let others = [
+            Progress::Asking,
+            Progress::Creating,
+            Progress::Booting,
+            Progress::Another(WakeError::Gone),
+            Progress::Ready,
+        ];
+        let silent = [Progress::Another(WakeError::Silent)];
         for stage in waiting.into_iter().chain(others).chain(silent) {
             let json = stage.to_json("Paris");
             assert!(json["message"].as_str().unwrap().ends_with('.'), "{json}");

@@ -1,10 +1,10 @@
-//! One machine as a player meets it: what to expect of it, and whether it takes somebody.
+//! One machine as a player sees it: its condition, how busy it is, and whether it takes another player.
 //!
-//! Invariants: pure values, made by `book` and read by `board`, `place` and `steer`.
+//! Invariants: pure values, made by `fleet_state` and read by `board`, `placement` and `steer`.
 
 /// One machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Server {
+pub struct MachineView {
     /// Its id.
     pub instance: String,
     /// Its name in the app.
@@ -13,12 +13,12 @@ pub struct Server {
     pub region: String,
     /// What a player can expect.
     pub condition: Condition,
-    /// What it said about itself last; `None` while it sleeps.
+    /// Its last status answer; `None` while it sleeps.
     pub occupancy: Option<Occupancy>,
-    /// Seats given away that its last answer does not count yet.
-    pub promised_seats: u32,
+    /// Seats reserved for players whom its last answer does not count yet.
+    pub reserved_seats: u32,
     /// The same for rooms.
-    pub promised_rooms: u32,
+    pub reserved_rooms: u32,
     /// When something last happened to it, in unix milliseconds; 0 if nobody knows.
     pub changed_at_ms: u64,
     /// Whether a lobby created it under load.
@@ -40,7 +40,7 @@ pub enum Condition {
     Unreachable,
 }
 
-/// What somebody needs of a machine.
+/// What a player needs of a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
     /// A seat in a room that is there.
@@ -62,12 +62,12 @@ pub struct Occupancy {
     pub rooms: u32,
     /// Rooms it may have open.
     pub rooms_max: u32,
-    /// It is about to stop and takes nobody in.
+    /// It is about to stop and accepts nobody.
     pub is_draining: bool,
 }
 
 impl Occupancy {
-    /// Whether somebody could come in.
+    /// Whether another player could come in.
     pub fn condition(&self) -> Condition {
         if self.is_draining {
             // Told to stop, most often by a deploy: it is back in a moment, and its rooms with it.
@@ -80,13 +80,13 @@ impl Occupancy {
     }
 }
 
-impl Server {
-    /// Whether it is up and takes one more player with this need, whoever is on the way counted.
+impl MachineView {
+    /// Whether it is up and takes one more player with this need; reserved seats and rooms count as taken.
     pub fn takes(&self, need: Need) -> bool {
         self.condition == Condition::Ready
-            && self.occupancy.is_some_and(|said| {
-                let has_seat = said.players + self.promised_seats < said.capacity;
-                let has_room = said.rooms + self.promised_rooms < said.rooms_max;
+            && self.occupancy.is_some_and(|occupancy| {
+                let has_seat = occupancy.players + self.reserved_seats < occupancy.capacity;
+                let has_room = occupancy.rooms + self.reserved_rooms < occupancy.rooms_max;
                 has_seat && (need == Need::Seat || has_room)
             })
     }
@@ -103,7 +103,7 @@ impl Server {
 
     /// People there and people on the way.
     pub fn expected_players(&self) -> u32 {
-        self.occupancy.map_or(0, |said| said.players) + self.promised_seats
+        self.occupancy.map_or(0, |occupancy| occupancy.players) + self.reserved_seats
     }
 }
 
@@ -112,9 +112,15 @@ pub(crate) mod tests {
     use super::*;
 
     /// A machine that is up with `players` of `capacity` people and one of two rooms, or is in another condition.
-    pub(crate) fn server(instance: &str, region: &str, condition: Condition, players: u32, capacity: u32) -> Server {
+    pub(crate) fn machine(
+        instance: &str,
+        region: &str,
+        condition: Condition,
+        players: u32,
+        capacity: u32,
+    ) -> MachineView {
         let is_up = condition == Condition::Ready || (condition == Condition::Full && capacity > 0);
-        Server {
+        MachineView {
             instance: instance.into(),
             name: format!("{region}-{instance}"),
             region: region.into(),
@@ -127,8 +133,8 @@ pub(crate) mod tests {
                 rooms_max: 2,
                 is_draining: false,
             }),
-            promised_seats: 0,
-            promised_rooms: 0,
+            reserved_seats: 0,
+            reserved_rooms: 0,
             changed_at_ms: 0,
             is_grown: false,
         }
@@ -136,16 +142,16 @@ pub(crate) mod tests {
 
     #[test]
     fn a_machine_takes_whom_it_has_seats_and_rooms_for() {
-        let ready = server("m", "ewr", Condition::Ready, 3, 5);
+        let ready = machine("m", "ewr", Condition::Ready, 3, 5);
         assert!(ready.takes(Need::Seat) && ready.takes(Need::Room));
-        let promised = Server { promised_seats: 1, promised_rooms: 1, ..ready.clone() };
-        assert!(promised.takes(Need::Seat) && !promised.takes(Need::Room));
-        assert!(!Server { promised_seats: 2, ..ready.clone() }.takes(Need::Seat));
+        let reserved = MachineView { reserved_seats: 1, reserved_rooms: 1, ..ready.clone() };
+        assert!(reserved.takes(Need::Seat) && !reserved.takes(Need::Room));
+        assert!(!MachineView { reserved_seats: 2, ..ready.clone() }.takes(Need::Seat));
         for condition in [Condition::Full, Condition::Asleep, Condition::Waking, Condition::Unreachable] {
-            assert!(!Server { condition, ..ready.clone() }.takes(Need::Seat), "{condition:?}");
+            assert!(!MachineView { condition, ..ready.clone() }.takes(Need::Seat), "{condition:?}");
         }
-        let host_full = server("m", "ewr", Condition::Full, 0, 0);
-        assert!(server("m", "ewr", Condition::Full, 5, 5).can_be_had() && !host_full.can_be_had());
+        let host_full = machine("m", "ewr", Condition::Full, 0, 0);
+        assert!(machine("m", "ewr", Condition::Full, 5, 5).can_be_had() && !host_full.can_be_had());
         let draining = Occupancy { is_draining: true, ..ready.occupancy.unwrap() };
         assert_eq!(draining.condition(), Condition::Waking);
     }

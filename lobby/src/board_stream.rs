@@ -1,4 +1,4 @@
-//! The live board: server-sent events.
+//! The live board, as server-sent events.
 //!
 //! Path: the fleet's watch channel → [`Board`] for this watcher → an event when its text changed.
 //! Invariants: a slow watcher skips to the newest board and queues nothing; every stream ends when the lobby closes;
@@ -6,9 +6,9 @@
 
 use crate::Lobby;
 use crate::board::Board;
-use crate::book::Snapshot;
-use crate::http::edge_region;
+use crate::fleet_state::FleetSnapshot;
 use crate::metrics::Metrics;
+use crate::routes::edge_region;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -27,17 +27,17 @@ const HEARTBEAT_S: u64 = 15;
 /// One open stream.
 struct Watcher {
     lobby: Arc<Lobby>,
-    news: watch::Receiver<Arc<Snapshot>>,
+    snapshots: watch::Receiver<Arc<FleetSnapshot>>,
     closing: watch::Receiver<bool>,
     edge: Option<String>,
     last_sent: String,
-    _counted: Counted,
+    _counted: WatcherCount,
 }
 
 /// Counts a watcher as long as it lives.
-struct Counted(Arc<Metrics>);
+struct WatcherCount(Arc<Metrics>);
 
-impl Drop for Counted {
+impl Drop for WatcherCount {
     fn drop(&mut self) {
         self.0.watchers.dec();
     }
@@ -51,12 +51,12 @@ pub(crate) async fn stream(State(lobby): State<Arc<Lobby>>, headers: HeaderMap) 
         return (StatusCode::SERVICE_UNAVAILABLE, headers, "Too many people watch the board right now.\n")
             .into_response();
     }
-    let counted = Counted(lobby.metrics.clone());
+    let counted = WatcherCount(lobby.metrics.clone());
     if !lobby.fleet.snapshot().is_known {
         lobby.fleet.fresh().await;
     }
     let watcher = Watcher {
-        news: lobby.fleet.watch(),
+        snapshots: lobby.fleet.watch(),
         closing: lobby.closing.subscribe(),
         edge: edge_region(&headers),
         last_sent: String::new(),
@@ -78,7 +78,7 @@ impl Watcher {
             if *self.closing.borrow() {
                 return None;
             }
-            let snapshot = self.news.borrow_and_update().clone();
+            let snapshot = self.snapshots.borrow_and_update().clone();
             let (edge, home) = (self.edge.as_deref(), self.lobby.region.as_deref());
             let board = Board::new(&snapshot, &self.lobby.pools, edge, home).to_json();
             if board != self.last_sent {
@@ -86,7 +86,7 @@ impl Watcher {
                 return Some(Event::default().event("regions").data(board));
             }
             tokio::select! {
-                changed = self.news.changed() => changed.ok()?,
+                changed = self.snapshots.changed() => changed.ok()?,
                 closed = self.closing.changed() => closed.ok()?,
             }
         }

@@ -1,4 +1,4 @@
-//! What a player asks for: the body of a join.
+//! The body of a join request.
 //!
 //! Invariants: pure; a bad body gets a sentence that names the field and what would be right.
 
@@ -6,9 +6,9 @@ use crate::refusal::Refusal;
 use protocol::room::{ARENA, is_name, is_room};
 use serde_json::{Map, Value};
 
-/// The wish.
+/// What a player asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wish {
+pub struct JoinRequest {
     /// Where.
     pub target: Target,
     /// Which room there.
@@ -17,7 +17,7 @@ pub struct Wish {
     pub is_private: bool,
 }
 
-/// Where somebody wants to fly.
+/// Where a player wants to go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// On any machine of this region.
@@ -26,7 +26,7 @@ pub enum Target {
     Instance(String),
 }
 
-impl Wish {
+impl JoinRequest {
     /// Reads `{"region"} or {"instance", "room"?} or {"region", "private": true}`; where both are given the instance
     /// counts.
     ///
@@ -96,13 +96,15 @@ mod tests {
             (r#"{"instance":"m1","private":true}"#, "\"private\""),
             (r#"{"region":"ewr","room":"arena","private":true}"#, "\"private\""),
         ] {
-            let Err(Refusal::BadRequest(sentence)) = Wish::parse(body.as_bytes()) else { panic!("{body} was taken") };
+            let Err(Refusal::BadRequest(sentence)) = JoinRequest::parse(body.as_bytes()) else {
+                panic!("{body} was taken")
+            };
             assert!(sentence.contains(word) && sentence.ends_with('.'), "{body}: {sentence}");
         }
     }
 
     #[test]
-    fn good_wishes_are_understood() {
+    fn good_bodies_are_read() {
         let region = || Target::Region("ewr".into());
         let instance = || Target::Instance("m1".into());
         for (body, target, room, is_private) in [
@@ -111,8 +113,8 @@ mod tests {
             (r#"{"instance":"m1"}"#, instance(), "arena", false),
             (r#"{"instance":"m1","region":"ewr","room":"field-a"}"#, instance(), "field-a", false),
         ] {
-            let expected = Wish { target, room: room.to_owned(), is_private };
-            assert_eq!(Wish::parse(body.as_bytes()), Ok(expected), "{body}");
+            let expected = JoinRequest { target, room: room.to_owned(), is_private };
+            assert_eq!(JoinRequest::parse(body.as_bytes()), Ok(expected), "{body}");
         }
     }
 }

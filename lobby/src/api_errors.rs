@@ -1,15 +1,15 @@
-//! What the Machines API means: every status and text it was seen to answer, read as what to do next.
+//! The Machines API's errors: classifies every status and text it is known to answer by what to do next.
 //!
-//! Path: `machines` makes a call → [`judge`] or [`judge_creation`] → tried again, given up, or done.
-//! Invariants: pure; "already started" is success in each of its spellings; what is not known here passes with time or is
-//! refused for good, and never waits for ever (the caller has a deadline).
+//! Path: `machines_api` makes a call → [`classify_start`] or [`classify_create`] → done, retried, or given up.
+//! Invariants: pure; "already started" is success in each of its spellings; an unknown answer counts as temporary or as
+//! final, and is never retried for ever (the caller has a deadline).
 
 use std::time::Duration;
 
 /// Pause after a "too many requests": the API allows one call a second for each machine and action, three in a burst.
 const RATE_LIMIT_PAUSE_MS: u64 = 1_000;
 
-/// Why a machine did not wake.
+/// Why a machine did not start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum WakeError {
     /// There is no such machine (any more).
@@ -18,7 +18,7 @@ pub enum WakeError {
     NoCapacity,
     /// Its host does not answer.
     HostUnreachable,
-    /// Our token is not good for this app.
+    /// Our token is not valid for this app.
     NotAllowed,
     /// Refused for a reason that trying again does not change.
     Refused,
@@ -39,9 +39,9 @@ impl WakeError {
 
 /// What an answer to a start (or a wait) means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum StartOutcome {
     Done,
-    /// Somebody else's start is not finished.
+    /// Another start is under way.
     UnderWay,
     /// It may be different after a pause of at least this.
     Later(WakeError, Duration),
@@ -50,7 +50,7 @@ pub(crate) enum Verdict {
 
 /// What an answer to a creation means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Creation {
+pub(crate) enum CreateOutcome {
     Made,
     /// A machine of this name exists: another lobby was first, or our own request got through after all.
     Taken,
@@ -60,13 +60,13 @@ pub(crate) enum Creation {
 
 /// An error body: `{"error" or "message", "status"}`.
 #[derive(Debug)]
-pub(crate) struct Fault {
+pub(crate) struct ErrorBody {
     /// Lower case, so that spellings compare.
     pub(crate) text: String,
     code: String,
 }
 
-impl Fault {
+impl ErrorBody {
     pub(crate) fn parse(body: &[u8]) -> Self {
         let json: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
         let field = |name: &str| json[name].as_str().map(str::to_ascii_lowercase);
@@ -91,48 +91,47 @@ impl Fault {
 }
 
 /// An answer to a start.
-pub(crate) fn judge(status: u16, fault: &Fault) -> Verdict {
+pub(crate) fn classify_start(status: u16, body: &ErrorBody) -> StartOutcome {
     match status {
-        200..=299 => Verdict::Done,
-        401 | 403 => Verdict::Never(WakeError::NotAllowed),
-        404 | 410 => Verdict::Never(WakeError::Gone),
-        408 => Verdict::Never(WakeError::HostUnreachable),
-        409 | 412 => judge_conflict(fault),
-        422 if fault.is_capacity() => Verdict::Never(WakeError::NoCapacity),
-        429 => Verdict::Later(WakeError::ApiDown, Duration::from_millis(RATE_LIMIT_PAUSE_MS)),
-        500..=599 => Verdict::Later(WakeError::ApiDown, Duration::ZERO),
-        _ => Verdict::Never(WakeError::Refused),
+        200..=299 => StartOutcome::Done,
+        401 | 403 => StartOutcome::Never(WakeError::NotAllowed),
+        404 | 410 => StartOutcome::Never(WakeError::Gone),
+        408 => StartOutcome::Never(WakeError::HostUnreachable),
+        409 | 412 => classify_conflict(body),
+        422 if body.is_capacity() => StartOutcome::Never(WakeError::NoCapacity),
+        429 => StartOutcome::Later(WakeError::ApiDown, Duration::from_millis(RATE_LIMIT_PAUSE_MS)),
+        500..=599 => StartOutcome::Later(WakeError::ApiDown, Duration::ZERO),
+        _ => StartOutcome::Never(WakeError::Refused),
     }
 }
 
 /// 409 and 412 say anything from "done already" to "never". What is not known here passes with time: a lease held by
 /// somebody else, `stopping`, `created`, "still active", "getting replaced".
-fn judge_conflict(fault: &Fault) -> Verdict {
-    let is_other_already =
-        fault.says("already_exists") || fault.says("already exists") || fault.says("already claimed");
-    if (fault.says("already") && !is_other_already) || fault.says("current state: 'started'") {
-        Verdict::Done
-    } else if fault.says("still attempting to start") || fault.says("current state: 'starting'") {
-        Verdict::UnderWay
-    } else if fault.is_capacity() {
-        Verdict::Never(WakeError::NoCapacity)
-    } else if fault.says("'destroyed'") || fault.says("'destroying'") || fault.says("'replaced'") {
-        Verdict::Never(WakeError::Gone)
+fn classify_conflict(body: &ErrorBody) -> StartOutcome {
+    let is_other_already = body.says("already_exists") || body.says("already exists") || body.says("already claimed");
+    if (body.says("already") && !is_other_already) || body.says("current state: 'started'") {
+        StartOutcome::Done
+    } else if body.says("still attempting to start") || body.says("current state: 'starting'") {
+        StartOutcome::UnderWay
+    } else if body.is_capacity() {
+        StartOutcome::Never(WakeError::NoCapacity)
+    } else if body.says("'destroyed'") || body.says("'destroying'") || body.says("'replaced'") {
+        StartOutcome::Never(WakeError::Gone)
     } else {
-        Verdict::Later(WakeError::TooSlow, Duration::ZERO)
+        StartOutcome::Later(WakeError::TooSlow, Duration::ZERO)
     }
 }
 
 /// An answer to a creation. A creation that timed out is safe to repeat, because names are unique.
-pub(crate) fn judge_creation(status: u16, fault: &Fault) -> Creation {
-    let is_name_taken = fault.says("unique machine name") || fault.says("already_exists");
-    match (status, judge(status, fault)) {
-        (200..=299, _) => Creation::Made,
-        (409 | 422, _) if is_name_taken => Creation::Taken,
-        (408, _) => Creation::Later(WakeError::TooSlow, Duration::ZERO),
-        (_, Verdict::Later(error, pause)) => Creation::Later(error, pause),
-        (_, Verdict::Never(error)) => Creation::Never(error),
-        (_, Verdict::Done | Verdict::UnderWay) => Creation::Later(WakeError::TooSlow, Duration::ZERO),
+pub(crate) fn classify_create(status: u16, body: &ErrorBody) -> CreateOutcome {
+    let is_name_taken = body.says("unique machine name") || body.says("already_exists");
+    match (status, classify_start(status, body)) {
+        (200..=299, _) => CreateOutcome::Made,
+        (409 | 422, _) if is_name_taken => CreateOutcome::Taken,
+        (408, _) => CreateOutcome::Later(WakeError::TooSlow, Duration::ZERO),
+        (_, StartOutcome::Later(error, pause)) => CreateOutcome::Later(error, pause),
+        (_, StartOutcome::Never(error)) => CreateOutcome::Never(error),
+        (_, StartOutcome::Done | StartOutcome::UnderWay) => CreateOutcome::Later(WakeError::TooSlow, Duration::ZERO),
     }
 }
 
@@ -150,7 +149,7 @@ mod tests {
 
     #[test]
     fn every_known_answer_to_a_start_has_its_outcome() {
-        use Verdict::{Done, Later, Never, UnderWay};
+        use StartOutcome::{Done, Later, Never, UnderWay};
         let table = [
             (200, r#"{"previous_state":"stopped","migrated":false,"new_host":""}"#.to_owned(), Done),
             (200, r#"{"previous_state":"suspended"}"#.to_owned(), Done),
@@ -205,13 +204,13 @@ mod tests {
             (400, error("invalid_argument: no"), Never(Refused)),
         ];
         for (status, body, expected) in table {
-            assert_eq!(judge(status, &Fault::parse(body.as_bytes())), expected, "{status} {body}");
+            assert_eq!(classify_start(status, &ErrorBody::parse(body.as_bytes())), expected, "{status} {body}");
         }
     }
 
     #[test]
     fn every_known_answer_to_a_creation_has_its_outcome() {
-        use Creation::{Later, Made, Never, Taken};
+        use CreateOutcome::{Later, Made, Never, Taken};
         let table = [
             (200, r#"{"id":"m2","state":"created"}"#.to_owned(), Made),
             (201, String::new(), Made),
@@ -236,7 +235,7 @@ mod tests {
             (503, String::new(), Later(ApiDown, SOON)),
         ];
         for (status, body, expected) in table {
-            assert_eq!(judge_creation(status, &Fault::parse(body.as_bytes())), expected, "{status} {body}");
+            assert_eq!(classify_create(status, &ErrorBody::parse(body.as_bytes())), expected, "{status} {body}");
         }
     }
 }

@@ -1,18 +1,18 @@
-//! Fly's Machines API: the one file that calls it.
+//! The client of Fly's Machines API: the one file that calls it.
 //!
-//! Path: [`Machines::list`] for the board; [`Machines::wake`] for a join: start, judge the answer (`verdict`), wait for
-//! `started`, with backoff inside a deadline; [`Machines::create`], [`Machines::update`] and [`Machines::destroy`] for
-//! the pool.
-//! Invariants: no call and no loop outlives its deadline; at most one request a call is under way; nothing is destroyed
-//! by force, so a machine that somebody woke meanwhile stays.
-//! Never: a cache, a choice among machines, a word about rooms.
+//! Path: [`MachinesApi::list`] for the board; [`MachinesApi::wake`] for a join: start, classify the answer (`api_errors`),
+//! wait for `started`, with backoff inside a deadline; [`MachinesApi::create`], [`MachinesApi::update`] and
+//! [`MachinesApi::destroy`] for the pool.
+//! Invariants: no call and no loop outlives its deadline; a call has at most one request under way; nothing is destroyed
+//! by force, so a machine that somebody started meanwhile stays.
+//! Never: caches, chooses among machines, knows about rooms.
 
-use crate::client::{Client, NoAnswer};
+use crate::api_errors::{CreateOutcome, ErrorBody, StartOutcome, WakeError, classify_create, classify_start};
 use crate::config::ApiConfig;
+use crate::http_client::{HttpClient, NoAnswer};
 use crate::metrics::Metrics;
+use crate::progress::Progress;
 use crate::random::jittered;
-use crate::stage::Stage;
-use crate::verdict::{Creation, Fault, Verdict, WakeError, judge, judge_creation};
 use axum::http::{Method, StatusCode};
 use bytes::Bytes;
 use serde::Deserialize;
@@ -27,7 +27,7 @@ const API_TIMEOUT_MS: u64 = 5_000;
 const CREATE_TIMEOUT_MS: u64 = 20_000;
 /// The API itself refuses to wait longer.
 const API_WAIT_MAX_S: u64 = 60;
-/// A start that is under way is looked at again after this long: it may fail, and then it has to be asked for again.
+/// A start that is under way is checked again after this long: it may fail, and then it has to be requested again.
 const UNDER_WAY_WAIT_S: u64 = 2;
 /// First pause before a call is tried again; doubles up to [`BACKOFF_MAX_MS`], with jitter.
 const BACKOFF_FIRST_MS: u64 = 300;
@@ -44,7 +44,7 @@ pub struct Machine {
     /// Region code.
     pub region: String,
     /// What its state means for a player.
-    pub phase: Phase,
+    pub state: MachineState,
     /// Whether its host answers.
     pub is_host_ok: bool,
     /// When something last happened to it, in unix milliseconds; 0 if the API does not say.
@@ -57,7 +57,7 @@ pub struct Machine {
 
 /// What a machine's state means for a player.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
+pub enum MachineState {
     /// It runs.
     Started,
     /// On its way up.
@@ -80,17 +80,17 @@ impl std::fmt::Display for ListError {
 
 /// Client of the Machines API for one app.
 #[derive(Debug, Clone)]
-pub struct Machines {
-    client: Client,
+pub struct MachinesApi {
+    client: HttpClient,
     /// `<host>/v1/apps/<app>/machines`.
     base: String,
     authorization: String,
     metrics: Arc<Metrics>,
 }
 
-impl Machines {
+impl MachinesApi {
     /// For the gameserver app of `config`.
-    pub fn new(config: &ApiConfig, client: Client, metrics: Arc<Metrics>) -> Self {
+    pub fn new(config: &ApiConfig, client: HttpClient, metrics: Arc<Metrics>) -> Self {
         let token = &config.token.0;
         // Macaroons bring their own scheme along.
         let authorization = if token.starts_with("FlyV1 ") { token.clone() } else { format!("Bearer {token}") };
@@ -105,26 +105,26 @@ impl Machines {
         let answer = self.call("list", Method::GET, &self.base, None, API_TIMEOUT_MS).await;
         let (status, body) = answer.map_err(|error| ListError(error.to_string()))?;
         if !status.is_success() {
-            return Err(ListError(format!("status {status}: {}", Fault::parse(&body).text)));
+            return Err(ListError(format!("status {status}: {}", ErrorBody::parse(&body).text)));
         }
         let wire: Vec<WireMachine> =
             serde_json::from_slice(&body).map_err(|error| ListError(format!("not a list of machines: {error}")))?;
-        Ok(wire.into_iter().map(WireMachine::understand).collect())
+        Ok(wire.into_iter().map(WireMachine::into_machine).collect())
     }
 
     /// Starts the machine and waits until it runs. Harmless when it runs already or when others start it too.
     ///
     /// # Errors
     /// [`WakeError`], at `deadline` at the latest.
-    pub async fn wake(&self, id: &str, deadline: Instant, tell: impl Fn(Stage)) -> Result<(), WakeError> {
+    pub async fn wake(&self, id: &str, deadline: Instant, report: impl Fn(Progress)) -> Result<(), WakeError> {
         let mut backoff = Backoff::new(deadline);
         loop {
-            tell(Stage::Asking);
-            match self.try_wake(id, deadline, &tell).await {
-                Verdict::Done | Verdict::UnderWay => return Ok(()),
-                Verdict::Never(error) => return Err(error),
-                Verdict::Later(error, at_least) => {
-                    tell(Stage::Waiting(error));
+            report(Progress::Asking);
+            match self.try_wake(id, deadline, &report).await {
+                StartOutcome::Done | StartOutcome::UnderWay => return Ok(()),
+                StartOutcome::Never(error) => return Err(error),
+                StartOutcome::Later(error, at_least) => {
+                    report(Progress::Waiting(error));
                     backoff.pause(at_least).await.ok_or(error)?;
                 }
             }
@@ -132,21 +132,21 @@ impl Machines {
     }
 
     /// One start and, if it was taken, one wait.
-    async fn try_wake(&self, id: &str, deadline: Instant, tell: &impl Fn(Stage)) -> Verdict {
+    async fn try_wake(&self, id: &str, deadline: Instant, report: &impl Fn(Progress)) -> StartOutcome {
         let url = format!("{}/{id}/start", self.base);
         let start = self.call("start", Method::POST, &url, None, remaining_ms(deadline).min(API_TIMEOUT_MS)).await;
-        let verdict = judge_call(start, deadline);
-        let wait_s = match verdict {
-            Verdict::Done => (remaining_ms(deadline) / 1000).clamp(1, API_WAIT_MAX_S),
-            Verdict::UnderWay => UNDER_WAY_WAIT_S,
-            Verdict::Later(..) | Verdict::Never(_) => return verdict,
+        let outcome = classify_call(start, deadline);
+        let wait_s = match outcome {
+            StartOutcome::Done => (remaining_ms(deadline) / 1000).clamp(1, API_WAIT_MAX_S),
+            StartOutcome::UnderWay => UNDER_WAY_WAIT_S,
+            StartOutcome::Later(..) | StartOutcome::Never(_) => return outcome,
         };
-        tell(Stage::Booting);
+        report(Progress::Booting);
         let url = format!("{}/{id}/wait?state=started&timeout={wait_s}", self.base);
-        let too_slow = Verdict::Later(WakeError::TooSlow, Duration::ZERO);
+        let too_slow = StartOutcome::Later(WakeError::TooSlow, Duration::ZERO);
         match self.call("wait", Method::GET, &url, None, remaining_ms(deadline)).await {
             Ok((StatusCode::REQUEST_TIMEOUT, _)) | Err(NoAnswer::TimedOut) => too_slow,
-            answer => judge_call(answer, deadline),
+            answer => classify_call(answer, deadline),
         }
     }
 
@@ -162,32 +162,32 @@ impl Machines {
         is_launched: bool,
         deadline: Instant,
     ) -> Result<Option<Machine>, WakeError> {
-        let wish = json!({"name": name, "region": region, "config": config, "skip_launch": !is_launched});
+        let request = json!({"name": name, "region": region, "config": config, "skip_launch": !is_launched});
         let mut backoff = Backoff::new(deadline);
         loop {
             let timeout_ms = remaining_ms(deadline).min(CREATE_TIMEOUT_MS);
-            let answer = self.call("create", Method::POST, &self.base, Some(&wish), timeout_ms).await;
-            let (verdict, body) = match answer {
-                Ok((status, body)) => (judge_creation(status.as_u16(), &Fault::parse(&body)), body),
-                Err(_) => (Creation::Later(WakeError::ApiDown, Duration::ZERO), Bytes::new()),
+            let answer = self.call("create", Method::POST, &self.base, Some(&request), timeout_ms).await;
+            let (outcome, body) = match answer {
+                Ok((status, body)) => (classify_create(status.as_u16(), &ErrorBody::parse(&body)), body),
+                Err(_) => (CreateOutcome::Later(WakeError::ApiDown, Duration::ZERO), Bytes::new()),
             };
-            match verdict {
-                Creation::Made => return understood(&body).map(Some),
-                Creation::Taken => return Ok(None),
-                Creation::Never(error) => return Err(error),
-                Creation::Later(error, at_least) => backoff.pause(at_least).await.ok_or(error)?,
+            match outcome {
+                CreateOutcome::Made => return parse_machine(&body).map(Some),
+                CreateOutcome::Taken => return Ok(None),
+                CreateOutcome::Never(error) => return Err(error),
+                CreateOutcome::Later(error, at_least) => backoff.pause(at_least).await.ok_or(error)?,
             }
         }
     }
 
-    /// Gives a machine another configuration, if it still has the version we know.
+    /// Gives a machine another configuration, if it still has the version this `machine` had.
     ///
     /// # Errors
     /// [`WakeError`].
     pub async fn update(&self, machine: &Machine, config: &Value) -> Result<(), WakeError> {
         let url = format!("{}/{}", self.base, machine.id);
-        let wish = json!({"config": config, "current_version": machine.version, "skip_launch": true});
-        self.once("update", Method::POST, &url, Some(&wish), CREATE_TIMEOUT_MS).await
+        let request = json!({"config": config, "current_version": machine.version, "skip_launch": true});
+        self.once("update", Method::POST, &url, Some(&request), CREATE_TIMEOUT_MS).await
     }
 
     /// Destroys a sleeping machine; one that runs is refused.
@@ -213,9 +213,9 @@ impl Machines {
     ) -> Result<(), WakeError> {
         match self.call(name, method, url, body, timeout_ms).await {
             Ok((status, _)) if status.is_success() => Ok(()),
-            Ok((status, body)) => match judge(status.as_u16(), &Fault::parse(&body)) {
-                Verdict::Never(error) | Verdict::Later(error, _) => Err(error),
-                Verdict::Done | Verdict::UnderWay => Err(WakeError::Refused),
+            Ok((status, body)) => match classify_start(status.as_u16(), &ErrorBody::parse(&body)) {
+                StartOutcome::Never(error) | StartOutcome::Later(error, _) => Err(error),
+                StartOutcome::Done | StartOutcome::UnderWay => Err(WakeError::Refused),
             },
             Err(_) => Err(WakeError::ApiDown),
         }
@@ -238,7 +238,7 @@ impl Machines {
                 tracing::info!(
                     call = name,
                     status = status.as_u16(),
-                    text = Fault::parse(body).text,
+                    text = ErrorBody::parse(body).text,
                     "Machines API refused"
                 );
             }
@@ -253,18 +253,18 @@ fn remaining_ms(deadline: Instant) -> u64 {
     deadline.saturating_duration_since(Instant::now()).as_millis() as u64
 }
 
-fn judge_call(answer: Result<(StatusCode, Bytes), NoAnswer>, deadline: Instant) -> Verdict {
-    let later = |error| Verdict::Later(error, Duration::ZERO);
+fn classify_call(answer: Result<(StatusCode, Bytes), NoAnswer>, deadline: Instant) -> StartOutcome {
+    let later = |error| StartOutcome::Later(error, Duration::ZERO);
     match answer {
-        Ok((status, body)) => judge(status.as_u16(), &Fault::parse(&body)),
+        Ok((status, body)) => classify_start(status.as_u16(), &ErrorBody::parse(&body)),
         Err(NoAnswer::TimedOut) if remaining_ms(deadline) == 0 => later(WakeError::TooSlow),
         Err(_) => later(WakeError::ApiDown),
     }
 }
 
-fn understood(body: &[u8]) -> Result<Machine, WakeError> {
+fn parse_machine(body: &[u8]) -> Result<Machine, WakeError> {
     let wire: Result<WireMachine, _> = serde_json::from_slice(body);
-    wire.map(WireMachine::understand).map_err(|error| {
+    wire.map(WireMachine::into_machine).map_err(|error| {
         tracing::warn!(%error, "the answer to a creation is no machine");
         WakeError::Refused
     })
@@ -313,29 +313,29 @@ struct WireMachine {
 }
 
 impl WireMachine {
-    fn understand(self) -> Machine {
-        let phase = match self.state.as_str() {
-            "started" => Phase::Started,
-            "creating" | "starting" | "restarting" | "updating" | "replacing" => Phase::Waking,
+    fn into_machine(self) -> Machine {
+        let state = match self.state.as_str() {
+            "started" => MachineState::Started,
+            "creating" | "starting" | "restarting" | "updating" | "replacing" => MachineState::Waking,
             // `created` settles into `stopped`; a start cancels `suspending`, and one after `stopping` is tried again.
-            "stopped" | "suspended" | "created" | "stopping" | "suspending" | "failed" => Phase::Asleep,
-            _ => Phase::Gone,
+            "stopped" | "suspended" | "created" | "stopping" | "suspending" | "failed" => MachineState::Asleep,
+            _ => MachineState::Gone,
         };
         Machine {
             id: self.id,
             name: self.name,
             region: self.region,
-            phase,
+            state,
             is_host_ok: self.host_status.is_none_or(|status| status != "unreachable"),
-            changed_at_ms: newest(&self.events),
+            changed_at_ms: newest_event_ms(&self.events),
             version: self.instance_id,
             config: Arc::new(self.config),
         }
     }
 }
 
-/// Events are for people first: whatever is no number counts as no event.
-fn newest(events: &Value) -> u64 {
+/// Events are meant for people: whatever is not a number counts as no event.
+fn newest_event_ms(events: &Value) -> u64 {
     let times = events.as_array().into_iter().flatten().filter_map(|event| event["timestamp"].as_u64());
     times.max().unwrap_or(0)
 }
@@ -351,15 +351,15 @@ mod tests {
                 r#"{{"id":"a","region":"ewr","state":"{state}","host_status":"{host}","config":{{}},
                    "events":[{{"timestamp":20}},{{"timestamp":10}}]}}"#
             );
-            serde_json::from_str::<WireMachine>(&json).unwrap().understand()
+            serde_json::from_str::<WireMachine>(&json).unwrap().into_machine()
         };
-        assert_eq!((read("started", "ok").phase, read("started", "ok").changed_at_ms), (Phase::Started, 20));
-        assert_eq!(read("starting", "ok").phase, Phase::Waking);
+        assert_eq!((read("started", "ok").state, read("started", "ok").changed_at_ms), (MachineState::Started, 20));
+        assert_eq!(read("starting", "ok").state, MachineState::Waking);
         for state in ["stopped", "suspended", "created", "stopping"] {
-            assert_eq!(read(state, "ok").phase, Phase::Asleep, "{state}");
+            assert_eq!(read(state, "ok").state, MachineState::Asleep, "{state}");
         }
         for state in ["destroyed", "destroying", "replaced", "some new word"] {
-            assert_eq!(read(state, "ok").phase, Phase::Gone, "{state}");
+            assert_eq!(read(state, "ok").state, MachineState::Gone, "{state}");
         }
         assert!(!read("stopped", "unreachable").is_host_ok);
         assert!(read("stopped", "unknown").is_host_ok);

@@ -1,13 +1,13 @@
-//! Requests below `/gameserver/`: what `steer` decided, done.
+//! Requests below `/gameserver/`: carries out what `steer` decides.
 //!
-//! Path: path and headers → `preview` and `origin` keep out who shall wake nothing → [`steer::decide`] → a Fly-Replay, a
-//! redirect to another machine's path, or a small page.
-//! Invariants: a page of another site can only link here, so that its visitors wake nothing; no answer is ever 101 and no
+//! Path: path and headers → `preview` and `origin` keep out requests that must start nothing → [`steer::decide`] → a
+//! Fly-Replay, a redirect to another machine's path, or a small page.
+//! Invariants: a page of another site can only link here, so that its visitors start nothing; no answer is ever 101 and no
 //! body is read; a redirect leads to a machine that the fleet has.
 
-use crate::preview::{self, Looker};
-use crate::steer::{self, Address, Decision, Facts, Knowledge, PREFIX};
-use crate::{Lobby, now_s, origin, pages, place, regions};
+use crate::preview::{self, Visitor};
+use crate::steer::{self, Decision, Facts, GameserverPath, Knowledge, PREFIX};
+use crate::{Lobby, now_s, origin, pages, placement, regions};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -15,33 +15,33 @@ use protocol::room::{ARENA, durable_id, home_of};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long the proxy tries to reach (and start) a machine before it gives the request back.
+/// How long the proxy tries to reach (and start) a machine before it returns the request.
 const REPLAY_TIMEOUT: &str = "10s";
-/// Longest a page waits here for a machine to wake. Policy: a page that says so, and tries again.
+/// Longest a request waits here for a machine to start. Policy: a page that says so, and tries again.
 const WAKE_WAIT_MS: u64 = 4_000;
-/// What the address of a page that is sent round says, each with the number of times: our waking or moving page reloads;
-/// we send it to another machine; that one sends it back.
+/// Query parameters that count how often a page was sent round: by our waking or moving page, which reloads; by us to
+/// another machine; by that one back.
 const ROUNDS: [&str; 3] = ["try=", MOVED, BACK];
 const MOVED: &str = "moved=";
 const BACK: &str = "back=";
-/// Longest somebody on the way to a room waits for a newer list of machines. Policy: the last one counts.
+/// Longest a request for a room waits for a newer list of machines. Policy: the last one counts.
 const LOOK_WAIT_MS: u64 = 1_000;
 
 pub(crate) async fn steer(State(lobby): State<Arc<Lobby>>, request: Request) -> Response {
     let (path, headers, query) = (request.uri().path(), request.headers(), request.uri().query().unwrap_or_default());
-    let Some(address) = Address::parse(path) else {
+    let Some(address) = GameserverPath::parse(path) else {
         lobby.metrics.count_steered("no_address");
-        return pages::unknown_server();
+        return pages::unknown_machine();
     };
-    match preview::looker(request.method(), headers) {
-        Looker::Person => {}
-        Looker::Preview => {
+    match preview::visitor(request.method(), headers) {
+        Visitor::Person => {}
+        Visitor::Preview => {
             lobby.metrics.count_steered("preview");
             return pages::invitation(&lobby.public_url);
         }
-        Looker::Prefetch => {
+        Visitor::Prefetch => {
             lobby.metrics.count_steered("prefetch");
-            return not_ahead();
+            return no_prefetch();
         }
     }
     if let Some(foreign) = origin::foreign(headers, &lobby.allowed_origins).filter(|_| !origin::is_navigation(headers))
@@ -73,16 +73,15 @@ pub(crate) async fn steer(State(lobby): State<Arc<Lobby>>, request: Request) -> 
         Decision::Moving => pages::moving(facts.tries),
         Decision::Silent => pages::silent(),
         Decision::Gone => pages::gone(),
-        Decision::Unknown => pages::unknown_server(),
+        Decision::Unknown => pages::unknown_machine(),
         Decision::TryAgain => try_again(),
     }
 }
 
-/// An unknown instance is looked up once more, and so is one that could not be reached. Of a known one only somebody who
-/// wants into a room is a reason to ask: our own status reads come through here too, and would keep the fleet busy with
-/// nobody there.
-async fn knowledge(lobby: &Lobby, address: Address<'_>, is_returned: bool) -> Knowledge {
-    let Address { instance, room } = address;
+/// An unknown instance is looked up once more, and so is one that could not be reached. For a known one, only a request for
+/// a room is a reason to ask: our own status reads come through here too, and would keep the fleet busy with nobody there.
+async fn knowledge(lobby: &Lobby, address: GameserverPath<'_>, is_returned: bool) -> Knowledge {
+    let GameserverPath { instance, room } = address;
     let known = Knowledge::of(instance, &lobby.fleet.snapshot());
     if !matches!(known, Knowledge::Known(_)) || is_returned {
         let snapshot = lobby.fleet.fresh().await;
@@ -91,10 +90,10 @@ async fn knowledge(lobby: &Lobby, address: Address<'_>, is_returned: bool) -> Kn
     if room.is_none() {
         return known;
     }
-    // Whether it runs by now. What takes longer is not worth the wait: mostly it does what it did.
+    // Whether it runs by now. A longer wait is not worth it: mostly nothing changed.
     let _ = tokio::time::timeout(Duration::from_millis(LOOK_WAIT_MS), lobby.fleet.fresh()).await;
     lobby.fleet.is_silent(instance).await;
-    Knowledge::of(instance, &lobby.fleet.look())
+    Knowledge::of(instance, &lobby.fleet.current())
 }
 
 fn tries(query: &str) -> u32 {
@@ -110,9 +109,15 @@ fn replay(lobby: &Lobby, instance: &str, path: &str) -> Response {
     (StatusCode::TEMPORARY_REDIRECT, headers).into_response()
 }
 
-/// The proxy could not start the machine. The API says why, where the proxy does not.
-async fn wake(lobby: &Arc<Lobby>, address: Address<'_>, headers: &HeaderMap, query: &str, tries: u32) -> Response {
-    let waking = lobby.wakes.wake(address.instance, |_| ());
+/// The proxy could not start the machine. The API says why, the proxy does not.
+async fn wake(
+    lobby: &Arc<Lobby>,
+    address: GameserverPath<'_>,
+    headers: &HeaderMap,
+    query: &str,
+    tries: u32,
+) -> Response {
+    let waking = lobby.start_tasks.wake(address.instance, |_| ());
     match tokio::time::timeout(Duration::from_millis(WAKE_WAIT_MS), waking).await {
         Ok(Ok(_)) => {
             let room = address.room.unwrap_or_default();
@@ -126,8 +131,8 @@ async fn wake(lobby: &Arc<Lobby>, address: Address<'_>, headers: &HeaderMap, que
 
 /// Another machine for this room: its own, if it is a public room that had moved; else where others were sent with it a
 /// moment ago; else in the same region where this lobby remembers it, else near the asker.
-fn elsewhere(lobby: &Lobby, address: Address<'_>, headers: &HeaderMap, tries: u32) -> Response {
-    let Address { instance, room: Some(room) } = address else { return pages::gone() };
+fn elsewhere(lobby: &Lobby, address: GameserverPath<'_>, headers: &HeaderMap, tries: u32) -> Response {
+    let GameserverPath { instance, room: Some(room) } = address else { return pages::gone() };
     let (id, round) = (durable_id(instance, room), tries + 1);
     if let Some(home) = home_of(&id).filter(|home| *home != instance && !lobby.fleet.is_lost(home)) {
         return redirect(&format!("{PREFIX}{home}/{ARENA}?{MOVED}{round}"));
@@ -135,19 +140,19 @@ fn elsewhere(lobby: &Lobby, address: Address<'_>, headers: &HeaderMap, tries: u3
     if let Some(other) = lobby.moved_to(&id).filter(|other| !lobby.fleet.is_lost(other)) {
         return redirect(&format!("{PREFIX}{other}/{id}?{MOVED}{round}"));
     }
-    let snapshot = lobby.fleet.look();
-    let edge = crate::http::edge_region(headers).or_else(|| lobby.region.clone());
+    let snapshot = lobby.fleet.current();
+    let edge = crate::routes::edge_region(headers).or_else(|| lobby.region.clone());
     let near = lobby.fleet.region_of(instance).or(edge).and_then(|code| regions::find(&code));
-    let plan = place::elsewhere(instance, near, &snapshot, &lobby.pools);
+    let plan = placement::elsewhere(instance, near, &snapshot, &lobby.pools);
     // A link is no reason to create a machine.
-    let Some((_, place::Step::Take(other) | place::Step::Wake(other))) = plan.first() else {
+    let Some((_, placement::Step::Take(other) | placement::Step::Wake(other))) = plan.first() else {
         let is_there = matches!(Knowledge::of(instance, &snapshot), Knowledge::Known(_));
         return if is_there { pages::silent() } else { pages::gone() };
     };
     redirect(&format!("{PREFIX}{other}/{id}?{MOVED}{round}"))
 }
 
-/// What tells the gameserver that nobody has been in this room yet; it travels along.
+/// Tells the gameserver that nobody has been in this room yet; it is passed along.
 fn is_new(query: &str) -> bool {
     query.split('&').any(|pair| pair == "new")
 }
@@ -156,14 +161,14 @@ fn redirect(to: &str) -> Response {
     (StatusCode::FOUND, [(header::LOCATION, to), (header::CACHE_CONTROL, "no-store")]).into_response()
 }
 
-/// Any error tells a browser to ask again when its person really comes; a good answer would be shown then.
-fn not_ahead() -> Response {
+/// Any error tells a browser to ask again when the person really comes; a good answer would be shown then.
+fn no_prefetch() -> Response {
     let headers = [(header::CACHE_CONTROL, "no-store")];
     (StatusCode::SERVICE_UNAVAILABLE, headers, "This page cannot be fetched ahead: that would wake a machine.\n")
         .into_response()
 }
 
-/// Any other protocol is one that we do not speak: RFC 9110 lets a server ignore it.
+/// Other protocols are not supported: RFC 9110 lets a server ignore them.
 fn is_websocket(headers: &HeaderMap) -> bool {
     let asked = headers.get_all(header::UPGRADE).into_iter().filter_map(|value| value.to_str().ok());
     asked.flat_map(|protocols| protocols.split(',')).any(|protocol| protocol.trim().eq_ignore_ascii_case("websocket"))

@@ -1,6 +1,6 @@
 //! A small HTTP client: one request, one bounded answer, inside one deadline.
 //!
-//! Path: [`Client::request`] → connection pool → status and body as they are; callers judge them.
+//! Path: [`HttpClient::request`] → connection pool → status and body as they are; callers judge them.
 //! Invariants: no answer longer than [`ANSWER_MAX_BYTES`] is kept, no request outlives its timeout.
 //! Never: follows a redirect or tries twice; that is the caller's decision. reqwest was the alternative: its only
 //! built-in TLS provider takes minutes to compile, and choosing another one binds every program of the workspace.
@@ -21,7 +21,7 @@ const IDLE_MAX_S: u64 = 30;
 
 /// Shared and cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Client(hyper_util::client::legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
+pub struct HttpClient(hyper_util::client::legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
 
 /// Why there is no answer at all. The text is for logs.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl std::fmt::Display for NoAnswer {
     }
 }
 
-impl Client {
+impl HttpClient {
     /// A client with its own pool that trusts the roots compiled in.
     pub fn new() -> Self {
         let connector = HttpsConnectorBuilder::new()
@@ -92,7 +92,7 @@ impl Client {
     }
 }
 
-impl Default for Client {
+impl Default for HttpClient {
     fn default() -> Self {
         Self::new()
     }

@@ -1,12 +1,12 @@
-//! The lobby's addresses.
+//! The lobby's routes.
 //!
-//! Path: the table in [`router`] → a handler that asks the part that knows → an answer.
-//! Invariants: every trouble has a sentence.
-//! Never: a decision of its own (those are in `steer`, `board` and `place`).
+//! Path: the table in [`router`] → a handler that asks the responsible part → an answer.
+//! Invariants: every error has a sentence.
+//! Never: decides anything (decisions are made in `steer`, `board` and `placement`).
 
 use crate::Lobby;
 use crate::board::Board;
-use crate::{assets, desk, ferry, in_flight, pages, stream};
+use crate::{assets, board_stream, gameserver_routes, in_flight, join_http, pages};
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, header};
@@ -17,16 +17,16 @@ use protocol::room::is_name;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-/// All addresses.
+/// All routes.
 pub fn router(lobby: Arc<Lobby>) -> Router {
     Router::new()
         .route("/", get(|headers: HeaderMap| async move { assets::page(&headers) }))
         .route("/assets/{*name}", get(asset))
         .route(assets::PREVIEW_PATH, get(|| async { assets::preview() }))
         .route("/api/regions", get(regions))
-        .route("/api/regions/stream", get(stream::stream))
-        .route("/api/join", post(desk::join))
-        .route("/gameserver/{*rest}", get(ferry::steer))
+        .route("/api/regions/stream", get(board_stream::stream))
+        .route("/api/join", post(join_http::join))
+        .route("/gameserver/{*rest}", get(gameserver_routes::steer))
         .route("/healthz", get(|| async { "ok\n" }))
         .method_not_allowed_fallback(|| async { pages::wrong_method() })
         .fallback(|| async { pages::not_found() })
@@ -40,7 +40,7 @@ pub(crate) fn metrics_router(lobby: Arc<Lobby>) -> Router {
     Router::new().route("/metrics", get(metrics)).with_state(lobby)
 }
 
-/// What every answer says to browsers. A room's name can be the key to it, so no other site gets to see an address.
+/// The headers of every answer. A room's name can be the key to it, so no other site gets to see an address.
 async fn harden(mut response: Response) -> Response {
     for (name, value) in [(header::X_CONTENT_TYPE_OPTIONS, "nosniff"), (header::REFERRER_POLICY, "same-origin")] {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
@@ -48,16 +48,16 @@ async fn harden(mut response: Response) -> Response {
     response
 }
 
-/// The region of the edge that took this player's connection, if the proxy says so.
+/// The region of the edge that accepted this player's connection, if the proxy names it.
 pub(crate) fn edge_region(headers: &HeaderMap) -> Option<String> {
     let region = headers.get("fly-region")?.to_str().ok()?;
     is_name(region).then(|| region.to_owned())
 }
 
-/// The proxy says who the client is; without a proxy it is the peer.
+/// The client's address: from the proxy, or the peer's where there is no proxy.
 pub(crate) fn client_address(headers: &HeaderMap, peer: SocketAddr) -> IpAddr {
-    let said = headers.get("fly-client-ip").and_then(|value| value.to_str().ok()?.parse().ok());
-    said.unwrap_or(peer.ip())
+    let forwarded = headers.get("fly-client-ip").and_then(|value| value.to_str().ok()?.parse().ok());
+    forwarded.unwrap_or(peer.ip())
 }
 
 async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {

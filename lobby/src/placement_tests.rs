@@ -1,18 +1,18 @@
 //! Tables of decisions: what is known → what is done.
 
 use super::*;
-use crate::server::Occupancy;
-use crate::server::tests::server;
+use crate::machine_view::Occupancy;
+use crate::machine_view::tests::machine;
 use Condition::{Asleep, Full, Ready, Unreachable, Waking};
 use serde_json::json;
 use std::sync::Arc;
 
-fn fleet(servers: &[Server]) -> Snapshot {
-    Snapshot {
-        servers: servers.to_vec(),
+fn fleet(machines: &[MachineView]) -> FleetSnapshot {
+    FleetSnapshot {
+        machines: machines.to_vec(),
         is_known: true,
         template: Some(Arc::new(json!({"image": "game"}))),
-        ..Snapshot::default()
+        ..FleetSnapshot::default()
     }
 }
 
@@ -36,14 +36,14 @@ fn create(name: &str) -> Step {
 
 #[test]
 fn the_fullest_with_room_comes_first_then_what_rises_then_a_sleeper_then_a_new_one() {
-    let asleep = server("a", "ewr", Asleep, 0, 0);
-    let quiet = server("b", "ewr", Ready, 1, 9);
-    let busy = server("c", "ewr", Ready, 7, 9);
-    let rising = server("d", "ewr", Waking, 0, 0);
-    let full = server("e", "ewr", Full, 9, 9);
-    let lost = server("f", "ewr", Unreachable, 0, 0);
-    let there = server("g", "cdg", Ready, 0, 9);
-    let table: [(&[&Server], &[Step]); 7] = [
+    let asleep = machine("a", "ewr", Asleep, 0, 0);
+    let quiet = machine("b", "ewr", Ready, 1, 9);
+    let busy = machine("c", "ewr", Ready, 7, 9);
+    let rising = machine("d", "ewr", Waking, 0, 0);
+    let full = machine("e", "ewr", Full, 9, 9);
+    let lost = machine("f", "ewr", Unreachable, 0, 0);
+    let there = machine("g", "cdg", Ready, 0, 9);
+    let table: [(&[&MachineView], &[Step]); 7] = [
         (&[&asleep, &quiet], &[take("b"), wake("a"), create("ewr-1")]),
         (&[&quiet, &busy, &there], &[take("c"), take("b"), create("ewr-1")]),
         (&[&asleep, &rising, &full], &[wake("d"), wake("a")]),
@@ -52,31 +52,31 @@ fn the_fullest_with_room_comes_first_then_what_rises_then_a_sleeper_then_a_new_o
         (&[&full, &full, &lost], &[]),
         (&[], &[create("ewr-1")]),
     ];
-    for (servers, expected) in table {
-        let servers: Vec<Server> = servers.iter().map(|&server| server.clone()).collect();
-        assert_eq!(steps("ewr", Need::Seat, &fleet(&servers), &pools()), expected, "{servers:?}");
+    for (machines, expected) in table {
+        let machines: Vec<MachineView> = machines.iter().map(|&machine| machine.clone()).collect();
+        assert_eq!(steps("ewr", Need::Seat, &fleet(&machines), &pools()), expected, "{machines:?}");
     }
 }
 
 #[test]
 fn those_on_their_way_count_and_rooms_have_a_limit_of_their_own() {
-    let two_left = server("a", "ewr", Ready, 7, 9);
-    let promised = |seats, rooms| Server { promised_seats: seats, promised_rooms: rooms, ..two_left.clone() };
-    let first = |server: Server, need| steps("ewr", need, &fleet(&[server]), &pools()).remove(0);
-    for (server, need, expected) in [
-        (promised(1, 0), Need::Seat, take("a")),
-        (promised(2, 0), Need::Seat, create("ewr-1")),
-        (promised(0, 0), Need::Room, take("a")),
-        (promised(0, 1), Need::Room, create("ewr-1")),
-        (promised(0, 1), Need::Seat, take("a")),
+    let two_left = machine("a", "ewr", Ready, 7, 9);
+    let reserved = |seats, rooms| MachineView { reserved_seats: seats, reserved_rooms: rooms, ..two_left.clone() };
+    let first = |machine: MachineView, need| steps("ewr", need, &fleet(&[machine]), &pools()).remove(0);
+    for (machine, need, expected) in [
+        (reserved(1, 0), Need::Seat, take("a")),
+        (reserved(2, 0), Need::Seat, create("ewr-1")),
+        (reserved(0, 0), Need::Room, take("a")),
+        (reserved(0, 1), Need::Room, create("ewr-1")),
+        (reserved(0, 1), Need::Seat, take("a")),
     ] {
-        assert_eq!(first(server.clone(), need), expected, "{need:?} {server:?}");
+        assert_eq!(first(machine.clone(), need), expected, "{need:?} {machine:?}");
     }
 }
 
 #[test]
 fn a_pool_grows_to_its_maximum_and_the_fleet_to_its_own() {
-    let named = |name: &str, region: &str| Server { name: name.into(), ..server(name, region, Full, 9, 9) };
+    let named = |name: &str, region: &str| MachineView { name: name.into(), ..machine(name, region, Full, 9, 9) };
     let two = [named("ewr-1", "ewr"), named("ewr-3", "ewr")];
     let three = [named("ewr-1", "ewr"), named("ewr-3", "ewr"), named("by-hand", "ewr")];
     let paris = ["cdg-1", "cdg-2", "cdg-3"].map(|name| named(name, "cdg"));
@@ -85,57 +85,57 @@ fn a_pool_grows_to_its_maximum_and_the_fleet_to_its_own() {
     assert_eq!(growth("ewr", &fleet(&[two.to_vec(), paris.to_vec()].concat()), &pools()), Err(NoGrowth::FleetAtLimit));
     assert_eq!(growth("nrt", &fleet(&two), &pools()), Err(NoGrowth::NoTemplate), "a region without a pool");
     let refused = [("ewr".to_owned(), WakeError::NoCapacity)].into();
-    let lately = Snapshot { growth_refused: refused, ..fleet(&two) };
+    let lately = FleetSnapshot { growth_refused: refused, ..fleet(&two) };
     assert_eq!(growth("ewr", &lately, &pools()), Err(NoGrowth::RefusedLately(WakeError::NoCapacity)));
-    let bare = Snapshot { template: None, ..fleet(&two) };
+    let bare = FleetSnapshot { template: None, ..fleet(&two) };
     assert_eq!(growth("ewr", &bare, &pools()), Err(NoGrowth::NoTemplate));
 }
 
 #[test]
 fn a_spare_is_made_ready_above_the_mark_and_one_at_a_time() {
-    let up = |id: &str, players| server(id, "ewr", Ready, players, 100);
-    let asleep = server("z", "ewr", Asleep, 0, 0);
-    let both_rooms = |mut server: Server| {
-        server.promised_rooms = 1;
-        server
+    let up = |id: &str, players| machine(id, "ewr", Ready, players, 100);
+    let asleep = machine("z", "ewr", Asleep, 0, 0);
+    let both_rooms = |mut machine: MachineView| {
+        machine.reserved_rooms = 1;
+        machine
     };
-    let drained = |mut server: Server| {
-        server.occupancy = server.occupancy.map(|said| Occupancy { is_draining: true, ..said });
-        server
+    let drained = |mut machine: MachineView| {
+        machine.occupancy = machine.occupancy.map(|occupancy| Occupancy { is_draining: true, ..occupancy });
+        machine
     };
-    let only_its_own = |mut server: Server| {
-        server.occupancy = server.occupancy.map(|said| Occupancy { rooms_max: 1, ..said });
-        server
+    let only_its_own = |mut machine: MachineView| {
+        machine.occupancy = machine.occupancy.map(|occupancy| Occupancy { rooms_max: 1, ..occupancy });
+        machine
     };
-    let table: [(Vec<Server>, Option<Step>); 10] = [
+    let table: [(Vec<MachineView>, Option<Step>); 10] = [
         (vec![only_its_own(up("a", 1)), asleep.clone()], None),
         (vec![up("a", 80), asleep.clone()], None),
         (vec![up("a", 81), asleep.clone()], Some(wake("z"))),
         (vec![up("a", 81)], Some(create("ewr-1"))),
-        (vec![up("a", 81), server("y", "ewr", Waking, 0, 0), asleep.clone()], None),
+        (vec![up("a", 81), machine("y", "ewr", Waking, 0, 0), asleep.clone()], None),
         (vec![up("a", 100), up("b", 10), asleep.clone()], None),
         (vec![both_rooms(up("a", 1)), asleep.clone()], Some(wake("z"))),
         (vec![drained(up("a", 100)), up("b", 10), asleep.clone()], None),
         (vec![asleep], None),
         (vec![], None),
     ];
-    for (servers, expected) in table {
-        assert_eq!(spare("ewr", &fleet(&servers), &pools()), expected, "{servers:?}");
+    for (machines, expected) in table {
+        assert_eq!(spare("ewr", &fleet(&machines), &pools()), expected, "{machines:?}");
     }
 }
 
 #[test]
 fn only_tired_machines_that_a_lobby_created_are_surplus() {
     let now_ms = 10 * SURPLUS_AFTER_MS;
-    let slept = |id: &str, is_grown, slept_ms: u64| Server {
+    let slept = |id: &str, is_grown, slept_ms: u64| MachineView {
         is_grown,
         changed_at_ms: now_ms - slept_ms,
-        ..server(id, "ewr", Asleep, 0, 0)
+        ..machine(id, "ewr", Asleep, 0, 0)
     };
     let old = SURPLUS_AFTER_MS;
-    let unknown = Server { changed_at_ms: 0, ..slept("u", true, old) };
-    let busy = Server { is_grown: true, changed_at_ms: 1, ..server("w", "ewr", Ready, 1, 9) };
-    let table: [(Vec<Server>, &[&str]); 7] = [
+    let unknown = MachineView { changed_at_ms: 0, ..slept("u", true, old) };
+    let busy = MachineView { is_grown: true, changed_at_ms: 1, ..machine("w", "ewr", Ready, 1, 9) };
+    let table: [(Vec<MachineView>, &[&str]); 7] = [
         (vec![slept("a", false, old), slept("b", true, old)], &["b"]),
         (vec![slept("a", false, old), slept("b", true, old - 1)], &[]),
         (vec![slept("a", false, old), slept("b", false, old)], &[]),
@@ -144,20 +144,20 @@ fn only_tired_machines_that_a_lobby_created_are_surplus() {
         (vec![slept("a", false, old), unknown], &[]),
         (vec![slept("a", false, old), busy], &[]),
     ];
-    for (servers, expected) in table {
-        assert_eq!(surplus(&fleet(&servers), &pools(), now_ms), expected, "{servers:?}");
+    for (machines, expected) in table {
+        assert_eq!(surplus(&fleet(&machines), &pools(), now_ms), expected, "{machines:?}");
     }
 }
 
 #[test]
 fn a_region_is_what_a_player_can_expect_of_it() {
-    let ready = server("a", "ewr", Ready, 1, 9);
-    let full = server("b", "ewr", Full, 9, 9);
-    let no_host = server("c", "ewr", Full, 0, 0);
-    let asleep = server("d", "ewr", Asleep, 0, 0);
-    let waking = server("e", "ewr", Waking, 0, 0);
-    let lost = server("f", "ewr", Unreachable, 0, 0);
-    let table: [(&[&Server], Condition, Condition); 10] = [
+    let ready = machine("a", "ewr", Ready, 1, 9);
+    let full = machine("b", "ewr", Full, 9, 9);
+    let no_host = machine("c", "ewr", Full, 0, 0);
+    let asleep = machine("d", "ewr", Asleep, 0, 0);
+    let waking = machine("e", "ewr", Waking, 0, 0);
+    let lost = machine("f", "ewr", Unreachable, 0, 0);
+    let table: [(&[&MachineView], Condition, Condition); 10] = [
         // What is there → where the pool can grow, where it cannot.
         (&[&ready, &full, &lost], Ready, Ready),
         (&[&full], Ready, Full),
@@ -170,40 +170,40 @@ fn a_region_is_what_a_player_can_expect_of_it() {
         (&[&lost, &asleep], Asleep, Asleep),
         (&[], Asleep, Unreachable),
     ];
-    for (servers, growing, fixed) in table {
-        let servers: Vec<Server> = servers.iter().map(|&server| server.clone()).collect();
-        let snapshot = fleet(&servers);
-        assert_eq!(region_condition("ewr", &snapshot, &pools()), growing, "{servers:?}");
-        let bare = Snapshot { template: None, ..snapshot };
-        assert_eq!(region_condition("ewr", &bare, &pools()), fixed, "{servers:?}");
+    for (machines, growing, fixed) in table {
+        let machines: Vec<MachineView> = machines.iter().map(|&machine| machine.clone()).collect();
+        let snapshot = fleet(&machines);
+        assert_eq!(region_condition("ewr", &snapshot, &pools()), growing, "{machines:?}");
+        let bare = FleetSnapshot { template: None, ..snapshot };
+        assert_eq!(region_condition("ewr", &bare, &pools()), fixed, "{machines:?}");
     }
 }
 
 #[test]
 fn the_offer_is_the_best_other_region_that_takes_somebody() {
     let newark = regions::find("ewr");
-    let paris = server("a", "cdg", Ready, 1, 9);
-    let tokyo = server("b", "nrt", Ready, 1, 9);
-    let bare = |servers: &[Server]| Snapshot { template: None, ..fleet(servers) };
-    let table: [(&[Server], Option<&str>); 4] = [
+    let paris = machine("a", "cdg", Ready, 1, 9);
+    let tokyo = machine("b", "nrt", Ready, 1, 9);
+    let bare = |machines: &[MachineView]| FleetSnapshot { template: None, ..fleet(machines) };
+    let table: [(&[MachineView], Option<&str>); 4] = [
         (&[paris.clone(), tokyo.clone()], Some("cdg")),
-        (&[Server { condition: Full, ..paris.clone() }, tokyo.clone()], Some("nrt")),
-        (&[Server { condition: Unreachable, ..paris.clone() }], None),
+        (&[MachineView { condition: Full, ..paris.clone() }, tokyo.clone()], Some("nrt")),
+        (&[MachineView { condition: Unreachable, ..paris.clone() }], None),
         (&[], None),
     ];
-    for (servers, expected) in table {
-        assert_eq!(offer("ewr", newark, &bare(servers), &pools()).as_deref(), expected, "{servers:?}");
+    for (machines, expected) in table {
+        assert_eq!(offer("ewr", newark, &bare(machines), &pools()).as_deref(), expected, "{machines:?}");
     }
     assert_eq!(by_distance(newark, &bare(&[tokyo]), &pools()), ["ewr", "cdg", "nrt"]);
 }
 
 #[test]
 fn a_room_whose_machine_is_gone_goes_to_the_nearest_that_has_room_for_it() {
-    let paris = server("p", "cdg", Ready, 1, 9);
-    let newark = server("n", "ewr", Asleep, 0, 0);
-    let packed = Server { promised_rooms: 1, ..paris.clone() };
-    let plan = |id: &str, near: &str, servers: &[Server]| {
-        let plan = elsewhere(id, regions::find(near), &fleet(servers), &pools());
+    let paris = machine("p", "cdg", Ready, 1, 9);
+    let newark = machine("n", "ewr", Asleep, 0, 0);
+    let packed = MachineView { reserved_rooms: 1, ..paris.clone() };
+    let plan = |id: &str, near: &str, machines: &[MachineView]| {
+        let plan = elsewhere(id, regions::find(near), &fleet(machines), &pools());
         plan.into_iter().map(|(_, step)| step).collect::<Vec<_>>()
     };
     let both = [newark.clone(), paris.clone()];
