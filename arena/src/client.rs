@@ -14,33 +14,28 @@ pub(crate) mod prediction;
 pub mod view;
 
 use crate::{
-    ClientEvent, Level, Replica, ShotCounts,
     client::clock_sync::{ClockSync, Jump},
-    client::event::Watch,
-    client::hit_prediction::Shots,
+    client::event::{ClientEvent, Watch},
+    client::hit_prediction::{ShotCounts, Shots},
     client::kill_feed::Feed,
     client::prediction::{Flight, Inputs},
     client::view::{History, lengths},
-    names::Names,
-    rows::replica::Applied,
+    rows::replica::{Applied, Replica},
 };
 use game::{Controls, PilotId, geometry::heading_of, minimap, rules::Rules, schema::Row, standing::Line};
 use glam::IVec2;
 use own_plane::{ErrorSmoothing, OwnFlight};
 use protocol::{
-    DecodeError, PROTOCOL_VERSION, Tick,
-    close::CloseReason,
-    codec,
+    DecodeError, Tick, codec,
     frame::{Header, InputAck, PrivateState},
     limits::{ACK_INTERVAL_MAX_MS, RULES_MAX_BYTES, TICK_MAX},
-    message::{ClientMessage, Event, HOT_BIT, Hello, InputPacket, Profile, ServerMessage, Welcome},
+    message::{ClientMessage, Event, HOT_BIT, InputPacket, Profile, ServerMessage, Welcome},
 };
+use session::{Peer, Received, SessionEvent};
 use std::collections::VecDeque;
 
 /// Something is said at least this often; a little less than the limit, so that a late timer keeps it.
 const SEND_INTERVAL_MS: f64 = ACK_INTERVAL_MAX_MS as f64 * 0.8;
-/// Messages that wait for a socket. Policy: the oldest is dropped.
-const QUEUE_MAX_COUNT: usize = 64;
 /// Happenings kept for a page that does not ask (a hidden tab). Policy: the oldest is dropped.
 const EVENTS_MAX_COUNT: usize = 512;
 
@@ -81,8 +76,8 @@ pub struct ClientStats {
 #[derive(Debug, Clone)]
 pub struct Client {
     replica: Option<Replica>,
+    peer: Peer,
     pilot: PilotId,
-    resume: Option<String>,
     clock_sync: ClockSync,
     inputs: Inputs,
     wanted: Controls,
@@ -94,17 +89,13 @@ pub struct Client {
     packet_ack: Tick,
     /// The tick of the last packet that brought inputs.
     input_tick: Tick,
-    is_welcomed: bool,
-    queue: VecDeque<ClientMessage>,
     history: History,
     events: VecDeque<ClientEvent>,
     feed: Feed,
     watch: Watch,
-    names: Names,
     private: PrivateState,
     /// The last packet of this socket that the room is known to have.
     input_ack: InputAck,
-    last_event: u32,
     is_verifying: bool,
     shots: Shots,
     flight: Flight,
@@ -127,8 +118,8 @@ impl Client {
     pub fn new() -> Self {
         Self {
             replica: None,
+            peer: Peer::default(),
             pilot: PilotId(0),
-            resume: None,
             clock_sync: ClockSync::new(),
             inputs: Inputs::default(),
             wanted: Controls::default(),
@@ -137,16 +128,12 @@ impl Client {
             packet_tick: 0,
             packet_ack: 0,
             input_tick: 0,
-            is_welcomed: false,
-            queue: VecDeque::new(),
             history: History::default(),
             events: VecDeque::new(),
             feed: Feed::default(),
             watch: Watch::default(),
-            names: Names::default(),
             private: PrivateState::default(),
             input_ack: InputAck::default(),
-            last_event: 0,
             is_verifying: false,
             shots: Shots::default(),
             flight: Flight::default(),
@@ -161,24 +148,15 @@ impl Client {
     /// The first message of a new socket. A resume token from elsewhere (another life of the page, another tab that went on
     /// with the session) may be given, and is taken for the newest.
     pub fn hello(&mut self, name: &str, hue: u8, ticket: Option<String>, resume: Option<String>) -> Vec<u8> {
-        self.is_welcomed = false;
         (self.packet, self.input_ack) = (0, InputAck::default());
         self.is_verifying = false;
-        self.names.new_socket();
-        // The answer may have been lost with the last socket.
-        self.feed.pilots().for_each(|pilot| self.names.want(pilot));
+        let have_tick = self.replica.as_ref().map_or(0, Replica::tick);
+        let hello = self.peer.hello((name, hue), ticket, resume, have_tick);
+        // The answer may have been lost with the last connection.
+        self.feed.pilots().for_each(|pilot| self.peer.profiles.want(pilot));
         self.clock_sync.new_socket();
         self.inputs.new_socket();
-        let hello = Hello {
-            version: PROTOCOL_VERSION,
-            ticket,
-            resume: resume.or_else(|| self.resume.clone()),
-            have_tick: self.replica.as_ref().map_or(0, Replica::tick),
-            have_event: self.last_event,
-            name: name.to_owned(),
-            hue,
-        };
-        self.count_out(ClientMessage::Hello(hello).encode())
+        hello
     }
 
     /// A message arrived.
@@ -186,12 +164,12 @@ impl Client {
     /// # Errors
     /// [`DecodeError`]: close the socket and say hello on a new one; the client then begins from whole cells.
     pub fn receive(&mut self, bytes: &[u8], now_ms: f64) -> Result<(), DecodeError> {
-        self.stats.bytes_in += bytes.len() as u64;
+        self.peer.count_in(bytes);
         let result = match bytes.first() {
             Some(tag) if tag & HOT_BIT != 0 => self.receive_frame(bytes, now_ms),
             _ => ServerMessage::decode(bytes).and_then(|message| self.receive_message(message)),
         };
-        self.events.extend(self.feed.ready(&self.names, now_ms).map(ClientEvent::Entry));
+        self.events.extend(self.feed.ready(&self.peer.profiles, now_ms).map(entry));
         self.events.drain(..self.events.len().saturating_sub(EVENTS_MAX_COUNT));
         if result.is_err() {
             self.replica = None;
@@ -215,20 +193,16 @@ impl Client {
 
     /// Queues a message.
     pub fn say(&mut self, message: ClientMessage) {
-        if self.queue.len() == QUEUE_MAX_COUNT {
-            self.queue.pop_front();
-        }
-        self.queue.push_back(message);
+        self.peer.say(message);
     }
 
     /// The next message to send, if one is due.
     pub fn poll_send(&mut self, now_ms: f64) -> Option<Vec<u8>> {
-        if !self.is_welcomed {
+        if !self.peer.is_welcomed() {
             return None;
         }
-        let message = self.queue.pop_front().or_else(|| self.names.ask());
-        if let Some(message) = message {
-            return Some(self.count_out(message.encode()));
+        if let Some(message) = self.peer.poll_message() {
+            return Some(message);
         }
         if !self.clock_sync.is_set() {
             return None;
@@ -254,7 +228,7 @@ impl Client {
         let view_delay = self.clock_sync.sending(self.packet, now_ms).try_into().unwrap_or(u8::MAX);
         let inputs = self.inputs.take_unsent(self.packet);
         let packet = InputPacket { number: self.packet, ack, at: tick, view_delay, inputs };
-        Some(self.count_out(packet.encode()))
+        Some(self.peer.count_out(packet.encode()))
     }
 
     /// The next thing that happened.
@@ -305,18 +279,18 @@ impl Client {
 
     /// The token that resumes this session, the newest.
     pub fn resume_token(&self) -> Option<&str> {
-        self.resume.as_deref()
+        self.peer.resume_token()
     }
 
     /// A pilot's profile, if it is known; an unknown one is asked for.
     pub fn profile(&mut self, pilot: u16) -> Option<&Profile> {
-        self.names.want(pilot);
-        self.names.get(pilot)
+        self.peer.profiles.want(pilot);
+        self.peer.profiles.get(pilot)
     }
 
     /// A pilot's colour, 0..=7; one that follows from the id while the profile is unknown.
     pub fn hue(&self, pilot: u16) -> u8 {
-        self.names.get(pilot).map_or((pilot % 8) as u8, |profile| profile.hue)
+        self.peer.profiles.get(pilot).map_or((pilot % 8) as u8, |profile| profile.hue)
     }
 
     /// The top list: rank (from 1), pilot, score.
@@ -343,7 +317,10 @@ impl Client {
 
     /// Figures so far.
     pub fn stats(&self) -> ClientStats {
+        let (bytes_in, bytes_out) = self.peer.bytes();
         ClientStats {
+            bytes_in,
+            bytes_out,
             rtt_ms: self.clock_sync.rtt_ms(),
             jitter_ms: self.clock_sync.jitter_ms(),
             lead_ticks: self.clock_sync.lead_ticks(),
@@ -356,25 +333,14 @@ impl Client {
 
     /// Whether a welcome came on the current socket.
     pub fn is_welcomed(&self) -> bool {
-        self.is_welcomed
-    }
-
-    fn count_out(&mut self, bytes: Vec<u8>) -> Vec<u8> {
-        self.stats.bytes_out += bytes.len() as u64;
-        bytes
+        self.peer.is_welcomed()
     }
 
     fn receive_message(&mut self, message: ServerMessage) -> Result<(), DecodeError> {
-        match message {
-            ServerMessage::Welcome(welcome) => self.welcomed(*welcome)?,
-            ServerMessage::Roster(entries) => self.names.learn(entries),
-            ServerMessage::Notice(text) => self.happen(ClientEvent::Notice(text)),
-            ServerMessage::Service { level, is_slow } => {
-                self.happen(ClientEvent::Service { level: Level::from_number(level), is_slow });
-            }
-            ServerMessage::Refused { code, .. } | ServerMessage::Bye { code } => {
-                self.happen(ClientEvent::Ended { reason: CloseReason::from_code(code), code });
-            }
+        match self.peer.receive(message) {
+            Received::Noted => {}
+            Received::Welcome(welcome) => self.welcomed(*welcome)?,
+            Received::Event(event) => self.happen(ClientEvent::Session(event)),
         }
         Ok(())
     }
@@ -395,14 +361,10 @@ impl Client {
             self.history.clear();
             self.watch.clear();
             self.shots.clear();
-            self.events.extend(self.feed.rest().map(ClientEvent::Entry));
+            self.events.extend(self.feed.rest().map(entry));
         }
-        self.last_event = welcome.last_event;
-        self.resume = Some(welcome.resume);
-        self.is_welcomed = true;
-        self.names.learn([(welcome.pilot, welcome.profile.clone())]);
-        let (resumed, profile, history) = (welcome.resumed, welcome.profile, welcome.history);
-        self.happen(ClientEvent::Welcomed { resumed, continues, profile, history });
+        let event = self.peer.welcomed(welcome, continues);
+        self.happen(ClientEvent::Session(event));
         Ok(())
     }
 
@@ -436,9 +398,8 @@ impl Client {
         self.replica = Some(replica);
         self.check(&applied);
         for (number, event) in applied.events {
-            if number > self.last_event {
-                self.last_event = number;
-                self.note_event(event, now_ms);
+            if self.peer.take_entry(number, &event) {
+                self.note_entry(event, now_ms);
             }
         }
         Ok(())
@@ -473,22 +434,23 @@ impl Client {
         self.stats.mismatches += u64::from(!applied.is_true);
     }
 
-    fn note_event(&mut self, event: Event, now_ms: f64) {
-        match event {
+    fn note_entry(&mut self, entry: Event, now_ms: f64) {
+        match entry {
             Event::Kill { killer, victim, .. } => {
                 self.events.extend(self.watch.spot_of(victim).map(ClientEvent::Explosion));
-                [killer, victim].into_iter().for_each(|pilot| self.names.want(pilot));
-                self.feed.note([killer, victim], event, now_ms);
+                [killer, victim].into_iter().for_each(|pilot| self.peer.profiles.want(pilot));
+                self.feed.note([killer, victim], entry, now_ms);
             }
-            Event::Joined { pilot, ref profile } => {
-                self.names.learn([(pilot, profile.clone())]);
-                self.happen(ClientEvent::Entry(event));
-            }
-            Event::Chat { .. } | Event::Left { .. } => self.happen(ClientEvent::Entry(event)),
+            Event::Joined { .. } | Event::Chat { .. } | Event::Left { .. } => self.happen(self::entry(entry)),
         }
     }
 
     fn happen(&mut self, event: ClientEvent) {
         self.events.push_back(event);
     }
+}
+
+/// A log entry, as the page is told of it.
+fn entry(entry: Event) -> ClientEvent {
+    ClientEvent::Session(SessionEvent::Entry(entry))
 }

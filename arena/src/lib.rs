@@ -5,18 +5,11 @@
 //! around a replica: hello, clock, inputs, prediction, what to draw.
 //! Invariants: a replica that applied a frame equals the room in every held cell (checksums tell); what a room encodes
 //! depends on what happened, never on how many watch.
-//! Never: a socket, a clock (time is an argument), a lock, async.
+//! Never: a socket, a clock (time is an argument), a lock, async; another kind of room.
 
 pub mod client;
-mod events;
-pub mod governor;
-mod names;
 mod room;
 mod rows;
-mod session;
-mod sessions;
-pub mod sim_link;
-mod window;
 
 pub use client::{
     Client, ClientStats,
@@ -24,14 +17,12 @@ pub use client::{
     hit_prediction::ShotCounts,
     view,
 };
-pub use governor::Level;
-pub use room::{CADENCE_TICKS, Output, Room, RoomConfig, RoomStats, SnapshotError};
+pub use room::{CADENCE_TICKS, Room, RoomConfig, RoomStats, SnapshotError};
 pub use rows::{
     code_stats::{CodeStats, Counts},
     code_tables::Choice,
     replica::Replica,
 };
-pub use session::SessionId;
 
 // The game and the wire are leaves that do not know each other; here they meet.
 const _: () = assert!(game::rules::TICKS_PER_S as u32 == protocol::TICK_HZ);

@@ -1,47 +1,44 @@
-//! The server end of a room: sessions in, one tick at a time, frames out.
+//! The server end of a dogfight: a [`Host`] and a [`Game`], one tick at a time.
 //!
-//! Path: `join`/`handle` take what sockets bring → [`Room::tick`] applies inputs, steps the game, compares it with what
-//! every replica predicts and logs the difference per cell → [`Room::frame_for`] assembles a session's frame from
-//! shared parts → [`Room::poll_output`] gives the rest (welcomes, answers, closes).
-//! Invariants: `mirror` is what a replica holding every cell would hold; a frame, once assembled, is sent.
+//! Path: [`Engine::connect`] and [`Engine::receive`] take what connections bring → [`Engine::tick`] applies inputs, steps
+//! the game, compares it with what every replica predicts and logs the difference per cell → [`Engine::frames`] assembles
+//! frames from shared parts → [`Engine::poll_output`] gives the rest (welcomes, answers, closes).
+//! Invariants: `mirror` is what a replica holding every cell would hold; a frame, once assembled, is sent; what all frames
+//! of a tick share is only read while they are assembled.
 
 mod fillers;
 mod frames;
 pub(crate) mod input_buffer;
+mod member;
 mod snapshot;
 
 use crate::{
-    SessionId,
-    events::Events,
-    governor::Level,
     room::input_buffer::{InputBuffer, Pending},
     rows::cell_log::Logs,
     rows::codec::{Scratch, Surprises},
     rows::frame_body::Assembly,
     rows::step::{self, Stepped},
-    session::{Ending, Session},
-    sessions::Sessions,
 };
-use bytes::{Bytes, BytesMut};
 use frames::Whereabouts;
 use game::{
-    Controls, Game, PilotId, Standing, bullet,
+    Controls, Game, PilotId, bullet,
     rules::Rules,
     schema::{CellId, Row},
 };
 use glam::IVec2;
+use member::{State, View};
 use protocol::{
-    PROTOCOL_VERSION, Tick,
+    Tick,
     close::CloseReason,
     codec,
-    frame::{PrivateState, Respawn},
-    message::{
-        ClientMessage, ClientPacket, Event, Hello, Profile, ServerMessage, Welcome, sanitise_chat, sanitise_name,
-    },
-    token::{Key, Resume},
+    message::{ClientMessage, ClientPacket, Event, Hello},
+    token::Key,
+};
+use session::{
+    Command, ConnectionId, Ending, Engine, Entrance, FrameSink, Host, HostConfig, Incoming, Level, MemberId, Output,
+    Stats,
 };
 pub use snapshot::SnapshotError;
-use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 
 /// What a room is begun with.
@@ -69,6 +66,11 @@ pub struct RoomConfig {
 pub const CADENCE_TICKS: u32 = 3;
 
 impl RoomConfig {
+    fn host(&self) -> HostConfig {
+        let (name, key) = (self.name.clone(), self.key.clone());
+        HostConfig { name, key, epoch: self.epoch, capacity: self.max_players }
+    }
+
     /// The public room: 20 fillers, 200 players; `tuning` is the text of a tuning file.
     ///
     /// # Errors
@@ -88,23 +90,14 @@ impl RoomConfig {
     }
 }
 
-/// What a room wants done, besides frames.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Output {
-    /// Send this message; it goes before the next frame.
-    Message(SessionId, Bytes),
-    /// Close the session's socket, after all its messages.
-    Close(SessionId, CloseReason),
-}
-
-/// Figures for people and metrics.
+/// What a room did so far, for tests and measurements.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RoomStats {
     /// Ticks since the room began.
     pub tick: Tick,
-    /// Sessions with a socket.
+    /// Members with a connection.
     pub players: u32,
-    /// Sessions and fillers.
+    /// Members and fillers.
     pub pilots: u32,
     /// Rows that can be seen by somebody.
     pub rows: u32,
@@ -118,21 +111,17 @@ pub struct RoomStats {
     pub late_inputs: u64,
 }
 
-/// How often it is looked after whether sessions have ended.
+/// How often it is looked after whether members have ended.
 const ENDINGS_INTERVAL_TICKS: u32 = 15;
-/// Memory for one session's frame, put aside for all at once.
-const FRAMES_USUAL_BYTES: usize = 64;
 
 /// See the module.
 pub struct Room {
     config: RoomConfig,
+    host: Host<View, State>,
     game: Game,
-    sessions: Sessions,
     /// Inputs that wait for their tick.
     input_buffer: InputBuffer,
-    profiles: BTreeMap<PilotId, Profile>,
     fillers: Vec<PilotId>,
-    next_session: u32,
     /// The rows as every replica knows them after this tick, in canonical order.
     mirror: Vec<Row>,
     predicted: Stepped,
@@ -142,19 +131,12 @@ pub struct Room {
     starts: Vec<u32>,
     /// Where each pilot's plane was last, by id.
     planes: Vec<Whereabouts>,
-    /// The frame at hand, and what finished ones are cut from: one piece of memory for all frames of a tick.
-    frame: Vec<u8>,
-    arena: BytesMut,
     /// Lists for the coder, kept for their memory.
     scratch: Scratch,
-    /// What overload made the room shed.
-    level: Level,
     /// How far a bullet can get, units.
     reach: i32,
     logs: Logs,
     assembly: Assembly,
-    events: Events,
-    output: VecDeque<Output>,
     frames: u64,
     repairs: u64,
     late_inputs: u64,
@@ -166,94 +148,49 @@ impl fmt::Debug for Room {
     }
 }
 
-impl Room {
-    /// Begins a room at tick 0, with its fillers in the air.
-    pub fn new(config: RoomConfig) -> Self {
-        let mut room = Self::around(Game::new(config.seed, config.rules.clone()), config);
-        room.balance_fillers();
-        room
-    }
-
-    /// A room with nobody in it but who is in the game.
-    fn around(game: Game, config: RoomConfig) -> Self {
-        let cells = 1 + (config.rules.field_cells * config.rules.field_cells) as usize;
-        Self {
-            game,
-            sessions: Sessions::default(),
-            input_buffer: InputBuffer::new(),
-            profiles: BTreeMap::new(),
-            fillers: Vec::new(),
-            next_session: 1,
-            mirror: Vec::new(),
-            predicted: Stepped::default(),
-            sums: vec![0; cells],
-            starts: vec![0; cells + 1],
-            planes: Vec::new(),
-            frame: Vec::new(),
-            arena: BytesMut::new(),
-            scratch: Scratch::default(),
-            level: Level::Full,
-            reach: bullet::reach(&config.rules),
-            logs: Logs::new(cells),
-            assembly: Assembly::new(cells),
-            events: Events::default(),
-            output: VecDeque::new(),
-            frames: 0,
-            repairs: 0,
-            late_inputs: 0,
-            config,
+impl Engine for Room {
+    fn connect(&mut self, from: ConnectionId, hello: &Hello, is_admitted: bool) {
+        let entrance = self.host.recognise(hello, is_admitted).and_then(|known| match known {
+            Some(id) => Ok((id, true)),
+            None => self.admit(hello).map(|id| (id, false)),
+        });
+        match entrance {
+            Ok((id, is_resumed)) => self.welcome(id, from, hello, is_resumed),
+            Err(reason) => self.host.refuse(from, reason),
         }
-    }
-
-    /// A socket says hello; `is_admitted` tells that its ticket was good. On success the welcome is among the
-    /// session's outputs; a session that had a socket before has a new one now, and the older is to be closed as replaced.
-    ///
-    /// # Errors
-    /// [`CloseReason::VersionMismatch`], [`CloseReason::BadTicket`], [`CloseReason::RoomFull`], or
-    /// [`CloseReason::Replaced`] for an older token of a session that flies on by a newer one.
-    pub fn join(&mut self, hello: &Hello, is_admitted: bool) -> Result<SessionId, CloseReason> {
-        if hello.version != PROTOCOL_VERSION {
-            return Err(CloseReason::VersionMismatch);
-        }
-        let resumed = hello.resume.as_deref().map_or(Err(CloseReason::BadTicket), |token| self.resume(token));
-        let id = match resumed {
-            Ok(id) => id,
-            Err(_) if is_admitted => self.admit(hello)?,
-            Err(reason) => return Err(reason),
-        };
-        self.welcome(id, hello, resumed.is_ok());
         self.balance_fillers();
-        Ok(id)
     }
 
-    /// What a session's socket brought.
-    pub fn handle(&mut self, id: SessionId, packet: ClientPacket) {
+    fn receive(&mut self, from: ConnectionId, packet: ClientPacket) {
         let now = self.game.tick();
-        let Some(session) = self.sessions.get_mut(&id).filter(|session| session.is_connected) else { return };
         match packet {
             ClientPacket::Inputs(packet) => {
-                self.late_inputs += u64::from(session.hear(&packet, now, &mut self.input_buffer))
+                let Some(member) = self.host.member_at(from) else { return };
+                let late = member::receive_inputs(member, &packet, now, &mut self.input_buffer);
+                self.late_inputs += u64::from(late);
             }
-            ClientPacket::Message(message) => {
-                session.hear_message(now);
-                self.handle_message(id, message);
-            }
+            ClientPacket::Message(message) => match self.host.receive(from, message, now) {
+                Incoming::Handled => {}
+                Incoming::Leave(id) => self.remove(id),
+                Incoming::Closed(id) => self.let_go_of_stick(id),
+                Incoming::Kind(id, message) => self.receive_message(id, message),
+            },
         }
     }
 
-    /// The session's socket is gone; the plane stays for the grace.
-    pub fn disconnect(&mut self, id: SessionId) {
-        let now = self.game.tick();
-        if let Some(session) = self.sessions.get_mut(&id) {
-            session.disconnect(now);
-            self.input_buffer.void(session.pilot);
-            // Nobody holds the stick: straight on, no fire.
-            self.game.control(session.pilot, Controls::default());
+    /// The plane stays for the grace.
+    fn disconnect(&mut self, from: ConnectionId) {
+        if let Some(id) = self.host.disconnect(from, self.game.tick()) {
+            self.let_go_of_stick(id);
         }
     }
 
-    /// One tick: 1/60 s of the room's life.
-    pub fn tick(&mut self) {
+    fn command(&mut self, Command::Relieve(level): Command) {
+        self.host.relieve(level);
+        self.balance_fillers();
+    }
+
+    fn tick(&mut self) {
         let tick = self.game.tick() + 1;
         for (pilot, want) in self.input_buffer.take(tick) {
             match want {
@@ -267,30 +204,77 @@ impl Room {
         self.index_rows(tick);
         self.log_surprises(tick);
         self.assembly.begin_tick();
-        self.arena.reserve(FRAMES_USUAL_BYTES * self.sessions.len());
         for kill in self.game.drain_kills() {
             let view_delay = kill.behind.try_into().unwrap_or(u8::MAX);
-            self.events.push(Event::Kill {
-                killer: kill.killer.0,
-                victim: kill.victim.0,
-                rammed: kill.rammed,
-                view_delay,
-            });
+            let (killer, victim) = (kill.killer.0, kill.victim.0);
+            self.host.publish(Event::Kill { killer, victim, rammed: kill.rammed, view_delay });
         }
-        self.end_sessions(tick);
+        if tick.is_multiple_of(ENDINGS_INTERVAL_TICKS) {
+            self.end_members(tick);
+        }
     }
 
-    /// The next thing to do for a session, oldest first.
-    pub fn poll_output(&mut self) -> Option<Output> {
-        self.output.pop_front()
+    fn frames(&mut self, sink: &mut dyn FrameSink) {
+        self.assemble_frames(sink);
     }
 
-    /// Figures for people and metrics.
-    pub fn stats(&self) -> RoomStats {
+    fn poll_output(&mut self) -> Option<Output> {
+        self.host.poll_output()
+    }
+
+    fn snapshot(&self) -> Option<Vec<u8>> {
+        Some(self.save())
+    }
+
+    fn stats(&self) -> Stats {
+        Stats {
+            tick: self.game.tick(),
+            members: self.host.connected() as u32,
+            population: self.host.population() as u32,
+            capacity: self.host.capacity(),
+        }
+    }
+}
+
+impl Room {
+    /// Begins a room at tick 0, with its fillers in the air.
+    pub fn new(config: RoomConfig) -> Self {
+        let host = Host::new(config.host());
+        let mut room = Self::around(Game::new(config.seed, config.rules.clone()), host, config);
+        room.balance_fillers();
+        room
+    }
+
+    /// A room of these members and this game, which fit each other.
+    fn around(game: Game, host: Host<View, State>, config: RoomConfig) -> Self {
+        let cells = 1 + (config.rules.field_cells * config.rules.field_cells) as usize;
+        Self {
+            host,
+            game,
+            input_buffer: InputBuffer::new(),
+            fillers: Vec::new(),
+            mirror: Vec::new(),
+            predicted: Stepped::default(),
+            sums: vec![0; cells],
+            starts: vec![0; cells + 1],
+            planes: Vec::new(),
+            scratch: Scratch::default(),
+            reach: bullet::reach(&config.rules),
+            logs: Logs::new(cells),
+            assembly: Assembly::new(cells),
+            frames: 0,
+            repairs: 0,
+            late_inputs: 0,
+            config,
+        }
+    }
+
+    /// What it did so far, for tests and measurements.
+    pub fn figures(&self) -> RoomStats {
         RoomStats {
             tick: self.game.tick(),
-            players: self.sessions.iter().filter(|(_, session)| session.is_connected).count() as u32,
-            pilots: self.profiles.len() as u32,
+            players: self.host.connected() as u32,
+            pilots: self.host.population() as u32,
             rows: self.mirror.len() as u32,
             chunks_encoded: self.logs.encoded,
             frames: self.frames,
@@ -304,133 +288,50 @@ impl Room {
         &self.mirror
     }
 
-    /// Sheds load, or takes it on again: each level includes those before it.
-    pub fn relieve(&mut self, level: Level) {
-        self.level = level;
-        self.balance_fillers();
-    }
-
-    /// Most sessions at once.
-    pub fn max_players(&self) -> u32 {
-        u32::from(self.config.max_players)
-    }
-
-    /// The session of a token, unless it has ended or a newer token of it was used.
-    fn resume(&mut self, token: &str) -> Result<SessionId, CloseReason> {
-        let resume = self.config.key.verify_resume(token, &self.config.name).map_err(|_| CloseReason::BadTicket)?;
-        let id = SessionId(resume.session);
-        let session = self.sessions.get_mut(&id).filter(|session| session.epoch == resume.epoch);
-        let session = session.ok_or(CloseReason::BadTicket)?;
-        // Each use rotates the token: a copy of an older one opens nothing.
-        match session.recognise(resume.generation) {
-            true => Ok(id),
-            false if session.is_connected => Err(CloseReason::Replaced),
-            false => Err(CloseReason::BadTicket),
-        }
-    }
-
-    fn admit(&mut self, hello: &Hello) -> Result<SessionId, CloseReason> {
-        if self.level >= Level::Joins {
-            return Err(CloseReason::Overloaded);
-        }
-        if self.sessions.len() >= usize::from(self.config.max_players) {
-            // Who has been gone longest makes room, so that a place on the board is a place in the room.
-            let gone = self.sessions.iter().filter_map(|(id, session)| Some((session.lost_since()?, *id))).min();
-            let (_, id) = gone.ok_or(CloseReason::RoomFull)?;
-            self.end_session(id);
+    fn admit(&mut self, hello: &Hello) -> Result<MemberId, CloseReason> {
+        if let Some(gone) = self.host.make_place()? {
+            self.remove(gone);
         }
         let pilot = self.game.join(false).ok_or(CloseReason::RoomFull)?;
-        let profile = Profile { name: sanitise_name(&hello.name), hue: hello.hue % 8, is_bot: false };
-        self.profiles.insert(pilot, profile.clone());
-        let id = SessionId(self.next_session);
-        self.next_session += 1;
-        let mut session = Session::new(pilot, self.config.epoch, self.game.tick());
-        session.event = self.events.last();
-        self.sessions.insert(id, session);
-        self.events.push(Event::Joined { pilot: pilot.0, profile });
-        Ok(id)
+        Ok(self.host.admit(pilot.0, hello, self.game.tick(), State::default()))
     }
 
-    fn welcome(&mut self, id: SessionId, hello: &Hello, resumed: bool) {
+    fn welcome(&mut self, id: MemberId, from: ConnectionId, hello: &Hello, is_resumed: bool) {
         let now = self.game.tick();
-        let session = self.sessions.get_mut(&id).expect("the caller just found or made it");
-        let since = session.connect(if resumed { hello.have_tick } else { 0 }, now);
-        self.input_buffer.void(session.pilot);
-        self.game.control(session.pilot, Controls::default());
-        // A page that kept its state goes on where it was; a fresh one sees the chat so far instead.
-        let keeps_state = since != 0;
-        if keeps_state {
-            session.event = hello.have_event.min(self.events.last());
-        } else {
-            session.event = self.events.last();
-        }
-        let resume = Resume { epoch: session.epoch, session: id.0, generation: session.generation };
-        let welcome = Welcome {
-            pilot: session.pilot.0,
-            epoch: self.config.epoch,
-            resumed,
-            since,
-            tick: now,
-            resume: self.config.key.sign_resume(&self.config.name, resume),
-            rules: codec::encode(&self.config.rules),
-            profile: self.profiles[&session.pilot].clone(),
-            history: if keeps_state { Vec::new() } else { self.events.history() },
-            last_event: session.event,
-        };
-        self.send(id, &ServerMessage::Welcome(Box::new(welcome)));
+        let since = self.host.connect(id, from, if is_resumed { hello.have_tick } else { 0 }, now);
+        let member = self.host.member(id).expect("it was just given a connection");
+        member.state.new_connection();
+        self.let_go_of_stick(id);
+        let kind = codec::encode(&self.config.rules);
+        self.host.welcome(id, Entrance { is_resumed, since, have_entry: hello.have_event, kind }, now);
     }
 
-    fn handle_message(&mut self, id: SessionId, message: ClientMessage) {
-        let now = self.game.tick();
-        let session = self.sessions.get_mut(&id).expect("the caller found it");
-        let pilot = session.pilot;
+    fn receive_message(&mut self, id: MemberId, message: ClientMessage) {
+        let (now, rules) = (self.game.tick(), &self.config.rules);
+        let member = self.host.member(id).expect("the host just named it");
         match message {
-            ClientMessage::Hello(_) => self.output.push_back(Output::Close(id, CloseReason::BadMessage)),
-            ClientMessage::Chat(text) => self.chat(id, &text),
-            ClientMessage::Whois(pilots) => {
-                let known = |id: u16| self.profiles.get(&PilotId(id)).map(|profile| (id, profile.clone()));
-                let roster = pilots.into_iter().filter_map(known).collect();
-                self.send(id, &ServerMessage::Roster(roster));
-            }
-            ClientMessage::FlyAgain => self.game.fly_again(pilot),
-            ClientMessage::Rename { name, hue } => {
-                let profile = Profile { name: sanitise_name(&name), hue: hue % 8, is_bot: false };
-                if session.may_chat(now) && self.profiles.insert(pilot, profile.clone()).as_ref() != Some(&profile) {
-                    self.events.push(Event::Joined { pilot: pilot.0, profile });
-                }
-            }
-            ClientMessage::Verify => session.wants_sums = true,
+            ClientMessage::FlyAgain => self.game.fly_again(PilotId(member.author)),
+            ClientMessage::Verify => member.state.wants_sums = true,
             ClientMessage::Repair(cells) => {
-                let (viewpoint, rules) = (session.derived_viewpoint(), &self.config.rules);
-                if session.may_repair(now) {
-                    session.lost = cells.into_iter().map(CellId).filter(|cell| viewpoint.holds(*cell, rules)).collect();
-                    self.repairs += session.lost.len() as u64;
+                let viewpoint = member::derived_viewpoint(member);
+                if member.state.may_repair(now) {
+                    let held = cells.into_iter().map(CellId).filter(|cell| viewpoint.holds(*cell, rules));
+                    member.state.lost = held.collect();
+                    self.repairs += member.state.lost.len() as u64;
                 }
             }
-            ClientMessage::Leave => self.end_session(id),
+            // The host has answered every other.
+            _ => {}
         }
     }
 
-    fn chat(&mut self, id: SessionId, text: &str) {
-        let now = self.game.tick();
-        let session = self.sessions.get_mut(&id).expect("the caller found it");
-        let (pilot, may_chat) = (session.pilot, session.may_chat(now));
-        match sanitise_chat(text) {
-            Some(text) if may_chat => {
-                let name = self.profiles[&pilot].name.clone();
-                self.events.push(Event::Chat { pilot: pilot.0, name, text });
-            }
-            Some(_) => self.notice(id, "The tower asks you to slow down. Your line was not sent."),
-            None => self.notice(id, "The tower takes lines of 1 to 240 letters. Yours was not sent."),
+    /// Nobody holds the stick: straight on, no fire; what was wanted for later ticks is void.
+    fn let_go_of_stick(&mut self, id: MemberId) {
+        if let Some(member) = self.host.member(id) {
+            let pilot = PilotId(member.author);
+            self.input_buffer.void(pilot);
+            self.game.control(pilot, Controls::default());
         }
-    }
-
-    fn notice(&mut self, id: SessionId, sentence: &str) {
-        self.send(id, &ServerMessage::Notice(sentence.to_owned()));
-    }
-
-    fn send(&mut self, id: SessionId, message: &ServerMessage) {
-        self.output.push_back(Output::Message(id, Bytes::from(message.encode())));
     }
 
     /// Compares, sums and codes the last tick once more, and forgets it: for measuring what that costs.
@@ -481,70 +382,45 @@ impl Room {
         }
     }
 
-    fn end_sessions(&mut self, tick: Tick) {
-        if !tick.is_multiple_of(ENDINGS_INTERVAL_TICKS) {
-            return;
-        }
-        let ending = |(id, session): (&SessionId, &Session)| Some((*id, session.ending(tick)?));
-        let endings: Vec<_> = self.sessions.iter().filter_map(ending).collect();
-        for (id, ending) in endings {
+    fn end_members(&mut self, now: Tick) {
+        for (id, ending) in self.host.endings(now) {
             match ending {
                 Ending::Close(reason) => {
-                    self.output.push_back(Output::Close(id, reason));
-                    self.disconnect(id);
+                    self.host.close(id, reason, now);
+                    self.let_go_of_stick(id);
                 }
-                Ending::Leave => self.end_session(id),
+                Ending::Leave => self.remove(id),
             }
         }
     }
 
-    fn end_session(&mut self, id: SessionId) {
-        if let Some(session) = self.sessions.remove(&id) {
-            self.dismiss(session.pilot);
+    /// The member is gone for good, and its plane with it.
+    fn remove(&mut self, id: MemberId) {
+        if let Some(member) = self.host.remove(id) {
+            self.leave_game(PilotId(member.author));
             self.balance_fillers();
         }
     }
 
-    fn dismiss(&mut self, pilot: PilotId) {
+    fn leave_game(&mut self, pilot: PilotId) {
         self.game.leave(pilot);
         self.input_buffer.forget(pilot);
-        // That a filler made room for a player is no news.
-        if let Some(profile) = self.profiles.remove(&pilot).filter(|profile| !profile.is_bot) {
-            self.events.push(Event::Left { pilot: pilot.0, name: profile.name });
-        }
     }
 
-    /// Keeps as many fillers as the players leave room for.
+    /// Keeps as many fillers as the members leave room for. That one makes room for a player is no news.
     fn balance_fillers(&mut self) {
-        let fillers = if self.level >= Level::Fillers { 0 } else { usize::from(self.config.fillers) };
-        let wanted = fillers.saturating_sub(self.sessions.len());
+        let fillers = if self.host.level() >= Level::Extras { 0 } else { usize::from(self.config.fillers) };
+        let wanted = fillers.saturating_sub(self.host.members());
         while self.fillers.len() > wanted {
             let pilot = self.fillers.pop().expect("there is more than none");
-            self.dismiss(pilot);
+            self.leave_game(pilot);
+            self.host.forget(pilot.0);
         }
         while self.fillers.len() < wanted {
             let Some(pilot) = self.game.join(true) else { return };
-            self.profiles.insert(pilot, fillers::profile(pilot));
+            self.host.introduce(pilot.0, fillers::profile(pilot));
             self.fillers.push(pilot);
         }
-    }
-}
-
-/// What only the own pilot sees of its standing.
-fn private_state(standing: Standing, now: Tick) -> PrivateState {
-    let short = |number: u32| number.try_into().unwrap_or(u16::MAX);
-    let respawn = standing.respawn.map(|respawn| Respawn {
-        tick: now + respawn.in_ticks,
-        x: respawn.x as u32,
-        y: respawn.y as u32,
-        heading: respawn.heading as u16,
-        shots: respawn.shots as u8,
-    });
-    PrivateState {
-        score: standing.score.max(0) as u32,
-        rank: short(standing.rank),
-        ranked: short(standing.ranked),
-        respawn,
     }
 }
 

@@ -3,51 +3,21 @@
 //! Path: messages and events become [`ClientEvent`]s in `Client`; [`Watch`] finds shots and hits by comparing the planes
 //! of one tick with those of the tick before, since both are consequences of the rules and never sent.
 
-use crate::{Level, client::view::lengths};
+use crate::client::view::lengths;
 use game::{PilotId, plane::Plane, schema::Row};
-use protocol::{
-    close::CloseReason,
-    message::{Event, Profile},
-};
+use session::SessionEvent;
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ClientEvent {
-    /// The room let us in.
-    Welcomed {
-        /// Plane and score are those of before.
-        resumed: bool,
-        /// What was shown before still holds: frames and events go on from there, and the history is empty.
-        continues: bool,
-        /// The profile as accepted.
-        profile: Profile,
-        /// Chat before now, oldest first.
-        history: Vec<Event>,
-    },
-    /// An entry of the room's event log.
-    Entry(Event),
-    /// A word from the room to us alone.
-    Notice(String),
-    /// How much service the room can give from now on. A welcome means full service until this says otherwise.
-    Service {
-        /// What is left out.
-        level: Level,
-        /// Time runs slower for everybody.
-        is_slow: bool,
-    },
+    /// What a session tells its page, whatever the kind of room.
+    Session(SessionEvent),
     /// A clock jumped against the other, and was set right. A jump that turns out to be larger is told again, all of it.
     ClockJumped {
         /// By how much the room is ahead of where it was taken to be, ms; below 0 if it stood still for so long.
         ms: f64,
         /// This device's clock jumped, or it stood still; else the server paused.
         is_own: bool,
-    },
-    /// The room will not have us, or says goodbye; the socket ends.
-    Ended {
-        /// Why; `None` for a code this version does not know.
-        reason: Option<CloseReason>,
-        /// The code itself.
-        code: u16,
     },
     /// A plane lost health.
     Hit(Spot),

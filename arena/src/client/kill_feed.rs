@@ -4,8 +4,8 @@
 //! a stranger's name keeps back nobody else's end.
 //! Invariant: every kill comes out, once.
 
-use crate::names::Names;
 use protocol::message::Event;
+use session::KnownProfiles;
 
 /// Policy: after so long a kill is told without the names.
 const NAMES_MAX_MS: f64 = 500.0;
@@ -35,7 +35,7 @@ impl Feed {
     }
 
     /// Takes out the kills that can be told now, in the order they came.
-    pub(crate) fn ready(&mut self, names: &Names, now_ms: f64) -> impl Iterator<Item = Event> {
+    pub(crate) fn ready(&mut self, names: &KnownProfiles, now_ms: f64) -> impl Iterator<Item = Event> {
         let is_ready = move |waiting: &mut Waiting| {
             now_ms - waiting.since_ms > NAMES_MAX_MS || waiting.pilots.iter().all(|pilot| names.get(*pilot).is_some())
         };
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn a_kill_waits_for_its_own_names_and_not_for_ever() {
-        let (mut feed, mut names) = (Feed::default(), Names::default());
+        let (mut feed, mut names) = (Feed::default(), KnownProfiles::default());
         names.learn([1, 2, 3].map(|pilot| (pilot, Profile { name: pilot.to_string(), hue: 0, is_bot: true })));
         note(&mut feed, 1, 9, 1000.0);
         note(&mut feed, 2, 1, 1010.0);

@@ -54,7 +54,7 @@ impl Client {
         let own = replica.rows().iter().find(|row| row.key() == (game::PLANE, self.pilot.0.into()));
         let middle = own.map(|row| Plane::from_fields(&row.fields).position());
         scene.fade(middle.map_or(self.camera, |place| (lengths(place.x), lengths(place.y))));
-        scene.planes.iter().for_each(|plane| self.names.want(plane.id));
+        scene.planes.iter().for_each(|plane| self.peer.profiles.want(plane.id));
     }
 
     /// Draws the own rows at this (fractional) tick of the own clock; every new tick's shots are judged on the way.

@@ -1,23 +1,23 @@
 //! Decides which sessions get a frame this tick, and assembles it.
 //!
-//! Path: [`Room::frame_for`] asks whether a frame is due, then joins a header with the shared body.
+//! Path: [`Shared::due`] says whether a frame is due and what of → a header and the shared body go straight into the sink.
 //! Invariants: at most one frame a tick; whatever happens within weapon range of the own plane goes out with its tick;
 //! what happens farther away waits at most [`RoomConfig::cadence_ticks`]; a silent session hears something at least
 //! every [`HEARTBEAT_MAX_TICKS`]. Ticks in which all that waits goes out are the same for all who look from one cell, so
 //! that bodies stay shared.
 
-use super::{Room, private_state};
-use crate::{
-    SessionId,
-    governor::Level,
-    rows::frame_body::{Now, Wanted},
-    rows::interest::Viewpoint,
-    rows::step,
-    window::Sent,
+use super::{
+    Room,
+    member::{Member, View, derived_viewpoint},
 };
-use bytes::Bytes;
+use crate::rows::{
+    cell_log::Logs,
+    frame_body::{Assembly, Now, Wanted},
+    interest::Viewpoint,
+    step,
+};
 use game::{
-    Standing,
+    Game, PilotId, Standing,
     geometry::squared,
     plane::STICK_TICKS,
     rules::Rules,
@@ -26,9 +26,10 @@ use game::{
 use glam::IVec2;
 use protocol::{
     TICK_HZ, Tick,
-    frame::Header,
+    frame::{Header, PrivateState, Respawn},
     limits::{FRAME_INTERVAL_MAX_MS, FRAME_SPAN_MAX_TICKS},
 };
+use session::{FrameSink, Level, Sent, Shard, log::Log};
 
 /// Longest time between two frames of a session whose window has room.
 const HEARTBEAT_MAX_TICKS: u32 = (FRAME_INTERVAL_MAX_MS * TICK_HZ as u64 / 1000) as u32;
@@ -45,73 +46,136 @@ pub(super) struct Whereabouts {
     pub(super) place: IVec2,
 }
 
+/// What all frames of a tick share: only read while they are assembled.
+#[derive(Clone, Copy)]
+struct Shared<'a> {
+    now: Now<'a>,
+    game: &'a Game,
+    log: &'a Log,
+    planes: &'a [Whereabouts],
+    level: Level,
+    schedule: SendSchedule,
+    reach_units: i32,
+}
+
+/// What a member is to be shown, if a frame goes out.
+struct Due {
+    viewpoint: Viewpoint,
+    plane: Option<Whereabouts>,
+    private: Option<PrivateState>,
+    has_entries: bool,
+}
+
 impl Room {
-    /// What the session is shown next, if something is due and its window has room; to be sent, since the session counts
-    /// it as handed over.
-    pub fn frame_for(&mut self, id: SessionId) -> Option<Bytes> {
-        let (tick, rules) = (self.game.tick(), &self.config.rules);
-        let session = self.sessions.get_mut(&id)?;
-        let waited = session.window.last().map_or(Tick::MAX, |last| tick - last.tick);
-        if waited == 0 || !session.has_window(tick, waited) {
+    /// Puts everybody's frames that are due into the sink.
+    pub(super) fn assemble_frames(&mut self, sink: &mut dyn FrameSink) {
+        let (tick, rules, level) = (self.game.tick(), &self.config.rules, self.host.level());
+        let (log, shards) = self.host.frame_parts();
+        let now = Now { tick, rules, rows: &self.mirror, starts: &self.starts, sums: &self.sums };
+        let schedule = SendSchedule::new(self.config.cadence_ticks, level);
+        let (game, planes) = (&self.game, &self.planes[..]);
+        let shared = Shared { now, game, log, planes, level, schedule, reach_units: self.reach };
+        for shard in shards {
+            self.frames += shared.frames_of(shard, &mut self.logs, &mut self.assembly, sink);
+        }
+    }
+}
+
+impl Shared<'_> {
+    /// The frames of one shard; returns how many.
+    fn frames_of(
+        self,
+        shard: &mut Shard<View, super::State>,
+        logs: &mut Logs,
+        assembly: &mut Assembly,
+        sink: &mut dyn FrameSink,
+    ) -> u64 {
+        let mut frames = 0;
+        let (members, section) = shard.connected();
+        for (connection, member) in members {
+            let Some(due) = self.due(member, logs).filter(|_| sink.can_take(connection)) else { continue };
+            sink.put(connection, &mut |bytes| {
+                self.encode(member, &due, logs, assembly, bytes);
+                if due.has_entries {
+                    member.cursor = section.encode_after(self.log, member.cursor, bytes);
+                }
+            });
+            member.state.handed(due.private);
+            let next = due.viewpoint.next(due.plane.map(|plane| plane.cell), self.now.rules);
+            member.window.handed(Sent { tick: self.now.tick, view: View { viewpoint: due.viewpoint, next } });
+            frames += 1;
+        }
+        frames
+    }
+
+    /// Whether a frame is due, and what of.
+    fn due(self, member: &Member, logs: &Logs) -> Option<Due> {
+        let (tick, rules) = (self.now.tick, self.now.rules);
+        let waited = member.window.last().map_or(Tick::MAX, |last| tick - last.tick);
+        if waited == 0 || !member.has_window(tick, waited) {
             return None;
         }
-        let plane = self.planes.get(usize::from(session.pilot.0)).copied().filter(|plane| plane.tick == tick);
+        let (pilot, state) = (PilotId(member.author), &member.state);
+        let plane = self.planes.get(usize::from(pilot.0)).copied().filter(|plane| plane.tick == tick);
         // Nobody reads a score 60 times a second; whoever is in the air does not wait for a place to come back to.
-        let knows_standing = plane.is_some() && session.private.is_some_and(|private| private.respawn.is_none());
+        let knows_standing = plane.is_some() && state.private.is_some_and(|private| private.respawn.is_none());
         let is_fresh = knows_standing && waited < HEARTBEAT_MAX_TICKS && !tick.is_multiple_of(STICK_TICKS);
-        let standing = if is_fresh { None } else { self.game.standing(session.pilot) };
-        let derived = session.derived_viewpoint();
-        let viewpoint = viewpoint_of(
-            Viewpoint { is_near: self.level >= Level::Detail, ..derived },
-            plane,
-            standing.as_ref(),
-            rules,
-        );
-        let private = standing.map_or(session.private, |standing| Some(private_state(standing, tick)));
-        let has_events = session.event < self.events.last();
-        let schedule = SendSchedule::new(self.config.cadence_ticks, self.level);
-        let is_send_tick = schedule.is_send_tick(tick, viewpoint.cell, waited);
-        // Scores, ranks and events come often in a full room and hurt nobody: they wait as news from afar do.
-        let has_private = (private != session.private || has_events) && is_send_tick;
-        let is_due = viewpoint != derived || session.has_asked() || has_private;
-        if !is_due && waited < HEARTBEAT_MAX_TICKS && !schedule.is_always() {
+        let standing = if is_fresh { None } else { self.game.standing(pilot) };
+        let derived = derived_viewpoint(member);
+        let expected = Viewpoint { is_near: self.level >= Level::Detail, ..derived };
+        let viewpoint = viewpoint_of(expected, plane, standing.as_ref(), rules);
+        let private = standing.map_or(state.private, |standing| Some(private_state(standing, tick)));
+        let has_entries = member.cursor < self.log.last();
+        let is_send_tick = self.schedule.is_send_tick(tick, viewpoint.cell, waited);
+        // Scores, ranks and entries come often in a full room and hurt nobody: they wait as news from afar do.
+        let has_private = (private != state.private || has_entries) && is_send_tick;
+        let is_due = viewpoint != derived || state.has_asked() || has_private;
+        if !is_due && waited < HEARTBEAT_MAX_TICKS && !self.schedule.is_always() {
             let since = tick - waited;
-            let news = viewpoint.area(rules).cells().filter(|cell| self.logs.newest(*cell) > since);
-            let mut urgent = news.filter(|cell| is_send_tick || schedule.is_urgent(*cell, plane, self.reach, rules));
-            urgent.next()?;
+            let news = viewpoint.area(rules).cells().filter(|cell| logs.newest(*cell) > since);
+            let is_urgent = |cell: &CellId| self.schedule.is_urgent(*cell, plane, self.reach_units, rules);
+            news.into_iter().find(|cell| is_send_tick || is_urgent(cell))?;
         }
+        Some(Due { viewpoint, plane, private, has_entries })
+    }
 
-        let last = session.window.last().filter(|last| last.tick + FRAME_SPAN_MAX_TICKS >= tick);
-        let from = last.map(|last| (last.tick, last.viewpoint));
-        let now = Now { tick, rules, rows: &self.mirror, starts: &self.starts, sums: &self.sums };
-        let bytes = &mut self.frame;
-        bytes.clear();
-        let body = self.assembly.body(&mut self.logs, now, Wanted { from, viewpoint, lost: &session.lost });
+    /// Appends a frame, up to its section of entries.
+    fn encode(self, member: &Member, due: &Due, logs: &mut Logs, assembly: &mut Assembly, bytes: &mut Vec<u8>) {
+        let (tick, state) = (self.now.tick, &member.state);
+        let last = member.window.last().filter(|last| last.tick + FRAME_SPAN_MAX_TICKS >= tick);
+        let from = last.map(|last| (last.tick, last.view.viewpoint));
+        let body = assembly.body(logs, self.now, Wanted { from, viewpoint: due.viewpoint, lost: &state.lost });
         let header = Header {
             tick,
             span: last.map_or(0, |last| (tick - last.tick) as u8),
             checksum: body.checksum,
-            input_ack: session.unanswered,
-            viewpoint: (viewpoint != derived).then_some(viewpoint.to_bits()),
-            private: private.filter(|_| private != session.private),
+            input_ack: state.unanswered,
+            viewpoint: (due.viewpoint != derived_viewpoint(member)).then_some(due.viewpoint.to_bits()),
+            private: due.private.filter(|_| due.private != state.private),
             has_whole: body.has_whole,
-            has_sums: session.wants_sums,
-            has_events,
+            has_sums: state.wants_sums,
+            has_events: due.has_entries,
         };
         header.encode(bytes);
         bytes.extend_from_slice(body.bytes);
-        if session.wants_sums {
-            encode_sums(now, viewpoint, bytes);
+        if state.wants_sums {
+            encode_sums(self.now, due.viewpoint, bytes);
         }
-        if has_events {
-            session.event = self.events.encode_after(session.event, bytes);
-        }
-        session.private = private;
-        session.handed(Sent { tick, viewpoint, next_viewpoint: viewpoint.next(plane.map(|plane| plane.cell), rules) });
-        self.frames += 1;
-        self.arena.extend_from_slice(bytes);
-        Some(self.arena.split().freeze())
     }
+}
+
+/// What only the own pilot sees of its standing.
+fn private_state(standing: Standing, now: Tick) -> PrivateState {
+    let short = |number: u32| number.try_into().unwrap_or(u16::MAX);
+    let respawn = standing.respawn.map(|respawn| Respawn {
+        tick: now + respawn.in_ticks,
+        x: respawn.x as u32,
+        y: respawn.y as u32,
+        heading: respawn.heading as u16,
+        shots: respawn.shots as u8,
+    });
+    let (score, rank, ranked) = (standing.score.max(0) as u32, short(standing.rank), short(standing.ranked));
+    PrivateState { score, rank, ranked, respawn }
 }
 
 /// Where a session looks: where its plane will come back, else where the client itself expects to look, unless the plane

@@ -7,6 +7,7 @@ use protocol::{
     close::CloseReason,
     message::{ClientMessage, ClientPacket, Event},
 };
+use session::SessionEvent;
 
 const CALM: Line = Line { one_way_ms: 0.0, jitter_ms: 0.0, stall_per_mille: 0 };
 const FAR: Line = Line { one_way_ms: 75.0, jitter_ms: 10.0, stall_per_mille: 0 };
@@ -26,7 +27,7 @@ fn replicas_equal_the_room_over_any_line() {
         // A tick that brings a player no news brings no frame.
         assert!(stats.frames > 500, "player {index}: {stats:?}");
     }
-    assert_eq!(world.room.stats().repairs, 0);
+    assert_eq!(world.room.figures().repairs, 0);
 }
 
 #[test]
@@ -47,9 +48,9 @@ fn what_is_encoded_is_shared_by_all_who_watch() {
         world.join(CALM);
     }
     world.run(60);
-    let before = world.room.stats();
+    let before = world.room.figures();
     world.run(120);
-    let after = world.room.stats();
+    let after = world.room.figures();
     let frames = (after.frames - before.frames) as f64;
     let encoded = (after.chunks_encoded - before.chunks_encoded) as f64;
     assert!(frames > 200.0 * 110.0, "everybody got a frame a tick");
@@ -91,7 +92,9 @@ fn a_dropped_socket_resumes_with_the_suffix() {
     let player = &world.players[player];
     assert_eq!(player.client.pilot(), pilot);
     assert_eq!(player.client.stats().mismatches, 0);
-    let welcomed = |event: &ClientEvent| matches!(event, ClientEvent::Welcomed { continues: true, resumed: true, .. });
+    let welcomed = |event: &ClientEvent| {
+        matches!(event, ClientEvent::Session(SessionEvent::Welcomed { continues: true, resumed: true, .. }))
+    };
     assert!(player.events.iter().any(welcomed), "{:?}", player.events);
 }
 
@@ -159,7 +162,7 @@ fn whoever_is_gone_longest_makes_room_in_a_full_room() {
     let newcomer = world.join(CALM);
     world.run(60);
     assert_eq!(world.players[newcomer].closed, None);
-    assert_eq!(world.room.stats().players, 2);
+    assert_eq!(world.room.figures().players, 2);
     // Nothing happens around it, so it hears something every 100 ms.
     assert!(world.players[stays].client.stats().frames >= 120 / 6);
 }
@@ -173,7 +176,7 @@ fn repairs_are_rare_whatever_a_client_asks() {
         world.players[player].client.say(ClientMessage::Repair((0..60).collect()));
         world.tick();
     }
-    assert!(world.room.stats().repairs <= 2 * 26, "{:?}", world.room.stats());
+    assert!(world.room.figures().repairs <= 2 * 26, "{:?}", world.room.figures());
     assert_eq!(world.players[player].client.stats().mismatches, 0);
 }
 
@@ -242,10 +245,10 @@ fn an_abandoned_plane_leaves_after_the_grace() {
     world.run(60);
     world.cut(goes);
     world.run(60 * 14);
-    assert_eq!(world.room.stats().pilots, 2);
+    assert_eq!(world.room.figures().pilots, 2);
     world.run(60 * 2);
-    assert_eq!(world.room.stats().pilots, 1);
-    let left = |event: &ClientEvent| matches!(event, ClientEvent::Entry(Event::Left { .. }));
+    assert_eq!(world.room.figures().pilots, 1);
+    let left = |event: &ClientEvent| matches!(event, ClientEvent::Session(SessionEvent::Entry(Event::Left { .. })));
     assert!(world.players[stays].events.iter().any(left));
 }
 
@@ -256,9 +259,9 @@ fn a_silent_client_gets_no_more_frames_and_is_closed() {
     world.run(60);
     world.players[player].is_frozen = true;
     world.run(120);
-    let frames = world.room.stats().frames;
+    let frames = world.room.figures().frames;
     world.run(60);
-    assert_eq!(world.room.stats().frames, frames, "the window is closed");
+    assert_eq!(world.room.figures().frames, frames, "the window is closed");
     world.run(60 * 10);
     assert_eq!(world.players[player].closed, Some(CloseReason::Silent));
 }
@@ -273,14 +276,15 @@ fn a_newcomer_sees_the_last_hundred_lines_of_chat() {
     }
     let newcomer = world.join(FAR);
     world.run(60);
-    let Some(ClientEvent::Welcomed { history, .. }) = world.players[newcomer].events.first() else {
+    let Some(ClientEvent::Session(SessionEvent::Welcomed { history, .. })) = world.players[newcomer].events.first()
+    else {
         panic!("no welcome")
     };
     assert_eq!(history.len(), 100);
     assert!(matches!(history.last(), Some(Event::Chat { text, .. }) if text == "line 109"));
     world.players[talker].client.say(ClientMessage::Chat("hello".into()));
     world.run(30);
-    let heard = |event: &ClientEvent| matches!(event, ClientEvent::Entry(Event::Chat { text, .. }) if text == "hello");
+    let heard = |event: &ClientEvent| matches!(event, ClientEvent::Session(SessionEvent::Entry(Event::Chat { text, .. })) if text == "hello");
     assert_eq!(world.players[newcomer].events.iter().filter(|event| heard(event)).count(), 1);
 }
 
@@ -324,7 +328,7 @@ fn a_damaged_replica_is_found_and_repaired() {
         assert_eq!(world.players[player].client.stats().mismatches, settled);
     }
     assert!(repaired_at_once >= 8, "{repaired_at_once} of 10");
-    assert!(world.room.stats().repairs > 0);
+    assert!(world.room.figures().repairs > 0);
 }
 
 #[test]
@@ -432,7 +436,7 @@ fn kills_are_told_with_names() {
         world.tick();
         let me = &mut world.players[player];
         for event in std::mem::take(&mut me.events) {
-            if let ClientEvent::Entry(Event::Kill { killer, victim, .. }) = event {
+            if let ClientEvent::Session(SessionEvent::Entry(Event::Kill { killer, victim, .. })) = event {
                 kills += 1;
                 unnamed += u32::from([killer, victim].iter().any(|pilot| me.client.profile(*pilot).is_none()));
             }

@@ -4,11 +4,12 @@
 //! constants. A cut takes the same share of everything: the budget and the machine's time between two ticks.
 
 use crate::world::{Line, World, seed};
-use arena::{
-    Client, Level,
+use arena::Client;
+use protocol::close::CloseReason;
+use session::{
+    Command, Engine, Level,
     governor::{Budget, Governor, Spent},
 };
-use protocol::close::CloseReason;
 
 const CALM: Line = Line { one_way_ms: 0.0, jitter_ms: 0.0, stall_per_mille: 0 };
 const FAR: Line = Line { one_way_ms: 75.0, jitter_ms: 10.0, stall_per_mille: 0 };
@@ -95,14 +96,14 @@ impl Governed {
             self.skipped_ticks += 1;
         }
         if let Some(level) = self.governor.note(spent) {
-            self.world.room.relieve(level);
+            self.world.room.command(Command::Relieve(level));
             self.changes.push((self.ticks, level));
         }
     }
 
     /// What the last tick cost.
     fn spent(&mut self) -> Spent {
-        let stats = self.world.room.stats();
+        let stats = self.world.room.figures();
         let bytes = self.world.players.iter().map(|player| player.client.stats().bytes_in).sum();
         let frames_ns = (stats.frames - self.frames) * FRAME_NS + (bytes - self.bytes) * BYTE_NS;
         (self.frames, self.bytes) = (stats.frames, bytes);
@@ -123,13 +124,13 @@ impl Governed {
     /// Nobody was closed, everybody is exact, no tick was skipped.
     fn check(&self) {
         assert_eq!(self.skipped_ticks, 0);
-        assert_eq!(self.world.room.stats().repairs, 0);
+        assert_eq!(self.world.room.figures().repairs, 0);
         check_players(&self.world);
     }
 }
 
 fn check_players(world: &World) {
-    assert_eq!(world.room.stats().players as usize, world.players.len(), "every connection is kept");
+    assert_eq!(world.room.figures().players as usize, world.players.len(), "every connection is kept");
     for (index, player) in world.players.iter().enumerate() {
         assert_eq!(player.closed, None, "player {index}");
         assert_eq!(player.client.stats().mismatches, 0, "player {index}");
@@ -186,13 +187,13 @@ fn a_tenth_of_the_budget_sheds_everything_and_keeps_everybody() {
     assert_eq!(room.levels(), Level::ALL[1..]);
     let all_shed = room.changes.last().map_or(0, |(tick, _)| *tick);
     assert!(all_shed <= SECOND_TICKS, "within a second: {:?}", room.changes);
-    assert_eq!(room.world.room.stats().pilots as usize, PLAYERS, "no fillers");
+    assert_eq!(room.world.room.figures().pilots as usize, PLAYERS, "no fillers");
     check_players(&room.world);
 
     room.set_budget(full);
     room.run(5 * SECOND_TICKS);
-    assert_eq!(room.levels(), [Level::Fillers, Level::Detail, Level::Cadence, Level::Full]);
-    assert_eq!(room.world.room.stats().pilots as usize, PLAYERS + FILLERS);
+    assert_eq!(room.levels(), [Level::Extras, Level::Detail, Level::Cadence, Level::Full]);
+    assert_eq!(room.world.room.figures().pilots as usize, PLAYERS + FILLERS);
     room.check();
 }
 
@@ -205,7 +206,7 @@ fn every_level_is_exact_over_any_line() {
     world.run(120);
     let there_and_back = Level::ALL.into_iter().chain(Level::ALL.into_iter().rev());
     for level in there_and_back {
-        world.room.relieve(level);
+        world.room.command(Command::Relieve(level));
         let frames = frames_got(&mut world, 3 * SECOND_TICKS);
         assert!(frames[0] >= 10, "{level:?}: {frames:?} frames in three seconds over all lines");
         check_players(&world);
@@ -213,7 +214,7 @@ fn every_level_is_exact_over_any_line() {
         let most_held = held.map(|replica| replica.held().len()).max().expect("there are players");
         assert_eq!(most_held <= 10, level >= Level::Detail, "{level:?}: {most_held} cells");
     }
-    assert_eq!(world.room.stats().repairs, 0);
+    assert_eq!(world.room.figures().repairs, 0);
 }
 
 #[test]
@@ -222,7 +223,7 @@ fn frames_are_rarer_by_level_whatever_happens() {
     (0..40).for_each(|_| _ = world.join(CALM));
     world.run(60);
     let mut frames_at = |level| {
-        world.room.relieve(level);
+        world.room.command(Command::Relieve(level));
         world.run(12);
         let frames = frames_got(&mut world, 2 * SECOND_TICKS);
         (frames[0], frames[frames.len() / 2], frames[frames.len() - 1])
@@ -242,15 +243,15 @@ fn shed_frames_do_not_fall_on_the_same_tick() {
     (0..120).for_each(|_| _ = world.join(CALM));
     world.run(WARM_UP_TICKS as u32);
     for (level, cadence_ticks) in [(Level::Cadence, 3), (Level::Detail, 6)] {
-        world.room.relieve(level);
+        world.room.command(Command::Relieve(level));
         world.run(12);
-        let frames = world.room.stats().frames;
+        let frames = world.room.figures().frames;
         let most = (0..SECOND_TICKS).fold(0, |most, _| {
-            let before = world.room.stats().frames;
+            let before = world.room.figures().frames;
             world.tick();
-            most.max(world.room.stats().frames - before)
+            most.max(world.room.figures().frames - before)
         });
-        let mean = (world.room.stats().frames - frames) as f64 / SECOND_TICKS as f64;
+        let mean = (world.room.figures().frames - frames) as f64 / SECOND_TICKS as f64;
         let per_beat = world.players.len() as f64 / f64::from(cadence_ticks);
         assert!(most as f64 <= 1.8 * per_beat, "{level:?}: {most} frames in a tick, {mean} in the mean");
         // Few sessions look from one cell here, so most have no other to share a body with; but none is sent oftener.
@@ -265,7 +266,7 @@ fn with_joins_shed_only_those_who_were_there_come_in() {
     let player = world.join(CALM);
     world.run(60);
     let pilot = world.players[player].client.pilot();
-    world.room.relieve(Level::Joins);
+    world.room.command(Command::Relieve(Level::Joins));
     let newcomer = world.join(CALM);
     assert_eq!(world.players[newcomer].closed, Some(CloseReason::Overloaded));
     world.players[newcomer].is_frozen = true;
@@ -275,7 +276,7 @@ fn with_joins_shed_only_those_who_were_there_come_in() {
     world.run(60);
     assert_eq!((world.players[player].closed, world.players[player].client.pilot()), (None, pilot));
     assert_eq!(world.players[player].client.stats().mismatches, 0);
-    world.room.relieve(Level::Fillers);
+    world.room.command(Command::Relieve(Level::Extras));
     world.players[newcomer].client = Client::new();
     world.players[newcomer].is_frozen = false;
     world.connect(newcomer, None);

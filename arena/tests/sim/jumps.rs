@@ -61,7 +61,7 @@ impl Scene {
     }
 
     fn delays(&mut self) -> Delays {
-        let (room, now_ms) = (f64::from(self.world.room.stats().tick), self.world.now_ms);
+        let (room, now_ms) = (f64::from(self.world.room.figures().tick), self.world.now_ms);
         let player = &mut self.world.players[self.player];
         let (page_ms, way) = (now_ms + player.clock_ms, player.line.one_way_ms / TICK_MS);
         let (own_at, shown_at) = (player.client.own_at(page_ms), player.client.shown_at(page_ms));

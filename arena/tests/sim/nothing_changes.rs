@@ -6,8 +6,9 @@
 //! snapshot's format). A change that only moves code leaves all of them as they are.
 
 use crate::world::{Fnv, Line, Trace, World, config};
-use arena::{Level, Room, RoomConfig, view::Scene};
+use arena::{Room, RoomConfig, view::Scene};
 use protocol::message::ClientMessage;
+use session::{Command, Engine, Level};
 
 const SEED: u64 = 7;
 const TICKS: u32 = 3000;
@@ -32,7 +33,7 @@ fn nothing_that_anybody_sees_or_keeps_changes() {
         world.tick();
         draw(&mut world, &mut drawn);
     }
-    saves.add(u64::from(TICKS), &world.room.snapshot());
+    saves.add(u64::from(TICKS), &world.room.save());
     let met: u64 = world.players.iter().map(|player| player.client.stats().frames).sum();
     assert!(met > 8 * 1000, "{met} frames: this is no play worth the name");
     let Trace { up, down, rows } = world.trace;
@@ -51,17 +52,17 @@ fn happen(world: &mut World, tick: u32, saves: &mut Fnv) {
         500 => world.cut(3),
         590 => world.connect(3, None),
         700 => world.players[5].is_to_be_damaged = true,
-        900 => world.room.relieve(Level::Cadence),
-        1000 => world.room.relieve(Level::Detail),
-        1100 => world.room.relieve(Level::Fillers),
-        1300 => world.room.relieve(Level::Full),
+        900 => world.room.command(Command::Relieve(Level::Cadence)),
+        1000 => world.room.command(Command::Relieve(Level::Detail)),
+        1100 => world.room.command(Command::Relieve(Level::Extras)),
+        1300 => world.room.command(Command::Relieve(Level::Full)),
         1400 => say(4, ClientMessage::Leave),
         1460 => world.connect(4, None),
         1600 => world.players[6].is_frozen = true,
         1700 => world.players[6].is_frozen = false,
         1800 => world.stall(7, 900.0),
         2000 => {
-            let saved = world.room.snapshot();
+            let saved = world.room.save();
             saves.add(u64::from(tick), &saved);
             let config = RoomConfig { fillers: 20, epoch: 2, ..config(SEED) };
             world.room = Room::restore(config, &saved).expect("it was just saved");

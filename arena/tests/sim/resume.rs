@@ -1,12 +1,16 @@
 //! Resume tokens: whoever keeps the newest one that arrived comes back, whatever got lost.
 
 use crate::world::{config, seed};
-use arena::{Output, Room, SessionId, sim_link::Rng};
+use arena::{Room, RoomConfig};
 use protocol::{
     PROTOCOL_VERSION,
     close::CloseReason,
     limits::RESUME_GRACE_MS,
-    message::{ClientMessage, ClientPacket, Hello, ServerMessage},
+    message::{ClientMessage, ClientPacket, Hello, ServerMessage, Welcome},
+};
+use session::{
+    ConnectionId, Engine, Output,
+    sim::{self, Rng},
 };
 
 /// Longest a client of the random test is without a socket, ticks: well within the grace.
@@ -17,68 +21,105 @@ fn hello(resume: Option<&str>) -> Hello {
     Hello { version: PROTOCOL_VERSION, ticket: None, resume, have_tick: 0, have_event: 0, name, hue: 0 }
 }
 
-/// The token of the welcome that the room has just answered with.
-fn welcomed(room: &mut Room) -> String {
-    let mut token = None;
-    while let Some(output) = room.poll_output() {
-        if let Output::Message(_, bytes) = output
-            && let Ok(ServerMessage::Welcome(welcome)) = ServerMessage::decode(&bytes)
-        {
-            token = Some(welcome.resume);
+/// A room, and one member's way into it: connection by connection, the newest last.
+struct Entry {
+    room: Room,
+    connections: u32,
+}
+
+impl Entry {
+    fn new(room: Room) -> Self {
+        Self { room, connections: 0 }
+    }
+
+    /// Says hello on a new connection; the welcome, or why there is none.
+    fn hello(&mut self, token: Option<&str>, is_admitted: bool) -> Result<Welcome, CloseReason> {
+        self.connections += 1;
+        let from = self.newest();
+        self.room.connect(from, &hello(token), is_admitted);
+        let answers = std::iter::from_fn(|| self.room.poll_output()).filter_map(|output| match output {
+            Output::Message(_, bytes) => match ServerMessage::decode(&bytes) {
+                Ok(ServerMessage::Welcome(welcome)) => Some(Ok(*welcome)),
+                _ => None,
+            },
+            Output::Refuse(_, reason) => Some(Err(reason)),
+            Output::Close(..) => None,
+        });
+        answers.last().expect("a hello is answered")
+    }
+
+    /// Comes back with a token and reads the next one, or loses it: the caller decides.
+    fn come_back(&mut self, token: &str) -> Result<String, CloseReason> {
+        self.hello(Some(token), false).map(|welcome| welcome.resume)
+    }
+
+    fn newest(&self) -> ConnectionId {
+        sim::connection(self.connections)
+    }
+
+    fn disconnect(&mut self) {
+        (1..=self.connections).for_each(|number| self.room.disconnect(sim::connection(number)));
+    }
+
+    /// Something from whoever is connected.
+    fn say(&mut self) {
+        for number in 1..=self.connections {
+            self.room.receive(sim::connection(number), ClientPacket::Message(ClientMessage::Verify));
         }
     }
-    token.expect("there was a welcome")
 }
 
-/// Comes back and reads the welcome, or loses it: the caller decides.
-fn come_back(room: &mut Room, token: &str) -> Result<String, CloseReason> {
-    room.join(&hello(Some(token)), false).map(|_| welcomed(room))
-}
-
-fn begin() -> (Room, SessionId, String) {
-    let mut room = Room::new(config(seed()));
-    let session = room.join(&hello(None), true).expect("a ticket lets in");
-    let token = welcomed(&mut room);
-    (room, session, token)
-}
-
-fn say(room: &mut Room, session: SessionId) {
-    room.handle(session, ClientPacket::Message(ClientMessage::Verify));
+fn begin() -> (Entry, u16, String) {
+    let mut entry = Entry::new(Room::new(config(seed())));
+    let welcome = entry.hello(None, true).expect("a ticket lets in");
+    (entry, welcome.pilot, welcome.resume)
 }
 
 #[test]
 fn a_token_that_was_used_is_good_until_the_next_welcome_is_known_to_have_come() {
-    let (mut room, session, t0) = begin();
-    room.disconnect(session);
-    let t1 = come_back(&mut room, &t0).unwrap();
-    room.disconnect(session);
-    let lost = come_back(&mut room, &t1).unwrap();
-    room.disconnect(session);
-    assert_eq!(come_back(&mut room, &t0), Err(CloseReason::BadTicket), "whoever used t1 has it");
+    let (mut entry, _, t0) = begin();
+    entry.disconnect();
+    let t1 = entry.come_back(&t0).unwrap();
+    entry.disconnect();
+    let lost = entry.come_back(&t1).unwrap();
+    entry.disconnect();
+    assert_eq!(entry.come_back(&t0), Err(CloseReason::BadTicket), "whoever used t1 has it");
     for _ in 0..3 {
-        assert_ne!(come_back(&mut room, &t1).unwrap(), lost, "each welcome has a token of its own");
-        room.disconnect(session);
+        assert_ne!(entry.come_back(&t1).unwrap(), lost, "each welcome has a token of its own");
+        entry.disconnect();
     }
 }
 
 #[test]
 fn of_those_who_race_with_one_token_the_last_who_may_is_in_and_the_others_are_replaced() {
-    let (mut room, session, t0) = begin();
-    say(&mut room, session);
-    let sockets: Vec<_> = (0..5).map(|_| come_back(&mut room, &t0).unwrap()).collect();
-    say(&mut room, session);
-    assert_eq!(come_back(&mut room, &t0), Err(CloseReason::Replaced), "the last one is known to be in");
-    for older in &sockets[..4] {
-        assert_eq!(come_back(&mut room, older), Err(CloseReason::Replaced));
+    let (mut entry, pilot, t0) = begin();
+    entry.say();
+    let tokens: Vec<_> = (0..5).map(|_| entry.come_back(&t0).unwrap()).collect();
+    entry.say();
+    assert_eq!(entry.come_back(&t0), Err(CloseReason::Replaced), "the last one is known to be in");
+    for older in &tokens[..4] {
+        assert_eq!(entry.come_back(older), Err(CloseReason::Replaced));
     }
-    assert!(room.join(&hello(Some(&t0)), true).is_ok_and(|other| other != session), "a ticket makes a new pilot");
-    assert!(come_back(&mut room, &sockets[4]).is_ok());
+    assert!(entry.hello(Some(&t0), true).is_ok_and(|other| other.pilot != pilot), "a ticket makes a new pilot");
+    assert!(entry.come_back(&tokens[4]).is_ok());
+}
+
+#[test]
+fn an_older_connection_is_closed_as_replaced_and_leads_nowhere() {
+    let (mut entry, _, t0) = begin();
+    let older = entry.newest();
+    entry.connections += 1;
+    entry.room.connect(entry.newest(), &hello(Some(&t0)), false);
+    let outputs: Vec<_> = std::iter::from_fn(|| entry.room.poll_output()).collect();
+    assert!(outputs.contains(&Output::Close(older, CloseReason::Replaced)), "{outputs:?}");
+    entry.room.disconnect(older);
+    assert_eq!(entry.room.stats().members, 1, "that one is gone is no news of the other");
 }
 
 /// A client at the end of a bad line.
-struct Keeper {
-    room: Room,
-    session: SessionId,
+struct Visitor {
+    entry: Entry,
+    pilot: u16,
     chance: Rng,
     /// Every token that arrived.
     tokens: Vec<String>,
@@ -92,13 +133,13 @@ struct Keeper {
     save: (Vec<u8>, u32),
 }
 
-impl Keeper {
+impl Visitor {
     fn step(&mut self) {
         match self.chance.draw(8) {
             0..3 => self.connect(),
             3 if self.is_welcomed => self.prove(),
             4 => self.lose_socket(),
-            5 => self.save = (self.room.snapshot(), self.gone_ticks),
+            5 => self.save = (self.entry.room.save(), self.gone_ticks),
             6 if self.chance.draw(4) == 0 => self.crash(),
             _ => self.wait(),
         }
@@ -108,25 +149,25 @@ impl Keeper {
     /// Half of the welcomes are lost.
     fn connect(&mut self) {
         let newest = self.tokens.last().expect("the first one arrived").clone();
-        let joined = self.room.join(&hello(Some(&newest)), false);
-        assert_eq!(joined, Ok(self.session), "the newest of {} tokens that arrived", self.tokens.len());
-        let token = welcomed(&mut self.room);
+        let welcome = self.entry.hello(Some(&newest), false);
+        let welcome = welcome.unwrap_or_else(|why| panic!("the newest of {} tokens: {why:?}", self.tokens.len()));
+        assert_eq!(welcome.pilot, self.pilot);
         self.old = self.tokens.len() - 1;
         (self.is_connected, self.gone_ticks) = (true, 0);
         self.is_welcomed = self.chance.draw(2) == 0;
         if self.is_welcomed {
-            self.tokens.push(token);
+            self.tokens.push(welcome.resume);
         }
     }
 
     fn prove(&mut self) {
-        say(&mut self.room, self.session);
+        self.entry.say();
         self.old = self.tokens.len() - 1;
     }
 
     fn lose_socket(&mut self) {
         if self.is_connected {
-            self.room.disconnect(self.session);
+            self.entry.disconnect();
         }
         (self.is_connected, self.is_welcomed) = (false, false);
     }
@@ -134,8 +175,8 @@ impl Keeper {
     /// The room goes on from an older save, on another machine perhaps.
     fn crash(&mut self) {
         self.epoch += 1;
-        let config = arena::RoomConfig { epoch: self.epoch, ..config(seed()) };
-        self.room = Room::restore(config, &self.save.0).expect("a save can be used");
+        let config = RoomConfig { epoch: self.epoch, ..config(seed()) };
+        self.entry.room = Room::restore(config, &self.save.0).expect("a save can be used");
         (self.is_connected, self.is_welcomed, self.gone_ticks, self.old) = (false, false, self.save.1, 0);
     }
 
@@ -145,8 +186,8 @@ impl Keeper {
             return self.connect();
         }
         self.gone_ticks += if self.is_connected { 0 } else { ticks };
-        (0..ticks).for_each(|_| self.room.tick());
-        while let Some(output) = self.room.poll_output() {
+        (0..ticks).for_each(|_| self.entry.room.tick());
+        while let Some(output) = self.entry.room.poll_output() {
             if matches!(output, Output::Close(..)) {
                 (self.is_connected, self.is_welcomed) = (false, false);
             }
@@ -156,7 +197,7 @@ impl Keeper {
     fn try_an_old_token(&mut self) {
         if self.old > 0 {
             let old = &self.tokens[self.chance.draw(self.old as u64) as usize];
-            let refused = self.room.join(&hello(Some(old)), false).expect_err("an old token opens nothing");
+            let refused = self.entry.come_back(&old.clone()).expect_err("an old token opens nothing");
             assert!(matches!(refused, CloseReason::Replaced | CloseReason::BadTicket), "{refused:?}");
         }
     }
@@ -166,15 +207,15 @@ impl Keeper {
 fn whoever_keeps_the_newest_token_that_arrived_is_never_refused_within_the_grace() {
     let (mut connects, mut crashes) = (0, 0);
     for run in 0..40 {
-        let (room, session, token) = begin();
-        let save = (room.snapshot(), 0);
+        let (entry, pilot, token) = begin();
+        let save = (entry.room.save(), 0);
         let chance = Rng::new(seed() + run);
         let (tokens, old, epoch) = (vec![token], 0, 1);
         let (is_connected, is_welcomed, gone_ticks) = (true, true, 0);
-        let mut keeper =
-            Keeper { room, session, chance, tokens, old, is_connected, is_welcomed, gone_ticks, epoch, save };
-        (0..300).for_each(|_| keeper.step());
-        (connects, crashes) = (connects + keeper.tokens.len(), crashes + keeper.epoch - 1);
+        let mut visitor =
+            Visitor { entry, pilot, chance, tokens, old, is_connected, is_welcomed, gone_ticks, epoch, save };
+        (0..300).for_each(|_| visitor.step());
+        (connects, crashes) = (connects + visitor.tokens.len(), crashes + visitor.epoch - 1);
     }
     assert!(connects > 1000 && crashes > 100, "{connects} welcomes arrived, {crashes} crashes: nothing was tested");
 }

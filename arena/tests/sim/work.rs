@@ -1,11 +1,15 @@
 //! What a room's work depends on: cells in which something happened, never how many watch.
 
-use arena::{Room, RoomConfig, SessionId};
+use arena::{Room, RoomConfig};
 use game::{Controls, rules::Rules};
 use protocol::{
     PROTOCOL_VERSION,
     message::{ClientPacket, Hello, Input, InputPacket},
     token::Key,
+};
+use session::{
+    ConnectionId, Engine,
+    sim::{self, Outbox},
 };
 
 const PLAYERS: usize = 100;
@@ -13,7 +17,7 @@ const WARM_UP_TICKS: u32 = 60;
 const TICKS: u32 = 240;
 
 /// A room and who is in it.
-fn room(players: usize, field_cells: i32) -> (Room, Vec<SessionId>) {
+fn room(players: usize, field_cells: i32) -> (Room, Vec<ConnectionId>) {
     let key = Key::new("only for this simulation").expect("it is long enough");
     let rules = Rules { field_cells, ..Rules::default() };
     let mut room = Room::new(RoomConfig {
@@ -35,30 +39,34 @@ fn room(players: usize, field_cells: i32) -> (Room, Vec<SessionId>) {
         name: format!("P{number}"),
         hue: 0,
     };
-    let sessions = (0..players).map(|number| room.join(&hello(number), true).expect("there is room")).collect();
-    (room, sessions)
+    let connections: Vec<_> = (0..players as u32).map(sim::connection).collect();
+    (0..).zip(&connections).for_each(|(number, from)| room.connect(*from, &hello(number), true));
+    (room, connections)
 }
 
 /// Chunks encoded, and frames, of the same battle in which the first `watchers` take their frames.
 fn work_for(watchers: usize) -> (u64, u64) {
     // On so small a field everybody holds all of it, and no part is for one client alone.
-    let (mut room, sessions) = room(PLAYERS, 3);
-    let mut before = room.stats();
+    let (mut room, connections) = room(PLAYERS, 3);
+    let mut outbox = Outbox::default();
+    outbox.blocked.extend(&connections[watchers..]);
+    let mut before = room.figures();
     for tick in 0..WARM_UP_TICKS + TICKS {
         if tick == WARM_UP_TICKS {
-            before = room.stats();
+            before = room.figures();
         }
-        for (number, session) in (0..).zip(&sessions) {
+        for (number, from) in (0..).zip(&connections) {
             let steer = (tick + number) as i32 / 8 % 15 - 7;
             let controls = Controls { steer, fire: (tick + number) % 90 < 30, ..Controls::default() }.to_bits();
             let inputs = vec![Input { tick: tick + 1, controls }];
             let packet = InputPacket { number: 1, ack: tick, at: tick + 1, view_delay: 0, inputs };
-            room.handle(*session, ClientPacket::Inputs(packet));
+            room.receive(*from, ClientPacket::Inputs(packet));
         }
         room.tick();
-        sessions[..watchers].iter().for_each(|session| _ = room.frame_for(*session));
+        room.frames(&mut outbox);
+        outbox.frames.clear();
     }
-    let after = room.stats();
+    let after = room.figures();
     (after.chunks_encoded - before.chunks_encoded, after.frames - before.frames)
 }
 
@@ -73,17 +81,17 @@ fn a_hundred_watchers_encode_not_one_chunk_more_than_one() {
 
 #[test]
 fn where_nothing_happens_nothing_is_encoded() {
-    let (mut room, sessions) = room(4, 20);
+    let (mut room, connections) = room(4, 20);
     (0..WARM_UP_TICKS).for_each(|_| room.tick());
-    let before = room.stats().chunks_encoded;
+    let before = room.figures().chunks_encoded;
     (0..TICKS + 6).for_each(|_| room.tick());
     // Nobody touches a stick, and what planes do by themselves is no news; but once a second there is a new minimap.
-    let encoded = room.stats().chunks_encoded - before;
+    let encoded = room.figures().chunks_encoded - before;
     assert!(encoded <= u64::from(TICKS / 60) + 1, "{encoded} chunks");
     let inputs = vec![Input { tick: 0, controls: Controls { steer: 3, ..Controls::default() }.to_bits() }];
     let packet = InputPacket { number: 1, ack: 0, at: 0, view_delay: 0, inputs };
-    room.handle(sessions[0], ClientPacket::Inputs(packet));
-    let before = room.stats().chunks_encoded;
+    room.receive(connections[0], ClientPacket::Inputs(packet));
+    let before = room.figures().chunks_encoded;
     room.tick();
-    assert_eq!(room.stats().chunks_encoded, before + 1, "a stick that moves is one chunk of one cell");
+    assert_eq!(room.figures().chunks_encoded, before + 1, "a stick that moves is one chunk of one cell");
 }

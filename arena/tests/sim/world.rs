@@ -1,12 +1,13 @@
 //! The simulated world: a room, clients flown by computer pilots, and lines with delay, jitter, stalls and cuts.
 
-use arena::{
-    Client, ClientEvent, Output, Room, RoomConfig, SessionId,
-    sim_link::{Link, LinkConditions, Rng},
-};
-use bytes::Bytes;
+use arena::{Client, ClientEvent, Room, RoomConfig};
 use game::{Controls, pilot, plane::Plane, rules::Rules, schema::CellId};
 use protocol::{close::CloseReason, message::ClientPacket, message::Hello, token::Key};
+use session::{
+    ConnectionId, Engine, Output,
+    sim::{self, Link, LinkConditions, Outbox, Rng},
+};
+use std::collections::VecDeque;
 
 pub(crate) const TICK_MS: f64 = 1000.0 / 60.0;
 /// Ticks that a server makes up for after it stood still, as `net/src/room/clock.rs` has it; the rest is dropped.
@@ -24,7 +25,8 @@ pub(crate) struct Line {
 /// A player: a client, its line, and whoever flies.
 pub(crate) struct Player {
     pub(crate) client: Client,
-    pub(crate) session: Option<SessionId>,
+    /// The newest one that was let in.
+    pub(crate) connection: Option<ConnectionId>,
     pub(crate) line: Line,
     up: Link,
     down: Link,
@@ -59,6 +61,9 @@ pub(crate) struct World {
     /// Everything that both ends sent, and every row.
     pub(crate) trace: Trace,
     missed_ticks: u32,
+    connections: u32,
+    /// What the room said besides frames, not handed over yet.
+    outputs: VecDeque<Output>,
     chance: Rng,
 }
 
@@ -99,6 +104,8 @@ impl World {
             is_paused: false,
             trace: Trace::default(),
             missed_ticks: 0,
+            connections: 0,
+            outputs: VecDeque::new(),
             chance: Rng::new(seed),
         }
     }
@@ -107,7 +114,7 @@ impl World {
     pub(crate) fn join(&mut self, line: Line) -> usize {
         self.players.push(Player {
             client: Client::new(),
-            session: None,
+            connection: None,
             line,
             up: Link::default(),
             down: Link::default(),
@@ -141,20 +148,26 @@ impl World {
     }
 
     pub(crate) fn say_hello(&mut self, index: usize, hello: &Hello) {
-        match self.room.join(hello, true) {
-            Ok(session) => {
-                let player = &mut self.players[index];
-                (player.session, player.closed) = (Some(session), None);
-                (player.up, player.down) = (Link::default(), Link::default());
-            }
-            Err(reason) => self.players[index].closed = Some(reason),
+        self.connections += 1;
+        let connection = sim::connection(self.connections);
+        self.room.connect(connection, hello, true);
+        let player = &mut self.players[index];
+        let was_told = self.outputs.len();
+        self.outputs.extend(std::iter::from_fn(|| self.room.poll_output()));
+        let refusal = self.outputs.range(was_told..).find_map(|output| match output {
+            Output::Refuse(to, reason) if *to == connection => Some(*reason),
+            _ => None,
+        });
+        if refusal.is_none() {
+            player.connection = Some(connection);
+            (player.up, player.down) = (Link::default(), Link::default());
         }
+        player.closed = refusal;
     }
 
     /// The player's socket is cut: what was on the way is lost.
     pub(crate) fn cut(&mut self, index: usize) {
-        let session = self.players[index].session.expect("the player is in");
-        self.room.disconnect(session);
+        self.room.disconnect(self.players[index].connection.expect("the player is in"));
         (self.players[index].up, self.players[index].down) = (Link::default(), Link::default());
     }
 
@@ -201,7 +214,7 @@ impl World {
             }
             while let Some(bytes) = (!self.is_paused).then(|| player.up.receive(self.now_ms)).flatten() {
                 let packet = ClientPacket::decode(&bytes).expect("clients send what servers read");
-                self.room.handle(player.session.expect("it said hello"), packet);
+                self.room.receive(player.connection.expect("it said hello"), packet);
             }
             if player.is_asleep {
                 continue;
@@ -228,29 +241,34 @@ impl World {
     }
 
     fn hand_over(&mut self) {
-        while let Some(output) = self.room.poll_output() {
+        self.outputs.extend(std::iter::from_fn(|| self.room.poll_output()));
+        while let Some(output) = self.outputs.pop_front() {
             match output {
-                Output::Message(session, bytes) => self.send(session, bytes),
-                Output::Close(session, reason) => {
-                    let player = self.players.iter_mut().find(|player| player.session == Some(session));
-                    player.expect("sessions belong to players").closed = Some(reason);
+                Output::Message(to, bytes) => self.send(to, &bytes),
+                Output::Close(to, reason) => {
+                    if let Some(index) = self.player_at(to) {
+                        self.players[index].closed = Some(reason);
+                    }
                 }
+                Output::Refuse(..) => {}
             }
         }
-        for index in 0..self.players.len() {
-            let Some(session) = self.players[index].session else { continue };
-            if let Some(bytes) = self.room.frame_for(session) {
-                self.send(session, bytes);
-            }
-        }
+        let mut outbox = Outbox::default();
+        self.room.frames(&mut outbox);
+        // Chance is drawn for one after the other, in whatever order the room has them.
+        outbox.frames.sort_by_key(|(to, _)| self.player_at(*to));
+        outbox.frames.iter().for_each(|(to, bytes)| self.send(*to, bytes));
     }
 
-    fn send(&mut self, session: SessionId, bytes: Bytes) {
-        let now_ms = self.now_ms;
+    fn player_at(&self, connection: ConnectionId) -> Option<usize> {
+        self.players.iter().position(|player| player.connection == Some(connection))
+    }
+
+    fn send(&mut self, to: ConnectionId, bytes: &[u8]) {
         let jitter = self.chance.share();
-        if let Some(index) = self.players.iter().position(|player| player.session == Some(session)) {
-            self.trace.down.add(index as u64, &bytes);
-            let player = &mut self.players[index];
+        if let Some(index) = self.player_at(to) {
+            self.trace.down.add(index as u64, bytes);
+            let (player, now_ms) = (&mut self.players[index], self.now_ms);
             player.down.send(bytes.to_vec(), player.line.delay(), jitter, now_ms);
         }
     }

@@ -1,6 +1,6 @@
 //! Decides how much service a room can afford, from what its ticks cost.
 //!
-//! Path: the tick's owner measures each part → [`Governor::note`] → a changed [`Level`] goes to `Room::relieve`.
+//! Path: the tick's owner measures each part → [`Governor::note`] → a changed [`Level`] goes to [`crate::engine::Engine::command`].
 //! Rule: the last [`MEAN_TICKS`] ticks and as many before are compared with the [`Budget`]. When both cost more, one
 //! level is shed; when both have cost less than 70 % of it for [`PATIENCE_TICKS`], one is taken back. After each change
 //! both begin anew, so that a level is judged by its own ticks alone. A recovery that had to be undone doubles the
@@ -9,7 +9,8 @@
 //! Invariants: levels change one step at a time; the same costs give the same levels.
 //! Never: a clock (costs are arguments).
 
-/// How much service is left out; each level includes those before it.
+/// How much service is left out; each level includes those before it. A kind says what it can leave out at each, which may
+/// be nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
     /// Nothing is left out.
@@ -17,17 +18,17 @@ pub enum Level {
     Full,
     /// Frames come at most every few ticks.
     Cadence,
-    /// The area that a session sees is smaller.
+    /// Members see less at once.
     Detail,
-    /// No filler pilots fly.
-    Fillers,
-    /// New sessions are refused with `Overloaded`; resumes are let in.
+    /// Nobody is there whom a computer plays.
+    Extras,
+    /// New members are refused with `Overloaded`; resumes are let in.
     Joins,
 }
 
 impl Level {
     /// Every level, in order.
-    pub const ALL: [Self; 5] = [Self::Full, Self::Cadence, Self::Detail, Self::Fillers, Self::Joins];
+    pub const ALL: [Self; 5] = [Self::Full, Self::Cadence, Self::Detail, Self::Extras, Self::Joins];
 
     /// The level as a number: 0 is full service.
     pub fn number(self) -> u8 {
@@ -320,7 +321,7 @@ mod tests {
         load.governor.set_budget(Budget::default());
         load.changes.clear();
         load.run(5 * protocol::TICK_HZ);
-        assert_eq!(load.levels(), [Level::Fillers, Level::Detail, Level::Cadence, Level::Full]);
+        assert_eq!(load.levels(), [Level::Extras, Level::Detail, Level::Cadence, Level::Full]);
     }
 
     #[test]

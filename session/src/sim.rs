@@ -1,10 +1,13 @@
-//! A simulated network link in virtual time. Like TCP it loses and reorders nothing, and may delay everything.
+//! For simulations of whole rooms: a network link in virtual time, and somewhere for frames to go.
+//!
+//! Like TCP, a link loses and reorders nothing, and may delay everything.
 //!
 //! Path: a simulation sends each message into a [`Link`] per direction → [`Link::receive`] gives it once its time has
 //! come, behind all that was sent before it. For tests and measurements of whole rooms; no program that serves uses it.
 //! Invariant: same seed, same lateness. Never: a clock, a socket.
 
-use std::collections::VecDeque;
+use crate::engine::{ConnectionId, FrameSink};
+use std::collections::{BTreeSet, VecDeque};
 
 /// How long a line takes.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -73,6 +76,32 @@ impl Rng {
     /// A number from 0 to 1.
     pub fn share(&mut self) -> f64 {
         self.draw(1000) as f64 / 1000.0
+    }
+}
+
+/// The name of a connection that a simulation calls by a number.
+pub fn connection(number: u32) -> ConnectionId {
+    ConnectionId { shard: 0, slot: number, number }
+}
+
+/// Where an engine's frames go in a simulation: they are kept, in the order they came.
+#[derive(Debug, Clone, Default)]
+pub struct Outbox {
+    /// Each frame, and whom it is for.
+    pub frames: Vec<(ConnectionId, Vec<u8>)>,
+    /// Connections that can take none.
+    pub blocked: BTreeSet<ConnectionId>,
+}
+
+impl FrameSink for Outbox {
+    fn can_take(&mut self, to: ConnectionId) -> bool {
+        !self.blocked.contains(&to)
+    }
+
+    fn put(&mut self, to: ConnectionId, write: &mut dyn FnMut(&mut Vec<u8>)) {
+        let mut frame = Vec::new();
+        write(&mut frame);
+        self.frames.push((to, frame));
     }
 }
 

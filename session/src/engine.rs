@@ -1,0 +1,90 @@
+//! The seam between a room of some kind and whoever drives it: a thread with sockets, or a simulation.
+//!
+//! Path, within a tick: [`Engine::connect`], [`Engine::receive`], [`Engine::disconnect`] and [`Engine::command`] in the
+//! order things came → [`Engine::tick`] → [`Engine::frames`] → [`Engine::poll_output`] until there is none.
+//! Invariants: an engine is a plain value, driven from one thread; connections are opaque to it, and it alone knows which
+//! of them belongs to whom; a frame that it put into the sink is sent. When it panics it is dropped, and another is begun
+//! from what [`Engine::snapshot`] gave last.
+//! Never: a socket, a clock, a thread, a disk.
+
+use crate::governor::Level;
+use bytes::Bytes;
+use protocol::{
+    Tick,
+    close::CloseReason,
+    message::{ClientPacket, Hello},
+};
+
+/// A connection, as whoever carries its bytes names it. Two connections never have the same name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId {
+    /// Which worker carries it, from 0: frames are assembled worker by worker, so that several cores can share them.
+    pub shard: u8,
+    /// Its place there, from 0; free places are used again, so that tables by place stay short.
+    pub slot: u32,
+    /// Tells it from those that had its place before.
+    pub number: u32,
+}
+
+/// The server end of a room, of whatever kind.
+pub trait Engine: Send + 'static {
+    /// A connection says hello; `is_admitted` tells that its ticket was good. The answer is among the outputs: a welcome,
+    /// or [`Output::Refuse`]. An older connection of the same member is closed as replaced.
+    fn connect(&mut self, from: ConnectionId, hello: &Hello, is_admitted: bool);
+    /// What a connection brought after its hello.
+    fn receive(&mut self, from: ConnectionId, packet: ClientPacket);
+    /// The connection is gone; nothing if the engine closed or refused it itself.
+    fn disconnect(&mut self, from: ConnectionId);
+    /// A wish of the machine's.
+    fn command(&mut self, command: Command);
+    /// One tick: 1/60 s of the room's life.
+    fn tick(&mut self);
+    /// Puts the frames that are due after this tick, at most one for each connection, straight to where they are sent from.
+    fn frames(&mut self, sink: &mut dyn FrameSink);
+    /// The next thing to do besides frames, oldest first.
+    fn poll_output(&mut self) -> Option<Output>;
+    /// All that lasts; `None` if nothing does.
+    fn snapshot(&self) -> Option<Vec<u8>>;
+    /// Figures for people, placement and metrics.
+    fn stats(&self) -> Stats;
+}
+
+/// Where a tick's frames go: a worker's batch, or a simulated link.
+pub trait FrameSink {
+    /// Whether a frame of this connection can leave now: its last one has left, and its worker is not behind. Asked only
+    /// when a frame is due, so that it may cost something.
+    fn can_take(&mut self, to: ConnectionId) -> bool;
+    /// Takes a frame: `write` appends its bytes, and nothing else, to what is sent.
+    fn put(&mut self, to: ConnectionId, write: &mut dyn FnMut(&mut Vec<u8>));
+}
+
+/// A wish of the machine's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    /// Leave out as much service as the level says, or give it again; an engine that has none to leave out carries on.
+    Relieve(Level),
+}
+
+/// What an engine wants done, besides frames.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Send this message; it goes before the next frame.
+    Message(ConnectionId, Bytes),
+    /// Say goodbye and why, then close, after all messages. The engine has forgotten the connection.
+    Close(ConnectionId, CloseReason),
+    /// The answer to a bad hello: say why, then close.
+    Refuse(ConnectionId, CloseReason),
+}
+
+/// Figures for people, placement and metrics.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Ticks since the room began.
+    pub tick: Tick,
+    /// Members with a connection.
+    pub members: u32,
+    /// Everybody who can be met there: members, connected or soon back, and whoever a computer plays.
+    pub population: u32,
+    /// Most members at once.
+    pub capacity: u32,
+}

@@ -1,0 +1,47 @@
+//! Who is who, as a client knows it: profiles asked for when somebody is seen, so that nothing else carries a name.
+
+use protocol::{
+    limits::ROSTER_MAX_ENTRIES,
+    message::{ClientMessage, Profile},
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Known profiles, and the members whose are wanted.
+#[derive(Debug, Clone, Default)]
+pub struct KnownProfiles {
+    known: BTreeMap<u16, Profile>,
+    wanted: BTreeSet<u16>,
+    /// Asked for on this connection: who is not answered has left.
+    asked: BTreeSet<u16>,
+}
+
+impl KnownProfiles {
+    /// What was asked on the last connection may be asked again.
+    pub fn new_connection(&mut self) {
+        self.asked.clear();
+    }
+
+    /// These became known.
+    pub fn learn(&mut self, entries: impl IntoIterator<Item = (u16, Profile)>) {
+        self.known.extend(entries);
+    }
+
+    /// A member's profile, if it is known.
+    pub fn get(&self, member: u16) -> Option<&Profile> {
+        self.known.get(&member)
+    }
+
+    /// Somebody was seen or heard of.
+    pub fn want(&mut self, member: u16) {
+        if !self.known.contains_key(&member) && !self.asked.contains(&member) {
+            self.wanted.insert(member);
+        }
+    }
+
+    /// The question to send, if there is one.
+    pub fn ask(&mut self) -> Option<ClientMessage> {
+        let members: Vec<u16> = std::iter::from_fn(|| self.wanted.pop_first()).take(ROSTER_MAX_ENTRIES).collect();
+        self.asked.extend(&members);
+        (!members.is_empty()).then_some(ClientMessage::Whois(members))
+    }
+}
