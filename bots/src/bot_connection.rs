@@ -5,7 +5,7 @@
 //! and before it is decoded; every wait has an end.
 
 use crate::{
-    entry::Socket, figures::Figures, latency::InputWatch, progress::Progress, staleness::PictureWatch, swarm::RunPhase,
+    entry::Socket, figures::Figures, latency::InputWatch, phase::RunPhase, progress::Progress, staleness::PictureWatch,
 };
 use arena::{Client, Happening};
 use futures_util::{SinkExt, StreamExt};

@@ -4,7 +4,7 @@
 //! [`SocketState`] → [`Pilot::rejoin`] asks the lobby for the same room and shows the resume token.
 //! Invariants: every frame's checksum is verified by the replica; every wait has an end.
 
-use crate::Cluster;
+use crate::cluster::Cluster;
 use anyhow::{Context, ensure};
 use arena::{Client, Happening};
 use futures_util::{SinkExt, StreamExt};
