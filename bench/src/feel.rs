@@ -13,42 +13,27 @@ pub(crate) mod pictures;
 mod player;
 mod player_log;
 mod real_socket;
+mod scenario;
 mod world;
 
 use crate::report::{Aim, Figures, Progress};
-use arena::line::Line;
 use evaluation::Evaluation;
+use scenario::{LinkProfile, PLAYERS, SEED, STALL_MS, link};
 use world::{TICK_MS, World};
 
-const PLAYERS: usize = 16;
 /// Some two thousand hits: a share of 98 % is then good to a third of a percent.
 const MEASURED_MINUTES: f64 = 3.0;
 /// So many stalls of this length per player, one player after the other.
 const STALLS: usize = 3;
-const STALL_MS: f64 = 2000.0;
 const STALL_EVERY_MS: f64 = 700.0;
 /// What a stall may add to a round trip until the picture is right.
 const RECOVERY_ALLOWED_MS: f64 = 100.0;
 /// Where there are stalls, each player has one this often on average.
 const STALLS_EVERY_MS: f64 = 8000.0;
-const SEED: u64 = 7;
 /// The variable that says another seed.
 const SEED_VARIABLE: &str = "FEEL_SEED";
 /// The variable that leaves out all lines but one.
 const LINK_VARIABLE: &str = "FEEL_LINK";
-
-/// A line that everybody in the room has.
-#[derive(Debug, Clone, Copy)]
-struct LinkProfile {
-    name: &'static str,
-    rtt_ms: f64,
-    jitter_ms: f64,
-    has_stalls: bool,
-}
-
-const fn link(name: &'static str, rtt_ms: f64, jitter_ms: f64) -> LinkProfile {
-    LinkProfile { name, rtt_ms, jitter_ms, has_stalls: false }
-}
 
 const LINKS: &[LinkProfile] = &[
     link("0ms", 0.0, 0.0),
@@ -98,10 +83,6 @@ pub(crate) fn run(progress: &Progress) -> anyhow::Result<Figures> {
 }
 
 impl LinkProfile {
-    fn line(self) -> Line {
-        Line { one_way_ms: self.rtt_ms / 2.0, jitter_ms: self.jitter_ms }
-    }
-
     fn measure(self, seed: u64, figures: &mut Figures) -> anyhow::Result<()> {
         let mut world = World::new(self.line(), PLAYERS, seed)?;
         self.play(&mut world)?;

@@ -4,7 +4,7 @@
 //! key counts as soon as before, and others are shown as late as before, by the room's own clock.
 
 use super::{
-    LinkProfile, link,
+    scenario::{LinkProfile, link},
     world::{TICK_MS, World},
 };
 use crate::report::{Aim, Figures, Progress};

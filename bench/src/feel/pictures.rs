@@ -4,8 +4,8 @@
 //! files. Invariant: every point is a measurement; the same seed draws the same files.
 
 use super::{
-    PLAYERS, SEED,
     player_log::Picture,
+    scenario::{PLAYERS, SEED},
     world::{TICK_MS, World},
 };
 use crate::report::Progress;

@@ -5,7 +5,7 @@
 //! fill as they do in life → from its end until a frame as fresh as those before. The relay takes the place of the bad line,
 //! so TCP's own back-off after lost packets is not in it.
 
-use super::{STALL_MS, world::TICK_MS};
+use super::{scenario::STALL_MS, world::TICK_MS};
 use crate::{
     load::{LoadClient, Outbox, Swarm},
     serve::{self, Child},
