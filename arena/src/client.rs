@@ -5,27 +5,33 @@
 //! Invariants: sockets come and go, the client stays; a wrong checksum is repaired cell by cell and counted.
 //! Never: a socket, a clock (milliseconds of any one origin are an argument).
 
-mod own;
+pub(crate) mod clock_sync;
+pub(crate) mod event;
+pub(crate) mod hit_prediction;
+pub(crate) mod kill_feed;
+mod own_plane;
+pub(crate) mod prediction;
+pub mod view;
 
 use crate::{
-    Happening, Level, Replica, ShotCounts,
-    feed::Feed,
-    happening::Watch,
+    ClientEvent, Level, Replica, ShotCounts,
+    client::clock_sync::{ClockSync, Jump},
+    client::event::Watch,
+    client::hit_prediction::Shots,
+    client::kill_feed::Feed,
+    client::prediction::{Flight, Inputs},
+    client::view::{History, lengths},
     names::Names,
-    pace::{Jump, Pace},
-    predict::{Flight, Inputs},
-    replica::Applied,
-    shots::Shots,
-    view::{History, lengths},
+    rows::replica::Applied,
 };
 use game::{Controls, PilotId, field::heading_of, row::Row, rules::Rules, sector, standing::Line};
 use glam::IVec2;
-use own::{Easing, OwnFlight};
+use own_plane::{ErrorSmoothing, OwnFlight};
 use protocol::{
     DecodeError, PROTOCOL_VERSION, Tick,
     close::CloseReason,
     codec,
-    frame::{Header, Heard, Own},
+    frame::{Header, InputAck, PrivateState},
     limits::{ACK_INTERVAL_MAX_MS, RULES_MAX_BYTES, TICK_MAX},
     message::{ClientMessage, Event, HOT_BIT, Hello, InputPacket, Profile, ServerMessage, Welcome},
 };
@@ -36,7 +42,7 @@ const SEND_INTERVAL_MS: f64 = ACK_INTERVAL_MAX_MS as f64 * 0.8;
 /// Messages that wait for a socket. Policy: the oldest is dropped.
 const QUEUE_MAX_COUNT: usize = 64;
 /// Happenings kept for a page that does not ask (a hidden tab). Policy: the oldest is dropped.
-const HAPPENINGS_MAX_COUNT: usize = 512;
+const EVENTS_MAX_COUNT: usize = 512;
 
 /// Figures for the network read-out and the swarm.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -77,7 +83,7 @@ pub struct Client {
     replica: Option<Replica>,
     pilot: PilotId,
     resume: Option<String>,
-    pace: Pace,
+    clock_sync: ClockSync,
     inputs: Inputs,
     wanted: Controls,
     /// Number of the last packet sent on this socket.
@@ -91,19 +97,19 @@ pub struct Client {
     is_welcomed: bool,
     queue: VecDeque<ClientMessage>,
     history: History,
-    happenings: VecDeque<Happening>,
+    events: VecDeque<ClientEvent>,
     feed: Feed,
     watch: Watch,
     names: Names,
-    own: Own,
+    private: PrivateState,
     /// The last packet of this socket that the room is known to have.
-    heard: Heard,
+    input_ack: InputAck,
     last_event: u32,
     is_verifying: bool,
     shots: Shots,
     flight: Flight,
     own_flight: OwnFlight,
-    easing: Easing,
+    easing: ErrorSmoothing,
     /// Where the camera looks, and the tick the own plane was drawn at.
     camera: (f32, f32),
     drawn: Tick,
@@ -123,7 +129,7 @@ impl Client {
             replica: None,
             pilot: PilotId(0),
             resume: None,
-            pace: Pace::new(),
+            clock_sync: ClockSync::new(),
             inputs: Inputs::default(),
             wanted: Controls::default(),
             packet: 0,
@@ -134,18 +140,18 @@ impl Client {
             is_welcomed: false,
             queue: VecDeque::new(),
             history: History::default(),
-            happenings: VecDeque::new(),
+            events: VecDeque::new(),
             feed: Feed::default(),
             watch: Watch::default(),
             names: Names::default(),
-            own: Own::default(),
-            heard: Heard::default(),
+            private: PrivateState::default(),
+            input_ack: InputAck::default(),
             last_event: 0,
             is_verifying: false,
             shots: Shots::default(),
             flight: Flight::default(),
             own_flight: OwnFlight::default(),
-            easing: Easing::default(),
+            easing: ErrorSmoothing::default(),
             camera: (0.0, 0.0),
             drawn: 0,
             stats: ClientStats::default(),
@@ -156,12 +162,12 @@ impl Client {
     /// with the session) may be given, and is taken for the newest.
     pub fn hello(&mut self, name: &str, hue: u8, ticket: Option<String>, resume: Option<String>) -> Vec<u8> {
         self.is_welcomed = false;
-        (self.packet, self.heard) = (0, Heard::default());
+        (self.packet, self.input_ack) = (0, InputAck::default());
         self.is_verifying = false;
         self.names.new_socket();
         // The answer may have been lost with the last socket.
         self.feed.pilots().for_each(|pilot| self.names.want(pilot));
-        self.pace.new_socket();
+        self.clock_sync.new_socket();
         self.inputs.new_socket();
         let hello = Hello {
             version: PROTOCOL_VERSION,
@@ -185,8 +191,8 @@ impl Client {
             Some(tag) if tag & HOT_BIT != 0 => self.receive_frame(bytes, now_ms),
             _ => ServerMessage::decode(bytes).and_then(|message| self.receive_message(message)),
         };
-        self.happenings.extend(self.feed.ready(&self.names, now_ms).map(Happening::Event));
-        self.happenings.drain(..self.happenings.len().saturating_sub(HAPPENINGS_MAX_COUNT));
+        self.events.extend(self.feed.ready(&self.names, now_ms).map(ClientEvent::Entry));
+        self.events.drain(..self.events.len().saturating_sub(EVENTS_MAX_COUNT));
         if result.is_err() {
             self.replica = None;
         }
@@ -224,10 +230,10 @@ impl Client {
         if let Some(message) = message {
             return Some(self.count_out(message.encode()));
         }
-        if !self.pace.is_set() {
+        if !self.clock_sync.is_set() {
             return None;
         }
-        let tick = self.pace.own_at(now_ms).floor() as Tick;
+        let tick = self.clock_sync.own_at(now_ms).floor() as Tick;
         if tick == self.input_tick {
             // A screen may ask several times a tick; the newest wish of the next tick is as good.
             return None;
@@ -236,7 +242,7 @@ impl Client {
         let ack = self.replica.as_ref().map_or(0, Replica::tick);
         // After a stall the room waits for this word before it sends what came to pass since; after a jump of a clock its
         // answer shows what the room's is.
-        let is_awaited = ack > self.packet_ack && self.pace.is_unusual(ack, now_ms);
+        let is_awaited = ack > self.packet_ack && self.clock_sync.is_unusual(ack, now_ms);
         let is_due = tick != self.packet_tick && (is_awaited || now_ms - self.sent_ms >= SEND_INTERVAL_MS);
         if self.inputs.has_unsent() {
             self.input_tick = tick;
@@ -245,15 +251,15 @@ impl Client {
         }
         self.packet = self.packet % 255 + 1;
         (self.sent_ms, self.packet_tick, self.packet_ack) = (now_ms, tick, ack);
-        let behind = self.pace.sending(self.packet, now_ms).try_into().unwrap_or(u8::MAX);
+        let view_delay = self.clock_sync.sending(self.packet, now_ms).try_into().unwrap_or(u8::MAX);
         let inputs = self.inputs.take_unsent(self.packet);
-        let packet = InputPacket { number: self.packet, ack, at: tick, behind, inputs };
+        let packet = InputPacket { number: self.packet, ack, at: tick, view_delay, inputs };
         Some(self.count_out(packet.encode()))
     }
 
     /// The next thing that happened.
-    pub fn poll_happening(&mut self) -> Option<Happening> {
-        self.happenings.pop_front()
+    pub fn poll_event(&mut self) -> Option<ClientEvent> {
+        self.events.pop_front()
     }
 
     /// The replica, after the welcome.
@@ -267,18 +273,18 @@ impl Client {
     }
 
     /// The own score, rank and announced respawn.
-    pub fn own(&self) -> Own {
-        self.own
+    pub fn private_state(&self) -> PrivateState {
+        self.private
     }
 
     /// The last packet of this socket that the room is known to have; number 0 before the first.
-    pub fn heard(&self) -> Heard {
-        self.heard
+    pub fn input_ack(&self) -> InputAck {
+        self.input_ack
     }
 
     /// Ticks until the announced respawn is seen; `None` when none is announced, or it is past.
     pub fn respawn_in(&self) -> Option<u32> {
-        self.own.respawn.map(|respawn| respawn.tick.saturating_sub(self.drawn)).filter(|ticks| *ticks > 0)
+        self.private.respawn.map(|respawn| respawn.tick.saturating_sub(self.drawn)).filter(|ticks| *ticks > 0)
     }
 
     /// Where the camera looks, plane lengths, as of the last [`Client::scene`]: at the own plane, at the place of its end,
@@ -289,12 +295,12 @@ impl Client {
 
     /// The (fractional) tick at which the own plane is shown.
     pub fn own_at(&mut self, now_ms: f64) -> f64 {
-        self.pace.own_at(now_ms)
+        self.clock_sync.own_at(now_ms)
     }
 
     /// The (fractional) tick at which others are shown.
     pub fn shown_at(&mut self, now_ms: f64) -> f64 {
-        self.pace.shown_at(now_ms)
+        self.clock_sync.shown_at(now_ms)
     }
 
     /// The token that resumes this session, the newest.
@@ -338,11 +344,11 @@ impl Client {
     /// Figures so far.
     pub fn stats(&self) -> ClientStats {
         ClientStats {
-            rtt_ms: self.pace.rtt_ms(),
-            jitter_ms: self.pace.jitter_ms(),
-            lead_ticks: self.pace.lead_ticks(),
-            ahead_ticks: self.pace.ahead_ticks(),
-            delay_ticks: self.pace.delay_ticks(),
+            rtt_ms: self.clock_sync.rtt_ms(),
+            jitter_ms: self.clock_sync.jitter_ms(),
+            lead_ticks: self.clock_sync.lead_ticks(),
+            ahead_ticks: self.clock_sync.ahead_ticks(),
+            delay_ticks: self.clock_sync.delay_ticks(),
             shots: self.shots.counts(),
             ..self.stats
         }
@@ -362,12 +368,12 @@ impl Client {
         match message {
             ServerMessage::Welcome(welcome) => self.welcomed(*welcome)?,
             ServerMessage::Roster(entries) => self.names.learn(entries),
-            ServerMessage::Notice(text) => self.happen(Happening::Notice(text)),
+            ServerMessage::Notice(text) => self.happen(ClientEvent::Notice(text)),
             ServerMessage::Service { level, is_slow } => {
-                self.happen(Happening::Service { level: Level::from_number(level), is_slow });
+                self.happen(ClientEvent::Service { level: Level::from_number(level), is_slow });
             }
             ServerMessage::Refused { code, .. } | ServerMessage::Bye { code } => {
-                self.happen(Happening::Ended { reason: CloseReason::from_code(code), code });
+                self.happen(ClientEvent::Ended { reason: CloseReason::from_code(code), code });
             }
         }
         Ok(())
@@ -389,14 +395,14 @@ impl Client {
             self.history.clear();
             self.watch.clear();
             self.shots.clear();
-            self.happenings.extend(self.feed.rest().map(Happening::Event));
+            self.events.extend(self.feed.rest().map(ClientEvent::Entry));
         }
         self.last_event = welcome.last_event;
         self.resume = Some(welcome.resume);
         self.is_welcomed = true;
         self.names.learn([(welcome.pilot, welcome.profile.clone())]);
         let (resumed, profile, history) = (welcome.resumed, welcome.profile, welcome.history);
-        self.happen(Happening::Welcomed { resumed, continues, profile, history });
+        self.happen(ClientEvent::Welcomed { resumed, continues, profile, history });
         Ok(())
     }
 
@@ -407,20 +413,20 @@ impl Client {
         let rules = replica.rules().clone();
         let applied = replica.apply(bytes, |tick, rows, held| {
             self.own_flight.look(rows, self.pilot, &rules);
-            let confirmed = self.shots.settle(tick, rows, self.pilot, held, &rules);
+            let confirmed = self.shots.reconcile(tick, rows, self.pilot, held, &rules);
             self.history.record(tick, rows, self.pilot);
-            self.watch.look(rows, self.pilot, |happening| {
-                let is_known = matches!(happening, Happening::Hit(spot) if confirmed.contains(&spot.pilot));
-                self.happenings.extend((!is_known).then_some(happening));
+            self.watch.look(rows, self.pilot, |event| {
+                let is_known = matches!(event, ClientEvent::Hit(spot) if confirmed.contains(&spot.pilot));
+                self.events.extend((!is_known).then_some(event));
             });
         })?;
         let header = &applied.header;
-        self.heard = header.heard.unwrap_or(self.heard);
+        self.input_ack = header.input_ack.unwrap_or(self.input_ack);
         let has_jumped = self.keep_pace(header, now_ms);
-        self.inputs.acknowledge(self.heard.packet, self.packet, header.tick);
-        self.own = header.own.unwrap_or(self.own);
+        self.inputs.acknowledge(self.input_ack.packet, self.packet, header.tick);
+        self.private = header.private.unwrap_or(self.private);
         self.stats.frames += 1;
-        let is_late = header.heard.is_some_and(|heard| heard.lead < 1);
+        let is_late = header.input_ack.is_some_and(|heard| heard.lead < 1);
         self.stats.late_packets += u64::from(is_late);
         let is_late = is_late || self.inputs.is_overdue(header.tick);
         let after = self.predicted_plane(&replica, now_ms);
@@ -441,11 +447,11 @@ impl Client {
     /// Sets the clocks by a frame. Returns whether the own clock jumped: then what was sent for the ticks that it goes back
     /// over is void, and said anew.
     fn keep_pace(&mut self, header: &Header, now_ms: f64) -> bool {
-        let before = self.pace.own_at(now_ms);
-        if let Some(Jump { ms, is_own }) = self.pace.frame(header.tick, header.heard, now_ms) {
-            self.happen(Happening::ClockJumped { ms, is_own });
+        let before = self.clock_sync.own_at(now_ms);
+        if let Some(Jump { ms, is_own }) = self.clock_sync.frame(header.tick, header.input_ack, now_ms) {
+            self.happen(ClientEvent::ClockJumped { ms, is_own });
         }
-        let after = self.pace.own_at(now_ms);
+        let after = self.clock_sync.own_at(now_ms);
         if after.floor() < before.floor() {
             self.inputs.say_again();
             self.shots.go_back_to(after as Tick);
@@ -470,19 +476,19 @@ impl Client {
     fn note_event(&mut self, event: Event, now_ms: f64) {
         match event {
             Event::Kill { killer, victim, .. } => {
-                self.happenings.extend(self.watch.spot_of(victim).map(Happening::Explosion));
+                self.events.extend(self.watch.spot_of(victim).map(ClientEvent::Explosion));
                 [killer, victim].into_iter().for_each(|pilot| self.names.want(pilot));
                 self.feed.note([killer, victim], event, now_ms);
             }
             Event::Joined { pilot, ref profile } => {
                 self.names.learn([(pilot, profile.clone())]);
-                self.happen(Happening::Event(event));
+                self.happen(ClientEvent::Entry(event));
             }
-            Event::Chat { .. } | Event::Left { .. } => self.happen(Happening::Event(event)),
+            Event::Chat { .. } | Event::Left { .. } => self.happen(ClientEvent::Entry(event)),
         }
     }
 
-    fn happen(&mut self, happening: Happening) {
-        self.happenings.push_back(happening);
+    fn happen(&mut self, event: ClientEvent) {
+        self.events.push_back(event);
     }
 }

@@ -1,4 +1,4 @@
-//! The room's numbered log of happenings: chat, kills, joins.
+//! The room's numbered log of events: chat, kills, joins.
 //!
 //! Path: `push` numbers and encodes an event once; a session's frames carry what lies after its cursor.
 //! Invariants: numbers grow by one and start at 1; an entry's bytes never change; a reader that fell behind the log

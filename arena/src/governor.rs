@@ -235,7 +235,7 @@ impl Governor {
         self.change(self.level.better())
     }
 
-    /// Begins to judge anew.
+    /// Begins to predict anew.
     fn change(&mut self, level: Level) -> Level {
         (self.noted, self.spare_ticks, self.level) = (0, 0, level);
         level

@@ -1,4 +1,4 @@
-//! Both ends of the wire, as plain values: the caller owns clock, socket and thread.
+//! The dogfight's two ends, as plain values: the caller owns clock, socket and thread.
 //!
 //! Path: [`Room`] (server end) steps the game, finds what the motion step could not know, logs it per cell and assembles
 //! frames; [`Replica`] (client end) runs the same motion step and applies the frames; [`Client`] is a whole player's end
@@ -7,41 +7,31 @@
 //! depends on what happened, never on how many watch.
 //! Never: a socket, a clock (time is an argument), a lock, async.
 
-mod assemble;
-mod chunk;
 pub mod client;
-mod due;
 mod events;
-mod eye;
-mod feed;
-mod fillers;
 pub mod governor;
-mod happening;
-pub mod line;
-mod log;
-mod model;
 mod names;
-mod pace;
-mod predict;
-mod replica;
 mod room;
 mod rows;
 mod session;
 mod sessions;
-mod shots;
-mod tally;
-pub mod view;
+pub mod sim_link;
 mod window;
 
-pub use client::{Client, ClientStats};
+pub use client::{
+    Client, ClientStats,
+    event::{ClientEvent, Spot},
+    hit_prediction::ShotCounts,
+    view,
+};
 pub use governor::Level;
-pub use happening::{Happening, Spot};
-pub use model::Choice;
-pub use replica::Replica;
 pub use room::{CADENCE_TICKS, Output, Room, RoomConfig, RoomStats, SnapshotError};
+pub use rows::{
+    code_stats::{CodeStats, Counts},
+    code_tables::Choice,
+    replica::Replica,
+};
 pub use session::SessionId;
-pub use shots::ShotCounts;
-pub use tally::{Counts, Tally};
 
 // The game and the wire are leaves that do not know each other; here they meet.
 const _: () = assert!(game::rules::TICKS_PER_S as u32 == protocol::TICK_HZ);
@@ -49,5 +39,5 @@ const _: () = assert!(game::past::PARTS == protocol::message::PARTS_PER_TICK);
 
 /// Controls from a page's numbers, each brought into its range.
 pub fn controls(steer: i32, throttle: i32, boost: bool, fire: bool) -> game::Controls {
-    game::Controls::from_bits(game::Controls { steer, throttle, boost, fire }.to_bits())
+    game::Controls { steer, throttle, boost, fire }.in_range()
 }

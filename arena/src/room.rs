@@ -5,19 +5,20 @@
 //! shared parts → [`Room::poll_output`] gives the rest (welcomes, answers, closes).
 //! Invariants: `mirror` is what a replica holding every cell would hold; a frame, once assembled, is sent.
 
+mod fillers;
 mod frames;
+pub(crate) mod input_buffer;
 mod snapshot;
 
 use crate::{
     SessionId,
-    assemble::Assembly,
-    chunk::{Scratch, Surprises},
-    due::{Due, Want},
     events::Events,
-    fillers,
     governor::Level,
-    log::Logs,
-    rows::{self, Stepped},
+    room::input_buffer::{InputBuffer, Pending},
+    rows::cell_log::Logs,
+    rows::codec::{Scratch, Surprises},
+    rows::frame_body::Assembly,
+    rows::step::{self, Stepped},
     session::{Ending, Session},
     sessions::Sessions,
 };
@@ -29,7 +30,7 @@ use protocol::{
     PROTOCOL_VERSION, Tick,
     close::CloseReason,
     codec,
-    frame::{Own, Respawn},
+    frame::{PrivateState, Respawn},
     message::{
         ClientMessage, ClientPacket, Event, Hello, Profile, ServerMessage, Welcome, sanitise_chat, sanitise_name,
     },
@@ -124,7 +125,7 @@ pub struct Room {
     game: Game,
     sessions: Sessions,
     /// Inputs that wait for their tick.
-    due: Due,
+    input_buffer: InputBuffer,
     profiles: BTreeMap<PilotId, Profile>,
     fillers: Vec<PilotId>,
     next_session: u32,
@@ -175,7 +176,7 @@ impl Room {
         Self {
             game,
             sessions: Sessions::default(),
-            due: Due::new(),
+            input_buffer: InputBuffer::new(),
             profiles: BTreeMap::new(),
             fillers: Vec::new(),
             next_session: 1,
@@ -226,7 +227,9 @@ impl Room {
         let now = self.game.tick();
         let Some(session) = self.sessions.get_mut(&id).filter(|session| session.is_connected) else { return };
         match packet {
-            ClientPacket::Inputs(packet) => self.late_inputs += u64::from(session.hear(&packet, now, &mut self.due)),
+            ClientPacket::Inputs(packet) => {
+                self.late_inputs += u64::from(session.hear(&packet, now, &mut self.input_buffer))
+            }
             ClientPacket::Message(message) => {
                 session.hear_message(now);
                 self.handle_message(id, message);
@@ -239,7 +242,7 @@ impl Room {
         let now = self.game.tick();
         if let Some(session) = self.sessions.get_mut(&id) {
             session.disconnect(now);
-            self.due.void(session.pilot);
+            self.input_buffer.void(session.pilot);
             // Nobody holds the stick: straight on, no fire.
             self.game.control(session.pilot, Controls::default());
         }
@@ -248,10 +251,10 @@ impl Room {
     /// One tick: 1/60 s of the room's life.
     pub fn tick(&mut self) {
         let tick = self.game.tick() + 1;
-        for (pilot, want) in self.due.take(tick) {
+        for (pilot, want) in self.input_buffer.take(tick) {
             match want {
-                Want::Controls(bits) => self.game.control(pilot, Controls::from_bits(bits)),
-                Want::View(behind) => self.game.look(pilot, behind.into()),
+                Pending::Controls(bits) => self.game.control(pilot, Controls::from_bits(bits)),
+                Pending::View(delay) => self.game.look(pilot, delay.into()),
             }
         }
         self.predicted.step(&self.mirror, &self.config.rules);
@@ -262,8 +265,13 @@ impl Room {
         self.assembly.begin_tick();
         self.arena.reserve(FRAMES_USUAL_BYTES * self.sessions.len());
         for kill in self.game.drain_kills() {
-            let behind = kill.behind.try_into().unwrap_or(u8::MAX);
-            self.events.push(Event::Kill { killer: kill.killer.0, victim: kill.victim.0, rammed: kill.rammed, behind });
+            let view_delay = kill.behind.try_into().unwrap_or(u8::MAX);
+            self.events.push(Event::Kill {
+                killer: kill.killer.0,
+                victim: kill.victim.0,
+                rammed: kill.rammed,
+                view_delay,
+            });
         }
         self.end_sessions(tick);
     }
@@ -343,7 +351,7 @@ impl Room {
         let now = self.game.tick();
         let session = self.sessions.get_mut(&id).expect("the caller just found or made it");
         let since = session.connect(if resumed { hello.have_tick } else { 0 }, now);
-        self.due.void(session.pilot);
+        self.input_buffer.void(session.pilot);
         self.game.control(session.pilot, Controls::default());
         // A page that kept its state goes on where it was; a fresh one sees the chat so far instead.
         let keeps_state = since != 0;
@@ -389,9 +397,9 @@ impl Room {
             }
             ClientMessage::Verify => session.wants_sums = true,
             ClientMessage::Repair(cells) => {
-                let (eye, rules) = (session.derived_eye(), &self.config.rules);
+                let (viewpoint, rules) = (session.derived_viewpoint(), &self.config.rules);
                 if session.may_repair(now) {
-                    session.lost = cells.into_iter().map(CellId).filter(|cell| eye.holds(*cell, rules)).collect();
+                    session.lost = cells.into_iter().map(CellId).filter(|cell| viewpoint.holds(*cell, rules)).collect();
                     self.repairs += session.lost.len() as u64;
                 }
             }
@@ -428,7 +436,7 @@ impl Room {
         for cell in (0..self.sums.len()).map(|index| CellId(index as u16)) {
             let before = take_cell(&self.predicted.rows, &mut at_predicted, cell);
             let after = take_cell(&self.mirror, &mut at_actual, cell);
-            total = total.wrapping_add(rows::sum(after));
+            total = total.wrapping_add(step::sum(after));
             let surprises = Surprises::between(before, after, rules, &mut self.scratch);
             total = total.wrapping_add(u64::from(surprises.is_some()));
         }
@@ -441,7 +449,7 @@ impl Room {
         for (index, sum) in self.sums.iter_mut().enumerate() {
             self.starts[index] = at as u32;
             let rows = take_cell(&self.mirror, &mut at, CellId(index as u16));
-            *sum = rows::sum(rows);
+            *sum = step::sum(rows);
             rows.iter().for_each(|row| note_plane(&mut self.planes, row, tick));
         }
         *self.starts.last_mut().expect("it has one more than there are cells") = at as u32;
@@ -495,7 +503,7 @@ impl Room {
 
     fn dismiss(&mut self, pilot: PilotId) {
         self.game.leave(pilot);
-        self.due.forget(pilot);
+        self.input_buffer.forget(pilot);
         // That a filler made room for a player is no news.
         if let Some(profile) = self.profiles.remove(&pilot).filter(|profile| !profile.is_bot) {
             self.events.push(Event::Left { pilot: pilot.0, name: profile.name });
@@ -519,7 +527,7 @@ impl Room {
 }
 
 /// What only the own pilot sees of its standing.
-fn own(standing: Standing, now: Tick) -> Own {
+fn private_state(standing: Standing, now: Tick) -> PrivateState {
     let short = |number: u32| number.try_into().unwrap_or(u16::MAX);
     let respawn = standing.respawn.map(|respawn| Respawn {
         tick: now + respawn.in_ticks,
@@ -528,7 +536,12 @@ fn own(standing: Standing, now: Tick) -> Own {
         heading: respawn.heading as u16,
         shots: respawn.shots as u8,
     });
-    Own { score: standing.score.max(0) as u32, rank: short(standing.rank), ranked: short(standing.ranked), respawn }
+    PrivateState {
+        score: standing.score.max(0) as u32,
+        rank: short(standing.rank),
+        ranked: short(standing.ranked),
+        respawn,
+    }
 }
 
 /// If the row is a plane's, notes where it is.

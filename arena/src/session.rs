@@ -4,15 +4,15 @@
 //! acknowledgements only open and close the window.
 
 use crate::{
-    due::{Due, Want},
-    eye::Eye,
+    room::input_buffer::{InputBuffer, Pending},
+    rows::interest::Viewpoint,
     window::{Sent, Window},
 };
 use game::{PilotId, field::CellId, past::PARTS};
 use protocol::{
     Tick,
     close::CloseReason,
-    frame::{Heard, Own},
+    frame::{InputAck, PrivateState},
     limits::{
         ACK_INTERVAL_MAX_MS, INPUT_LEAD_MAX_TICKS, RESUME_GRACE_MS, SILENCE_MAX_MS, UNACKNOWLEDGED_MAX_MS,
         WINDOW_MAX_TICKS,
@@ -92,9 +92,9 @@ pub(crate) struct Session {
     /// Number of the last event handed over.
     pub(crate) event: u32,
     /// The own standing as last handed over.
-    pub(crate) own: Option<Own>,
+    pub(crate) private: Option<PrivateState>,
     /// The last input packet and the least lead since a frame told of one, until the next does.
-    pub(crate) unanswered: Option<Heard>,
+    pub(crate) unanswered: Option<InputAck>,
     /// How far the client's clock is ahead of the newest frame it has, which is the round trip and its buffer, as measured
     /// here, 16ths of a tick: down at once, up slowly, since an acknowledgement may have waited. 0 while unknown.
     ahead: u32,
@@ -115,7 +115,7 @@ impl Session {
             lost: Vec::new(),
             wants_sums: false,
             event: 0,
-            own: None,
+            private: None,
             unanswered: None,
             ahead: 0,
             heard: now,
@@ -151,7 +151,7 @@ impl Session {
         self.lost.clear();
         self.generation += 1;
         self.is_connected = true;
-        self.own = None;
+        self.private = None;
         (self.unanswered, self.heard) = (None, now);
         held.map_or(0, |sent| sent.tick)
     }
@@ -161,9 +161,9 @@ impl Session {
         (self.is_connected, self.heard) = (false, now);
     }
 
-    /// The eye the client expects next; it begins with what everyone sees.
-    pub(crate) fn derived_eye(&self) -> Eye {
-        self.window.last().map_or(Eye::NOWHERE, |last| last.next_eye)
+    /// The viewpoint the client expects next; it begins with what everyone sees.
+    pub(crate) fn derived_viewpoint(&self) -> Viewpoint {
+        self.window.last().map_or(Viewpoint::NOWHERE, |last| last.next_viewpoint)
     }
 
     /// Whether the client asked for something that comes with a frame.
@@ -187,11 +187,11 @@ impl Session {
     ///
     /// Policy: late inputs take effect at the next tick; those from too far ahead at the limit. One voids what came before
     /// it for later ticks: the client's clock went back, and its last word counts.
-    pub(crate) fn hear(&mut self, packet: &InputPacket, now: Tick, due: &mut Due) -> u32 {
+    pub(crate) fn hear(&mut self, packet: &InputPacket, now: Tick, buffer: &mut InputBuffer) -> u32 {
         self.hear_message(now);
         let lead = i64::from(packet.at).saturating_sub(i64::from(now)).clamp(-128, 127) as i8;
         let least = self.unanswered.map_or(lead, |earlier| earlier.lead.min(lead));
-        self.unanswered = Some(Heard { packet: packet.number, lead: least });
+        self.unanswered = Some(InputAck { packet: packet.number, lead: least });
         let ack = packet.ack.min(self.window.last().map_or(0, |sent| sent.tick));
         // A frame counts once: whoever repeats an old word has no longer line.
         if let Some(acknowledged) = self.window.acknowledge(ack) {
@@ -201,14 +201,14 @@ impl Session {
         let late = packet.inputs.iter().filter(|input| input.tick <= now).count();
         for input in &packet.inputs {
             let tick = input.tick.clamp(now + 1, now + INPUT_LEAD_MAX_TICKS);
-            due.put(now, tick, self.pilot, Want::Controls(input.controls));
+            buffer.put(now, tick, self.pilot, Pending::Controls(input.controls));
         }
         // How far back a client on such a line can honestly see others: whoever claims more gains nothing. Whoever delays
         // the word looks like a longer line, and gains no more than one has: `BEHIND_MAX`.
         let most = self.ahead + SHOWN_LATE_MAX_TICKS * PARTS;
-        let seen = packet.behind.min(most.try_into().unwrap_or(u8::MAX));
+        let seen = packet.view_delay.min(most.try_into().unwrap_or(u8::MAX));
         let tick = packet.at.clamp(now, now + INPUT_LEAD_MAX_TICKS) + 1;
-        due.put(now, tick, self.pilot, Want::View(seen));
+        buffer.put(now, tick, self.pilot, Pending::View(seen));
         late as u32
     }
 
@@ -285,23 +285,23 @@ mod tests {
         let mut session = Session::new(PilotId(1), 1, NOW - 100);
         session.connect(0, NOW - 100);
         let tick = NOW - round_trip;
-        session.handed(Sent { tick, eye: Eye::NOWHERE, next_eye: Eye::NOWHERE });
-        session.hear(&InputPacket { ack: tick, ..packet(NOW + 2, 0, &[]) }, NOW, &mut Due::new());
+        session.handed(Sent { tick, viewpoint: Viewpoint::NOWHERE, next_viewpoint: Viewpoint::NOWHERE });
+        session.hear(&InputPacket { ack: tick, ..packet(NOW + 2, 0, &[]) }, NOW, &mut InputBuffer::new());
         session
     }
 
-    fn packet(at: Tick, behind: u8, inputs: &[(Tick, u16)]) -> InputPacket {
+    fn packet(at: Tick, view_delay: u8, inputs: &[(Tick, u16)]) -> InputPacket {
         let inputs = inputs.iter().map(|(tick, controls)| Input { tick: *tick, controls: *controls }).collect();
-        InputPacket { number: 1, ack: 0, at, behind, inputs }
+        InputPacket { number: 1, ack: 0, at, view_delay, inputs }
     }
 
     /// What the room makes of inputs that arrive at [`NOW`]: tick and controls, the last word for each.
     fn heeded(inputs: &[(Tick, u16)]) -> Vec<(Tick, u16)> {
-        let (mut session, mut due) = (session(9), Due::new());
-        session.hear(&packet(NOW + 2, 0, inputs), NOW, &mut due);
+        let (mut session, mut buffer) = (session(9), InputBuffer::new());
+        session.hear(&packet(NOW + 2, 0, inputs), NOW, &mut buffer);
         let mut last_word = |tick| {
-            let controls = |(_, want)| if let Want::Controls(bits) = want { Some(bits) } else { None };
-            due.take(tick).filter_map(controls).last()
+            let controls = |(_, want)| if let Pending::Controls(bits) = want { Some(bits) } else { None };
+            buffer.take(tick).filter_map(controls).last()
         };
         (NOW + 1..=NOW + INPUT_LEAD_MAX_TICKS).filter_map(|tick| Some((tick, last_word(tick)?))).collect()
     }
@@ -328,7 +328,7 @@ mod tests {
         /// What a socket may send at once, and in the second after it.
         const PACKETS: u32 = 360;
         const SENDERS: u16 = 200;
-        let mut due = Due::new();
+        let mut buffer = InputBuffer::new();
         let mut senders: Vec<_> = (1..=SENDERS).map(|pilot| Session { pilot: PilotId(pilot), ..session(9) }).collect();
         // Half of them pile up at the limit; the others make void what they said, seven times in each packet. If any of
         // that walked over what is filed, this would not end within hours.
@@ -339,27 +339,31 @@ mod tests {
             voiding.at = if sent % 2 == 0 { Tick::MAX } else { 0 };
             for sender in &mut senders {
                 let is_piling = sender.pilot.0 % 2 == 0;
-                sender.hear(if is_piling { &piled } else { &voiding }, NOW, &mut due);
+                sender.hear(if is_piling { &piled } else { &voiding }, NOW, &mut buffer);
             }
         }
         // The limit, and the tick after for the view; half of them the next tick too.
-        assert_eq!(due.entries(), usize::from(SENDERS) * 2 + usize::from(SENDERS) / 2);
+        assert_eq!(buffer.entries(), usize::from(SENDERS) * 2 + usize::from(SENDERS) / 2);
         for ahead in 0..2 * INPUT_LEAD_MAX_TICKS {
             let tick = NOW + ahead * 37 % (INPUT_LEAD_MAX_TICKS + 7);
-            senders.iter_mut().for_each(|sender| _ = sender.hear(&packet(tick, 0, &[(tick, 3)]), NOW, &mut due));
+            senders.iter_mut().for_each(|sender| _ = sender.hear(&packet(tick, 0, &[(tick, 3)]), NOW, &mut buffer));
         }
-        assert_eq!(due.entries(), usize::from(SENDERS) * (INPUT_LEAD_MAX_TICKS as usize + 1), "all ticks, each once");
+        assert_eq!(
+            buffer.entries(),
+            usize::from(SENDERS) * (INPUT_LEAD_MAX_TICKS as usize + 1),
+            "all ticks, each once"
+        );
     }
 
     /// What the room lets a client see, parts of a tick, after it got a frame and acknowledged it on each of 200 ticks, over
     /// a line with a round trip of 6 ticks, with packets that all say `behind` and, at tick `now`, `at(now)`.
-    fn seen(at: impl Fn(Tick) -> Tick, behind: u8) -> u32 {
-        let (mut session, mut due, mut seen) = (session(6), Due::new(), None);
+    fn seen(at: impl Fn(Tick) -> Tick, view_delay: u8) -> u32 {
+        let (mut session, mut buffer, mut seen) = (session(6), InputBuffer::new(), None);
         for now in NOW + 1..=NOW + 200 {
-            let view = |(_, want)| if let Want::View(behind) = want { Some(u32::from(behind)) } else { None };
-            seen = due.take(now).filter_map(view).last().or(seen);
-            session.handed(Sent { tick: now - 6, eye: Eye::NOWHERE, next_eye: Eye::NOWHERE });
-            session.hear(&InputPacket { ack: now - 6, ..packet(at(now), behind, &[]) }, now, &mut due);
+            let view = |(_, want)| if let Pending::View(behind) = want { Some(u32::from(behind)) } else { None };
+            seen = buffer.take(now).filter_map(view).last().or(seen);
+            session.handed(Sent { tick: now - 6, viewpoint: Viewpoint::NOWHERE, next_viewpoint: Viewpoint::NOWHERE });
+            session.hear(&InputPacket { ack: now - 6, ..packet(at(now), view_delay, &[]) }, now, &mut buffer);
         }
         seen.expect("every packet tells a view")
     }
@@ -383,7 +387,7 @@ mod tests {
     fn an_old_word_said_again_makes_no_longer_line() {
         let mut session = session(6);
         for now in NOW..NOW + 200 {
-            session.hear(&InputPacket { ack: NOW - 6, ..packet(now + 2, 255, &[]) }, now, &mut Due::new());
+            session.hear(&InputPacket { ack: NOW - 6, ..packet(now + 2, 255, &[]) }, now, &mut InputBuffer::new());
         }
         assert_eq!(session.ahead / PARTS, 6 + 2);
     }

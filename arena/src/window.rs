@@ -6,7 +6,7 @@
 //! the client looks is kept for those frames only at which it changed. So a session that stays in place touches no memory
 //! but its own.
 
-use crate::eye::Eye;
+use crate::rows::interest::Viewpoint;
 use protocol::{
     Tick,
     limits::{WINDOW_EASY_TICKS, WINDOW_MAX_TICKS},
@@ -19,10 +19,10 @@ const _: () = assert!(WINDOW_MAX_TICKS <= u64::BITS);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Sent {
     pub(crate) tick: Tick,
-    /// The eye the frame was made for: its cells are held.
-    pub(crate) eye: Eye,
-    /// The eye the client derives for the next frame.
-    pub(crate) next_eye: Eye,
+    /// The viewpoint the frame was made for: its cells are held.
+    pub(crate) viewpoint: Viewpoint,
+    /// The viewpoint the client derives for the next frame.
+    pub(crate) next_viewpoint: Viewpoint,
 }
 
 /// See the module.
@@ -53,7 +53,7 @@ impl Window {
     pub(crate) fn handed(&mut self, sent: Sent) {
         let ticks = self.last.map_or(0, |last| sent.tick - last.tick);
         self.under_way = self.under_way.checked_shl(ticks).unwrap_or(0) | 1;
-        let looks_on = |last: Sent| (last.eye, last.next_eye) == (sent.eye, sent.next_eye);
+        let looks_on = |last: Sent| (last.viewpoint, last.next_viewpoint) == (sent.viewpoint, sent.next_viewpoint);
         if !self.last.is_some_and(looks_on) {
             self.looks.push_back(sent);
         }
@@ -105,8 +105,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn sent(tick: Tick, cell: u16, next: u16) -> Sent {
-        let eye = |cell| Eye { cell: CellId(cell), is_near: false };
-        Sent { tick, eye: eye(cell), next_eye: eye(next) }
+        let viewpoint = |cell| Viewpoint { cell: CellId(cell), is_near: false };
+        Sent { tick, viewpoint: viewpoint(cell), next_viewpoint: viewpoint(next) }
     }
 
     proptest! {

@@ -39,7 +39,7 @@ fn act(room: &mut Room, sessions: &[SessionId], tick: u32) {
     for id in sessions {
         let lot = (tick.wrapping_mul(2_654_435_761) ^ id.0.wrapping_mul(40_503)).wrapping_mul(2_246_822_519) >> 8;
         let inputs = vec![Input { tick: tick + 2, controls: lot as u16 }];
-        let packet = InputPacket { number: 1 + (tick % 255) as u8, ack: tick, at: tick + 2, behind: 60, inputs };
+        let packet = InputPacket { number: 1 + (tick % 255) as u8, ack: tick, at: tick + 2, view_delay: 60, inputs };
         if lot.is_multiple_of(3) {
             room.handle(*id, ClientPacket::Inputs(packet));
         } else if lot.is_multiple_of(20) {
@@ -48,7 +48,7 @@ fn act(room: &mut Room, sessions: &[SessionId], tick: u32) {
             room.handle(*id, ClientPacket::Message(ClientMessage::Chat(format!("at {tick}"))));
         } else {
             let packet =
-                InputPacket { number: 1 + (tick % 255) as u8, ack: tick, at: tick + 2, behind: 60, inputs: vec![] };
+                InputPacket { number: 1 + (tick % 255) as u8, ack: tick, at: tick + 2, view_delay: 60, inputs: vec![] };
             room.handle(*id, ClientPacket::Inputs(packet));
         }
     }

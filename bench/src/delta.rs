@@ -9,7 +9,7 @@ use crate::{
     report::{Aim, Figures, Progress},
     world::World,
 };
-use arena::{CADENCE_TICKS, Replica, Tally};
+use arena::{CADENCE_TICKS, CodeStats, Replica};
 use game::{
     PilotId,
     field::{CELL_UNITS, VIEW_CELLS},
@@ -45,7 +45,7 @@ pub(crate) struct Traffic {
     visible: u64,
     bullets: u64,
     changes: f64,
-    pub(crate) tally: Tally,
+    pub(crate) tally: CodeStats,
     /// Of a newcomer's first frame and of its welcome.
     join_bytes: (f64, f64),
 }

@@ -192,7 +192,7 @@ impl LoadClient for Client {
         self.sent += 1;
         let (ack, at) = (self.tick, self.tick + 2);
         let inputs = vec![Input { tick: at, controls: self.sent as u16 }];
-        outbox.send(&InputPacket { number: (self.sent % 255 + 1) as u8, ack, at, behind: 0, inputs }.encode());
+        outbox.send(&InputPacket { number: (self.sent % 255 + 1) as u8, ack, at, view_delay: 0, inputs }.encode());
     }
 }
 

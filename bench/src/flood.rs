@@ -165,7 +165,7 @@ fn flood(server: SocketAddr, kind: Kind, number: usize, end: Instant) -> anyhow:
     match kind {
         Kind::Fragments => first.extend(FRAGMENT_FIRST),
         Kind::Messages => {
-            let input = InputPacket { number: 1, ack: 0, at: 0, behind: 0, inputs: vec![] }.encode();
+            let input = InputPacket { number: 1, ack: 0, at: 0, view_delay: 0, inputs: vec![] }.encode();
             again.clear();
             websocket::push_masked(&mut again, websocket::BINARY, &input, [0; 4]);
         }

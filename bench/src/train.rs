@@ -11,7 +11,7 @@ use crate::{
     report::Progress,
 };
 use anyhow::Context;
-use arena::{Choice, Counts, Tally};
+use arena::{Choice, CodeStats, Counts};
 use protocol::prefix::CODE_MAX_BITS;
 use std::{collections::BTreeMap, fmt::Write};
 
@@ -34,7 +34,7 @@ pub(crate) fn run(progress: &Progress) -> anyhow::Result<()> {
     let mut raw_bits = 0;
     for (style, seed) in GAMES {
         progress.say(&format!("playing with seed {seed}"));
-        let tally: Tally = play(progress, style, seed, REPLICAS_EVERY, 1)?.tally;
+        let tally: CodeStats = play(progress, style, seed, REPLICAS_EVERY, 1)?.tally;
         raw_bits += tally.raw_bits;
         for (choice, counts) in tally.choices() {
             let all = choices.entry(*choice).or_default();

@@ -87,7 +87,7 @@ impl World {
         }
         (player.packet, player.sent, player.controls) = (player.packet % 255 + 1, tick, controls);
         let inputs = if has_changed { vec![Input { tick: tick + 1, controls }] } else { Vec::new() };
-        let packet = InputPacket { number: player.packet, ack: tick, at: tick + 1, behind: 0, inputs };
+        let packet = InputPacket { number: player.packet, ack: tick, at: tick + 1, view_delay: 0, inputs };
         self.room.handle(player.session, ClientPacket::Inputs(packet));
     }
 

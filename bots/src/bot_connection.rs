@@ -7,7 +7,7 @@
 use crate::{
     entry::Socket, figures::Figures, latency::InputWatch, phase::RunPhase, progress::Progress, staleness::PictureWatch,
 };
-use arena::{Client, Happening};
+use arena::{Client, ClientEvent};
 use futures_util::{SinkExt, StreamExt};
 use game::{Controls, pilot, plane::Plane};
 use protocol::{
@@ -196,7 +196,7 @@ impl<'a> BotConnection<'a> {
         let last = self.last_frame.replace(arrived);
         self.picture.frame(arrived);
         let (tick, shown) = self.own_controls();
-        let delay = self.inputs.shown(tick, self.client.heard().packet, shown, arrived);
+        let delay = self.inputs.shown(tick, self.client.input_ack().packet, shown, arrived);
         if self.counts_since.is_none() {
             return;
         }
@@ -239,7 +239,7 @@ impl<'a> BotConnection<'a> {
     fn ask_to_fly(&mut self, now: Instant) {
         let pause = Duration::from_millis(FLY_AGAIN_INTERVAL_MS);
         let has_asked = self.asked_to_fly.is_some_and(|asked| now.duration_since(asked) < pause);
-        if self.client.own().respawn.is_none() && !has_asked {
+        if self.client.private_state().respawn.is_none() && !has_asked {
             self.asked_to_fly = Some(now);
             self.client.say(ClientMessage::FlyAgain);
         }
@@ -247,8 +247,8 @@ impl<'a> BotConnection<'a> {
 
     /// Of all events, only the end of the session matters here.
     fn note_end(&mut self) {
-        while let Some(happening) = self.client.poll_happening() {
-            let Happening::Ended { reason, code } = happening else { continue };
+        while let Some(event) = self.client.poll_event() {
+            let ClientEvent::Ended { reason, code } = event else { continue };
             let sentence =
                 reason.map_or_else(|| format!("The field closed with {code}."), |why| why.sentence().to_owned());
             let is_worth_retrying = reason.is_some_and(CloseReason::is_worth_retrying);

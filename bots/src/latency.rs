@@ -74,7 +74,13 @@ mod tests {
     const RIGHT: Controls = Controls { steer: 7, throttle: 1, boost: false, fire: false };
 
     fn packet(number: u8, tick: Tick, controls: Controls) -> InputPacket {
-        InputPacket { number, ack: 0, at: tick, behind: 0, inputs: vec![Input { tick, controls: controls.to_bits() }] }
+        InputPacket {
+            number,
+            ack: 0,
+            at: tick,
+            view_delay: 0,
+            inputs: vec![Input { tick, controls: controls.to_bits() }],
+        }
     }
 
     fn ms(ms: u64) -> Duration {

@@ -66,7 +66,7 @@ impl Controls {
     }
 
     /// Every control within its range.
-    pub(crate) fn in_range(self) -> Self {
+    pub fn in_range(self) -> Self {
         Self { steer: self.steer.clamp(-STEER_MAX, STEER_MAX), throttle: self.throttle.clamp(0, THROTTLE_MAX), ..self }
     }
 }

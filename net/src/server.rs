@@ -312,7 +312,7 @@ mod tests {
     }
 
     async fn use_room(socket: &mut WebSocketStream<TcpStream>) {
-        let input = InputPacket { number: 1, ack: 0, at: 0, behind: 0, inputs: vec![] };
+        let input = InputPacket { number: 1, ack: 0, at: 0, view_delay: 0, inputs: vec![] };
         socket.send(Message::Binary(input.encode().into())).await.unwrap();
     }
 

@@ -13,10 +13,10 @@ use crate::{
 
 /// Flag bits of a frame's first byte, below [`HOT_BIT`].
 mod flag {
-    /// The eye's cell follows (u16).
-    pub(super) const EYE: u8 = 1;
-    /// Own standing follows.
-    pub(super) const OWN: u8 = 2;
+    /// The viewpoint's cell follows (u16).
+    pub(super) const VIEWPOINT: u8 = 1;
+    /// The own standing follows.
+    pub(super) const PRIVATE: u8 = 2;
     /// Which held cells come whole follows; without it, only newly held ones do.
     pub(super) const WHOLE: u8 = 4;
     /// Per-cell checksums follow the cells.
@@ -26,12 +26,12 @@ mod flag {
     /// The frame does not continue the tick before: how many ticks it covers follows (u8), or 0 and the tick (u32).
     pub(super) const SPAN: u8 = 32;
     /// An input packet was received since the last frame: its number (u8) and lead (i8) follow.
-    pub(super) const HEARD: u8 = 64;
+    pub(super) const INPUT_ACK: u8 = 64;
 }
 
 /// What only the own pilot sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Own {
+pub struct PrivateState {
     /// Points.
     pub score: u32,
     /// Place in the ranking, from 1.
@@ -59,7 +59,7 @@ pub struct Respawn {
 
 /// What the room says about an input packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Heard {
+pub struct InputAck {
     /// Its number, 1..=255.
     pub packet: u8,
     /// Ticks by which its clock was ahead of the room's when it was read, or that of an earlier packet since the last frame
@@ -77,11 +77,11 @@ pub struct Header {
     /// Sum of the held cells' checksums, folded to 16 bits.
     pub checksum: u16,
     /// The last input packet received on this socket, if one came since the last frame.
-    pub heard: Option<Heard>,
+    pub input_ack: Option<InputAck>,
     /// Where the session looks from, when it cannot be derived.
-    pub eye: Option<u16>,
-    /// Own standing, when it changed.
-    pub own: Option<Own>,
+    pub viewpoint: Option<u16>,
+    /// The own standing, when it changed.
+    pub private: Option<PrivateState>,
     /// Whether a bitmap of whole cells leads the cells' parts.
     pub has_whole: bool,
     /// Whether per-cell checksums follow the parts.
@@ -95,13 +95,13 @@ impl Header {
     pub fn encode(&self, bytes: &mut Vec<u8>) {
         assert!(u32::from(self.span) <= FRAME_SPAN_MAX_TICKS, "a frame covers at most 64 ticks");
         let flags = [
-            (self.eye.is_some(), flag::EYE),
-            (self.own.is_some(), flag::OWN),
+            (self.viewpoint.is_some(), flag::VIEWPOINT),
+            (self.private.is_some(), flag::PRIVATE),
             (self.has_whole, flag::WHOLE),
             (self.has_sums, flag::SUMS),
             (self.has_events, flag::EVENTS),
             (self.span != 1, flag::SPAN),
-            (self.heard.is_some(), flag::HEARD),
+            (self.input_ack.is_some(), flag::INPUT_ACK),
         ];
         bytes.push(flags.iter().filter(|(set, _)| *set).fold(HOT_BIT, |all, (_, bit)| all | bit));
         bytes.extend_from_slice(&self.checksum.to_le_bytes());
@@ -111,18 +111,18 @@ impl Header {
         if self.span == 0 {
             bytes.extend_from_slice(&self.tick.to_le_bytes());
         }
-        if let Some(Heard { packet, lead }) = self.heard {
+        if let Some(InputAck { packet, lead }) = self.input_ack {
             bytes.extend_from_slice(&[packet, lead as u8]);
         }
-        if let Some(eye) = self.eye {
-            bytes.extend_from_slice(&eye.to_le_bytes());
+        if let Some(viewpoint) = self.viewpoint {
+            bytes.extend_from_slice(&viewpoint.to_le_bytes());
         }
-        if let Some(own) = self.own {
-            bytes.extend_from_slice(&own.score.to_le_bytes());
-            bytes.extend_from_slice(&own.rank.to_le_bytes());
-            bytes.extend_from_slice(&own.ranked.to_le_bytes());
-            bytes.push(u8::from(own.respawn.is_some()));
-            if let Some(respawn) = own.respawn {
+        if let Some(private) = self.private {
+            bytes.extend_from_slice(&private.score.to_le_bytes());
+            bytes.extend_from_slice(&private.rank.to_le_bytes());
+            bytes.extend_from_slice(&private.ranked.to_le_bytes());
+            bytes.push(u8::from(private.respawn.is_some()));
+            if let Some(respawn) = private.respawn {
                 bytes.extend_from_slice(&respawn.tick.to_le_bytes());
                 bytes.extend_from_slice(&respawn.x.to_le_bytes());
                 bytes.extend_from_slice(&respawn.y.to_le_bytes());
@@ -151,18 +151,18 @@ impl Header {
         if tick > TICK_MAX {
             return Err(DecodeError::OutOfRange("tick"));
         }
-        let heard = if has(flag::HEARD) {
-            Some(Heard { packet: reader.get(8)? as u8, lead: reader.get(8)? as u8 as i8 })
+        let input_ack = if has(flag::INPUT_ACK) {
+            Some(InputAck { packet: reader.get(8)? as u8, lead: reader.get(8)? as u8 as i8 })
         } else {
             None
         };
-        let eye = if has(flag::EYE) { Some(reader.get(16)? as u16) } else { None };
-        let own = if has(flag::OWN) { Some(Self::decode_own(reader)?) } else { None };
+        let viewpoint = if has(flag::VIEWPOINT) { Some(reader.get(16)? as u16) } else { None };
+        let private = if has(flag::PRIVATE) { Some(Self::decode_private(reader)?) } else { None };
         let (has_whole, has_sums, has_events) = (has(flag::WHOLE), has(flag::SUMS), has(flag::EVENTS));
-        Ok(Self { tick, span, checksum, heard, eye, own, has_whole, has_sums, has_events })
+        Ok(Self { tick, span, checksum, input_ack, viewpoint, private, has_whole, has_sums, has_events })
     }
 
-    fn decode_own(reader: &mut BitReader<'_>) -> Result<Own, DecodeError> {
+    fn decode_private(reader: &mut BitReader<'_>) -> Result<PrivateState, DecodeError> {
         let (score, rank, ranked) = (reader.get(32)?, reader.get(16)? as u16, reader.get(16)? as u16);
         let respawn = match reader.get(8)? {
             0 => None,
@@ -173,7 +173,7 @@ impl Header {
             }
             _ => return Err(DecodeError::OutOfRange("respawn")),
         };
-        Ok(Own { score, rank, ranked, respawn })
+        Ok(PrivateState { score, rank, ranked, respawn })
     }
 }
 
@@ -184,13 +184,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn headers_come_back(have in 0u32..4_000_000, span in 0u8..=64, eye in any::<Option<u16>>(), heard in any::<Option<(u8, i8)>>(),
+        fn headers_come_back(have in 0u32..4_000_000, span in 0u8..=64, viewpoint in any::<Option<u16>>(), input_ack in any::<Option<(u8, i8)>>(),
                              rank in any::<u16>(), respawn in any::<Option<(u32, u32, u32, u16, u8)>>(), flags in any::<[bool; 4]>()) {
             let respawn = respawn.map(|(tick, x, y, heading, shots)| Respawn { tick, x, y, heading, shots });
-            let own = flags[0].then_some(Own { score: 70_000, rank, ranked: 9, respawn });
+            let private = flags[0].then_some(PrivateState { score: 70_000, rank, ranked: 9, respawn });
             let tick = if span == 0 { 77 } else { have + u32::from(span) };
-            let heard = heard.map(|(packet, lead)| Heard { packet, lead });
-            let header = Header { tick, span, checksum: 7, heard, eye, own,
+            let input_ack = input_ack.map(|(packet, lead)| InputAck { packet, lead });
+            let header = Header { tick, span, checksum: 7, input_ack, viewpoint, private,
                                   has_whole: flags[1], has_sums: flags[2], has_events: flags[3] };
             let mut bytes = Vec::new();
             header.encode(&mut bytes);

@@ -89,7 +89,7 @@ pub enum Event {
         /// A collision instead of a gun.
         rammed: bool,
         /// How far in the past the killer saw the victim, 16ths of a tick.
-        behind: u8,
+        view_delay: u8,
     },
     /// A pilot arrived or changed the profile.
     Joined {
@@ -110,7 +110,7 @@ pub enum Event {
 /// What a client learns when it is in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Welcome {
-    /// Own pilot id: the id of the own plane's row.
+    /// PrivateState pilot id: the id of the own plane's row.
     pub pilot: u16,
     /// Changes when the room was begun anew: what was held before is void.
     pub epoch: u32,
@@ -190,7 +190,7 @@ pub struct InputPacket {
     /// The client's own clock: the tick it is predicting.
     pub at: Tick,
     /// How far behind that clock the client shows the others, 16ths of a tick; in force from the tick after `at`.
-    pub behind: u8,
+    pub view_delay: u8,
     /// The changes, oldest first, at most `INPUTS_MAX_COUNT`.
     pub inputs: Vec<Input>,
 }
@@ -203,13 +203,13 @@ impl InputPacket {
     const HEAD_BYTES: usize = 11;
     const INPUT_BYTES: usize = 6;
 
-    /// Bytes: `0x80 | count`, number, ack (u32 LE), at (u32 LE), behind, then per input its tick (u32 LE) and controls (u16 LE).
+    /// Bytes: `0x80 | count`, number, ack (u32 LE), at (u32 LE), view_delay, then per input its tick (u32 LE) and controls (u16 LE).
     pub fn encode(&self) -> Vec<u8> {
         assert!(self.inputs.len() <= limits::INPUTS_MAX_COUNT, "the sender splits long lists");
         let mut bytes = vec![HOT_BIT | self.inputs.len() as u8, self.number];
         bytes.extend_from_slice(&self.ack.to_le_bytes());
         bytes.extend_from_slice(&self.at.to_le_bytes());
-        bytes.push(self.behind);
+        bytes.push(self.view_delay);
         for input in &self.inputs {
             bytes.extend_from_slice(&input.tick.to_le_bytes());
             bytes.extend_from_slice(&input.controls.to_le_bytes());
@@ -232,7 +232,7 @@ impl InputPacket {
             .map(|i| Self::HEAD_BYTES + i * Self::INPUT_BYTES)
             .map(|at| Input { tick: tick(at), controls: u16::from_le_bytes([bytes[at + 4], bytes[at + 5]]) })
             .collect();
-        Ok(Self { number: bytes[1], ack: tick(2), at: tick(6), behind: bytes[10], inputs })
+        Ok(Self { number: bytes[1], ack: tick(2), at: tick(6), view_delay: bytes[10], inputs })
     }
 }
 
@@ -424,7 +424,7 @@ mod tests {
     #[test]
     fn inputs_come_back() {
         let inputs = vec![Input { tick: 70_000, controls: 513 }, Input { tick: 70_001, controls: 0 }];
-        let packet = InputPacket { number: 255, ack: 69_990, at: 70_001, behind: 130, inputs };
+        let packet = InputPacket { number: 255, ack: 69_990, at: 70_001, view_delay: 130, inputs };
         let bytes = packet.encode();
         assert_eq!(ClientPacket::decode(&bytes), Ok(ClientPacket::Inputs(packet)));
         assert_eq!(ClientPacket::decode(&bytes[..bytes.len() - 1]), Err(DecodeError::Truncated));

@@ -6,7 +6,7 @@
 use protocol::{
     PROTOCOL_VERSION,
     close::CloseReason,
-    frame::{Header, Heard, Own, Respawn},
+    frame::{Header, InputAck, PrivateState, Respawn},
     message::{ClientMessage, Event, Hello, Input, InputPacket, Profile, ServerMessage, Welcome},
     token::{Grant, Key, Resume},
 };
@@ -49,7 +49,7 @@ fn client_messages() -> Vec<(&'static str, Vec<u8>)> {
         ("client verify", ClientMessage::Verify.encode()),
         ("client repair", ClientMessage::Repair(vec![0, 399]).encode()),
         ("client leave", ClientMessage::Leave.encode()),
-        ("client inputs", InputPacket { number: 255, ack: 69_990, at: 70_001, behind: 130, inputs }.encode()),
+        ("client inputs", InputPacket { number: 255, ack: 69_990, at: 70_001, view_delay: 130, inputs }.encode()),
     ]
 }
 
@@ -62,7 +62,7 @@ fn server_messages() -> Vec<(&'static str, Vec<u8>)> {
         ("server bye", ServerMessage::Bye { code: CloseReason::Replaced.code() }.encode()),
         ("server service", ServerMessage::Service { level: 3, is_slow: true }.encode()),
         ("entry chat", Event::Chat { pilot: 7, name: "Bob".into(), text: "hello".into() }.encode()),
-        ("entry kill", Event::Kill { killer: 7, victim: 300, rammed: true, behind: 42 }.encode()),
+        ("entry kill", Event::Kill { killer: 7, victim: 300, rammed: true, view_delay: 42 }.encode()),
         ("entry joined", Event::Joined { pilot: 7, profile: profile() }.encode()),
         ("entry left", Event::Left { pilot: 7, name: "Ada".into() }.encode()),
     ]
@@ -70,20 +70,20 @@ fn server_messages() -> Vec<(&'static str, Vec<u8>)> {
 
 fn frames() -> Vec<(&'static str, Vec<u8>)> {
     let respawn = Respawn { tick: 70_100, x: 123_456, y: 654_321, heading: 32_768, shots: 17 };
-    let own = Own { score: 1234, rank: 2, ranked: 40, respawn: Some(respawn) };
+    let private = PrivateState { score: 1234, rank: 2, ranked: 40, respawn: Some(respawn) };
     let all = Header {
         tick: 70_001,
         span: 3,
         checksum: 0xbeef,
-        heard: Some(Heard { packet: 9, lead: -2 }),
-        eye: Some(1234),
-        own: Some(own),
+        input_ack: Some(InputAck { packet: 9, lead: -2 }),
+        viewpoint: Some(1234),
+        private: Some(private),
         has_whole: true,
         has_sums: true,
         has_events: true,
     };
     let plain = Header { span: 1, checksum: 0xbeef, tick: 70_001, ..Header::default() };
-    let anew = Header { span: 0, own: Some(Own { respawn: None, ..own }), ..plain };
+    let anew = Header { span: 0, private: Some(PrivateState { respawn: None, ..private }), ..plain };
     let bytes = |header: Header| {
         let mut bytes = Vec::new();
         header.encode(&mut bytes);

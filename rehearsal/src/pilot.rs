@@ -6,7 +6,7 @@
 
 use crate::cluster::Cluster;
 use anyhow::{Context, ensure};
-use arena::{Client, Happening};
+use arena::{Client, ClientEvent};
 use futures_util::{SinkExt, StreamExt};
 use game::plane::Plane;
 use protocol::{close::CloseReason, limits::FRAME_MAX_BYTES, message::ClientMessage};
@@ -222,10 +222,10 @@ impl Pilot {
     }
 
     fn handle_events(&mut self) -> Option<SocketState> {
-        while let Some(happening) = self.client.poll_happening() {
-            match happening {
-                Happening::Welcomed { resumed, .. } => self.was_resumed = resumed,
-                Happening::Ended { reason, .. } => {
+        while let Some(event) = self.client.poll_event() {
+            match event {
+                ClientEvent::Welcomed { resumed, .. } => self.was_resumed = resumed,
+                ClientEvent::Ended { reason, .. } => {
                     return Some(reason.map_or(SocketState::Broken, SocketState::Closed));
                 }
                 _ => {}
@@ -241,7 +241,7 @@ impl Pilot {
 
     /// Its score.
     pub fn score(&self) -> u32 {
-        self.client.own().score
+        self.client.private_state().score
     }
 
     /// The tick of its room.

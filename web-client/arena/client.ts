@@ -1,7 +1,7 @@
 // The one file that knows the wasm package: the replica that decodes and predicts with the server's own code.
 import init, { Client } from '../pkg/aerodrome.js';
 import { readFrame, type Frame } from './frame';
-import type { Happening, LinkStats, Standing } from './happening';
+import type { ClientEvent, LinkStats, Standing } from './client-event';
 
 export type { Client };
 
@@ -15,14 +15,14 @@ export async function loadClient(isCacheSuspect: boolean): Promise<Client> {
 }
 
 /** Fills the frame with what to draw now. */
-export function look(client: Client, now: number, frame: Frame): void {
+export function view(client: Client, now: number, frame: Frame): void {
   readFrame(client.view(now), now, frame);
 }
 
-/** The next happening, `undefined` when there is none. */
-export function nextHappening(client: Client): Happening | undefined {
+/** The next event; `undefined` when there is none. */
+export function nextEvent(client: Client): ClientEvent | undefined {
   const json = client.poll_event();
-  return json === undefined ? undefined : (JSON.parse(json) as Happening);
+  return json === undefined ? undefined : (JSON.parse(json) as ClientEvent);
 }
 
 export function standings(client: Client): Standing[] {

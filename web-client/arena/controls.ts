@@ -1,6 +1,6 @@
-// From what hands do to what the plane should do: pure.
+// Maps keys, stick and pointer to the controls of the plane: pure functions.
 
-export interface Wanted {
+export interface WantedControls {
   /** Steer by amount, or turn towards an angle. */
   mode: 'steer' | 'towards';
   /** -7..7, right positive. */
@@ -14,7 +14,7 @@ export interface Wanted {
 }
 
 /** Nobody flies: straight on at cruise. */
-export const HANDS_OFF: Readonly<Wanted> = { mode: 'steer', steer: 0, angle: 0, throttle: 1, boost: false, fire: false };
+export const NEUTRAL_CONTROLS: Readonly<WantedControls> = { mode: 'steer', steer: 0, angle: 0, throttle: 1, boost: false, fire: false };
 
 export type Action = 'left' | 'right' | 'faster' | 'slower' | 'boost' | 'fire';
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { BOOST, FIRE, HANDS_OFF, STEER_MAX } from './controls';
+import { BOOST, FIRE, NEUTRAL_CONTROLS, STEER_MAX } from './controls';
 import { Input } from './input';
 import { Thumbs } from './thumbs';
 import type { TouchPad } from './touch';
@@ -99,7 +99,7 @@ describe('keys', () => {
   it.each(MODIFIERS)('a release counts under %s, a press is a shortcut of the browser (but for shift)', (modifier) => {
     key('keydown', 'KeyD');
     key('keyup', 'KeyD', { [modifier]: true });
-    expect(wanted()).toEqual(HANDS_OFF);
+    expect(wanted()).toEqual(NEUTRAL_CONTROLS);
     const press = key('keydown', 'KeyD', { [modifier]: true });
     expect(wanted().steer).toBe(modifier === 'shiftKey' ? STEER_MAX : 0);
     expect(press.defaultPrevented).toBe(modifier === 'shiftKey');
@@ -108,14 +108,14 @@ describe('keys', () => {
   it.each(['keydown', 'keyup'] as const)('%s of Meta lets go of all keys', (type) => {
     key('keydown', 'KeyD');
     key(type, 'MetaLeft', { metaKey: type === 'keydown' });
-    expect(wanted()).toEqual(HANDS_OFF);
+    expect(wanted()).toEqual(NEUTRAL_CONTROLS);
   });
 
   it('what repeats after everything was let go needs a press of its own', () => {
     key('keydown', 'KeyD');
     send('contextmenu', {}, new FakeElement('button'));
     key('keydown', 'KeyD', { repeat: true });
-    expect(wanted()).toEqual(HANDS_OFF);
+    expect(wanted()).toEqual(NEUTRAL_CONTROLS);
   });
 
   it('one of two shifts that was let go unheard does not boost on', () => {
@@ -133,7 +133,7 @@ describe('keys', () => {
     expect(wanted()).toMatchObject({ fire: false, steer: STEER_MAX });
     key('keyup', 'KeyD', {}, field);
     expect(key('keydown', 'KeyA', {}, field).defaultPrevented).toBe(false);
-    expect(wanted()).toEqual(HANDS_OFF);
+    expect(wanted()).toEqual(NEUTRAL_CONTROLS);
   });
 });
 
@@ -152,19 +152,19 @@ describe('everything is let go, and that is said at once', () => {
     holdAll();
     leave();
     expect(onLetGo).toHaveBeenCalledOnce();
-    expect(wanted()).toEqual(HANDS_OFF);
+    expect(wanted()).toEqual(NEUTRAL_CONTROLS);
     // Back, with the hands still where they were.
     Object.assign(page.document, { hidden: false });
     page.window.dispatchEvent(new Event('focus'));
     mouse('pointermove', -1, 3);
     touch('pointermove', 11, 210, 100);
-    expect(wanted()).toEqual(HANDS_OFF);
+    expect(wanted()).toEqual(NEUTRAL_CONTROLS);
   });
 
   it('nothing is taken while another window has the keys', () => {
     page.window.dispatchEvent(new Event('blur'));
     send('pointermove', { pointerType: 'mouse', button: -1, buttons: 0, clientX: 10, clientY: 10 });
-    expect(wanted()).toEqual(HANDS_OFF);
+    expect(wanted()).toEqual(NEUTRAL_CONTROLS);
     page.window.dispatchEvent(new Event('focus'));
     send('pointermove', { pointerType: 'mouse', button: -1, buttons: 0, clientX: 30, clientY: 10 });
     expect(wanted().mode).toBe('towards');
@@ -220,7 +220,7 @@ describe('hands at random', () => {
       while (this.keys.size > 0) this.releaseKey();
       while (this.buttons !== 0) this.releaseButton();
       while (this.touches.size > 0) this.lift();
-      expect(wanted()).toEqual(HANDS_OFF);
+      expect(wanted()).toEqual(NEUTRAL_CONTROLS);
     }
 
     get isIdle(): boolean {
@@ -284,7 +284,7 @@ describe('hands at random', () => {
     private leave(): void {
       if (this.random() < 0.7) return;
       page.window.dispatchEvent(new Event('blur'));
-      expect(wanted()).toEqual(HANDS_OFF);
+      expect(wanted()).toEqual(NEUTRAL_CONTROLS);
       if (this.random() < 0.5) this.keys.clear();
       if (this.random() < 0.5) this.touches.clear();
       if (this.random() < 0.5) this.buttons = 0;
@@ -298,7 +298,7 @@ describe('hands at random', () => {
       const player = new Player(mulberry(seed));
       for (let move = 0; move < MOVES; move += 1) {
         player.act();
-        if (player.isIdle) expect(wanted(), `seed ${seed}, move ${move}`).toEqual(HANDS_OFF);
+        if (player.isIdle) expect(wanted(), `seed ${seed}, move ${move}`).toEqual(NEUTRAL_CONTROLS);
       }
       player.stop();
     }

@@ -1,11 +1,11 @@
-// What the page hears of hands, told to `Hands`; and whether anybody is there to fly.
+// Listens to keyboard, mouse and touch, passes them on to `InputState`, and knows whether anybody is there to fly.
 //
-// Path: events of the window (before anybody can stop them) → `Hands` → `update`, once a picture.
+// Path: events of the window (before anybody can stop them) → `InputState` → `update`, once a frame.
 // Invariant: what may keep a release from coming (another window, a hidden page, a menu, a drag, a field that is typed
 // into) lets go of everything at once, and says so.
-import { BOOST, FIRE, HANDS_OFF, type Wanted } from './controls';
+import { BOOST, FIRE, NEUTRAL_CONTROLS, type WantedControls } from './controls';
 import { giveBack, isAsleep, isForPlane, ownerOf } from './focus';
-import { Hands } from './hands';
+import { InputState } from './input-state';
 import type { TouchPad } from './touch';
 
 export interface InputOptions {
@@ -19,7 +19,7 @@ export interface InputOptions {
 const BUTTON_BITS = [FIRE, 4, BOOST, 8, 16] as const;
 
 export class Input {
-  private readonly hands: Hands;
+  private readonly state: InputState;
   /** Another window has the keys. */
   private isElsewhere = false;
 
@@ -27,7 +27,7 @@ export class Input {
     private readonly pad: TouchPad,
     private readonly options: InputOptions,
   ) {
-    this.hands = new Hands(pad.thumbs);
+    this.state = new InputState(pad.thumbs);
     addEventListener('keydown', (event) => this.onKeyDown(event), true);
     addEventListener('keyup', (event) => this.onKeyUp(event), true);
     for (const type of ['pointerdown', 'pointermove', 'pointerup', 'pointercancel', 'lostpointercapture'] as const) {
@@ -37,14 +37,14 @@ export class Input {
     // Touches as they are, whatever was heard of single ones.
     for (const type of ['touchend', 'touchcancel'] as const) addEventListener(type, (event) => this.onTouchEnd(event), true);
     document.documentElement.addEventListener('pointerleave', ({ pointerType }) => {
-      if (pointerType !== 'touch') this.hands.mouseOut();
+      if (pointerType !== 'touch') this.state.mouseOut();
     });
     this.watchLeaving();
   }
 
-  /** The wish now. `planeX`, `planeY`: where the own plane is drawn, in CSS pixels. */
-  update(now: number, planeX: number, planeY: number): Readonly<Wanted> {
-    return this.isAway ? HANDS_OFF : this.hands.update(now, planeX, planeY);
+  /** The controls wanted now. `planeX`, `planeY`: where the own plane is drawn, in CSS pixels. */
+  update(now: number, planeX: number, planeY: number): Readonly<WantedControls> {
+    return this.isAway ? NEUTRAL_CONTROLS : this.state.update(now, planeX, planeY);
   }
 
   private get isAway(): boolean {
@@ -71,26 +71,26 @@ export class Input {
   }
 
   private letGo(): void {
-    this.hands.letGo();
+    this.state.letGo();
     this.pad.draw();
     this.options.onLetGo();
   }
 
   private onKeyDown(event: KeyboardEvent): void {
-    const { hands } = this;
+    const { state } = this;
     this.isElsewhere = false;
     // While it is down, macOS tells of no other key's release.
-    if (event.key === 'Meta') return hands.releaseKeys();
-    if (!event.shiftKey) hands.shiftIsUp();
-    if (event.ctrlKey || event.metaKey || event.altKey || !isForPlane(event) || !hands.knows(event.code)) return;
+    if (event.key === 'Meta') return state.releaseKeys();
+    if (!event.shiftKey) state.shiftIsUp();
+    if (event.ctrlKey || event.metaKey || event.altKey || !isForPlane(event) || !state.knows(event.code)) return;
     event.preventDefault();
     this.options.onGesture();
-    if (!event.repeat) hands.keyDown(event.code, performance.now());
+    if (!event.repeat) state.keyDown(event.code, performance.now());
   }
 
   private onKeyUp(event: KeyboardEvent): void {
-    if (event.key === 'Meta') this.hands.releaseKeys();
-    else this.hands.keyUp(event.code);
+    if (event.key === 'Meta') this.state.releaseKeys();
+    else this.state.keyUp(event.code);
   }
 
   private onPointer(event: PointerEvent): void {
@@ -107,16 +107,16 @@ export class Input {
     // A second button comes as a move; only the first one is a `pointerdown`.
     const pressed = type === 'pointerdown' || type === 'pointermove' ? (BUTTON_BITS[button] ?? 0) : 0;
     const isOnField = this.pad.has(event.target) && !this.isAway;
-    this.hands.mouse({ x, y, buttons: type === 'pointercancel' ? 0 : event.buttons, pressed, isOnField });
+    this.state.mouse({ x, y, buttons: type === 'pointercancel' ? 0 : event.buttons, pressed, isOnField });
   }
 
   private onTouch(event: PointerEvent, isPress: boolean): void {
-    const { hands, pad } = this;
+    const { state, pad } = this;
     const { type, pointerId, clientX, clientY } = event;
     if (isPress) {
       event.preventDefault();
       pad.show();
-      hands.thumbDown(pointerId, clientX, clientY, event.isPrimary);
+      state.thumbDown(pointerId, clientX, clientY, event.isPrimary);
     } else if (type === 'pointermove') pad.thumbs.move(pointerId, clientX, clientY);
     else if (type !== 'pointerdown') pad.thumbs.up(pointerId);
     pad.draw();

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { run, type Beat } from './loop';
+import { run, type FrameSteps } from './loop';
 
 const TICK_MS = 1000 / 60;
 
-describe('a hurry', () => {
+describe('input sent without a frame', () => {
   let order: string[];
   let at: number[];
 
@@ -19,17 +19,17 @@ describe('a hurry', () => {
 
   it('steers and sends at once and again in the next tick, without a picture', async () => {
     const unexpected = (): void => void order.push('picture');
-    const beat: Beat = {
+    const steps: FrameSteps = {
       steer: () => void order.push('steer'),
       flush: () => {
         order.push('flush');
         at.push(performance.now());
       },
-      look: unexpected, happen: unexpected, draw: unexpected, tend: unexpected,
+      view: unexpected, events: unexpected, draw: unexpected, afterDraw: unexpected,
     };
-    const { hurry } = run(beat);
+    const { sendInput } = run(steps);
     expect(order).toEqual([]);
-    hurry();
+    sendInput();
     expect(order).toEqual(['steer', 'flush']);
     await vi.waitFor(() => expect((at.at(-1) as number) - (at[0] as number)).toBeGreaterThan(TICK_MS));
     expect(order).not.toContain('picture');

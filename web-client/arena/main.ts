@@ -1,31 +1,31 @@
 // The arena page: puts the parts together and arrives.
 //
-// Path of a frame: hands → what is due goes out → client → frame → happenings → picture and HUD. Only this file knows
-// all parts; views and HUD know frames and callbacks.
+// Path of a frame: input → what is due is sent → client → frame → events → picture and HUD. Only this file knows all
+// parts; views and HUD know frames and callbacks.
 import { byId } from '../shared/dom';
 import { join, JoinError } from '../shared/join';
-import { answers, durableId, fieldOf, followRedirect, socketUrl } from '../shared/field';
+import { durableId, followRedirect, roomAddressOf, serverAnswers, socketUrl } from '../shared/room-address';
 import { hasReloaded, isCacheSuspect, loadAgain, settle, tellTrouble } from '../shared/loading';
 import { loadMe, parseArrival, saveMe } from '../shared/me';
 import { longStore, tabStore } from '../shared/store';
 import { canDraw, WEBGL_OFF } from '../shared/webgl';
-import { Budget } from './budget';
-import { loadClient, look, nextHappening, standings, stats, type Client } from './client';
+import { Budget } from '../shared/link/budget';
+import { loadClient, nextEvent, standings, stats, view, type Client } from './client';
 import { watchFocus } from './focus';
 import type { Frame } from './frame';
-import type { Happening } from './happening';
+import type { ClientEvent } from './client-event';
 import { Hud } from './hud/hud';
 import { Input } from './input';
-import { run, type Pace } from './loop';
-import { Link } from './net';
-import { ASKS_MAX, FOLLOWS_MAX } from './reconnect';
-import { Resume } from './resume';
-import { Roster } from './roster';
+import { run, type FrameRate } from './loop';
+import { Link } from '../shared/link/link';
+import { ASKS_MAX, FOLLOWS_MAX } from '../shared/link/reconnect-policy';
+import { Resume } from '../shared/link/resume-token';
+import { Roster } from '../shared/chat/roster';
 import { Sound } from './sound';
-import { expose } from './surface';
+import { exposeTestHook } from './test-hook';
 import { TouchPad } from './touch';
 import { Scene } from './view/scene';
-import type { Ask, LinkState } from './way-back';
+import type { Ask, LinkState } from '../shared/link/reconnector';
 
 const SLOW_UPDATE_MS = 500;
 const HIDDEN_DRAIN_MS = 1_000;
@@ -40,9 +40,9 @@ const TOO_OLD = 'This browser is too old for the game. Try a newer one.';
 
 const store = longStore();
 const tab = tabStore();
-/** Where the field is; it may move. */
+/** Where the room is; it may move. */
 let path = location.pathname.replace(/\/$/, '');
-const resume = new Resume(tab, store, durableId(fieldOf(path)));
+const resume = new Resume(tab, store, durableId(roomAddressOf(path)));
 const arrival = parseArrival(location.hash);
 
 const me = loadMe(store);
@@ -59,7 +59,7 @@ async function arrive(): Promise<void> {
   if (parts === undefined) return;
   // Neither ticket nor `?new` belongs into an invitation; until here they are what a page needs that loads itself again.
   settle(location.pathname);
-  new Flight(parts.client, parts.roster, parts.scene).start();
+  new ArenaPage(parts.client, parts.roster, parts.scene).start();
 }
 
 async function load(): Promise<{ client: Client; roster: Roster; scene: Scene }> {
@@ -76,15 +76,15 @@ function giveUp(error: unknown, sentence: string): undefined {
   else tellTrouble('failed', typeof WebAssembly === 'object' ? sentence : TOO_OLD);
 }
 
-/** One stay on the field: the pilot's stick, the line, the picture and the words around it. */
-class Flight {
+/** One stay in the arena: input, connection, picture and HUD. */
+class ArenaPage {
   private readonly input: Input;
   private readonly link: Link;
   private readonly hud: Hud;
   private comesFromLobby = arrival.ticket !== undefined;
   private rtt = 0;
   private slowAt = 0;
-  private hurry = (): void => undefined;
+  private sendInput = (): void => undefined;
 
   constructor(
     private readonly client: Client,
@@ -92,7 +92,7 @@ class Flight {
     private readonly scene: Scene,
   ) {
     const pad = new TouchPad(scene.stage.canvas);
-    this.input = new Input(pad, { onGesture: () => sound.unlock(), onLetGo: () => this.hurry() });
+    this.input = new Input(pad, { onGesture: () => sound.unlock(), onLetGo: () => this.sendInput() });
     this.link = this.openLink();
     this.hud = this.openHud();
   }
@@ -100,24 +100,24 @@ class Flight {
   start(): void {
     const { client, scene } = this;
     const densities = (): Uint8Array => client.minimap();
-    const { frame, pace, hurry } = run({
+    const { frame, rate, sendInput } = run({
       steer: (now) => this.steer(now),
       flush: () => this.link.flush(),
-      look: (now, frame) => look(client, now, frame),
-      happen: (frame) => this.drain(frame),
+      view: (now, frame) => view(client, now, frame),
+      events: (frame) => this.drain(frame),
       draw: (frame) => scene.draw(frame),
-      tend: (frame) => {
-        this.hud.update(frame, pace.times, densities, client.field_cells());
+      afterDraw: (frame) => {
+        this.hud.update(frame, rate.times, densities, client.field_cells());
         sound.hum(frame);
-        this.tendSlowly(frame, pace);
+        this.updateSlowly(frame, rate);
       },
     });
-    this.hurry = hurry;
-    // A hidden page draws nothing, yet what happens must not pile up.
+    this.sendInput = sendInput;
+    // A hidden page draws nothing, yet events must not pile up.
     setInterval(() => {
       if (document.hidden) this.drain(frame);
     }, HIDDEN_DRAIN_MS);
-    expose(frame, pace, { pilot: () => client.pilot(), name: () => me.name, rtt: () => this.rtt, silence: () => this.link.silenceNowMs });
+    exposeTestHook(frame, rate, { pilot: () => client.pilot(), name: () => me.name, rtt: () => this.rtt, silence: () => this.link.silenceNowMs });
     this.link.start();
   }
 
@@ -126,17 +126,17 @@ class Flight {
     return new Link(
       {
         url: socketUrl(path, location.href),
-        wire: client,
+        client,
         hello: (ticket) => client.hello(me.name, me.hue, ticket, resume.token),
         hasResume: () => resume.token !== undefined,
         askTicket: (signal, onStage) => {
           // A refused ticket and a refused token look alike: come as somebody new.
           resume.refuse();
-          return askBerth(path, signal, onStage);
+          return askGrant(path, signal, onStage);
         },
         // A room that has moved tells by its page where it is; of one whose machine is gone only the lobby knows.
-        seek: async (why, signal, onStage) => askBerth(why === 'moved' ? await followRedirect(path) : path, signal, onStage),
-        probe: () => answers(path),
+        relocate: async (why, signal, onStage) => askGrant(why === 'moved' ? await followRedirect(path) : path, signal, onStage),
+        probe: () => serverAnswers(path),
         isOnline: () => navigator.onLine,
         joins: new Budget(tab, 'joins', ASKS_MAX),
         follows: new Budget(tab, 'follows', FOLLOWS_MAX),
@@ -153,7 +153,7 @@ class Flight {
     const { client, link, roster } = this;
     return new Hud({
       me,
-      line: { conditions: link.imposed.conditions, stall: (forMs) => link.imposed.stall(forMs), cut: (forMs) => link.cut(forMs) },
+      conditioned: { conditions: link.conditioner.conditions, stall: (forMs) => link.conditioner.stall(forMs), cut: (forMs) => link.cut(forMs) },
       pilot: () => client.pilot(),
       hueOf: (pilot) => roster.hueOf(pilot),
       lastNameOf: (pilot) => roster.lastNameOf(pilot),
@@ -166,7 +166,7 @@ class Flight {
       onComeBack: () => this.link.start(),
       onLeave: () => {
         // What is not heard now would be said at the next welcome, if the person flies here again after all.
-        if (this.link.isHeard) client.leave();
+        if (this.link.isWelcomed) client.leave();
         this.link.leave();
         resume.forget();
       },
@@ -179,11 +179,11 @@ class Flight {
     this.hud.curtain.say(state.sentence || ROLLING_OUT, again !== undefined);
   }
 
-  private welcome(happening: Extract<Happening, { type: 'welcome' }>): void {
+  private welcome(event: Extract<ClientEvent, { type: 'welcome' }>): void {
     const { client } = this;
     // Resumed after a turn in the lobby: what was chosen there counts, not what the session still knows.
-    if (happening.resumed && this.comesFromLobby && happening.name !== me.name) client.rename(me.name, me.hue);
-    else Object.assign(me, { name: happening.name, hue: happening.hue });
+    if (event.resumed && this.comesFromLobby && event.name !== me.name) client.rename(me.name, me.hue);
+    else Object.assign(me, { name: event.name, hue: event.hue });
     this.comesFromLobby = false;
     saveMe(store, me);
     const token = client.resume_token();
@@ -191,27 +191,27 @@ class Flight {
     this.link.welcomed();
   }
 
-  private happen(happening: Happening, frame: Frame): void {
+  private onEvent(event: ClientEvent, frame: Frame): void {
     const { client, roster, scene } = this;
-    if (happening.type === 'welcome') this.welcome(happening);
-    else if (happening.type === 'chat') {
-      roster.learn(happening.pilot, happening.name);
+    if (event.type === 'welcome') this.welcome(event);
+    else if (event.type === 'chat') {
+      roster.learn(event.member, event.name);
       sound.radio();
-    } else if (happening.type === 'shot') sound.shot(frame, happening.x, happening.y);
-    else if (happening.type === 'hit') {
-      scene.hit(happening.x, happening.y, happening.pilot === client.pilot());
-      sound.hit(frame, happening.x, happening.y);
-    } else if (happening.type === 'explosion') {
-      scene.explode(happening.x, happening.y, roster.hueOf(happening.pilot));
-      sound.explosion(frame, happening.x, happening.y);
+    } else if (event.type === 'shot') sound.shot(frame, event.x, event.y);
+    else if (event.type === 'hit') {
+      scene.hit(event.x, event.y, event.pilot === client.pilot());
+      sound.hit(frame, event.x, event.y);
+    } else if (event.type === 'explosion') {
+      scene.explode(event.x, event.y, roster.hueOf(event.pilot));
+      sound.explosion(frame, event.x, event.y);
     }
-    this.hud.happen(happening);
-    if (happening.type === 'joined') roster.learn(happening.pilot, happening.name);
+    this.hud.onEvent(event);
+    if (event.type === 'joined') roster.learn(event.member, event.name);
   }
 
   private drain(frame: Frame): void {
     const { client } = this;
-    for (let next = nextHappening(client); next !== undefined; next = nextHappening(client)) this.happen(next, frame);
+    for (let next = nextEvent(client); next !== undefined; next = nextEvent(client)) this.onEvent(next, frame);
   }
 
   private steer(now: number): void {
@@ -219,13 +219,12 @@ class Flight {
     const wanted = input.update(now, scene.stage.ownX, scene.stage.ownY);
     if (wanted.mode === 'towards') {
       // The stick follows from where the plane is by now; by where it was a picture ago it would sway.
-      client.view(now);
-      client.control_towards(wanted.angle, wanted.throttle, wanted.boost, wanted.fire);
+      client.control_towards(wanted.angle, wanted.throttle, wanted.boost, wanted.fire, now);
     } else client.control(wanted.steer, wanted.throttle, wanted.boost, wanted.fire);
   }
 
   /** What needs no frame rate: lists and figures. */
-  private tendSlowly({ now }: Frame, { fps, times }: Pace): void {
+  private updateSlowly({ now }: Frame, { fps, times }: FrameRate): void {
     if (now - this.slowAt < SLOW_UPDATE_MS) return;
     this.slowAt = now;
     const quality = stats(this.client);
@@ -234,10 +233,10 @@ class Flight {
   }
 }
 
-/** A place on this field, wherever it is now: from here on the page's address is there. */
-async function askBerth(at: string, ...[signal, onStage]: Parameters<Ask>): ReturnType<Ask> {
+/** Asks the lobby to let us into this room, wherever it is now: from here on the page's address is there. */
+async function askGrant(at: string, ...[signal, onStage]: Parameters<Ask>): ReturnType<Ask> {
   try {
-    const place = await join(fieldOf(at), ({ message }) => onStage(message), signal);
+    const place = await join(roomAddressOf(at), ({ message }) => onStage(message), signal);
     path = place.path.split(/[?#]/)[0] ?? path;
     history.replaceState(null, '', path);
     return { url: socketUrl(path, location.href), ticket: place.ticket };

@@ -1,5 +1,5 @@
 import { expect, test } from '@playwright/test';
-import { SETTLE_MS } from '../arena/hud/truth';
+import { SETTLE_MS } from '../arena/hud/diagnosis';
 import { answers, imposeLatency } from './feel';
 import { flyFromLobby, newcomer, read } from './pilot';
 

@@ -1,6 +1,6 @@
 // What the tests do as a person would, and what they read from `window.__aerodrome`.
 import { expect, type Browser, type BrowserContext, type BrowserContextOptions, type Page } from '@playwright/test';
-import type { TestSurface } from '../arena/surface';
+import type { TestHook } from '../arena/test-hook';
 
 export const BASE_URL = (): string => process.env['BASE_URL'] ?? 'http://127.0.0.1:8080';
 
@@ -63,8 +63,8 @@ export async function inTheAir(page: Page): Promise<void> {
   await page.waitForFunction(() => window.__aerodrome?.synced && window.__aerodrome.alive && window.__aerodrome.pilot > 0);
 }
 
-export function read<K extends keyof TestSurface>(page: Page, key: K): Promise<TestSurface[K]> {
-  return page.evaluate((name) => (window.__aerodrome as TestSurface)[name as K], key as string) as Promise<TestSurface[K]>;
+export function read<K extends keyof TestHook>(page: Page, key: K): Promise<TestHook[K]> {
+  return page.evaluate((name) => (window.__aerodrome as TestHook)[name as K], key as string) as Promise<TestHook[K]>;
 }
 
 /** As if the network had failed: every socket of the page ends. */

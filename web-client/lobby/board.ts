@@ -16,15 +16,15 @@ const SHAPES: Record<Status, string> = {
   unreachable: 'M2 0L7 5L12 0L14 2L9 7L14 12L12 14L7 9L2 14L0 12L5 7L0 2Z',
 };
 
-interface Line {
-  row: HTMLTableRowElement;
+interface BoardRow {
+  element: HTMLTableRowElement;
   cells: Record<keyof Omit<RowTexts, 'people' | 'rooms' | 'wake'>, HTMLTableCellElement>;
   shown: RowTexts | undefined;
 }
 
 export class Board {
   private readonly body = el('tbody');
-  private readonly lines = new Map<string, Line>();
+  private readonly rows = new Map<string, BoardRow>();
   private regions: Region[] = [];
   private chosen: string | undefined;
   /** After a hand was on it, the order stays. */
@@ -74,54 +74,54 @@ export class Board {
   /** Lets the seconds of waking regions run. */
   tick(now: number): void {
     for (const region of this.regions) {
-      const label = this.lines.get(region.region)?.cells.status.querySelector('.word');
+      const label = this.rows.get(region.region)?.cells.status.querySelector('.word');
       if (region.status === 'waking' && label) label.textContent = this.texts(region, now).status;
     }
   }
 
   focus(): void {
-    this.lines.get(this.chosen ?? '')?.row.focus({ preventScroll: true });
+    this.rows.get(this.chosen ?? '')?.element.focus({ preventScroll: true });
   }
 
   private draw(now: number): void {
     const known = new Set(this.regions.map((region) => region.region));
-    for (const [code, line] of this.lines) {
+    for (const [code, row] of this.rows) {
       if (known.has(code)) continue;
-      line.row.remove();
-      this.lines.delete(code);
+      row.element.remove();
+      this.rows.delete(code);
     }
     if (this.regions.length === 0) return this.showEmpty('No field is open right now. This board looks again by itself.');
     this.body.querySelector('.empty')?.remove();
     this.regions.forEach((region, index) => {
-      const line = this.lines.get(region.region) ?? this.addLine(region.region);
+      const row = this.rows.get(region.region) ?? this.addRow(region.region);
       // Moving a focused row would lose its focus, so only rows out of place move.
       const there = this.body.children[index];
-      if (there !== line.row) this.body.insertBefore(line.row, there ?? null);
-      this.update(line, region, this.texts(region, now));
+      if (there !== row.element) this.body.insertBefore(row.element, there ?? null);
+      this.update(row, region, this.texts(region, now));
     });
   }
 
-  private update(line: Line, region: Region, texts: RowTexts): void {
+  private update(row: BoardRow, region: Region, texts: RowTexts): void {
     const isChosen = region.region === this.chosen;
-    line.row.setAttribute('aria-selected', String(isChosen));
-    line.row.tabIndex = isChosen ? 0 : -1;
-    const before = line.shown;
-    line.shown = texts;
+    row.element.setAttribute('aria-selected', String(isChosen));
+    row.element.tabIndex = isChosen ? 0 : -1;
+    const before = row.shown;
+    row.shown = texts;
     for (const key of ['code', 'place', 'latency'] as const) {
-      if (before?.[key] !== texts[key]) this.flip(line.cells[key], before !== undefined, texts[key]);
+      if (before?.[key] !== texts[key]) this.flip(row.cells[key], before !== undefined, texts[key]);
     }
-    if (line.row.dataset['status'] !== region.status || before?.wake !== texts.wake) {
-      line.row.dataset['status'] = region.status;
-      line.cells.status.className = `status ${region.status}`;
+    if (row.element.dataset['status'] !== region.status || before?.wake !== texts.wake) {
+      row.element.dataset['status'] = region.status;
+      row.cells.status.className = `status ${region.status}`;
       const shape = icon('0 0 14 14', { d: SHAPES[region.status] });
-      this.flip(line.cells.status, before !== undefined, shape, el('span', { class: 'word' }, texts.status), el('span', { class: 'aside' }, texts.wake));
+      this.flip(row.cells.status, before !== undefined, shape, el('span', { class: 'word' }, texts.status), el('span', { class: 'aside' }, texts.wake));
     }
     if (before?.pilots !== texts.pilots || before.people !== texts.people || before.rooms !== texts.rooms) {
-      this.flip(line.cells.pilots, before !== undefined, texts.pilots, el('span', { class: 'aside' }, texts.people, el('span', { class: 'rooms' }, texts.rooms)));
+      this.flip(row.cells.pilots, before !== undefined, texts.pilots, el('span', { class: 'aside' }, texts.people, el('span', { class: 'rooms' }, texts.rooms)));
     }
     const hint = hints(region);
-    line.cells.latency.title = hint.latency;
-    line.cells.status.title = hint.wake;
+    row.cells.latency.title = hint.latency;
+    row.cells.status.title = hint.wake;
   }
 
   private flip(cell: HTMLTableCellElement, animate: boolean, ...content: (Node | string)[]): void {
@@ -132,26 +132,26 @@ export class Board {
     flap.animate([from, { opacity: 1, transform: 'none' }], { duration: FLIP_MS, easing: 'cubic-bezier(.2,.9,.3,1)' });
   }
 
-  private addLine(code: string): Line {
+  private addRow(code: string): BoardRow {
     const cell = (name: string): HTMLTableCellElement => el('td', { role: 'gridcell', class: name });
     const cells = { code: cell('code'), place: cell('place'), status: cell('status'), pilots: cell('pilots number'), latency: cell('latency number') };
-    const row = el('tr', { role: 'row', 'data-region': code }, ...Object.values(cells));
-    row.addEventListener('click', () => {
+    const element = el('tr', { role: 'row', 'data-region': code }, ...Object.values(cells));
+    element.addEventListener('click', () => {
       this.choose(code);
       this.onFly();
     });
-    const line = { row, cells, shown: undefined };
-    this.lines.set(code, line);
-    return line;
+    const row = { element, cells, shown: undefined };
+    this.rows.set(code, row);
+    return row;
   }
 
   /** As if a hand had done it. */
   choose(code: string): void {
     this.isTouched = true;
     this.chosen = code;
-    for (const [key, line] of this.lines) {
-      line.row.setAttribute('aria-selected', String(key === code));
-      line.row.tabIndex = key === code ? 0 : -1;
+    for (const [key, row] of this.rows) {
+      row.element.setAttribute('aria-selected', String(key === code));
+      row.element.tabIndex = key === code ? 0 : -1;
     }
     this.onChoose(this.selected);
   }

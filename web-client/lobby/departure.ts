@@ -2,7 +2,7 @@
 //
 // A refusal is told in one sentence; if another region would take the pilot, a button offers it and nothing else happens.
 import { byId, prefersReducedMotion, setText } from '../shared/dom';
-import { join, JoinError, type Offer, type Stage, type Wish } from '../shared/join';
+import { join, JoinError, type JoinRequest, type JoinStage, type Offer } from '../shared/join';
 import { arrivalFragment, type Me } from '../shared/me';
 import { latencyText, seconds, type Region } from './regions';
 
@@ -14,7 +14,7 @@ const STOP_SHOWN_AFTER_MS = 2_000;
 /** A field's page comes at once, or one that says why not; after so long without either, we are still here. */
 const PAGE_TIMEOUT_MS = 20_000;
 
-export interface Surroundings {
+export interface DepartureOptions {
   readonly me: Me;
   readonly storeLasts: boolean;
   /** A machine is being woken there. */
@@ -35,10 +35,10 @@ export class Departure {
   private pageTimer: ReturnType<typeof setTimeout> | undefined;
   private offered: Offer | undefined;
 
-  constructor(private readonly around: Surroundings) {
+  constructor(private readonly options: DepartureOptions) {
     this.stopButton.addEventListener('click', () => this.stop());
     this.offerButton.addEventListener('click', () => {
-      if (this.offered !== undefined) around.onAccept(this.offered.region);
+      if (this.offered !== undefined) options.onAccept(this.offered.region);
     });
   }
 
@@ -55,11 +55,11 @@ export class Departure {
     this.button.disabled = true;
     this.button.setAttribute('aria-busy', 'true');
     this.stopButton.hidden = region.status === 'up';
-    const wish: Wish = isPrivate ? { region: region.region, private: true } : { region: region.region };
+    const request: JoinRequest = isPrivate ? { region: region.region, private: true } : { region: region.region };
     try {
-      const place = await join(wish, (stage) => this.onStage(stage, region.region), abort.signal);
+      const place = await join(request, (stage) => this.onStage(stage, region.region), abort.signal);
       this.pageTimer = setTimeout(() => this.giveUpPage(), PAGE_TIMEOUT_MS);
-      location.assign(place.path + arrivalFragment(place.ticket, this.around.me, this.around.storeLasts));
+      location.assign(place.path + arrivalFragment(place.ticket, this.options.me, this.options.storeLasts));
     } catch (error) {
       this.stay();
       if (!(error instanceof JoinError)) this.tell('Something went wrong on this page. Try again.', undefined);
@@ -93,7 +93,7 @@ export class Departure {
     this.button.removeAttribute('aria-busy');
     this.stopButton.hidden = true;
     setText(this.progress, '');
-    this.around.onStay();
+    this.options.onStay();
   }
 
   tick(now: number): void {
@@ -103,13 +103,13 @@ export class Departure {
     setText(this.button, word === 'Rolling out' ? word : `${word} ${seconds(now - since)}`);
   }
 
-  private onStage({ stage, message }: Stage, region: string): void {
+  private onStage({ stage, message }: JoinStage, region: string): void {
     if (this.underWay === undefined) return;
     setText(this.progress, message);
     this.underWay.word = BUTTON_WORDS[stage] ?? 'Rolling out';
     if (stage === 'ready') return;
     this.stopButton.hidden = false;
-    this.around.onStage(region);
+    this.options.onStage(region);
   }
 
   private tell(sentence: string, offer: Offer | undefined): void {

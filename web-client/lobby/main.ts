@@ -13,7 +13,7 @@ import { Board } from './board';
 import { Departure } from './departure';
 import { followDepartures } from './feed';
 import { measure } from './ping';
-import { fieldPath, isFlyable, withMeasured, type Departures, type Region } from './regions';
+import { roomPath, isFlyable, withMeasured, type Departures, type Region } from './regions';
 
 const CLOCK_INTERVAL_MS = 100;
 const MEASURE_AFTER_MS = 400;
@@ -119,7 +119,7 @@ function announce(before: Departures, after: Departures): void {
 
 function goByLink(event: SubmitEvent): void {
   event.preventDefault();
-  const path = fieldPath(byId<HTMLInputElement>('link').value, location.origin);
+  const path = roomPath(byId<HTMLInputElement>('link').value, location.origin);
   if (path === undefined) {
     setText(trouble, 'That is not a link to a field here. It should look like this page’s address with /gameserver/ in it.');
     return;

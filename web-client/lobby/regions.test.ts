@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { fieldPath, hints, latencyText, median, ordered, parseDepartures, rowTexts, statusWord, withMeasured, type Region } from './regions';
+import { roomPath, hints, latencyText, median, ordered, parseDepartures, rowTexts, statusWord, withMeasured, type Region } from './regions';
 
 function region(changes: Partial<Region>): Region {
   return {
@@ -75,13 +75,13 @@ describe('the board', () => {
 describe('a pasted link', () => {
   const origin = 'https://fields.example';
   it('leads to a field here', () => {
-    expect(fieldPath(' https://fields.example/gameserver/148e21/arena#t=x ', origin)).toBe('/gameserver/148e21/arena');
-    expect(fieldPath('https://fields.example/gameserver/148e21/field-abc?new', origin)).toBe('/gameserver/148e21/field-abc');
-    expect(fieldPath('/gameserver/148e21/arena/', origin)).toBe('/gameserver/148e21/arena');
+    expect(roomPath(' https://fields.example/gameserver/148e21/arena#t=x ', origin)).toBe('/gameserver/148e21/arena');
+    expect(roomPath('https://fields.example/gameserver/148e21/field-abc?new', origin)).toBe('/gameserver/148e21/field-abc');
+    expect(roomPath('/gameserver/148e21/arena/', origin)).toBe('/gameserver/148e21/arena');
   });
   it('leads nowhere else', () => {
-    expect(fieldPath('https://elsewhere.example/gameserver/148e21/arena', origin)).toBeUndefined();
-    expect(fieldPath('javascript:alert(1)', origin)).toBeUndefined();
-    expect(fieldPath('/gameserver/a/b/c', origin)).toBeUndefined();
+    expect(roomPath('https://elsewhere.example/gameserver/148e21/arena', origin)).toBeUndefined();
+    expect(roomPath('javascript:alert(1)', origin)).toBeUndefined();
+    expect(roomPath('/gameserver/a/b/c', origin)).toBeUndefined();
   });
 });

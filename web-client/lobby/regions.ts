@@ -134,7 +134,7 @@ export function median(values: readonly number[]): number | undefined {
 }
 
 /** The way to a field in what a person pasted, or `undefined` if it leads elsewhere. */
-export function fieldPath(pasted: string, origin: string): string | undefined {
+export function roomPath(pasted: string, origin: string): string | undefined {
   try {
     const url = new URL(pasted.trim(), origin);
     const isField = /^\/gameserver\/[\w-]+\/[\w-]+\/?$/.test(url.pathname);

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { join, type JoinError, type Stage } from './join';
+import { join, type JoinError, type JoinStage } from './join';
 
 const PLACE = { path: '/gameserver/m1/arena', ticket: 't', instance: 'm1', region: 'ewr', room: 'arena' };
 
@@ -27,7 +27,7 @@ afterEach(() => vi.unstubAllGlobals());
 
 describe('a join', () => {
   it('tells stages as they come, however the bytes are cut', async () => {
-    const told: Stage[] = [];
+    const told: JoinStage[] = [];
     stream(': hello\n\nevent: stage\nda', 'ta: {"stage":"asking","message":"Asking."}\n', '\nevent: stage\ndata: {"stage":"booting","message":"Booting."}\n\n', `event: joined\ndata: ${JSON.stringify(PLACE)}\n\n`);
     expect(await join({ region: 'ewr' }, (stage) => told.push(stage))).toEqual(PLACE);
     expect(told.map(({ stage }) => stage)).toEqual(['asking', 'booting']);

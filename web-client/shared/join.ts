@@ -1,8 +1,8 @@
-// Asking the lobby for a place: `POST /api/join`. Every failure becomes one sentence for people.
+// Asks the lobby to let us into a room: `POST /api/join`. Every failure becomes one sentence for people.
 import { Deadline } from './deadline';
 import { events } from './events';
 
-export interface Place {
+export interface JoinAnswer {
   path: string;
   ticket: string;
   instance: string;
@@ -10,10 +10,10 @@ export interface Place {
   room: string;
 }
 
-export type Wish = { instance: string; room?: string } | { region: string; room?: string } | { region: string; private: true };
+export type JoinRequest = { instance: string; room?: string } | { region: string; room?: string } | { region: string; private: true };
 
 /** What the lobby is doing while we wait: a word for programs, a sentence for people. */
-export interface Stage {
+export interface JoinStage {
   stage: string;
   message: string;
 }
@@ -42,16 +42,16 @@ export class JoinError extends Error {
 }
 
 /**
- * Asks for a place; rejects with a [`JoinError`]. The lobby wakes a machine first if it must, and tells `onStage` what it
+ * Asks to be let in; rejects with a [`JoinError`]. The lobby wakes a machine first if it must, and tells `onStage` what it
  * does. `signal` gives up early, with the code `stopped`.
  */
-export async function join(wish: Wish, onStage: (stage: Stage) => void = () => undefined, signal?: AbortSignal): Promise<Place> {
+export async function join(request: JoinRequest, onStage: (stage: JoinStage) => void = () => undefined, signal?: AbortSignal): Promise<JoinAnswer> {
   const end = new Deadline(JOIN_TIMEOUT_MS, SILENCE_MAX_MS, signal);
   try {
     const response = await fetch('/api/join', {
       method: 'POST',
       headers: { 'content-type': 'application/json', accept: 'text/event-stream' },
-      body: JSON.stringify(wish),
+      body: JSON.stringify(request),
       signal: end.signal,
     });
     return understand(await answerOf(response, end, onStage), response.status);
@@ -65,31 +65,31 @@ export async function join(wish: Wish, onStage: (stage: Stage) => void = () => u
 }
 
 /** The last word, whether it comes alone or after stages. */
-async function answerOf(response: Response, end: Deadline, onStage: (stage: Stage) => void): Promise<unknown> {
+async function answerOf(response: Response, end: Deadline, onStage: (stage: JoinStage) => void): Promise<unknown> {
   const isStream = response.headers.get('content-type')?.startsWith('text/event-stream') ?? false;
   if (!isStream || response.body === null) return response.json().catch(() => undefined);
   for await (const { event, data } of events(response.body, () => end.heard())) {
     const json: unknown = JSON.parse(data);
     if (event !== 'stage') return json;
-    if (isStage(json)) onStage(json);
+    if (isJoinStage(json)) onStage(json);
   }
   return undefined;
 }
 
-function understand(body: unknown, status: number): Place {
-  if (isPlace(body)) return body;
+function understand(body: unknown, status: number): JoinAnswer {
+  if (isJoinAnswer(body)) return body;
   const told = (body as { error?: { code?: unknown; message?: unknown; offer?: unknown } } | undefined)?.error;
   const message = typeof told?.message === 'string' ? told.message : 'The lobby could not find you a place. Try again in a moment.';
   throw new JoinError(message, typeof told?.code === 'string' ? told.code : String(status), isOffer(told?.offer) ? told.offer : undefined);
 }
 
-function isPlace(body: unknown): body is Place {
-  const place = body as Partial<Place> | undefined;
+function isJoinAnswer(body: unknown): body is JoinAnswer {
+  const place = body as Partial<JoinAnswer> | undefined;
   return typeof place?.path === 'string' && place.path.startsWith('/') && typeof place.ticket === 'string';
 }
 
-function isStage(json: unknown): json is Stage {
-  const stage = json as Partial<Stage> | undefined;
+function isJoinStage(json: unknown): json is JoinStage {
+  const stage = json as Partial<JoinStage> | undefined;
   return typeof stage?.stage === 'string' && typeof stage.message === 'string';
 }
 

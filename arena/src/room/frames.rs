@@ -1,4 +1,4 @@
-//! When a session gets a frame, and what is in it.
+//! Decides which sessions get a frame this tick, and assembles it.
 //!
 //! Path: [`Room::frame_for`] asks whether a frame is due, then joins a header with the shared body.
 //! Invariants: at most one frame a tick; whatever happens within weapon range of the own plane goes out with its tick;
@@ -6,13 +6,13 @@
 //! every [`HEARTBEAT_MAX_TICKS`]. Ticks in which all that waits goes out are the same for all who look from one cell, so
 //! that bodies stay shared.
 
-use super::{Room, own};
+use super::{Room, private_state};
 use crate::{
     SessionId,
-    assemble::{Now, Wanted},
-    eye::Eye,
     governor::Level,
-    rows,
+    rows::frame_body::{Now, Wanted},
+    rows::interest::Viewpoint,
+    rows::step,
     window::Sent,
 };
 use bytes::Bytes;
@@ -56,38 +56,43 @@ impl Room {
         }
         let plane = self.planes.get(usize::from(session.pilot.0)).copied().filter(|plane| plane.tick == tick);
         // Nobody reads a score 60 times a second; whoever is in the air does not wait for a place to come back to.
-        let knows_standing = plane.is_some() && session.own.is_some_and(|own| own.respawn.is_none());
+        let knows_standing = plane.is_some() && session.private.is_some_and(|private| private.respawn.is_none());
         let is_fresh = knows_standing && waited < HEARTBEAT_MAX_TICKS && !tick.is_multiple_of(STICK_TICKS);
         let standing = if is_fresh { None } else { self.game.standing(session.pilot) };
-        let derived = session.derived_eye();
-        let eye = eye_of(Eye { is_near: self.level >= Level::Detail, ..derived }, plane, standing.as_ref(), rules);
-        let own = standing.map_or(session.own, |standing| Some(own(standing, tick)));
+        let derived = session.derived_viewpoint();
+        let viewpoint = viewpoint_of(
+            Viewpoint { is_near: self.level >= Level::Detail, ..derived },
+            plane,
+            standing.as_ref(),
+            rules,
+        );
+        let private = standing.map_or(session.private, |standing| Some(private_state(standing, tick)));
         let has_events = session.event < self.events.last();
-        let rhythm = Rhythm::new(self.config.cadence_ticks, self.level);
-        let is_beat = rhythm.is_beat(tick, eye.cell, waited);
+        let schedule = SendSchedule::new(self.config.cadence_ticks, self.level);
+        let is_send_tick = schedule.is_send_tick(tick, viewpoint.cell, waited);
         // Scores, ranks and events come often in a full room and hurt nobody: they wait as news from afar do.
-        let has_private = (own != session.own || has_events) && is_beat;
-        let is_due = eye != derived || session.has_asked() || has_private;
-        if !is_due && waited < HEARTBEAT_MAX_TICKS && !rhythm.is_always() {
+        let has_private = (private != session.private || has_events) && is_send_tick;
+        let is_due = viewpoint != derived || session.has_asked() || has_private;
+        if !is_due && waited < HEARTBEAT_MAX_TICKS && !schedule.is_always() {
             let since = tick - waited;
-            let news = eye.square(rules).cells().filter(|cell| self.logs.newest(*cell) > since);
-            let mut urgent = news.filter(|cell| is_beat || rhythm.is_urgent(*cell, plane, self.reach, rules));
+            let news = viewpoint.area(rules).cells().filter(|cell| self.logs.newest(*cell) > since);
+            let mut urgent = news.filter(|cell| is_send_tick || schedule.is_urgent(*cell, plane, self.reach, rules));
             urgent.next()?;
         }
 
         let last = session.window.last().filter(|last| last.tick + FRAME_SPAN_MAX_TICKS >= tick);
-        let from = last.map(|last| (last.tick, last.eye));
+        let from = last.map(|last| (last.tick, last.viewpoint));
         let now = Now { tick, rules, rows: &self.mirror, starts: &self.starts, sums: &self.sums };
         let bytes = &mut self.frame;
         bytes.clear();
-        let body = self.assembly.body(&mut self.logs, now, Wanted { from, eye, lost: &session.lost });
+        let body = self.assembly.body(&mut self.logs, now, Wanted { from, viewpoint, lost: &session.lost });
         let header = Header {
             tick,
             span: last.map_or(0, |last| (tick - last.tick) as u8),
             checksum: body.checksum,
-            heard: session.unanswered,
-            eye: (eye != derived).then_some(eye.to_bits()),
-            own: own.filter(|_| own != session.own),
+            input_ack: session.unanswered,
+            viewpoint: (viewpoint != derived).then_some(viewpoint.to_bits()),
+            private: private.filter(|_| private != session.private),
             has_whole: body.has_whole,
             has_sums: session.wants_sums,
             has_events,
@@ -95,13 +100,13 @@ impl Room {
         header.encode(bytes);
         bytes.extend_from_slice(body.bytes);
         if session.wants_sums {
-            encode_sums(now, eye, bytes);
+            encode_sums(now, viewpoint, bytes);
         }
         if has_events {
             session.event = self.events.encode_after(session.event, bytes);
         }
-        session.own = own;
-        session.handed(Sent { tick, eye, next_eye: eye.next(plane.map(|plane| plane.cell), rules) });
+        session.private = private;
+        session.handed(Sent { tick, viewpoint, next_viewpoint: viewpoint.next(plane.map(|plane| plane.cell), rules) });
         self.frames += 1;
         self.arena.extend_from_slice(bytes);
         Some(self.arena.split().freeze())
@@ -110,32 +115,37 @@ impl Room {
 
 /// Where a session looks: where its plane will come back, else where the client itself expects to look, unless the plane
 /// is not to be seen from there.
-fn eye_of(expected: Eye, plane: Option<Whereabouts>, standing: Option<&Standing>, rules: &Rules) -> Eye {
+fn viewpoint_of(
+    expected: Viewpoint,
+    plane: Option<Whereabouts>,
+    standing: Option<&Standing>,
+    rules: &Rules,
+) -> Viewpoint {
     let cell = match (standing.and_then(|standing| standing.respawn), plane) {
         (Some(respawn), _) => CellId::at(IVec2::new(respawn.x, respawn.y), rules),
         (None, Some(plane)) if !expected.holds(plane.cell, rules) => plane.cell,
         _ => expected.cell,
     };
-    Eye { cell, ..expected }
+    Viewpoint { cell, ..expected }
 }
 
 /// Per held cell its checksum, folded to 16 bits (LE), in canonical order.
-fn encode_sums(now: Now<'_>, eye: Eye, bytes: &mut Vec<u8>) {
-    for cell in eye.interest(now.rules) {
-        bytes.extend_from_slice(&rows::fold(now.sums[usize::from(cell.0)]).to_le_bytes());
+fn encode_sums(now: Now<'_>, viewpoint: Viewpoint, bytes: &mut Vec<u8>) {
+    for cell in viewpoint.interest(now.rules) {
+        bytes.extend_from_slice(&step::fold(now.sums[usize::from(cell.0)]).to_le_bytes());
     }
 }
 
 /// How long news may wait.
 #[derive(Debug, Clone, Copy)]
-struct Rhythm {
+struct SendSchedule {
     /// What waits goes out on multiples of this.
     cadence_ticks: u32,
     /// News within weapon range wait as well.
     all_wait: bool,
 }
 
-impl Rhythm {
+impl SendSchedule {
     fn new(cadence_ticks: u32, level: Level) -> Self {
         match level {
             Level::Full => Self { cadence_ticks, all_wait: false },
@@ -152,11 +162,11 @@ impl Rhythm {
     /// Whether what waits goes out. With full service that is on the ticks on which sticks are read. While everything
     /// waits, each cell has a phase of its own, or all frames would fall on the same tick; whoever comes from a cell of
     /// another phase waits no longer for that.
-    fn is_beat(self, tick: Tick, eye: CellId, waited: Tick) -> bool {
+    fn is_send_tick(self, tick: Tick, viewpoint: CellId, waited: Tick) -> bool {
         if !self.all_wait {
             return tick.is_multiple_of(self.cadence_ticks);
         }
-        (tick + Tick::from(eye.0)).is_multiple_of(self.cadence_ticks) || waited >= self.cadence_ticks
+        (tick + Tick::from(viewpoint.0)).is_multiple_of(self.cadence_ticks) || waited >= self.cadence_ticks
     }
 
     /// Whether news of a cell cannot wait: the cell is within weapon range (`reach_units`) of the own plane.

@@ -1,4 +1,4 @@
-//! A room put aside and taken up again, on this machine or another.
+//! Saving and restoring a room.
 //!
 //! Path: [`Room::snapshot`] between two ticks → bytes that others keep → [`Room::restore`].
 //! Layout: 4 bytes that every snapshot begins with; format (u32 LE, see [`FORMAT`]); checksum of all that follows (u64

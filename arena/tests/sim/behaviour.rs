@@ -1,7 +1,7 @@
 //! What a player and an operator can observe.
 
 use crate::world::{Line, World, planes, seed};
-use arena::{Happening, view::Scene};
+use arena::{ClientEvent, view::Scene};
 use game::plane::HEALTH_FULL;
 use protocol::{
     close::CloseReason,
@@ -85,15 +85,14 @@ fn a_dropped_socket_resumes_with_the_suffix() {
     let pilot = world.players[player].client.pilot();
     world.cut(player);
     world.run(40);
-    world.players[player].happenings.clear();
+    world.players[player].events.clear();
     world.connect(player, None);
     world.run(120);
     let player = &world.players[player];
     assert_eq!(player.client.pilot(), pilot);
     assert_eq!(player.client.stats().mismatches, 0);
-    let welcomed =
-        |happening: &Happening| matches!(happening, Happening::Welcomed { continues: true, resumed: true, .. });
-    assert!(player.happenings.iter().any(welcomed), "{:?}", player.happenings);
+    let welcomed = |event: &ClientEvent| matches!(event, ClientEvent::Welcomed { continues: true, resumed: true, .. });
+    assert!(player.events.iter().any(welcomed), "{:?}", player.events);
 }
 
 /// The packet with the change never arrives; the hand does not move again.
@@ -246,8 +245,8 @@ fn an_abandoned_plane_leaves_after_the_grace() {
     assert_eq!(world.room.stats().pilots, 2);
     world.run(60 * 2);
     assert_eq!(world.room.stats().pilots, 1);
-    let left = |happening: &Happening| matches!(happening, Happening::Event(Event::Left { .. }));
-    assert!(world.players[stays].happenings.iter().any(left));
+    let left = |event: &ClientEvent| matches!(event, ClientEvent::Entry(Event::Left { .. }));
+    assert!(world.players[stays].events.iter().any(left));
 }
 
 #[test]
@@ -274,16 +273,15 @@ fn a_newcomer_sees_the_last_hundred_lines_of_chat() {
     }
     let newcomer = world.join(FAR);
     world.run(60);
-    let Some(Happening::Welcomed { history, .. }) = world.players[newcomer].happenings.first() else {
+    let Some(ClientEvent::Welcomed { history, .. }) = world.players[newcomer].events.first() else {
         panic!("no welcome")
     };
     assert_eq!(history.len(), 100);
     assert!(matches!(history.last(), Some(Event::Chat { text, .. }) if text == "line 109"));
     world.players[talker].client.say(ClientMessage::Chat("hello".into()));
     world.run(30);
-    let heard =
-        |happening: &Happening| matches!(happening, Happening::Event(Event::Chat { text, .. }) if text == "hello");
-    assert_eq!(world.players[newcomer].happenings.iter().filter(|happening| heard(happening)).count(), 1);
+    let heard = |event: &ClientEvent| matches!(event, ClientEvent::Entry(Event::Chat { text, .. }) if text == "hello");
+    assert_eq!(world.players[newcomer].events.iter().filter(|event| heard(event)).count(), 1);
 }
 
 #[test]
@@ -433,8 +431,8 @@ fn kills_are_told_with_names() {
     for _ in 0..3600 {
         world.tick();
         let me = &mut world.players[player];
-        for happening in std::mem::take(&mut me.happenings) {
-            if let Happening::Event(Event::Kill { killer, victim, .. }) = happening {
+        for event in std::mem::take(&mut me.events) {
+            if let ClientEvent::Entry(Event::Kill { killer, victim, .. }) = event {
                 kills += 1;
                 unnamed += u32::from([killer, victim].iter().any(|pilot| me.client.profile(*pilot).is_none()));
             }

@@ -4,7 +4,7 @@
 //! could count at the soonest. Half a second after a jump it is what it was before, and so is how late others are shown.
 
 use crate::world::{Line, TICK_MS, World, planes, seed};
-use arena::Happening;
+use arena::ClientEvent;
 
 const BACK_MS: f64 = 500.0;
 /// What counts as back: 42 ms, and half of the line's jitter.
@@ -139,9 +139,9 @@ impl Scene {
 
     /// All jumps that were told since this was last asked.
     fn told(&mut self) -> Vec<(f64, bool)> {
-        let happenings = std::mem::take(&mut self.world.players[self.player].happenings);
-        let jumps = happenings.into_iter().filter_map(|happening| match happening {
-            Happening::ClockJumped { ms, is_own } => Some((ms, is_own)),
+        let events = std::mem::take(&mut self.world.players[self.player].events);
+        let jumps = events.into_iter().filter_map(|event| match event {
+            ClientEvent::ClockJumped { ms, is_own } => Some((ms, is_own)),
             _ => None,
         });
         jumps.collect()

@@ -1,7 +1,7 @@
 //! Resume tokens: whoever keeps the newest one that arrived comes back, whatever got lost.
 
 use crate::world::{config, seed};
-use arena::{Output, Room, SessionId, line::Chance};
+use arena::{Output, Room, SessionId, sim_link::Rng};
 use protocol::{
     PROTOCOL_VERSION,
     close::CloseReason,
@@ -79,7 +79,7 @@ fn of_those_who_race_with_one_token_the_last_who_may_is_in_and_the_others_are_re
 struct Keeper {
     room: Room,
     session: SessionId,
-    chance: Chance,
+    chance: Rng,
     /// Every token that arrived.
     tokens: Vec<String>,
     /// Of these, so many are known to be old.
@@ -168,7 +168,7 @@ fn whoever_keeps_the_newest_token_that_arrived_is_never_refused_within_the_grace
     for run in 0..40 {
         let (room, session, token) = begin();
         let save = (room.snapshot(), 0);
-        let chance = Chance::new(seed() + run);
+        let chance = Rng::new(seed() + run);
         let (tokens, old, epoch) = (vec![token], 0, 1);
         let (is_connected, is_welcomed, gone_ticks) = (true, true, 0);
         let mut keeper =

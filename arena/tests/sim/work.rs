@@ -52,7 +52,7 @@ fn work_for(watchers: usize) -> (u64, u64) {
             let steer = (tick + number) as i32 / 8 % 15 - 7;
             let controls = Controls { steer, fire: (tick + number) % 90 < 30, ..Controls::default() }.to_bits();
             let inputs = vec![Input { tick: tick + 1, controls }];
-            let packet = InputPacket { number: 1, ack: tick, at: tick + 1, behind: 0, inputs };
+            let packet = InputPacket { number: 1, ack: tick, at: tick + 1, view_delay: 0, inputs };
             room.handle(*session, ClientPacket::Inputs(packet));
         }
         room.tick();
@@ -81,7 +81,7 @@ fn where_nothing_happens_nothing_is_encoded() {
     let encoded = room.stats().chunks_encoded - before;
     assert!(encoded <= u64::from(TICKS / 60) + 1, "{encoded} chunks");
     let inputs = vec![Input { tick: 0, controls: Controls { steer: 3, ..Controls::default() }.to_bits() }];
-    let packet = InputPacket { number: 1, ack: 0, at: 0, behind: 0, inputs };
+    let packet = InputPacket { number: 1, ack: 0, at: 0, view_delay: 0, inputs };
     room.handle(sessions[0], ClientPacket::Inputs(packet));
     let before = room.stats().chunks_encoded;
     room.tick();

@@ -1,8 +1,8 @@
 //! The simulated world: a room, clients flown by computer pilots, and lines with delay, jitter, stalls and cuts.
 
 use arena::{
-    Client, Happening, Output, Room, RoomConfig, SessionId,
-    line::{self, Chance, Pipe},
+    Client, ClientEvent, Output, Room, RoomConfig, SessionId,
+    sim_link::{Link, LinkConditions, Rng},
 };
 use bytes::Bytes;
 use game::{Controls, field::CellId, pilot, plane::Plane, rules::Rules};
@@ -17,7 +17,7 @@ const CATCH_UP_MAX_TICKS: u32 = 3;
 pub(crate) struct Line {
     pub(crate) one_way_ms: f64,
     pub(crate) jitter_ms: f64,
-    /// Chance per tick that nothing moves for the next half second.
+    /// Rng per tick that nothing moves for the next half second.
     pub(crate) stall_per_mille: u64,
 }
 
@@ -26,10 +26,10 @@ pub(crate) struct Player {
     pub(crate) client: Client,
     pub(crate) session: Option<SessionId>,
     pub(crate) line: Line,
-    up: Pipe,
-    down: Pipe,
-    /// Own happenings so far.
-    pub(crate) happenings: Vec<Happening>,
+    up: Link,
+    down: Link,
+    /// Own events so far.
+    pub(crate) events: Vec<ClientEvent>,
     pub(crate) closed: Option<CloseReason>,
     /// Flown by a computer pilot; else the stick is left alone.
     pub(crate) is_flown: bool,
@@ -59,7 +59,7 @@ pub(crate) struct World {
     /// Everything that both ends sent, and every row.
     pub(crate) trace: Trace,
     missed_ticks: u32,
-    chance: Chance,
+    chance: Rng,
 }
 
 pub(crate) fn seed() -> u64 {
@@ -99,7 +99,7 @@ impl World {
             is_paused: false,
             trace: Trace::default(),
             missed_ticks: 0,
-            chance: Chance::new(seed),
+            chance: Rng::new(seed),
         }
     }
 
@@ -109,9 +109,9 @@ impl World {
             client: Client::new(),
             session: None,
             line,
-            up: Pipe::default(),
-            down: Pipe::default(),
-            happenings: vec![],
+            up: Link::default(),
+            down: Link::default(),
+            events: vec![],
             closed: None,
             is_flown: true,
             is_frozen: false,
@@ -145,7 +145,7 @@ impl World {
             Ok(session) => {
                 let player = &mut self.players[index];
                 (player.session, player.closed) = (Some(session), None);
-                (player.up, player.down) = (Pipe::default(), Pipe::default());
+                (player.up, player.down) = (Link::default(), Link::default());
             }
             Err(reason) => self.players[index].closed = Some(reason),
         }
@@ -155,7 +155,7 @@ impl World {
     pub(crate) fn cut(&mut self, index: usize) {
         let session = self.players[index].session.expect("the player is in");
         self.room.disconnect(session);
-        (self.players[index].up, self.players[index].down) = (Pipe::default(), Pipe::default());
+        (self.players[index].up, self.players[index].down) = (Link::default(), Link::default());
     }
 
     pub(crate) fn run(&mut self, ticks: u32) {
@@ -292,8 +292,8 @@ impl Fnv {
 }
 
 impl Line {
-    fn delay(self) -> line::Line {
-        line::Line { one_way_ms: self.one_way_ms, jitter_ms: self.jitter_ms }
+    fn delay(self) -> LinkConditions {
+        LinkConditions { one_way_ms: self.one_way_ms, jitter_ms: self.jitter_ms }
     }
 }
 
@@ -317,8 +317,8 @@ impl Player {
                 break;
             }
         }
-        while let Some(happening) = self.client.poll_happening() {
-            self.happenings.push(happening);
+        while let Some(event) = self.client.poll_event() {
+            self.events.push(event);
         }
     }
 

@@ -162,7 +162,7 @@ impl LoadClient for Bot {
         if let Driver::Full(client) = &mut self.driver {
             // A message it cannot read ends its replica: it sends nothing more and loses its connection, which is noticed.
             let _ = client.receive(bytes, now_ms);
-            while client.poll_happening().is_some() {}
+            while client.poll_event().is_some() {}
         }
     }
 
@@ -194,7 +194,7 @@ impl LoadClient for Bot {
                 (*packet, *sent) = (*packet % 255 + 1, at);
                 self.figures.packets += 1;
                 let inputs = change.into_iter().collect();
-                outbox.send(&InputPacket { number: *packet, ack: self.tick, at: tick, behind: 0, inputs }.encode());
+                outbox.send(&InputPacket { number: *packet, ack: self.tick, at: tick, view_delay: 0, inputs }.encode());
             }
         }
     }
@@ -202,7 +202,7 @@ impl LoadClient for Bot {
 
 /// A computer pilot holds the stick of a whole client.
 fn fly(client: &mut Client, now_ms: f64, asks_to_fly: bool) {
-    if asks_to_fly && client.own().respawn.is_none() && client.own_plane(now_ms).is_none() {
+    if asks_to_fly && client.private_state().respawn.is_none() && client.own_plane(now_ms).is_none() {
         client.say(ClientMessage::FlyAgain);
     }
     let id = client.pilot();

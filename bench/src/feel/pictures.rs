@@ -10,7 +10,7 @@ use super::{
 };
 use crate::report::Progress;
 use anyhow::Context;
-use arena::line::Line;
+use arena::sim_link::LinkConditions;
 use protocol::Tick;
 use std::{fmt::Write, path::Path};
 
@@ -49,7 +49,7 @@ pub(crate) fn draw(progress: &Progress) -> anyhow::Result<()> {
 
 /// A heading over time: as the pilot sees it, as the room has it, as another pilot sees it.
 fn own_plane() -> anyhow::Result<Chart> {
-    let line = Line { one_way_ms: 75.0, jitter_ms: 10.0 };
+    let line = LinkConditions { one_way_ms: 75.0, jitter_ms: 10.0 };
     let mut world = World::new(line, PLAYERS, SEED)?;
     world.run(20_000.0)?;
     let (number, from_ms) = busiest(&world).context("nobody was seen to turn")?;
@@ -103,7 +103,7 @@ fn busiest(world: &World) -> Option<(usize, f64)> {
 
 /// The depth of the room's buffer of inputs, as it told the page, while the line goes from calm to bad and back.
 fn input_buffer() -> anyhow::Result<Chart> {
-    let mut world = World::new(Line { one_way_ms: 40.0, jitter_ms: 0.0 }, PLAYERS, SEED)?;
+    let mut world = World::new(LinkConditions { one_way_ms: 40.0, jitter_ms: 0.0 }, PLAYERS, SEED)?;
     let from_ms = world.now_ms();
     for jitter_ms in [0.0, 40.0, 0.0] {
         world.players[0].line.jitter_ms = jitter_ms;
@@ -131,7 +131,7 @@ fn input_buffer() -> anyhow::Result<Chart> {
 
 /// How far own plane and others are drawn from the truth around a stall of 2 s.
 fn stall() -> anyhow::Result<Chart> {
-    let mut world = World::new(Line { one_way_ms: 75.0, jitter_ms: 10.0 }, PLAYERS, SEED)?;
+    let mut world = World::new(LinkConditions { one_way_ms: 75.0, jitter_ms: 10.0 }, PLAYERS, SEED)?;
     let from_ms = world.now_ms();
     world.run(1000.0)?;
     world.stall(0, 2000.0);

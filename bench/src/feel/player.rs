@@ -6,7 +6,7 @@
 use super::player_log::{Correction, DrawnPlane, Picture, PlayerLog};
 use arena::{
     Client, SessionId,
-    line::{Chance, Line, Pipe},
+    sim_link::{Link, LinkConditions, Rng},
     view::{PlaneView, Scene},
 };
 use game::{
@@ -31,9 +31,9 @@ const FLY_AGAIN_INTERVAL_MS: f64 = 500.0;
 pub(crate) struct Player {
     pub(crate) client: Client,
     pub(crate) session: SessionId,
-    pub(crate) line: Line,
-    pub(crate) up: Pipe,
-    pub(crate) down: Pipe,
+    pub(crate) line: LinkConditions,
+    pub(crate) up: Link,
+    pub(crate) down: Link,
     pub(crate) log: PlayerLog,
     /// When the player changed what is on its way, one per input, oldest first.
     pub(crate) input_times_ms: VecDeque<f64>,
@@ -52,14 +52,14 @@ pub(crate) struct Player {
 
 impl Player {
     /// Player number `number`, whose first frame is rendered at `now_ms` or soon after.
-    pub(crate) fn new(client: Client, session: SessionId, line: Line, number: usize, now_ms: f64) -> Self {
+    pub(crate) fn new(client: Client, session: SessionId, line: LinkConditions, number: usize, now_ms: f64) -> Self {
         let screen_ms = 1000.0 / SCREENS_HZ[number % SCREENS_HZ.len()];
         Self {
             client,
             session,
             line,
-            up: Pipe::default(),
-            down: Pipe::default(),
+            up: Link::default(),
+            down: Link::default(),
             log: PlayerLog::default(),
             input_times_ms: VecDeque::new(),
             clock_ms: 0.0,
@@ -86,7 +86,7 @@ impl Player {
     }
 
     /// What has arrived by now.
-    pub(crate) fn receive(&mut self, chance: &mut Chance, now_ms: f64) -> anyhow::Result<()> {
+    pub(crate) fn receive(&mut self, chance: &mut Rng, now_ms: f64) -> anyhow::Result<()> {
         if now_ms < self.asleep_until_ms {
             return Ok(());
         }
@@ -106,7 +106,7 @@ impl Player {
             // As a page does: one answer to all that came in one go.
             self.send(chance, now_ms);
         }
-        while self.client.poll_happening().is_some() {}
+        while self.client.poll_event().is_some() {}
         Ok(())
     }
 
@@ -127,7 +127,7 @@ impl Player {
     }
 
     /// A rendered frame, if it is time for one.
-    pub(crate) fn render(&mut self, rules: &Rules, chance: &mut Chance, now_ms: f64) {
+    pub(crate) fn render(&mut self, rules: &Rules, chance: &mut Rng, now_ms: f64) {
         if now_ms < self.next_picture_ms.max(self.asleep_until_ms) {
             return;
         }
@@ -170,7 +170,7 @@ impl Player {
         }
     }
 
-    fn send(&mut self, chance: &mut Chance, now_ms: f64) {
+    fn send(&mut self, chance: &mut Rng, now_ms: f64) {
         while let Some(bytes) = self.client.poll_send(now_ms + self.clock_ms) {
             if let Ok(ClientPacket::Inputs(packet)) = ClientPacket::decode(&bytes) {
                 self.input_times_ms.extend(packet.inputs.iter().map(|_| self.changed_ms));

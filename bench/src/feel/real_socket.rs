@@ -166,7 +166,7 @@ impl LoadClient for Watcher {
         let before = self.client.stats().frames;
         // A message it cannot read ends its replica: no frame is fresh from then on.
         let _ = self.client.receive(bytes, now_ms);
-        while self.client.poll_happening().is_some() {}
+        while self.client.poll_event().is_some() {}
         if self.client.stats().frames > before {
             let tick = self.client.replica().map_or(0, arena::Replica::tick);
             let ahead = self.client.own_at(now_ms) - f64::from(tick);

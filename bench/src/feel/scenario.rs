@@ -1,6 +1,6 @@
 //! What the parts of this measurement have in common: how many play, by which seed, over what network.
 
-use arena::line::Line;
+use arena::sim_link::LinkConditions;
 
 pub(super) const PLAYERS: usize = 16;
 pub(super) const SEED: u64 = 7;
@@ -17,8 +17,8 @@ pub(super) struct LinkProfile {
 }
 
 impl LinkProfile {
-    pub(super) fn line(self) -> Line {
-        Line { one_way_ms: self.rtt_ms / 2.0, jitter_ms: self.jitter_ms }
+    pub(super) fn line(self) -> LinkConditions {
+        LinkConditions { one_way_ms: self.rtt_ms / 2.0, jitter_ms: self.jitter_ms }
     }
 }
 

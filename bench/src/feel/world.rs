@@ -11,7 +11,7 @@ use super::{
 use anyhow::Context;
 use arena::{
     Client, Output, Room, RoomConfig, SessionId,
-    line::{Chance, Line},
+    sim_link::{LinkConditions, Rng},
 };
 use game::rules::Rules;
 use protocol::{
@@ -39,7 +39,7 @@ pub(crate) struct World {
     pub(crate) rules: Rules,
     pub(crate) players: Vec<Player>,
     pub(crate) truth: GroundTruth,
-    chance: Chance,
+    chance: Rng,
     steps: u64,
     /// The server stands still until then, and so many ticks are due.
     paused_until_ms: f64,
@@ -50,7 +50,7 @@ pub(crate) struct World {
 
 impl World {
     /// A room of players who all have such a line, warmed up.
-    pub(crate) fn new(line: Line, players: usize, seed: u64) -> anyhow::Result<Self> {
+    pub(crate) fn new(line: LinkConditions, players: usize, seed: u64) -> anyhow::Result<Self> {
         let key = Key::new("only for measurements").expect("it is long enough");
         let tuning = include_str!("../../../assets/tuning.ron").replacen("cells: 10,", FIELD, 1);
         let config = RoomConfig::new("feel", key, 1, seed, &tuning).map_err(anyhow::Error::msg)?;
@@ -63,7 +63,7 @@ impl World {
             rules,
             players,
             truth: GroundTruth::default(),
-            chance: Chance::new(seed),
+            chance: Rng::new(seed),
             steps: 0,
             paused_until_ms: 0.0,
             due_ticks: 0,
@@ -81,7 +81,7 @@ impl World {
         Ok(world)
     }
 
-    fn join(&mut self, line: Line, number: usize) -> anyhow::Result<()> {
+    fn join(&mut self, line: LinkConditions, number: usize) -> anyhow::Result<()> {
         let mut client = Client::new();
         let hello = ClientPacket::decode(&client.hello(&format!("Pilot {number}"), 0, None, None))?;
         let ClientPacket::Message(ClientMessage::Hello(hello)) = hello else { anyhow::bail!("a hello was encoded") };

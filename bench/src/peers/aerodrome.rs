@@ -136,7 +136,7 @@ impl ProtocolClient for AerodromeClient {
         let tick = self.own_tick(at);
         (self.packet, self.sent) = (self.packet % 255 + 1, at);
         let inputs = changed.map(|controls| Input { tick, controls: controls.to_bits() }).into_iter().collect();
-        outbox.send(&InputPacket { number: self.packet, ack: self.tick, at: tick, behind: 0, inputs }.encode());
+        outbox.send(&InputPacket { number: self.packet, ack: self.tick, at: tick, view_delay: 0, inputs }.encode());
     }
 
     fn fly_again(&mut self, outbox: &mut Outbox) {
@@ -192,7 +192,7 @@ impl Decoder {
     fn message(&mut self, bytes: &[u8], at: Instant) {
         // A frame that cannot be read ends the replica: nothing is seen from then on, which is noticed.
         let _ = self.client.receive(bytes, self.milliseconds(at));
-        while self.client.poll_happening().is_some() {}
+        while self.client.poll_event().is_some() {}
     }
 
     fn tick(&mut self, changed: Option<Controls>, at: Instant, outbox: &mut Outbox) {

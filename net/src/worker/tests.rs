@@ -93,7 +93,7 @@ fn connect() -> (std::net::TcpStream, TcpStream) {
 }
 
 fn input(number: u8) -> Vec<u8> {
-    InputPacket { number, ack: 0, at: 0, behind: 0, inputs: vec![] }.encode()
+    InputPacket { number, ack: 0, at: 0, view_delay: 0, inputs: vec![] }.encode()
 }
 
 impl Bench {

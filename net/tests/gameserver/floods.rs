@@ -172,7 +172,7 @@ fn fragments() -> Flood {
 }
 
 fn messages() -> Flood {
-    let input = InputPacket { number: 1, ack: 0, at: 0, behind: 0, inputs: vec![] }.encode();
+    let input = InputPacket { number: 1, ack: 0, at: 0, view_delay: 0, inputs: vec![] }.encode();
     Flood::new("messages", vec![], frame(BINARY, true, &input), CloseReason::TooFast)
 }
 

@@ -3,7 +3,7 @@
 
 use crate::field::{Field, Player};
 use arena::{
-    Client, Happening, Level,
+    Client, ClientEvent, Level,
     governor::{Budget, TICK_US},
 };
 use protocol::close::CloseReason;
@@ -12,9 +12,9 @@ use tokio::sync::watch;
 
 /// What a player was told about the service, in order.
 fn told(player: &mut Player) -> Vec<Level> {
-    let happenings = std::iter::from_fn(|| player.client.poll_happening());
+    let happenings = std::iter::from_fn(|| player.client.poll_event());
     let levels = happenings.filter_map(|happening| match happening {
-        Happening::Service { level, .. } => Some(level),
+        ClientEvent::Service { level, .. } => Some(level),
         _ => None,
     });
     levels.collect()

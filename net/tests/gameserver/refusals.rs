@@ -144,7 +144,7 @@ async fn bytes_that_are_no_message_end_it() {
     let field = Field::start().await;
     assert_eq!(close_code_of(&field, vec![0, 99, 1]).await.0, CloseReason::BadMessage.code());
     // An input before the hello.
-    let input = InputPacket { number: 1, ack: 0, at: 0, behind: 0, inputs: vec![] };
+    let input = InputPacket { number: 1, ack: 0, at: 0, view_delay: 0, inputs: vec![] };
     assert_eq!(close_code_of(&field, input.encode()).await.0, CloseReason::BadMessage.code());
     // Text, a second hello and garbage once in.
     let mut player = field.join("Ada").await;
@@ -172,7 +172,7 @@ async fn too_many_messages_end_it() {
     let field = Field::start().await;
     let mut player = field.join("Ada").await;
     for number in 0..=255 {
-        player.socket.send(InputPacket { number, ack: 0, at: 0, behind: 0, inputs: vec![] }.encode()).await;
+        player.socket.send(InputPacket { number, ack: 0, at: 0, view_delay: 0, inputs: vec![] }.encode()).await;
     }
     let (code, told) = player.socket.hear_close().await;
     assert_eq!(code, CloseReason::TooFast.code());

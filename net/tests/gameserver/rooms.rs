@@ -1,7 +1,7 @@
 //! Rooms that last: opened on demand, saved, and taken up again by another machine.
 
 use crate::field::{Field, PATIENCE, Shelf};
-use arena::Happening;
+use arena::ClientEvent;
 use futures_util::future::join_all;
 use protocol::{
     close::CloseReason,
@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 
 /// What the tower said before, to somebody who was just welcomed.
 fn history(player: &mut crate::field::Player) -> Vec<String> {
-    let happenings = std::iter::from_fn(|| player.client.poll_happening());
+    let happenings = std::iter::from_fn(|| player.client.poll_event());
     let histories = happenings.filter_map(|happening| match happening {
-        Happening::Welcomed { history, .. } => Some(history),
+        ClientEvent::Welcomed { history, .. } => Some(history),
         _ => None,
     });
     let chat =
@@ -71,7 +71,7 @@ async fn fifty_players_move_and_nobody_is_lost() {
         tokio::spawn(async move {
             let mut player = player.unwrap();
             let (code, told) = player.play_until_closed().await;
-            (player.client.pilot(), player.client.own().score, code, told, player.client)
+            (player.client.pilot(), player.client.private_state().score, code, told, player.client)
         })
     });
     let flights: Vec<_> = flights.collect();
@@ -88,7 +88,7 @@ async fn fifty_players_move_and_nobody_is_lost() {
         let ticket = second.ticket_granting("arena-m1", Grant::Move);
         let mut player = second.try_join("arena-m1", client, Some(ticket)).await.unwrap();
         player.play(Duration::from_millis(20)).await;
-        assert_eq!((player.client.pilot(), player.client.own().score >= score), (pilot, true));
+        assert_eq!((player.client.pilot(), player.client.private_state().score >= score), (pilot, true));
     }
     second.server.stop().await;
 }

@@ -36,7 +36,7 @@ async fn a_slow_reader_costs_nobody_else() {
             if !is_full.get() {
                 deaf.send(ClientMessage::Whois((0..64).collect()).encode()).await;
             }
-            deaf.send(InputPacket { number, ack: EVERYTHING, at: 0, behind: 0, inputs: vec![] }.encode()).await;
+            deaf.send(InputPacket { number, ack: EVERYTHING, at: 0, view_delay: 0, inputs: vec![] }.encode()).await;
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
@@ -63,7 +63,7 @@ async fn a_slow_reader_costs_nobody_else() {
         if let Heard::Message(_) = deaf.hear().await {
             frames += 1;
         }
-        deaf.send(InputPacket { number: 1, ack: EVERYTHING, at: 0, behind: 0, inputs: vec![] }.encode()).await;
+        deaf.send(InputPacket { number: 1, ack: EVERYTHING, at: 0, view_delay: 0, inputs: vec![] }.encode()).await;
         if field.metric("sockets_slow").await == 0.0 {
             break;
         }

@@ -4,7 +4,7 @@ use crate::{
     field::{Field, PATIENCE, Player, Shelf, join_process},
     stopping::serve,
 };
-use arena::Happening;
+use arena::ClientEvent;
 use protocol::close::CloseReason;
 use std::{
     io::Read,
@@ -26,8 +26,10 @@ fn hang_up(mut player: Player) -> arena::Client {
 
 /// The words of the field so far.
 fn notices(player: &mut Player) -> Vec<String> {
-    let happenings = std::iter::from_fn(|| player.client.poll_happening());
-    happenings.filter_map(|happening| if let Happening::Notice(text) = happening { Some(text) } else { None }).collect()
+    let happenings = std::iter::from_fn(|| player.client.poll_event());
+    happenings
+        .filter_map(|happening| if let ClientEvent::Notice(text) = happening { Some(text) } else { None })
+        .collect()
 }
 
 async fn play_until_noticed(player: &mut Player, words: &str) {

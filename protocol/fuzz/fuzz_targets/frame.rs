@@ -96,7 +96,7 @@ fn frames(room: &mut Room, session: SessionId) -> Vec<Vec<u8>> {
             number: number as u8 + 1,
             ack: room.stats().tick,
             at: room.stats().tick,
-            behind: 0,
+            view_delay: 0,
             inputs: vec![],
         };
         room.handle(session, ClientPacket::Inputs(packet));

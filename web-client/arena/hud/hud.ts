@@ -1,22 +1,23 @@
-// Everything in the DOM over the picture, and how happenings reach it. It reads frames and tells wishes by callbacks.
+// Everything in the DOM over the picture, and how events reach it. It reads frames and reports what the person wants by
+// callbacks.
 import { byId, setText } from '../../shared/dom';
 import type { Me } from '../../shared/me';
 import { isForPlane } from '../focus';
 import type { Frame } from '../frame';
 import type { FrameTimes } from '../frame-times';
-import type { Happening, LinkStats, Standing } from '../happening';
-import { Chat } from './chat';
+import type { ClientEvent, LinkStats, Standing } from '../client-event';
+import { ChatPanel } from '../../shared/chat/panel';
 import { KillFeed } from './kills';
 import { Minimap } from './minimap';
-import { NetworkPanel, type OwnLine } from './network';
+import { NetworkPanel, type ConditionedLink } from './network';
 import { Curtain, DownPanel, LinkNote, RenameDialog, showHelpForAWhile } from './panels';
 import { ScoreBoard } from './score';
 import { ServiceNote } from './service';
-import { FULL_SERVICE, Truth } from './truth';
+import { Diagnosis, FULL_SERVICE } from './diagnosis';
 
 export interface HudOptions {
   me: Me;
-  line: OwnLine;
+  conditioned: ConditionedLink;
   pilot(): number;
   hueOf(pilot: number): number;
   /** As it was before what happens now. */
@@ -41,23 +42,23 @@ export class Hud {
   readonly curtain = new Curtain();
   readonly link: LinkNote;
   private readonly service = new ServiceNote(byId('service'));
-  private readonly truth = new Truth();
+  private readonly diagnosis = new Diagnosis();
   private readonly network: NetworkPanel;
   private readonly score = new ScoreBoard();
   private readonly kills = new KillFeed();
   private readonly minimap = new Minimap();
-  private readonly chat: Chat;
+  private readonly chat: ChatPanel;
   private readonly down: DownPanel;
   private readonly dialog: RenameDialog;
   private downSince: number | undefined;
 
   constructor(private readonly options: HudOptions) {
     this.link = new LinkNote(options.onComeBack);
-    this.chat = new Chat({ onSay: options.onSay, hueOf: options.hueOf });
+    this.chat = new ChatPanel({ onSay: options.onSay, hueOf: options.hueOf });
     this.down = new DownPanel(options.onFlyAgain);
     this.dialog = new RenameDialog(options.me, options.onRename);
-    this.network = new NetworkPanel(options.line);
-    document.addEventListener('visibilitychange', () => this.truth.startOver(performance.now()));
+    this.network = new NetworkPanel(options.conditioned);
+    document.addEventListener('visibilitychange', () => this.diagnosis.startOver(performance.now()));
     addEventListener('keydown', (event) => this.onKey(event));
     for (const link of document.querySelectorAll<HTMLAnchorElement>('a[href="/"]')) link.addEventListener('click', (event) => this.leave(event));
   }
@@ -76,37 +77,37 @@ export class Hud {
     this.score.link(stats, fps);
     this.network.update(stats, times, now);
     // A lost line is told above the picture already.
-    if (this.link.isShown) this.truth.startOver(now);
+    if (this.link.isShown) this.diagnosis.startOver(now);
     const measured = { silenceMs, jitterMs: stats.jitter_ms, tripMs: stats.rtt_ms, frameMs: times.within(0.95) };
-    this.service.show(this.truth.judge(measured, now), this.truth.pausedMs);
+    this.service.show(this.diagnosis.judge(measured, now), this.diagnosis.pausedMs);
   }
 
-  happen(happening: Happening): void {
-    switch (happening.type) {
+  onEvent(event: ClientEvent): void {
+    switch (event.type) {
       case 'welcome':
-        // Service is full until the next happening says otherwise.
-        this.truth.serve(FULL_SERVICE);
-        this.truth.startOver(performance.now());
+        // Service is full until the next event says otherwise.
+        this.diagnosis.serve(FULL_SERVICE);
+        this.diagnosis.startOver(performance.now());
         this.down.offer();
         // After a short loss of the line, what is shown still holds.
-        if (!happening.continues) this.chat.history(happening.history);
+        if (!event.continues) this.chat.history(event.history);
         this.dialog.draw();
         showHelpForAWhile();
         return;
       case 'chat':
-        return this.chat.add(happening);
+        return this.chat.add(event);
       case 'notice':
-        return this.chat.notice(happening.text);
+        return this.chat.notice(event.text);
       case 'service':
-        return this.truth.serve(happening);
+        return this.diagnosis.serve(event);
       case 'jump':
-        return this.truth.jump(happening.ms, happening.own, performance.now());
+        return this.diagnosis.jump(event.ms, event.own, performance.now());
       case 'joined':
-        return this.joined(happening.pilot, happening.name || 'A pilot');
+        return this.joined(event.member, event.name || 'A pilot');
       case 'left':
-        return this.chat.notice(`${happening.name || 'A pilot'} flew home.`);
+        return this.chat.notice(`${event.name || 'A pilot'} flew home.`);
       case 'kill':
-        return this.kill(happening);
+        return this.kill(event);
       default:
     }
   }
@@ -119,7 +120,7 @@ export class Hud {
     else if (before !== name) this.chat.notice(`${before} is called ${name} now.`);
   }
 
-  private kill(kill: Extract<Happening, { type: 'kill' }>): void {
+  private kill(kill: Extract<ClientEvent, { type: 'kill' }>): void {
     const own = this.options.pilot();
     const killerName = kill.killer_name || 'A pilot';
     const victimName = kill.victim_name || 'a pilot';

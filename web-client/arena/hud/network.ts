@@ -1,14 +1,14 @@
-// The network panel: exact figures of the line, the time between pictures, and a bad line to try on oneself.
+// The network panel: exact figures of the connection, the time between pictures, and a worse connection to try.
 import { byId, setText } from '../../shared/dom';
 import { giveBack } from '../focus';
 import type { FrameTimes } from '../frame-times';
-import type { LinkStats } from '../happening';
-import { BANDWIDTHS_BYTES_PER_SECOND, isUntouched, JITTER_MAX_MS, LATENCY_MAX_MS, type Conditions } from '../line';
+import type { LinkStats } from '../client-event';
+import { BANDWIDTHS_BYTES_PER_SECOND, isUntouched, JITTER_MAX_MS, LATENCY_MAX_MS, type NetworkConditions } from '../../shared/link/delayed-queue';
 import { Graph } from './graph';
 
-/** What the panel may do to this page's own line. */
-export interface OwnLine {
-  readonly conditions: Conditions;
+/** What the panel may do to this page's own connection. */
+export interface ConditionedLink {
+  readonly conditions: NetworkConditions;
   stall(forMs: number): void;
   cut(forMs: number): void;
 }
@@ -27,7 +27,7 @@ export class NetworkPanel {
   private readonly sliders = [byId<HTMLInputElement>('net-latency'), byId<HTMLInputElement>('net-jitter'), byId<HTMLInputElement>('net-width')];
   private counted: { stats: LinkStats; at: number } | undefined;
 
-  constructor(private readonly line: OwnLine) {
+  constructor(private readonly link: ConditionedLink) {
     // A phone has no room for both; there the sliders open with a tap.
     const worse = byId<HTMLDetailsElement>('net-worse');
     worse.open = matchMedia('(min-width: 561px)').matches;
@@ -36,11 +36,11 @@ export class NetworkPanel {
     });
     this.button.addEventListener('click', () => this.toggle());
     byId('network-close').addEventListener('click', () => this.close());
-    this.slider('net-latency', LATENCY_MAX_MS, (value) => (line.conditions.latencyMs = value), milliseconds);
-    this.slider('net-jitter', JITTER_MAX_MS, (value) => (line.conditions.jitterMs = value), milliseconds);
-    this.slider('net-width', BANDWIDTHS_BYTES_PER_SECOND.length - 1, (value) => (line.conditions.bytesPerSecond = widthOf(value)), widthName);
-    byId('net-stall').addEventListener('click', () => line.stall(STALL_MS));
-    byId('net-cut').addEventListener('click', () => line.cut(CUT_MS));
+    this.slider('net-latency', LATENCY_MAX_MS, (value) => (link.conditions.latencyMs = value), milliseconds);
+    this.slider('net-jitter', JITTER_MAX_MS, (value) => (link.conditions.jitterMs = value), milliseconds);
+    this.slider('net-width', BANDWIDTHS_BYTES_PER_SECOND.length - 1, (value) => (link.conditions.bytesPerSecond = widthOf(value)), widthName);
+    byId('net-stall').addEventListener('click', () => link.stall(STALL_MS));
+    byId('net-cut').addEventListener('click', () => link.cut(CUT_MS));
     byId('net-reset').addEventListener('click', () => this.reset());
     this.panel.addEventListener('keydown', (event) => {
       if (event.key === 'Escape') this.close();
@@ -100,7 +100,7 @@ export class NetworkPanel {
       set(slider.valueAsNumber);
       setText(byId(`${id}-value`), name(slider.valueAsNumber));
       slider.setAttribute('aria-valuetext', name(slider.valueAsNumber));
-      this.button.classList.toggle('imposed', !isUntouched(this.line.conditions));
+      this.button.classList.toggle('conditioned', !isUntouched(this.link.conditions));
     };
     slider.addEventListener('input', apply);
     // Dragged, it gives the keys back to the plane; reached by keyboard, it keeps them.

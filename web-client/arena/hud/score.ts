@@ -1,7 +1,7 @@
 // Score and own rank, the top list, and the small read-out of ping and frame rate.
 import { byId, el, setText } from '../../shared/dom';
 import type { Frame } from '../frame';
-import type { LinkStats, Standing } from '../happening';
+import type { LinkStats, Standing } from '../client-event';
 
 export class ScoreBoard {
   private readonly score = byId('score');

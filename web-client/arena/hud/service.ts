@@ -1,5 +1,5 @@
 // One small sentence while something is wrong, so that nobody blames the wrong one for it.
-import type { Cause } from './truth';
+import type { Cause } from './diagnosis';
 
 /** For people; empty while all is well. */
 export const SENTENCES: Readonly<Record<Exclude<Cause, 'paused server'>, string>> = {

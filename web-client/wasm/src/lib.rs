@@ -27,8 +27,6 @@ pub struct Client {
     scene: Scene,
     floats: Vec<f32>,
     view: js_sys::Float32Array,
-    /// The moment of the last view.
-    viewed_ms: f64,
 }
 
 #[wasm_bindgen]
@@ -42,7 +40,6 @@ impl Client {
             scene: Scene::default(),
             floats: vec![0.0; FIRST_FLOATS],
             view: js_sys::Float32Array::new_with_length(FIRST_FLOATS as u32),
-            viewed_ms: 0.0,
         }
     }
 
@@ -64,9 +61,9 @@ impl Client {
         self.client.control(controls(steer, throttle, boost, fire));
     }
 
-    /// The same, but turning the own plane towards this angle (radians; 0 = east, π/2 = south).
-    pub fn control_towards(&mut self, angle: f32, throttle: i32, boost: bool, fire: bool) {
-        self.client.control_towards(angle, controls(0, throttle, boost, fire), self.viewed_ms);
+    /// The same, but turning the own plane, where it is by now, towards this angle (radians; 0 = east, π/2 = south).
+    pub fn control_towards(&mut self, angle: f32, throttle: i32, boost: bool, fire: bool, now_ms: f64) {
+        self.client.control_towards(angle, controls(0, throttle, boost, fire), now_ms);
     }
 
     /// Queues a line for the tower.
@@ -102,7 +99,6 @@ impl Client {
     /// 2 boosting, 4 firing, 8 shielded, 16 rammed), hue, steer -1..1, throttle 0..2, opacity, 0. Then per bullet 6: id, x, y,
     /// heading, 1 if own, age 0..1.
     pub fn view(&mut self, now_ms: f64) -> js_sys::Float32Array {
-        self.viewed_ms = now_ms;
         self.client.scene(now_ms, &mut self.scene);
         let used = HEADER_FLOATS + self.scene.planes.len() * PLANE_FLOATS + self.scene.bullets.len() * BULLET_FLOATS;
         if used > self.floats.len() {
@@ -117,7 +113,7 @@ impl Client {
 
     /// The next happening as JSON, `undefined` when none is left.
     pub fn poll_event(&mut self) -> Option<String> {
-        let happening = self.client.poll_happening()?;
+        let happening = self.client.poll_event()?;
         Some(report::happening(&happening, &mut self.client))
     }
 
@@ -164,7 +160,7 @@ impl Client {
     fn fill(&mut self, now_ms: f64) {
         let (camera_x, camera_y) = self.client.camera();
         let own_id = self.client.pilot();
-        let standing = self.client.own();
+        let standing = self.client.private_state();
         let own = self.scene.planes.first().filter(|plane| plane.id == own_id);
         let header = [
             self.scene.planes.len() as f32,

@@ -1,6 +1,6 @@
 //! Happenings, standings and figures as JSON for the page.
 
-use arena::{Client, ClientStats, Happening, Spot};
+use arena::{Client, ClientEvent, ClientStats, Spot};
 use protocol::{
     TICK_HZ,
     message::{Event, PARTS_PER_TICK},
@@ -8,41 +8,37 @@ use protocol::{
 use serde_json::{Value, json};
 
 /// One happening.
-pub(crate) fn happening(happening: &Happening, client: &mut Client) -> String {
+pub(crate) fn happening(happening: &ClientEvent, client: &mut Client) -> String {
     match happening {
-        Happening::Welcomed { resumed, continues, profile, history } => {
+        ClientEvent::Welcomed { resumed, continues, profile, history } => {
             let lines: Vec<Value> = history.iter().filter_map(chat_line).collect();
-            let (pilot, name, hue) = (client.pilot(), &profile.name, profile.hue);
+            let (member, name, hue) = (client.pilot(), &profile.name, profile.hue);
             json!({
-                "type": "welcome", "pilot": pilot, "resumed": resumed, "continues": continues,
+                "type": "welcome", "member": member, "resumed": resumed, "continues": continues,
                 "name": name, "hue": hue, "history": lines,
             })
         }
-        Happening::Event(event) => self::event(event, client),
-        Happening::Notice(text) => json!({"type": "notice", "text": text}),
-        Happening::Service { level, is_slow } => json!({"type": "service", "level": level.number(), "slow": is_slow}),
-        Happening::ClockJumped { ms, is_own } => json!({"type": "jump", "ms": ms, "own": is_own}),
-        Happening::Ended { reason, code } => {
-            let sentence = reason.map_or("The field closed the connection.", |reason| reason.sentence());
-            let retry = reason.is_none_or(|reason| reason.is_worth_retrying());
-            json!({"type": "bye", "code": code, "sentence": sentence, "retry": retry})
-        }
-        Happening::Hit(at) => spot("hit", *at),
-        Happening::Explosion(at) => spot("explosion", *at),
-        Happening::Shot(at) => spot("shot", *at),
+        ClientEvent::Entry(event) => self::event(event, client),
+        ClientEvent::Notice(text) => json!({"type": "notice", "text": text}),
+        ClientEvent::Service { level, is_slow } => json!({"type": "service", "level": level.number(), "slow": is_slow}),
+        ClientEvent::ClockJumped { ms, is_own } => json!({"type": "jump", "ms": ms, "own": is_own}),
+        ClientEvent::Ended { code, .. } => json!({"type": "ended", "code": code}),
+        ClientEvent::Hit(at) => spot("hit", *at),
+        ClientEvent::Explosion(at) => spot("explosion", *at),
+        ClientEvent::Shot(at) => spot("shot", *at),
     }
     .to_string()
 }
 
 fn event(event: &Event, client: &mut Client) -> Value {
     match event {
-        Event::Chat { pilot, name, text } => json!({"type": "chat", "pilot": pilot, "name": name, "text": text}),
-        Event::Kill { killer, victim, rammed, behind } => json!({
-            "type": "kill", "killer": killer, "victim": victim, "rammed": rammed, "behind_ms": ms_of_parts(*behind),
+        Event::Chat { pilot, name, text } => json!({"type": "chat", "member": pilot, "name": name, "text": text}),
+        Event::Kill { killer, victim, rammed, view_delay } => json!({
+            "type": "kill", "killer": killer, "victim": victim, "rammed": rammed, "behind_ms": ms_of_parts(*view_delay),
             "killer_name": name(client, *killer), "victim_name": name(client, *victim),
         }),
-        Event::Joined { pilot, profile } => json!({"type": "joined", "pilot": pilot, "name": profile.name}),
-        Event::Left { pilot, name } => json!({"type": "left", "pilot": pilot, "name": name}),
+        Event::Joined { pilot, profile } => json!({"type": "joined", "member": pilot, "name": profile.name}),
+        Event::Left { pilot, name } => json!({"type": "left", "member": pilot, "name": name}),
     }
 }
 
@@ -53,7 +49,7 @@ fn ms_of_parts(parts: u8) -> f64 {
 
 fn chat_line(event: &Event) -> Option<Value> {
     match event {
-        Event::Chat { pilot, name, text } => Some(json!({"pilot": pilot, "name": name, "text": text})),
+        Event::Chat { pilot, name, text } => Some(json!({"member": pilot, "name": name, "text": text})),
         _ => None,
     }
 }

@@ -1,0 +1,262 @@
+//! The replica: a client's copy of the rows it holds, stepped by the same rules and corrected by frames.
+//!
+//! Path: [`Replica::apply`] reads a frame: drop what is no longer held → per covered tick: step all rows, apply the
+//! cells' parts → whole cells → compare checksums → events. Invariants: after a good frame every held cell equals the
+//! room's; after an error the replica is void and must begin anew.
+//! Never: trusts a byte; knows a socket or a clock.
+
+use crate::{
+    rows::code_stats::CodeStats,
+    rows::code_tables::Choice,
+    rows::codec::{self, Source},
+    rows::frame_body::{CELL_GAP_BITS, DENSITY_BITS, NO_MORE},
+    rows::interest::Viewpoint,
+    rows::step::{self, Stepped},
+};
+use game::{PilotId, field::CellId, row::Row, rules::Rules};
+use protocol::{
+    DecodeError, Tick,
+    bits::BitReader,
+    frame::Header,
+    limits::{CELL_ROWS_MAX_COUNT, FRAME_EVENTS_MAX_COUNT, FRAME_MAX_BYTES},
+    message::Event,
+};
+
+/// Rows in all held cells. Policy: the frame is refused; no room shows so many.
+const ROWS_MAX_COUNT: usize = 4 * CELL_ROWS_MAX_COUNT;
+
+/// What a frame brought besides rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// The frame's header.
+    pub header: Header,
+    /// Whether the held cells have the room's checksum.
+    pub is_true: bool,
+    /// Cells whose own checksum differs, if the frame had those.
+    pub wrong_cells: Vec<u16>,
+    /// Numbered events, oldest first.
+    pub events: Vec<(u32, Event)>,
+}
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub struct Replica {
+    rules: Rules,
+    pilot: PilotId,
+    tick: Tick,
+    /// The viewpoint expected for the next frame.
+    viewpoint: Viewpoint,
+    /// The viewpoint of the last one, which `held` follows from.
+    last_viewpoint: Viewpoint,
+    held: Vec<CellId>,
+    rows: Vec<Row>,
+    /// Kept for its memory.
+    stepped: Stepped,
+}
+
+impl Replica {
+    /// A replica that holds nothing yet.
+    pub fn new(rules: Rules, pilot: PilotId) -> Self {
+        Self {
+            rules,
+            pilot,
+            tick: 0,
+            viewpoint: Viewpoint::NOWHERE,
+            last_viewpoint: Viewpoint::NOWHERE,
+            held: Vec::new(),
+            rows: Vec::new(),
+            stepped: Stepped::default(),
+        }
+    }
+
+    /// The same, for a room whose clock is at `tick`: frames tell only the low bits of theirs.
+    pub fn starting_at(rules: Rules, pilot: PilotId, tick: Tick) -> Self {
+        Self { tick, ..Self::new(rules, pilot) }
+    }
+
+    /// Whose it is.
+    pub fn pilot(&self) -> PilotId {
+        self.pilot
+    }
+
+    /// The last tick applied, 0 before the first frame.
+    pub fn tick(&self) -> Tick {
+        self.tick
+    }
+
+    /// The room's rules.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// All rows of the held cells, in canonical order.
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// The cells held, ascending.
+    pub fn held(&self) -> &[CellId] {
+        &self.held
+    }
+
+    /// Applies a frame; `on_tick` sees the rows after every tick it covers, and the cells that were held through it.
+    ///
+    /// # Errors
+    /// [`DecodeError`]; the replica is void then.
+    pub fn apply(
+        &mut self,
+        bytes: &[u8],
+        on_tick: impl FnMut(Tick, &[Row], &[CellId]),
+    ) -> Result<Applied, DecodeError> {
+        self.apply_with(bytes, None, on_tick)
+    }
+
+    /// The same, and counts which way every choice of the coder fell.
+    ///
+    /// # Errors
+    /// As [`Replica::apply`].
+    pub fn apply_counting(&mut self, bytes: &[u8], tally: &mut CodeStats) -> Result<Applied, DecodeError> {
+        self.apply_with(bytes, Some(tally), |_, _, _| {})
+    }
+
+    fn apply_with(
+        &mut self,
+        bytes: &[u8],
+        tally: Option<&mut CodeStats>,
+        mut on_tick: impl FnMut(Tick, &[Row], &[CellId]),
+    ) -> Result<Applied, DecodeError> {
+        if bytes.len() > FRAME_MAX_BYTES {
+            return Err(DecodeError::TooLong);
+        }
+        let mut reader = BitReader::new(bytes);
+        let header = Header::decode(&mut reader, self.tick)?;
+        let mut source = Source::new(reader, tally);
+        let viewpoint = header.viewpoint.map_or(self.viewpoint, Viewpoint::from_bits);
+        let is_steady = viewpoint == self.last_viewpoint && !header.has_whole && header.span != 0;
+        let held = if is_steady { std::mem::take(&mut self.held) } else { viewpoint.interest(&self.rules) };
+        let fresh = if is_steady { None } else { Some(self.continued(&mut source.reader, &header, &held)?) };
+        let continued = fresh.as_ref().unwrap_or(&held);
+        for tick in header.tick - u32::from(header.span)..header.tick {
+            self.continue_tick(&mut source, continued)?;
+            if tick + 1 < header.tick {
+                on_tick(tick + 1, &self.rows, continued);
+            }
+        }
+        if !is_steady {
+            for cell in held.iter().filter(|cell| continued.binary_search(cell).is_err()) {
+                codec::get_rows(&mut source, *cell, &self.rules, &mut self.rows)?;
+            }
+            self.rows.sort_by_key(Row::order);
+        }
+        on_tick(header.tick, &self.rows, continued);
+        (self.tick, self.held, self.last_viewpoint) = (header.tick, held, viewpoint);
+        self.viewpoint = viewpoint.next(self.plane_cell(), &self.rules);
+
+        let mut reader = source.reader;
+        reader.align();
+        let is_true = step::fold(step::sum(&self.rows)) == header.checksum;
+        let wrong_cells = if header.has_sums { self.wrong_cells(&mut reader)? } else { Vec::new() };
+        let events = if header.has_events { decode_events(&mut reader)? } else { Vec::new() };
+        if reader.rest().is_empty() {
+            Ok(Applied { header, is_true, wrong_cells, events })
+        } else {
+            Err(DecodeError::TrailingBytes)
+        }
+    }
+
+    /// The held cells that the frame continues; the others come whole, and rows of any other cell are dropped.
+    fn continued(
+        &mut self,
+        reader: &mut BitReader<'_>,
+        header: &Header,
+        held: &[CellId],
+    ) -> Result<Vec<CellId>, DecodeError> {
+        let had = |cell: &CellId| header.span != 0 && self.held.binary_search(cell).is_ok();
+        let mut continued = Vec::with_capacity(held.len());
+        for cell in held {
+            let is_whole = if header.has_whole { reader.get_bit()? } else { !had(cell) };
+            if !is_whole && !had(cell) {
+                return Err(DecodeError::OutOfRange("whole cells"));
+            }
+            continued.extend((!is_whole).then_some(*cell));
+        }
+        self.rows.retain(|row| continued.binary_search(&row.cell).is_ok());
+        Ok(continued)
+    }
+
+    /// One tick of the continued cells: the step, then each cell's part.
+    fn continue_tick(&mut self, source: &mut Source<'_, '_>, continued: &[CellId]) -> Result<(), DecodeError> {
+        self.stepped.step(&self.rows, &self.rules);
+        std::mem::swap(&mut self.rows, &mut self.stepped.rows);
+        let has_left = |(_, row): &(CellId, Row)| continued.binary_search(&row.cell).is_err();
+        if self.stepped.moved.iter().any(has_left) {
+            self.rows.retain(|row| continued.binary_search(&row.cell).is_ok());
+        }
+        if self.rows.len() > ROWS_MAX_COUNT {
+            return Err(DecodeError::OutOfRange("rows"));
+        }
+        let density = source.choose(Choice::Density, 0, DENSITY_BITS)?;
+        if density == 0 {
+            return Ok(());
+        }
+        let choice = Choice::CellGap(if density == 1 { 0 } else { 1 });
+        let (mut next, mut start) = (0, 0);
+        while next < continued.len() {
+            let gap = source.choose(choice, NO_MORE, CELL_GAP_BITS)?;
+            if gap == NO_MORE {
+                break;
+            }
+            next += gap as usize;
+            let cell = *continued.get(next).ok_or(DecodeError::OutOfRange("cell"))?;
+            start += self.rows[start..].partition_point(|row| row.cell < cell);
+            codec::get_part(source, cell, &self.rules, &mut self.rows, start)?;
+            next += 1;
+        }
+        Ok(())
+    }
+
+    fn plane_cell(&self) -> Option<CellId> {
+        let key = (game::PLANE, u32::from(self.pilot.0));
+        self.rows.iter().find(|row| row.key() == key).map(|row| row.cell)
+    }
+
+    fn wrong_cells(&self, reader: &mut BitReader<'_>) -> Result<Vec<u16>, DecodeError> {
+        let mut wrong = Vec::new();
+        for cell in &self.held {
+            let sum = reader.get(16)? as u16;
+            if step::fold(step::sum(&self.rows[step::range_of(&self.rows, *cell)])) != sum {
+                wrong.push(cell.0);
+            }
+        }
+        Ok(wrong)
+    }
+}
+
+/// The event section: see `Events::encode_after`.
+fn decode_events(reader: &mut BitReader<'_>) -> Result<Vec<(u32, Event)>, DecodeError> {
+    let first = reader.get(32)?;
+    let count = reader.get(8)?;
+    if count as usize > FRAME_EVENTS_MAX_COUNT || first.checked_add(count).is_none() {
+        return Err(DecodeError::OutOfRange("event count"));
+    }
+    let mut events = Vec::with_capacity(count as usize);
+    for number in first..first + count {
+        let length = reader.get(16)?;
+        let bytes = (0..length).map(|_| Ok(reader.get(8)? as u8)).collect::<Result<Vec<u8>, DecodeError>>()?;
+        events.push((number, Event::decode(&bytes)?));
+    }
+    Ok(events)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Found by the fuzzer when frames told the low bits of a tick: it pointed below 0.
+    #[test]
+    fn a_frame_from_before_the_beginning_is_refused() {
+        let mut replica = Replica::new(Rules::default(), PilotId(1));
+        let bytes = [0x80 | 32, 0, 0, 64, 0, 0, 0];
+        assert!(replica.apply(&bytes, |_, _, _| {}).is_err());
+    }
+}

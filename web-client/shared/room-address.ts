@@ -1,0 +1,49 @@
+// The address of a room, `/gameserver/<instance>/<room>`: what it says, and whether anybody answers there.
+
+export interface RoomAddress {
+  instance: string;
+  room: string;
+}
+
+const PUBLIC_ROOM = 'arena';
+
+export function roomAddressOf(path: string): RoomAddress {
+  const [, , instance = '', room = PUBLIC_ROOM] = path.split('/');
+  return { instance, room };
+}
+
+/** The room's id wherever it is: every machine has a public room of its own, all other names are the room's only one. */
+export function durableId({ instance, room }: RoomAddress): string {
+  return room === PUBLIC_ROOM ? `${PUBLIC_ROOM}-${instance}` : room;
+}
+
+/** The address of its socket; `base` is the page's own. */
+export function socketUrl(path: string, base: string): string {
+  const url = new URL(path, base);
+  url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
+  return url.href;
+}
+
+/** A server that is there answers within a round trip or two; one that stands still never does. */
+const ANSWER_TIMEOUT_MS = 4_000;
+
+/** Where the page at this path is now: a machine that lost a room sends its page's visitors on. */
+export async function followRedirect(path: string): Promise<string> {
+  try {
+    const { url } = await fetch(path, { signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) });
+    return url === '' ? path : new URL(url).pathname;
+  } catch {
+    return path;
+  }
+}
+
+/** Whether the machine of this room answers over plain HTTP. */
+export async function serverAnswers(path: string): Promise<boolean> {
+  try {
+    const { instance } = roomAddressOf(path);
+    const { ok } = await fetch(`/gameserver/${instance}/status`, { cache: 'no-store', signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) });
+    return ok;
+  } catch {
+    return false;
+  }
+}
