@@ -17,7 +17,7 @@ pub(super) struct LinkProfile {
 }
 
 impl LinkProfile {
-    pub(super) fn line(self) -> LinkConditions {
+    pub(super) fn conditions(self) -> LinkConditions {
         LinkConditions { one_way_ms: self.rtt_ms / 2.0, jitter_ms: self.jitter_ms }
     }
 }
