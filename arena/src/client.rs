@@ -24,7 +24,7 @@ use crate::{
     names::Names,
     rows::replica::Applied,
 };
-use game::{Controls, PilotId, field::heading_of, row::Row, rules::Rules, sector, standing::Line};
+use game::{Controls, PilotId, geometry::heading_of, minimap, rules::Rules, schema::Row, standing::Line};
 use glam::IVec2;
 use own_plane::{ErrorSmoothing, OwnFlight};
 use protocol::{
@@ -328,7 +328,7 @@ impl Client {
     /// Densities 0..=3 of the minimap's sectors, line by line: as many lines as sectors in a line; empty before they are
     /// known.
     pub fn minimap(&self) -> Vec<u8> {
-        let side = self.replica.as_ref().map_or(0, |replica| sector::side(replica.rules()) as usize);
+        let side = self.replica.as_ref().map_or(0, |replica| minimap::side(replica.rules()) as usize);
         self.rows_of(game::SECTOR).flat_map(|line| &line.fields[..side]).map(|density| *density as u8).collect()
     }
 

@@ -35,7 +35,7 @@ pub use session::SessionId;
 
 // The game and the wire are leaves that do not know each other; here they meet.
 const _: () = assert!(game::rules::TICKS_PER_S as u32 == protocol::TICK_HZ);
-const _: () = assert!(game::past::PARTS == protocol::message::PARTS_PER_TICK);
+const _: () = assert!(game::lag_compensation::PARTS == protocol::message::PARTS_PER_TICK);
 
 /// Controls from a page's numbers, each brought into its range.
 pub fn controls(steer: i32, throttle: i32, boost: bool, fire: bool) -> game::Controls {

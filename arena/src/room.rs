@@ -24,7 +24,11 @@ use crate::{
 };
 use bytes::{Bytes, BytesMut};
 use frames::Whereabouts;
-use game::{Controls, Game, PilotId, Standing, bullet, field::CellId, row::Row, rules::Rules};
+use game::{
+    Controls, Game, PilotId, Standing, bullet,
+    rules::Rules,
+    schema::{CellId, Row},
+};
 use glam::IVec2;
 use protocol::{
     PROTOCOL_VERSION, Tick,

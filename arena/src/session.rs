@@ -8,7 +8,7 @@ use crate::{
     rows::interest::Viewpoint,
     window::{Sent, Window},
 };
-use game::{PilotId, field::CellId, past::PARTS};
+use game::{PilotId, lag_compensation::PARTS, schema::CellId};
 use protocol::{
     Tick,
     close::CloseReason,

@@ -101,7 +101,7 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use game::field::CellId;
+    use game::schema::CellId;
     use proptest::prelude::*;
 
     fn sent(tick: Tick, cell: u16, next: u16) -> Sent {

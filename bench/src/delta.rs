@@ -12,9 +12,8 @@ use crate::{
 use arena::{CADENCE_TICKS, CodeStats, Replica};
 use game::{
     PilotId,
-    field::{CELL_UNITS, VIEW_CELLS},
     plane::Plane,
-    row::Row,
+    schema::{CELL_UNITS, Row, VIEW_CELLS},
 };
 use protocol::Tick;
 

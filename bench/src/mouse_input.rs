@@ -6,7 +6,7 @@
 
 use game::{
     Controls,
-    field::{PLANE_LENGTH_UNITS, TURN, heading_of, squared, turn_between},
+    geometry::{PLANE_LENGTH_UNITS, TURN, heading_of, squared, turn_between},
     plane::{Plane, STEER_MAX},
     rules::Rules,
 };

@@ -11,7 +11,7 @@ use crate::{
     stopwatch::Stopwatch,
     world::tuning_for,
 };
-use game::{BULLET, Controls, Game, PLANE, PilotId, row::Row, rules::Rules};
+use game::{BULLET, Controls, Game, PLANE, PilotId, rules::Rules, schema::Row};
 use std::time::Duration;
 
 /// Planes in the arenas. Policy: the one in the middle has the aim.

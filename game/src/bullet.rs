@@ -4,10 +4,10 @@
 
 use crate::{
     BULLET,
-    field::{POSITION_MAX, toward},
-    row::{Kind, Row, nothing_follows},
+    geometry::toward,
     row_kind,
     rules::Rules,
+    schema::{Kind, POSITION_MAX, Row, nothing_is_derived},
 };
 use bevy_ecs::prelude::Component;
 use glam::IVec2;
@@ -41,8 +41,8 @@ pub const KIND: Kind = Kind {
     fields: Bullet::FIELDS,
     is_placed: true,
     step: step_row,
-    followers: 0,
-    follow: nothing_follows,
+    derived: 0,
+    derive: nothing_is_derived,
 };
 
 /// The id of the row of a plane's shot: canonical order is by owner, then age (as far as `shots` has not wrapped).
@@ -98,7 +98,7 @@ impl Bullet {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{field::TURN, trial::MIDDLE};
+    use crate::{geometry::TURN, test_support::MIDDLE};
 
     #[test]
     fn a_bullet_flies_straight_on_and_expires() {

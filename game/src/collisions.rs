@@ -7,12 +7,12 @@
 
 use crate::{
     Clock,
-    field::{TURN, heading_of, squared, turn_between},
-    grid::Grid,
+    geometry::{TURN, heading_of, squared, turn_between},
     plane::Plane,
     roster::{Kill, Kills, Pilot},
     rules::Rules,
-    setup::{Phase, Setup},
+    schedule::{Phase, Setup},
+    spatial_index::SpatialIndex,
 };
 use bevy_ecs::prelude::*;
 use glam::IVec2;
@@ -23,11 +23,11 @@ pub(crate) fn plugin(setup: &mut Setup) {
 }
 
 fn ram(
-    (rules, clock, grid): (Res<Rules>, Res<Clock>, Res<Grid>),
+    (rules, clock, index): (Res<Rules>, Res<Clock>, Res<SpatialIndex>),
     mut planes: Query<(&mut Pilot, &mut Plane)>,
     mut kills: ResMut<Kills>,
 ) {
-    for pair in touching(&grid, &rules) {
+    for pair in touching(&index, &rules) {
         let Ok([(mut pilot_a, mut a), (mut pilot_b, mut b)]) = planes.get_many_mut(pair) else { continue };
         if a.health == 0 || b.health == 0 {
             continue;
@@ -54,12 +54,12 @@ fn ram(
 }
 
 /// Pairs that touch, lower id first, in the order of ids.
-fn touching(grid: &Grid, rules: &Rules) -> Vec<[Entity; 2]> {
+fn touching(index: &SpatialIndex, rules: &Rules) -> Vec<[Entity; 2]> {
     let reach = IVec2::new(2 * rules.ram_reach, 0);
     let mut pairs = Vec::new();
-    for a in grid.planes() {
+    for a in index.planes() {
         let place = a.plane.position();
-        for b in grid.near(place - reach.x, place + reach.x) {
+        for b in index.near(place - reach.x, place + reach.x) {
             if a.id < b.id && squared(b.plane.position() - place) < squared(reach) {
                 pairs.push((a.id, b.id, [a.entity, b.entity]));
             }
@@ -75,7 +75,7 @@ mod tests {
     use crate::{
         Game,
         plane::{HEALTH_FULL, REEL_NOTICE_TICKS},
-        trial::{plane_at, room_with},
+        test_support::{plane_at, room_with},
     };
 
     #[test]

@@ -6,11 +6,11 @@
 
 use crate::{
     Clock,
-    field::turn_between,
+    geometry::turn_between,
     plane::{Plane, STEER_MAX, STICK_REST_TICKS, STICK_TICKS, THROTTLE_MAX},
     roster::Pilot,
     rules::Rules,
-    setup::{Phase, Setup},
+    schedule::{Phase, Setup},
 };
 use bevy_ecs::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -77,8 +77,8 @@ impl Plane {
     pub fn take_over(&mut self, controls: Controls, tick: u32) {
         let Controls { steer, throttle, boost, fire } = controls.in_range();
         (self.throttle, self.boost, self.fire) = (throttle, boost.into(), fire.into());
-        if steer != self.steer && (self.unrest == 0 || tick.is_multiple_of(STICK_TICKS)) {
-            (self.steer, self.unrest) = (steer, STICK_REST_TICKS);
+        if steer != self.steer && (self.stick_hold == 0 || tick.is_multiple_of(STICK_TICKS)) {
+            (self.steer, self.stick_hold) = (steer, STICK_REST_TICKS);
         }
     }
 }
@@ -97,7 +97,7 @@ fn take_over(clock: Res<Clock>, mut planes: Query<(&Pilot, &mut Plane)>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::field::TURN;
+    use crate::geometry::TURN;
 
     #[test]
     fn bits_there_and_back_and_any_bits_are_in_range() {

@@ -1,13 +1,12 @@
 //! Computer pilots among the others: they see what a player may see and want what `pilot::decide` says.
 
 use crate::{
-    Clock,
-    grid::Grid,
-    pilot,
+    Clock, pilot,
     plane::Plane,
     roster::Pilot,
     rules::Rules,
-    setup::{Phase, Setup},
+    schedule::{Phase, Setup},
+    spatial_index::SpatialIndex,
 };
 use bevy_ecs::prelude::*;
 
@@ -16,11 +15,11 @@ pub(crate) fn plugin(setup: &mut Setup) {
     setup.schedule.add_systems(decide.in_set(Phase::Fillers));
 }
 
-fn decide(rules: Res<Rules>, clock: Res<Clock>, grid: Res<Grid>, mut pilots: Query<(&mut Pilot, &Plane)>) {
+fn decide(rules: Res<Rules>, clock: Res<Clock>, index: Res<SpatialIndex>, mut pilots: Query<(&mut Pilot, &Plane)>) {
     for (mut pilot, plane) in &mut pilots {
         if pilot.is_bot {
             let id = pilot.id.0;
-            let seen = grid.seen_from(plane.position(), &rules).filter(|aloft| aloft.id != id);
+            let seen = index.seen_from(plane.position(), &rules).filter(|aloft| aloft.id != id);
             let mut others = seen.map(|aloft| (aloft.id, aloft.plane));
             pilot.wanted = pilot::decide(plane, id, &mut others, &rules, clock.tick, clock.seed);
         }

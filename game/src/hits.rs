@@ -9,13 +9,13 @@
 use crate::{
     Clock,
     bullet::{self, Bullet},
-    grid::{Aloft, Grid},
+    lag_compensation::{PARTS, PositionHistory, moment, moment_of_meeting},
     motion::BulletId,
-    past::{PARTS, Wake, moment, moment_of_meeting},
     plane::{Plane, SPEED_MAX},
     roster::{Kill, Kills, Pilot, PilotId, Roster},
     rules::Rules,
-    setup::{Phase, Setup},
+    schedule::{Phase, Setup},
+    spatial_index::{Aloft, SpatialIndex},
     standing::Board,
 };
 use bevy_ecs::prelude::*;
@@ -41,10 +41,10 @@ struct Hit {
 }
 
 fn find(
-    (rules, clock, grid, roster): (Res<Rules>, Res<Clock>, Res<Grid>, Res<Roster>),
+    (rules, clock, index, roster): (Res<Rules>, Res<Clock>, Res<SpatialIndex>, Res<Roster>),
     bullets: Query<(Entity, &BulletId, &Bullet)>,
     pilots: Query<&Pilot>,
-    wakes: Query<&Wake>,
+    histories: Query<&PositionHistory>,
     mut hits: ResMut<Hits>,
 ) {
     hits.0.clear();
@@ -52,17 +52,17 @@ fn find(
         let owner = bullet::owner(*id);
         let shooter = roster.entity(PilotId(owner)).and_then(|shooter| pilots.get(shooter).ok());
         let behind = shooter.map_or(0, |shooter| shooter.behind);
-        // In the present a plane's way is its own velocity; in the past it is what the wake tells.
+        // In the present a plane's way is its own velocity; in the past it is what the history tells.
         let victim = if behind == 0 {
-            first_on_the_way(bullet, owner, &grid, &rules, 0, |aloft| {
+            first_on_the_way(bullet, owner, &index, &rules, 0, |aloft| {
                 let place = aloft.plane.position();
                 Some((place - aloft.plane.velocity(), place))
             })
         } else {
-            first_on_the_way(bullet, owner, &grid, &rules, behind, |aloft| {
-                let wake = wakes.get(aloft.entity).ok()?;
+            first_on_the_way(bullet, owner, &index, &rules, behind, |aloft| {
+                let history = histories.get(aloft.entity).ok()?;
                 // What this tick will end with is not noted yet; the plane has moved already.
-                let at = |tick: u32| wake.at_or_now(moment(tick, behind), clock.tick, aloft.plane.position());
+                let at = |tick: u32| history.at_or_now(moment(tick, behind), clock.tick, aloft.plane.position());
                 Some((at(clock.tick - 1)?, at(clock.tick)?))
             })
         };
@@ -105,7 +105,7 @@ fn deal(
 fn first_on_the_way(
     bullet: &Bullet,
     owner: u16,
-    grid: &Grid,
+    index: &SpatialIndex,
     rules: &Rules,
     behind: u32,
     way_of: impl Fn(&Aloft) -> Option<(IVec2, IVec2)>,
@@ -115,7 +115,8 @@ fn first_on_the_way(
     let ticks = 1 + behind.div_ceil(PARTS) as i32;
     let flight = (rules.boost_speed.min(SPEED_MAX) / 16 + 1) * ticks;
     let margin = IVec2::splat(rules.bullet_reach + flight);
-    grid.near(start.min(end) - margin, start.max(end) + margin)
+    index
+        .near(start.min(end) - margin, start.max(end) + margin)
         .filter(|aloft| aloft.id != owner && aloft.plane.health > 0 && !aloft.plane.is_shielded())
         .filter_map(|aloft| {
             let moment = moment_of_meeting((start, end), way_of(aloft)?, rules.bullet_reach)?;
@@ -130,9 +131,9 @@ mod tests {
     use super::*;
     use crate::{
         Controls,
-        field::TURN,
+        geometry::TURN,
         plane::HEALTH_FULL,
-        trial::{plane_at, room_with},
+        test_support::{plane_at, room_with},
     };
 
     const TRIGGER: Controls = Controls { steer: 0, throttle: 1, boost: false, fire: true };
@@ -224,7 +225,7 @@ mod tests {
         let (mut game, pilots) = room_with(&[plane_at(0, 0, 0)]);
         game.look(pilots[0], 10_000);
         let pilot = crate::roster::find_mut(&mut game.world, pilots[0]).unwrap();
-        assert_eq!(pilot.behind, crate::past::BEHIND_MAX);
+        assert_eq!(pilot.behind, crate::lag_compensation::BEHIND_MAX);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The rules of a room: one `bevy_ecs` world, a plugin per feature, stepped at 60 Hz.
 //!
 //! Path: [`Game::join`] and [`Game::control`] say what the pilots want → [`Game::step`] is one tick, in the order of
-//! `setup::Phase` → [`Game::rows`] is all that can be seen; `sync` replicates it, and its replicas step the rows with
+//! `schedule::Phase` → [`Game::rows`] is all that can be seen; `arena` replicates it, and its replicas step the rows with
 //! the same functions ([`KINDS`]).
 //! Invariants: same seed, rules and calls → same rows at every tick, on every platform and whatever the order of the
 //! ECS's tables; all state is integers within the ranges that the kinds declare.
@@ -11,29 +11,29 @@
 pub mod bullet;
 mod collisions;
 mod controls;
-pub mod field;
 mod fillers;
-mod grid;
+pub mod geometry;
 mod hits;
-mod listing;
+pub mod lag_compensation;
+pub mod minimap;
 mod motion;
 #[cfg(test)]
 mod order_tests;
-pub mod past;
 pub mod pilot;
 pub mod plane;
 mod random;
 mod roster;
-pub mod row;
 pub mod rules;
-pub mod sector;
-mod setup;
+mod schedule;
+pub mod schema;
 mod snapshot;
+mod spatial_index;
 mod spawn;
 pub mod standing;
 #[cfg(test)]
-mod trial;
+mod test_support;
 mod tuning;
+mod visible;
 
 pub use controls::Controls;
 pub use roster::{Kill, PILOTS_MAX_COUNT, PilotId, SCORE_MAX};
@@ -42,12 +42,12 @@ pub use spawn::NOTICE_TICKS as RESPAWN_NOTICE_TICKS;
 pub use standing::{Respawn, Standing};
 
 use bevy_ecs::prelude::*;
-use row::{Kind, Row};
 use rules::Rules;
+use schema::{Kind, Row};
 use std::fmt;
 
 /// Every kind of row; a [`Row::kind`] is an index.
-pub static KINDS: &[Kind] = &[plane::KIND, bullet::KIND, standing::KIND, sector::KIND];
+pub static KINDS: &[Kind] = &[plane::KIND, bullet::KIND, standing::KIND, minimap::KIND];
 /// Kind of the rows of planes.
 pub const PLANE: u8 = 0;
 /// Kind of the rows of bullets.
@@ -73,19 +73,19 @@ pub(crate) struct Clock {
 impl Game {
     /// An empty field at tick 0.
     pub fn new(seed: u64, rules: Rules) -> Self {
-        let mut setup = setup::Setup::new();
+        let mut setup = schedule::Setup::new();
         roster::plugin(&mut setup);
         motion::plugin(&mut setup);
-        grid::plugin(&mut setup);
+        spatial_index::plugin(&mut setup);
         hits::plugin(&mut setup);
         collisions::plugin(&mut setup);
         spawn::plugin(&mut setup);
         fillers::plugin(&mut setup);
         controls::plugin(&mut setup);
-        past::plugin(&mut setup);
+        lag_compensation::plugin(&mut setup);
         standing::plugin(&mut setup);
-        sector::plugin(&mut setup, &rules);
-        let setup::Setup { mut world, schedule: tick } = setup;
+        minimap::plugin(&mut setup, &rules);
+        let schedule::Setup { mut world, schedule: tick } = setup;
         world.insert_resource(Clock { tick: 0, seed });
         world.insert_resource(rules);
         Self { world, tick }
@@ -119,11 +119,11 @@ impl Game {
         }
     }
 
-    /// Says how far in the past a pilot sees the others, parts of a tick ([`past::PARTS`]): from the next step on its bullets
-    /// meet them there. At most [`past::BEHIND_MAX`].
+    /// Says how far in the past a pilot sees the others, parts of a tick ([`lag_compensation::PARTS`]): from the next step on its bullets
+    /// meet them there. At most [`lag_compensation::BEHIND_MAX`].
     pub fn look(&mut self, pilot: PilotId, behind: u32) {
         if let Some(mut pilot) = roster::find_mut(&mut self.world, pilot) {
-            pilot.behind = behind.min(past::BEHIND_MAX);
+            pilot.behind = behind.min(lag_compensation::BEHIND_MAX);
         }
     }
 
@@ -146,7 +146,7 @@ impl Game {
 
     /// Replaces `rows` by all that can be seen, in canonical order.
     pub fn rows(&self, rows: &mut Vec<Row>) {
-        listing::list(&self.world, rows);
+        visible::list(&self.world, rows);
     }
 
     /// The kills since the last call, in the order they happened.

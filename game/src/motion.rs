@@ -8,7 +8,7 @@ use crate::{
     plane::Plane,
     roster::Pilot,
     rules::Rules,
-    setup::{Phase, Setup},
+    schedule::{Phase, Setup},
 };
 use bevy_ecs::prelude::*;
 

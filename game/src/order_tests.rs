@@ -6,7 +6,7 @@ use crate::{
     motion::BulletId,
     plane::Plane,
     rules::Rules,
-    trial::{plane_at, room_with},
+    test_support::{plane_at, room_with},
 };
 use bevy_ecs::prelude::*;
 

@@ -8,7 +8,7 @@
 
 use crate::{
     controls::Controls,
-    field::{PLANE_LENGTH_UNITS, TURN, heading_of, squared, toward, turn_between},
+    geometry::{PLANE_LENGTH_UNITS, TURN, heading_of, squared, toward, turn_between},
     plane::{ENERGY_FULL, Plane},
     random::{Purpose, rand},
     rules::Rules,
@@ -236,7 +236,7 @@ fn boost_reserve(me: &Plane) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trial::plane_at;
+    use crate::test_support::plane_at;
 
     /// What the pilots 1..=40 do in this situation, at a tick at which each decides.
     fn all_decide(me: Plane, others: &[Plane]) -> Vec<Controls> {

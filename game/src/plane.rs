@@ -8,11 +8,11 @@
 use crate::{
     BULLET, PLANE,
     bullet::{self, Bullet},
-    field::{PLANE_LENGTH_UNITS, POSITION_MAX, TURN, heading_of, toward, turn_between},
-    past::{BEHIND_MAX, PARTS},
-    row::{Fields, Kind, Row},
+    geometry::{PLANE_LENGTH_UNITS, TURN, heading_of, toward, turn_between},
+    lag_compensation::{BEHIND_MAX, PARTS},
     row_kind,
     rules::Rules,
+    schema::{Fields, Kind, POSITION_MAX, Row},
 };
 use bevy_ecs::prelude::Component;
 use glam::IVec2;
@@ -72,7 +72,7 @@ row_kind! {
         /// Shots fired; wraps. Part of the next bullet's id.
         shots: 0..=255,
         /// Ticks until the stick has rested; see [`Plane::take_over`].
-        unrest: 0..=STICK_REST_TICKS,
+        stick_hold as "unrest": 0..=STICK_REST_TICKS,
         /// Rammed: ticks until the plane has stopped reeling, negative = to the left; see [`Plane::reel`].
         reel: -REEL_NOTICE_TICKS - REEL_MAX_TICKS..=REEL_NOTICE_TICKS + REEL_MAX_TICKS,
     }
@@ -85,18 +85,18 @@ pub const KIND: Kind = Kind {
     fields: Plane::FIELDS,
     is_placed: true,
     step: step_row,
-    followers: 1 << UNREST,
-    follow,
+    derived: 1 << STICK_HOLD,
+    derive,
 };
 
 /// Places of fields in the declaration.
 const STEER: usize = 4;
-const UNREST: usize = 13;
+const STICK_HOLD: usize = 13;
 
 /// A stick that moved has not rested.
-fn follow(before: &Fields, after: &mut Fields) {
+fn derive(before: &Fields, after: &mut Fields) {
     if after[STEER] != before[STEER] {
-        after[UNREST] = STICK_REST_TICKS;
+        after[STICK_HOLD] = STICK_REST_TICKS;
     }
 }
 
@@ -161,7 +161,7 @@ impl Plane {
     pub fn step(&mut self, id: u32, rules: &Rules) -> Option<(u32, Bullet)> {
         self.cooldown = (self.cooldown - 1).max(0);
         self.shield = (self.shield - 1).max(0);
-        self.unrest = (self.unrest - 1).max(0);
+        self.stick_hold = (self.stick_hold - 1).max(0);
         let steer = match self.forced_steer(rules) {
             Some(steer) => {
                 // It may turn as sharply as a slow plane, whatever the speed: the strip at the edge is narrow.
@@ -263,7 +263,7 @@ mod tests {
 
     #[test]
     fn fields_are_where_their_names_say() {
-        assert_eq!([STEER, UNREST].map(|place| Plane::FIELDS[place].name), ["steer", "unrest"]);
+        assert_eq!([STEER, STICK_HOLD].map(|place| Plane::FIELDS[place].name), ["steer", "unrest"]);
     }
 
     #[test]
@@ -282,7 +282,7 @@ mod tests {
         plane.take_over(steer(-7), 121);
         assert_eq!(plane.steer, -7);
     }
-    use crate::trial::{MIDDLE, plane_at};
+    use crate::test_support::{MIDDLE, plane_at};
     use proptest::prelude::*;
 
     fn fly(plane: &mut Plane, ticks: u32, rules: &Rules) -> usize {
@@ -415,7 +415,7 @@ mod tests {
     fn any_plane() -> impl Strategy<Value = Plane> {
         let ranges: Vec<_> = Plane::FIELDS.iter().map(|field| field.range.clone()).collect();
         ranges.prop_map(|values| {
-            let mut fields = [0; crate::row::FIELDS_MAX_COUNT];
+            let mut fields = [0; crate::schema::FIELDS_MAX_COUNT];
             fields[..values.len()].copy_from_slice(&values);
             Plane::from_fields(&fields)
         })

@@ -3,7 +3,10 @@
 //! Invariants: a pilot is one entity, which has a `Plane` while it flies; an id is never 0 and is not given again while
 //! the room lives, until 65535 have been given (then those in use are skipped).
 
-use crate::{controls::Controls, past::Wake, plane::Plane, setup::Setup, spawn::Status, standing::Board};
+use crate::{
+    controls::Controls, lag_compensation::PositionHistory, plane::Plane, schedule::Setup, spawn::Status,
+    standing::Board,
+};
 use bevy_ecs::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -27,7 +30,7 @@ pub struct Kill {
     pub victim: PilotId,
     /// By ramming.
     pub rammed: bool,
-    /// How far in the past the killer saw the victim, parts of a tick ([`crate::past::PARTS`]).
+    /// How far in the past the killer saw the victim, parts of a tick ([`crate::lag_compensation::PARTS`]).
     pub behind: u32,
 }
 
@@ -128,7 +131,7 @@ pub(crate) fn join(world: &mut World, is_bot: bool) -> Option<PilotId> {
         shots: 0,
         is_leaving: false,
     };
-    let entity = world.spawn((pilot, Wake::default())).id();
+    let entity = world.spawn((pilot, PositionHistory::default())).id();
     world.resource_mut::<Roster>().insert(id, entity);
     world.resource_mut::<Board>().is_stale = true;
     Some(id)

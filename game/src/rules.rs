@@ -7,8 +7,9 @@
 
 use crate::{
     bullet::{LIFE_MAX_TICKS, SPEED_MAX as BULLET_SPEED_MAX},
-    field::{FIELD_MAX_CELLS, TURN},
+    geometry::TURN,
     plane::{REEL_MAX_TICKS, SPEED_MAX},
+    schema::FIELD_MAX_CELLS,
     tuning::Tuning,
 };
 use bevy_ecs::prelude::Resource;
@@ -120,7 +121,7 @@ impl Rules {
 
     /// Side of the field in units; coordinates run from 0 to one less.
     pub fn field_side(&self) -> i32 {
-        self.field_cells * crate::field::CELL_UNITS
+        self.field_cells * crate::schema::CELL_UNITS
     }
 }
 

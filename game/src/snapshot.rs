@@ -3,19 +3,19 @@
 //! Path: [`Game::snapshot`] between two steps → whoever keeps it makes bytes of it → [`Game::restore`].
 //! Invariants: a game that was restored goes on as if it had never stopped; whatever the data says, no row of it leaves
 //! a field's declared range.
-//! Never: a format, what a step works out anew (grid, ranking), kills that nobody drained.
+//! Never: a format, what a step works out anew (spatial index, ranking), kills that nobody drained.
 
 use crate::{
     BULLET, Clock, Controls, Game, KINDS, PILOTS_MAX_COUNT, PLANE, PilotId, SCORE_MAX, SECTOR,
     bullet::Bullet,
-    field::TURN,
+    geometry::TURN,
+    lag_compensation::{BEHIND_MAX, PositionHistory},
+    minimap::{self, Minimap},
     motion::BulletId,
-    past::{BEHIND_MAX, Wake},
     plane::Plane,
     roster::{Pilot, Roster},
-    row::Fields,
     rules::Rules,
-    sector::{self, Minimap},
+    schema::Fields,
     spawn::{NOTICE_TICKS, Place, Status},
     standing::Board,
 };
@@ -39,7 +39,7 @@ pub struct GameSnapshot {
     is_board_stale: bool,
     minimap: Vec<Fields>,
     /// By id.
-    pilots: Vec<(Pilot, Wake, Option<Fields>)>,
+    pilots: Vec<(Pilot, PositionHistory, Option<Fields>)>,
     /// By id.
     bullets: Vec<(u32, Fields)>,
 }
@@ -68,11 +68,12 @@ impl Game {
     /// Everything, between two steps.
     pub fn snapshot(&self) -> GameSnapshot {
         let world = &self.world;
-        let mut pilots = world.try_query::<(&Pilot, &Wake, Option<&Plane>)>().expect("registered by the plugins");
+        let mut pilots =
+            world.try_query::<(&Pilot, &PositionHistory, Option<&Plane>)>().expect("registered by the plugins");
         let mut bullets = world.try_query::<(&BulletId, &Bullet)>().expect("as above");
         let plane = |plane: Option<&Plane>| plane.map(|plane| plane.to_fields());
         let mut pilots: Vec<_> =
-            pilots.iter(world).map(|(pilot, wake, aloft)| (pilot.clone(), wake.clone(), plane(aloft))).collect();
+            pilots.iter(world).map(|(pilot, history, aloft)| (pilot.clone(), history.clone(), plane(aloft))).collect();
         let mut bullets: Vec<_> = bullets.iter(world).map(|(id, bullet)| (id.0, bullet.to_fields())).collect();
         pilots.sort_unstable_by_key(|(pilot, ..)| pilot.id);
         bullets.sort_unstable_by_key(|(id, _)| *id);
@@ -103,9 +104,9 @@ impl Game {
         // Whoever came since the last step is not ranked yet.
         board.rank_all(snapshot.pilots.iter().map(|(pilot, ..)| pilot).filter(|pilot| pilot.status != Status::New));
         board.is_stale = snapshot.is_board_stale;
-        for (pilot, wake, plane) in snapshot.pilots {
+        for (pilot, history, plane) in snapshot.pilots {
             let (id, is_leaving) = (pilot.id, pilot.is_leaving);
-            let mut entity = world.spawn((pilot, wake));
+            let mut entity = world.spawn((pilot, history));
             if let Some(fields) = plane {
                 entity.insert(Plane::from_fields(&fields));
             }
@@ -134,16 +135,16 @@ impl GameSnapshot {
             return Err(UnfitSnapshot::OtherField);
         }
         within(self.tick <= TICK_MAX, "tick")?;
-        let side = sector::side(rules) as usize;
+        let side = minimap::side(rules) as usize;
         within(self.minimap.len() == side, "minimap")?;
         let mut lines = self.minimap.iter().enumerate();
         lines.try_for_each(|(line, fields)| check_row(SECTOR, line as u32, fields, rules))?;
         within(self.pilots.len() <= PILOTS_MAX_COUNT, "number of pilots")?;
         within(self.pilots.is_sorted_by(|(a, ..), (b, ..)| a.id < b.id), "order of pilots")?;
         within(self.bullets.is_sorted_by(|(a, _), (b, _)| a < b), "order of bullets")?;
-        for (pilot, wake, plane) in &self.pilots {
+        for (pilot, history, plane) in &self.pilots {
             pilot.check(self.tick, plane.is_some(), rules)?;
-            within(wake.is_within(rules.field_side()), "wake")?;
+            within(history.is_within(rules.field_side()), "position history")?;
             plane.iter().try_for_each(|fields| check_row(PLANE, pilot.id.0.into(), fields, rules))?;
         }
         self.bullets.iter().try_for_each(|(id, fields)| check_row(BULLET, *id, fields, rules))

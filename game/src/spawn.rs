@@ -6,13 +6,13 @@
 
 use crate::{
     Clock,
-    field::{heading_of, squared},
-    grid::Grid,
+    geometry::{heading_of, squared},
     plane::Plane,
     random::{Purpose, rand},
     roster::Pilot,
     rules::Rules,
-    setup::{Phase, Setup},
+    schedule::{Phase, Setup},
+    spatial_index::SpatialIndex,
 };
 use bevy_ecs::prelude::*;
 use glam::IVec2;
@@ -62,7 +62,12 @@ fn leave(pilots: Query<(Entity, &Pilot)>, mut commands: Commands) {
 }
 
 /// Whoever was shot down has a plane until its next step, and asks for another one after that.
-fn choose_places(rules: Res<Rules>, clock: Res<Clock>, grid: Res<Grid>, mut pilots: Query<&mut Pilot, Without<Plane>>) {
+fn choose_places(
+    rules: Res<Rules>,
+    clock: Res<Clock>,
+    index: Res<SpatialIndex>,
+    mut pilots: Query<&mut Pilot, Without<Plane>>,
+) {
     for mut pilot in &mut pilots {
         let notice = match pilot.status {
             Status::New => 0,
@@ -70,7 +75,7 @@ fn choose_places(rules: Res<Rules>, clock: Res<Clock>, grid: Res<Grid>, mut pilo
             Status::Down { since, .. } if pilot.is_bot && clock.tick >= since + rules.bots_wait as u32 => NOTICE_TICKS,
             _ => continue,
         };
-        let (at, heading) = place(pilot.id.0, &clock, &grid, &rules);
+        let (at, heading) = place(pilot.id.0, &clock, &index, &rules);
         pilot.status = Status::Returning(Place { tick: clock.tick + notice, at, heading });
     }
 }
@@ -92,16 +97,16 @@ fn appear(
 }
 
 /// A place clear of others, and the heading from there to the middle of the field.
-fn place(id: u16, clock: &Clock, grid: &Grid, rules: &Rules) -> (IVec2, i32) {
+fn place(id: u16, clock: &Clock, index: &SpatialIndex, rules: &Rules) -> (IVec2, i32) {
     let mut best = (-1, IVec2::ZERO);
     for attempt in 0..PLACES_TRIED_COUNT {
         let bits = rand(clock.seed, clock.tick, id.into(), Purpose::SpawnPlace as u32 + attempt);
         // Keep out of the autopilot's strip, with room to turn.
-        let margin = rules.border + crate::field::CELL_UNITS / 4;
+        let margin = rules.border + crate::schema::CELL_UNITS / 4;
         let room = (rules.field_side() - 2 * margin) as u64;
         let along = |bits: u64| margin + ((bits * room) >> 32) as i32;
         let candidate = IVec2::new(along(bits & 0xffff_ffff), along(bits >> 32));
-        let clearance = clearance(candidate, grid, rules);
+        let clearance = clearance(candidate, index, rules);
         if clearance > best.0 {
             best = (clearance, candidate);
         }
@@ -113,9 +118,9 @@ fn place(id: u16, clock: &Clock, grid: &Grid, rules: &Rules) -> (IVec2, i32) {
 }
 
 /// Distance to the nearest plane, no more than `rules.spawn_clearance`.
-fn clearance(place: IVec2, grid: &Grid, rules: &Rules) -> i64 {
+fn clearance(place: IVec2, index: &SpatialIndex, rules: &Rules) -> i64 {
     let reach = rules.spawn_clearance;
-    let squares = grid.near(place - reach, place + reach).map(|near| squared(near.plane.position() - place));
+    let squares = index.near(place - reach, place + reach).map(|near| squared(near.plane.position() - place));
     squares.min().map_or(i64::MAX, i64::isqrt).min(reach.into())
 }
 
@@ -124,7 +129,7 @@ mod tests {
     use super::*;
     use crate::{
         Game, PilotId, Standing,
-        trial::{plane_at, room_with},
+        test_support::{plane_at, room_with},
     };
 
     fn shoot_down(game: &mut Game, pilot: PilotId) {

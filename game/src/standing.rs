@@ -5,10 +5,10 @@
 
 use crate::{
     roster::{Pilot, SCORE_MAX},
-    row::{Kind, Row, nothing_follows},
     row_kind,
     rules::Rules,
-    setup::{Phase, Setup},
+    schedule::{Phase, Setup},
+    schema::{Kind, Row, nothing_is_derived},
 };
 use bevy_ecs::prelude::*;
 
@@ -32,8 +32,8 @@ pub const KIND: Kind = Kind {
     fields: Line::FIELDS,
     is_placed: false,
     step: stay,
-    followers: 0,
-    follow: nothing_follows,
+    derived: 0,
+    derive: nothing_is_derived,
 };
 
 fn stay(row: &Row, _: &Rules, next: &mut Vec<Row>) {
@@ -126,7 +126,7 @@ mod tests {
         Game, STANDING,
         plane::Plane,
         roster,
-        trial::{plane_at, room_with},
+        test_support::{plane_at, room_with},
     };
 
     fn top(game: &Game) -> Vec<Line> {

@@ -5,9 +5,10 @@
 
 use crate::{
     bullet::{LIFE_MAX_TICKS, SPEED_MAX as BULLET_SPEED_MAX},
-    field::{CELL_UNITS, FIELD_MAX_CELLS, PLANE_LENGTH_UNITS, TURN},
+    geometry::{PLANE_LENGTH_UNITS, TURN},
     plane::{ENERGY_FULL, HEALTH_FULL, REEL_MAX_TICKS, SHIELD_MAX_TICKS, SPEED_MAX},
     rules::{Rules, RulesError, TICKS_PER_S},
+    schema::{CELL_UNITS, FIELD_MAX_CELLS},
 };
 use serde::Deserialize;
 use std::ops::RangeInclusive;

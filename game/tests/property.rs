@@ -1,8 +1,10 @@
 //! What holds over thousands of ticks of computer pilots, whatever they do.
 
 use game::{
-    BULLET, Controls, Game, KINDS, PILOTS_MAX_COUNT, PLANE, PilotId, STANDING, field::FIELD_MAX_CELLS, plane::Plane,
-    row::Row, rules::Rules,
+    BULLET, Controls, Game, KINDS, PILOTS_MAX_COUNT, PLANE, PilotId, STANDING,
+    plane::Plane,
+    rules::Rules,
+    schema::{FIELD_MAX_CELLS, Row},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -135,7 +137,7 @@ fn is_explained(predicted: &Row, real: &Row, all: &[Row], rules: &Rules) -> bool
         boost: real.boost,
         fire: real.fire,
         health: real.health,
-        unrest: real.unrest,
+        stick_hold: real.stick_hold,
         ..expected
     };
     let is_near = |row: &&Row| {

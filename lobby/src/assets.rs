@@ -36,7 +36,7 @@ pub fn page(headers: &HeaderMap) -> Response {
     page
 }
 
-/// The picture that stands for a link to a field.
+/// The picture that stands for a link to a room.
 pub fn preview() -> Response {
     ([(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, CACHE_A_DAY)], PREVIEW).into_response()
 }

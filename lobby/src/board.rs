@@ -1,15 +1,15 @@
 //! The departures board: what a player is shown of each region, best first.
 //!
-//! Path: a [`Snapshot`], the [`Pools`] and the region of the player's edge go in, [`Board`] comes out and is sent as JSON.
+//! Path: a [`FleetSnapshot`], the [`Pools`] and the region of the player's edge go in, [`Board`] comes out and is sent as JSON.
 //! Invariants: pure; the same facts give the same bytes, so that a stream can send changes only; every region of the
 //! pools is there, whatever the API says; rooms are counted and never named, because a private one's name is its key.
 //! Never: a machine's state in Fly's words.
 
-use crate::book::Snapshot;
-use crate::place;
+use crate::fleet_state::FleetSnapshot;
+use crate::machine_view::{Condition, MachineView, Occupancy};
+use crate::placement;
 use crate::pools::Pools;
 use crate::regions::{self, Region};
-use crate::server::{Condition, Occupancy, Server};
 use crate::wake_times::WakeTimes;
 use serde::Serialize;
 
@@ -17,9 +17,9 @@ use serde::Serialize;
 #[derive(Debug, Serialize)]
 pub struct Board {
     you: You,
-    /// The Machines API refuses at the moment; this is what it said before.
+    /// The Machines API refuses at the moment; this is its last answer.
     stale: bool,
-    regions: Vec<Row>,
+    regions: Vec<RegionRow>,
 }
 
 #[derive(Debug, Serialize)]
@@ -28,7 +28,7 @@ struct You {
 }
 
 #[derive(Debug, Serialize)]
-struct Row {
+struct RegionRow {
     region: String,
     place: String,
     status: &'static str,
@@ -37,27 +37,27 @@ struct Row {
     players: u32,
     pilots: u32,
     capacity: u32,
-    machines: Machines,
+    machines: MachineCounts,
     /// `None` when the player's region is not known.
     latency_ms: Option<u32>,
     latency: &'static str,
-    /// A machine that is up: the page measures over its ping.
+    /// A machine that is up: the page measures the latency to it.
     probe: Option<String>,
-    /// How long wakes took lately; `None` before the first.
-    wake: Option<Wake>,
+    /// How long recent starts took; `None` before the first.
+    wake: Option<WakeSummary>,
     latitude: Option<f64>,
     longitude: Option<f64>,
 }
 
 #[derive(Debug, Serialize)]
-struct Machines {
+struct MachineCounts {
     up: usize,
     all: usize,
     max: usize,
 }
 
 #[derive(Debug, Serialize)]
-struct Wake {
+struct WakeSummary {
     p50_ms: u32,
     p95_ms: u32,
     samples: usize,
@@ -65,9 +65,9 @@ struct Wake {
 
 impl Board {
     /// The board for a player whose edge is in `edge`; `home` stands in for an edge that is not known.
-    pub fn new(snapshot: &Snapshot, pools: &Pools, edge: Option<&str>, home: Option<&str>) -> Self {
+    pub fn new(snapshot: &FleetSnapshot, pools: &Pools, edge: Option<&str>, home: Option<&str>) -> Self {
         let from = edge.and_then(regions::find).or_else(|| home.and_then(regions::find));
-        let codes = place::by_distance(from, snapshot, pools);
+        let codes = placement::by_distance(from, snapshot, pools);
         let mut rows: Vec<_> = codes.iter().map(|code| ranked_row(code, snapshot, pools, from)).collect();
         // Stable: what ranks the same stays in the order of distance and code.
         rows.sort_by_key(|(rank, _)| *rank);
@@ -84,41 +84,41 @@ impl Board {
     }
 }
 
-fn ranked_row(code: &str, snapshot: &Snapshot, pools: &Pools, from: Option<&Region>) -> ((bool, u32), Row) {
-    let condition = place::region_condition(code, snapshot, pools);
-    let latency_ms = place::latency_ms(code, from);
-    let servers: Vec<&Server> = snapshot.servers.iter().filter(|server| server.region == code).collect();
-    let answering = servers.iter().filter(|server| server.condition != Condition::Unreachable);
-    let said: Vec<&Occupancy> = answering.filter_map(|server| server.occupancy.as_ref()).collect();
-    let sum = |of: fn(&Occupancy) -> u32| said.iter().copied().map(of).sum();
-    let ready = servers.iter().find(|server| server.condition == Condition::Ready);
+fn ranked_row(code: &str, snapshot: &FleetSnapshot, pools: &Pools, from: Option<&Region>) -> ((bool, u32), RegionRow) {
+    let condition = placement::region_condition(code, snapshot, pools);
+    let latency_ms = placement::latency_ms(code, from);
+    let machines: Vec<&MachineView> = snapshot.machines.iter().filter(|machine| machine.region == code).collect();
+    let answering = machines.iter().filter(|machine| machine.condition != Condition::Unreachable);
+    let occupancies: Vec<&Occupancy> = answering.filter_map(|machine| machine.occupancy.as_ref()).collect();
+    let sum = |of: fn(&Occupancy) -> u32| occupancies.iter().copied().map(of).sum();
+    let ready = machines.iter().find(|machine| machine.condition == Condition::Ready);
     let region = regions::find(code);
-    let row = Row {
+    let row = RegionRow {
         region: code.to_owned(),
         place: region.map_or(code, Region::place).to_owned(),
         status: word(condition),
-        rooms: sum(|said| said.rooms),
-        players: sum(|said| said.players),
-        pilots: sum(|said| said.pilots),
-        capacity: sum(|said| said.capacity),
-        machines: Machines {
-            up: said.len(),
-            all: servers.len(),
-            max: pools.find(code).map_or(servers.len(), |pool| servers.len().max(pool.machines_max as usize)),
+        rooms: sum(|occupancy| occupancy.rooms),
+        players: sum(|occupancy| occupancy.players),
+        pilots: sum(|occupancy| occupancy.pilots),
+        capacity: sum(|occupancy| occupancy.capacity),
+        machines: MachineCounts {
+            up: occupancies.len(),
+            all: machines.len(),
+            max: pools.find(code).map_or(machines.len(), |pool| machines.len().max(pool.machines_max as usize)),
         },
         latency_ms,
         latency: "estimated",
-        probe: ready.map(|server| server.instance.clone()),
+        probe: ready.map(|machine| machine.instance.clone()),
         wake: snapshot.wake_times.get(code).and_then(wake),
         latitude: region.map(|region| region.latitude),
         longitude: region.map(|region| region.longitude),
     };
-    (place::region_rank(condition, latency_ms), row)
+    (placement::region_rank(condition, latency_ms), row)
 }
 
-fn wake(times: &WakeTimes) -> Option<Wake> {
+fn wake(times: &WakeTimes) -> Option<WakeSummary> {
     let (p50_ms, p95_ms) = (times.percentile_ms(50)?, times.percentile_ms(95)?);
-    Some(Wake { p50_ms, p95_ms, samples: times.count() })
+    Some(WakeSummary { p50_ms, p95_ms, samples: times.count() })
 }
 
 fn word(condition: Condition) -> &'static str {
@@ -134,39 +134,42 @@ fn word(condition: Condition) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::tests::server;
+    use crate::machine_view::tests::machine;
     use Condition::{Asleep, Full, Ready, Unreachable};
     use serde_json::{Value, json};
     use std::time::Duration;
 
-    fn board(servers: &[Server], edge: Option<&str>, home: Option<&str>) -> Value {
-        let mut snapshot = Snapshot { servers: servers.to_vec(), is_known: true, ..Snapshot::default() };
+    fn board(machines: &[MachineView], edge: Option<&str>, home: Option<&str>) -> Value {
+        let mut snapshot = FleetSnapshot { machines: machines.to_vec(), is_known: true, ..FleetSnapshot::default() };
         snapshot.wake_times.entry("cdg".into()).or_default().add(Duration::from_millis(1_200));
         serde_json::from_str(&Board::new(&snapshot, &Pools::built_in(), edge, home).to_json()).unwrap()
     }
 
-    fn order(servers: &[Server], edge: Option<&str>, home: Option<&str>) -> Vec<String> {
-        let board = board(servers, edge, home);
+    fn order(machines: &[MachineView], edge: Option<&str>, home: Option<&str>) -> Vec<String> {
+        let board = board(machines, edge, home);
         board["regions"].as_array().unwrap().iter().map(|row| row["region"].as_str().unwrap().to_owned()).collect()
     }
 
     #[test]
     fn the_best_for_the_asker_comes_first() {
-        let paris = server("p", "cdg", Ready, 3, 150);
-        let fleet = [server("t", "nrt", Asleep, 0, 0), paris.clone(), server("j", "ewr", Asleep, 0, 0)];
+        let paris = machine("p", "cdg", Ready, 3, 150);
+        let fleet = [machine("t", "nrt", Asleep, 0, 0), paris.clone(), machine("j", "ewr", Asleep, 0, 0)];
         assert_eq!(order(&fleet, Some("ewr"), None), ["ewr", "cdg", "nrt"]);
         assert_eq!(order(&fleet, Some("fra"), Some("ewr")), ["cdg", "ewr", "nrt"]);
         assert_eq!(order(&fleet, None, Some("sin")), ["nrt", "cdg", "ewr"]);
         assert_eq!(order(&fleet, Some("not a region"), None), ["cdg", "ewr", "nrt"], "by code when nothing is known");
-        let closed =
-            [server("f", "ewr", Full, 9, 9), server("l", "cdg", Unreachable, 0, 0), server("far", "nrt", Asleep, 0, 0)];
+        let closed = [
+            machine("f", "ewr", Full, 9, 9),
+            machine("l", "cdg", Unreachable, 0, 0),
+            machine("far", "nrt", Asleep, 0, 0),
+        ];
         assert_eq!(order(&closed, Some("ewr"), None), ["nrt", "ewr", "cdg"]);
     }
 
     #[test]
     fn a_row_sums_the_machines_of_its_region() {
-        let up = [server("a1", "cdg", Ready, 3, 150), server("a2", "cdg", Full, 150, 150)];
-        let fleet = [up.to_vec(), vec![server("a3", "cdg", Asleep, 0, 0)]].concat();
+        let up = [machine("a1", "cdg", Ready, 3, 150), machine("a2", "cdg", Full, 150, 150)];
+        let fleet = [up.to_vec(), vec![machine("a3", "cdg", Asleep, 0, 0)]].concat();
         let board = board(&fleet, Some("ewr"), None);
         let row = board["regions"].as_array().unwrap().iter().find(|row| row["region"] == "cdg").unwrap();
         for (key, expected) in [

@@ -1,4 +1,4 @@
-//! What the environment says.
+//! The lobby's configuration, read from the environment.
 //!
 //! Path: `main` calls [`Config::from_env`] once and hands the parts on; tests call [`Config::read`] with their own map.
 //! Invariants: a complete configuration or one plain sentence that says what to do; secrets are never shown.
@@ -16,7 +16,7 @@ const GAME_APP_DEFAULT: &str = "aerodrome-game";
 const PORT_DEFAULT: &str = "8080";
 const BIND_DEFAULT: &str = "0.0.0.0";
 
-/// Everything the lobby is told from outside.
+/// The whole configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Where to listen. Port 0 takes any free one.

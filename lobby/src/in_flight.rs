@@ -1,13 +1,13 @@
-//! How much one address has under way at once.
+//! Bounds the requests that one address has in flight.
 //!
-//! Path: [`guard`] stands before every address → a place for this client's request → given back when its answer was taken,
-//! or its client has left.
+//! Path: [`guard`] wraps every route → a permit for this client's request → released when its answer was sent, or its
+//! client has left.
 //! Invariants: what one address can hold is bounded, whatever it holds up; memory is bounded by the requests under way.
 //! Never: counts connections: behind Fly's proxy all of them come from the proxy, and only a request says whose it is.
 
 use crate::Lobby;
-use crate::http::client_address;
 use crate::limit::household;
+use crate::routes::client_address;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{StatusCode, header};
@@ -28,15 +28,15 @@ pub const REQUESTS_MAX_COUNT: usize = 500;
 #[derive(Debug, Default)]
 pub(crate) struct InFlight(Mutex<HashMap<IpAddr, usize>>);
 
-/// One request's place.
-struct Place {
+/// Permission for one request.
+struct RequestPermit {
     all: Arc<InFlight>,
     household: IpAddr,
 }
 
 impl InFlight {
-    /// A place for one more request of this address, if it has less than `most`.
-    fn enter(self: &Arc<Self>, address: IpAddr, most: usize) -> Option<Place> {
+    /// A permit for one more request of this address, if it has less than `most`.
+    fn enter(self: &Arc<Self>, address: IpAddr, most: usize) -> Option<RequestPermit> {
         let household = household(address);
         let mut counts = self.counts();
         let count = counts.entry(household).or_default();
@@ -44,7 +44,7 @@ impl InFlight {
             return None;
         }
         *count += 1;
-        Some(Place { all: Arc::clone(self), household })
+        Some(RequestPermit { all: Arc::clone(self), household })
     }
 
     fn counts(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
@@ -52,7 +52,7 @@ impl InFlight {
     }
 }
 
-impl Drop for Place {
+impl Drop for RequestPermit {
     fn drop(&mut self) {
         let mut counts = self.all.counts();
         if let Some(count) = counts.get_mut(&self.household) {
@@ -72,17 +72,17 @@ pub(crate) async fn guard(
     next: Next,
 ) -> Response {
     let address = client_address(request.headers(), peer);
-    let Some(place) = lobby.in_flight.enter(address, lobby.requests_max_count) else { return too_many() };
-    next.run(request).await.map(|body| Body::new(Held { body, _place: place }))
+    let Some(permit) = lobby.in_flight.enter(address, lobby.requests_max_count) else { return too_many() };
+    next.run(request).await.map(|body| Body::new(HeldBody { body, _permit: permit }))
 }
 
-/// A body, and a place for as long as it is there.
-struct Held {
+/// A body, and its request's permit for as long as it is there.
+struct HeldBody {
     body: Body,
-    _place: Place,
+    _permit: RequestPermit,
 }
 
-impl HttpBody for Held {
+impl HttpBody for HeldBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -114,13 +114,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_address_has_so_many_places_and_gets_them_back() {
+    fn one_address_has_so_many_permits_and_gets_them_back() {
         let all = Arc::<InFlight>::default();
         let (one, other) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
-        let places: Vec<_> = (0..3).map_while(|_| all.enter(one, 2)).collect();
-        assert_eq!(places.len(), 2);
+        let permits: Vec<_> = (0..3).map_while(|_| all.enter(one, 2)).collect();
+        assert_eq!(permits.len(), 2);
         assert!(all.enter(other, 2).is_some(), "others are not affected");
-        drop(places);
+        drop(permits);
         assert!(all.enter(one, 2).is_some());
         assert!(all.counts().is_empty(), "who has nothing under way is not remembered");
     }
@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn a_household_is_one_address() {
         let all = Arc::<InFlight>::default();
-        let _place = all.enter("2001:db8:1:1::1".parse().unwrap(), 1).unwrap();
+        let _permit = all.enter("2001:db8:1:1::1".parse().unwrap(), 1).unwrap();
         assert!(all.enter("2001:db8:1:1:ffff::2".parse().unwrap(), 1).is_none());
     }
 }

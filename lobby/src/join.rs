@@ -1,23 +1,24 @@
-//! A join: which machine, awake, with a ticket.
+//! A join: finds a machine, has it started if needed, and signs a ticket for it.
 //!
-//! Path: [`Wish::parse`] reads the body → `place` orders what would do → the first machine that is up or comes up, and
-//! has a seat, gets the player → [`Joined`]. Stages are told on the way.
+//! Path: [`JoinRequest::parse`] reads the body → `placement` orders the candidates → the first machine that is up or comes
+//! up, and has a seat, gets the player → [`JoinGrant`]. Progress is reported on the way.
 //! Invariants: each ticket has its own nonce; a ticket has a room opened only where that room may be: a new name where it
-//! was made, another machine's public room only while that machine is lost; whoever leaves while waiting costs nobody
+//! was made, another machine's public room only while that machine is lost; a player who leaves while waiting costs nobody
 //! else; a join ends at [`JOIN_DEADLINE_MS`], whatever the API does; no other region is chosen for a player who named one.
-//! Never: a socket to a machine, a session.
+//! Never: opens a socket to a machine, keeps a session.
 
 use crate::Lobby;
-use crate::book::Snapshot;
-use crate::place::{self, NoGrowth, Step};
+use crate::api_errors::WakeError;
+use crate::fleet_state::FleetSnapshot;
+use crate::join_request::{JoinRequest, Target};
+use crate::machine_view::{Condition, Need};
+use crate::now_s;
+use crate::placement::{self, NoGrowth, Step};
+use crate::progress::Progress;
 use crate::random::{letters, nonce};
-use crate::refusal::{Offer, Refusal, Refused};
+use crate::refusal::{Offer, Refusal, RefusedJoin};
 use crate::regions::{self, Region};
-use crate::server::{Condition, Need};
-use crate::stage::Stage;
 use crate::steer::PREFIX;
-use crate::verdict::WakeError;
-use crate::{now_s, wish};
 use protocol::room::{ARENA, PRIVATE_PREFIX, durable_id, home_of};
 use protocol::token::Grant;
 use serde::Serialize;
@@ -25,19 +26,18 @@ use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
-use wish::{Target, Wish};
 
-/// Longest a join may wait for machines, all that are tried together. Policy: a sentence that says so; a wake under way
-/// goes on.
+/// Longest a join may wait for machines, all that are tried together. Policy: a sentence that says so; a start under
+/// way goes on.
 const JOIN_DEADLINE_MS: u64 = 60_000;
 /// Letters and digits of a private room's name: 50 bits, so that nobody finds one by trying.
 const PRIVATE_NAME_LETTERS: usize = 10;
 /// Tells the gameserver that nobody has been in this room, so that its page is not "gone".
 const FRESH_ROOM_QUERY: &str = "?new";
 
-/// Where to fly, with a ticket for it.
+/// Where to go, with a ticket for it.
 #[derive(Debug, Serialize)]
-pub struct Joined {
+pub struct JoinGrant {
     path: String,
     ticket: String,
     instance: String,
@@ -50,36 +50,41 @@ pub(crate) struct Join<'a, F> {
     pub(crate) lobby: &'a Arc<Lobby>,
     /// The region of the player's edge, or ours.
     pub(crate) from: Option<&'static Region>,
-    /// Hears each stage and the place it is about.
-    pub(crate) tell: F,
-    /// Asked before a room is opened for this player; false when there were too many.
+    /// Receives each step of the progress and the place it is about.
+    pub(crate) report: F,
+    /// Called before a room is opened for this player; false when there were too many.
     pub(crate) may_open: &'a (dyn Fn() -> bool + Send + Sync),
 }
 
 /// What is tried, in which region, in this order.
 type Plan = Vec<(String, Step)>;
 
-impl<F: Fn(Stage, &str)> Join<'_, F> {
+impl<F: Fn(Progress, &str)> Join<'_, F> {
     /// Finds a machine, wakes it if needed, and signs a ticket for it.
-    pub(crate) async fn run(&self, wish: &Wish) -> Result<Joined, Refused> {
+    pub(crate) async fn run(&self, request: &JoinRequest) -> Result<JoinGrant, RefusedJoin> {
         self.lobby.fleet.fresh().await;
-        let snapshot = self.lobby.fleet.look();
+        let snapshot = self.lobby.fleet.current();
         if !snapshot.is_known {
             return Err(Refusal::FleetUnknown.into());
         }
-        match &wish.target {
-            Target::Region(code) => self.in_region(code, wish, &snapshot).await,
-            Target::Instance(id) => self.on_instance(id, &wish.room, &snapshot).await,
+        match &request.target {
+            Target::Region(code) => self.in_region(code, request, &snapshot).await,
+            Target::Instance(id) => self.on_instance(id, &request.room, &snapshot).await,
         }
     }
 
-    async fn in_region(&self, code: &str, wish: &Wish, snapshot: &Snapshot) -> Result<Joined, Refused> {
+    async fn in_region(
+        &self,
+        code: &str,
+        request: &JoinRequest,
+        snapshot: &FleetSnapshot,
+    ) -> Result<JoinGrant, RefusedJoin> {
         let region = regions::find(code).ok_or_else(|| Refusal::UnknownRegion(code.to_owned()))?;
-        let need = if wish.is_private { Need::Room } else { Need::Seat };
-        if wish.is_private && !(self.may_open)() {
-            return Err(Refusal::TooManyFields.into());
+        let need = if request.is_private { Need::Room } else { Need::Seat };
+        if request.is_private && !(self.may_open)() {
+            return Err(Refusal::TooManyRooms.into());
         }
-        let steps = place::steps(code, need, snapshot, &self.lobby.pools);
+        let steps = placement::steps(code, need, snapshot, &self.lobby.pools);
         let plan: Plan = steps.into_iter().map(|step| (code.to_owned(), step)).collect();
         let found = if plan.is_empty() {
             Err(self.why_nothing(region, need, snapshot))
@@ -87,17 +92,17 @@ impl<F: Fn(Stage, &str)> Join<'_, F> {
             self.try_all(plan, need).await
         };
         let (instance, region) = found.map_err(|refusal| self.with_offer(refusal, code))?;
-        let (room, grant) = if wish.is_private {
+        let (room, grant) = if request.is_private {
             (format!("{PRIVATE_PREFIX}{}", letters(PRIVATE_NAME_LETTERS)), Grant::Open)
         } else {
-            (wish.room.clone(), Grant::Enter)
+            (request.room.clone(), Grant::Enter)
         };
         Ok(self.ticket(instance, region, room, grant))
     }
 
-    /// A room is where its machine is; if that machine cannot be had, the room goes to another one. A public room that had
-    /// moved goes home if it can.
-    async fn on_instance(&self, id: &str, room: &str, snapshot: &Snapshot) -> Result<Joined, Refused> {
+    /// A room is where its machine is; if that machine is lost, the room goes to another one. A public room that had moved
+    /// goes home if it can.
+    async fn on_instance(&self, id: &str, room: &str, snapshot: &FleetSnapshot) -> Result<JoinGrant, RefusedJoin> {
         if let Some(joined) = self.at(id, room, snapshot).await? {
             return Ok(joined);
         }
@@ -110,28 +115,28 @@ impl<F: Fn(Stage, &str)> Join<'_, F> {
         self.elsewhere(id, room).await
     }
 
-    /// A place in a room on this very machine; `None` if the machine cannot be had.
-    async fn at(&self, id: &str, room: &str, snapshot: &Snapshot) -> Result<Option<Joined>, Refused> {
-        let Some(server) = snapshot.find(id) else {
+    /// A seat in a room on this very machine; `None` if the machine is lost.
+    async fn at(&self, id: &str, room: &str, snapshot: &FleetSnapshot) -> Result<Option<JoinGrant>, RefusedJoin> {
+        let Some(machine) = snapshot.find(id) else {
             return if self.lobby.fleet.is_lost(id) { Ok(None) } else { Err(Refusal::FleetUnknown.into()) };
         };
-        if !server.can_be_had() {
+        if !machine.can_be_had() {
             return Ok(None);
         }
-        let step = match server.condition {
-            Condition::Ready if server.takes(Need::Seat) => Step::Take(id.to_owned()),
+        let step = match machine.condition {
+            Condition::Ready if machine.takes(Need::Seat) => Step::Take(id.to_owned()),
             Condition::Asleep | Condition::Waking => Step::Wake(id.to_owned()),
             Condition::Ready | Condition::Full | Condition::Unreachable => {
-                return Err(self.with_offer(Refusal::Full(place_name(&server.region)), &server.region));
+                return Err(self.with_offer(Refusal::Full(place_name(&machine.region)), &machine.region));
             }
         };
-        match self.try_all(vec![(server.region.clone(), step)], Need::Seat).await {
+        match self.try_all(vec![(machine.region.clone(), step)], Need::Seat).await {
             Ok((instance, region)) => {
                 let grant = self.grant(&instance, room);
                 Ok(Some(self.ticket(instance, region, room.to_owned(), grant)))
             }
             Err(Refusal::NotWoken(error, _)) if error.is_about_this_machine() => Ok(None),
-            Err(refusal) => Err(self.with_offer(refusal, &server.region)),
+            Err(refusal) => Err(self.with_offer(refusal, &machine.region)),
         }
     }
 
@@ -144,25 +149,25 @@ impl<F: Fn(Stage, &str)> Join<'_, F> {
 
     /// Another machine for a room of `id`, which is lost, under the name that means this room everywhere. The first who asks
     /// has it opened there; the others follow.
-    async fn elsewhere(&self, id: &str, room: &str) -> Result<Joined, Refused> {
+    async fn elsewhere(&self, id: &str, room: &str) -> Result<JoinGrant, RefusedJoin> {
         let (lobby, durable) = (self.lobby, durable_id(id, room));
         if let Some(other) = lobby.moved_to(&durable)
-            && let Some(joined) = self.at(&other, &durable, &lobby.fleet.look()).await?
+            && let Some(joined) = self.at(&other, &durable, &lobby.fleet.current()).await?
         {
             return Ok(joined);
         }
         if !(self.may_open)() {
-            return Err(Refusal::TooManyFields.into());
+            return Err(Refusal::TooManyRooms.into());
         }
         let near = lobby.fleet.region_of(id).and_then(|code| regions::find(&code)).or(self.from);
-        let plan = place::elsewhere(id, near, &lobby.fleet.look(), &lobby.pools);
+        let plan = placement::elsewhere(id, near, &lobby.fleet.current(), &lobby.pools);
         let Some((_, first)) = plan.first() else {
-            return Err(match lobby.fleet.look().find(id) {
-                Some(server) => self.with_offer(Refusal::Unreachable(place_name(&server.region)), &server.region),
-                None => Refusal::UnknownServer(id.to_owned()).into(),
+            return Err(match lobby.fleet.current().find(id) {
+                Some(machine) => self.with_offer(Refusal::Unreachable(place_name(&machine.region)), &machine.region),
+                None => Refusal::UnknownMachine(id.to_owned()).into(),
             });
         };
-        // Those who ask while it wakes follow already.
+        // Players who ask while it starts already go there, too.
         if let Step::Take(other) | Step::Wake(other) = first {
             lobby.note_move(&durable, other);
         }
@@ -178,12 +183,12 @@ impl<F: Fn(Stage, &str)> Join<'_, F> {
         for (region, step) in plan {
             let place = place_name(&region);
             if let Some(Refusal::NotWoken(error, _)) = &refusal {
-                (self.tell)(Stage::Another(*error), &place);
+                (self.report)(Progress::Another(*error), &place);
             }
             let attempt = timeout_at(deadline, self.attempt(&region, &step, &place)).await;
             match attempt.unwrap_or(Err(WakeError::TooSlow)) {
-                Ok(id) if self.lobby.fleet.promise(&id, need) => {
-                    (self.tell)(Stage::Ready, &place);
+                Ok(id) if self.lobby.fleet.reserve(&id, need) => {
+                    (self.report)(Progress::Ready, &place);
                     self.prepare_spare(&region);
                     return Ok((id, region));
                 }
@@ -197,59 +202,60 @@ impl<F: Fn(Stage, &str)> Join<'_, F> {
     }
 
     async fn attempt(&self, region: &str, step: &Step, place: &str) -> Result<String, WakeError> {
-        let tell = |stage| (self.tell)(stage, place);
+        let report = |progress| (self.report)(progress, place);
         match step {
             Step::Take(id) if self.lobby.fleet.is_silent(id).await => Err(WakeError::Silent),
             Step::Take(id) => Ok(id.clone()),
-            Step::Wake(id) => self.lobby.wakes.wake(id, tell).await,
+            Step::Wake(id) => self.lobby.start_tasks.wake(id, report).await,
             Step::Create(name) => {
-                let template = self.lobby.fleet.look().template.ok_or(WakeError::Refused)?;
-                self.lobby.wakes.create(region, name, &template, tell).await
+                let template = self.lobby.fleet.current().template.ok_or(WakeError::Refused)?;
+                self.lobby.start_tasks.create(region, name, &template, report).await
             }
         }
     }
 
     /// Gets another machine ready when this region is nearly full; nobody waits for it.
     fn prepare_spare(&self, region: &str) {
-        let Some(step) = place::spare(region, &self.lobby.fleet.look(), &self.lobby.pools) else { return };
+        let Some(step) = placement::spare(region, &self.lobby.fleet.current(), &self.lobby.pools) else { return };
         let (lobby, region) = (self.lobby.clone(), region.to_owned());
         tokio::spawn(async move {
-            let join = Join { lobby: &lobby, from: None, tell: |_, _: &str| (), may_open: &|| true };
+            let join = Join { lobby: &lobby, from: None, report: |_, _: &str| (), may_open: &|| true };
             // Refusals are logged where they happen, and the next join tries again.
             let _ = join.attempt(&region, &step, "").await;
         });
     }
 
-    fn why_nothing(&self, region: &Region, need: Need, snapshot: &Snapshot) -> Refusal {
+    fn why_nothing(&self, region: &Region, need: Need, snapshot: &FleetSnapshot) -> Refusal {
         let place = region.place().to_owned();
-        let has = |condition| snapshot.servers.iter().any(|s| s.region == region.code && s.condition == condition);
-        let has_none = snapshot.servers.iter().all(|server| server.region != region.code);
+        let has = |condition| snapshot.machines.iter().any(|s| s.region == region.code && s.condition == condition);
+        let has_none = snapshot.machines.iter().all(|machine| machine.region != region.code);
         if has(Condition::Ready) && need == Need::Room {
             return Refusal::NoRoom(place);
         }
-        match place::growth(&region.code, snapshot, &self.lobby.pools) {
+        match placement::growth(&region.code, snapshot, &self.lobby.pools) {
             Err(NoGrowth::RefusedLately(why)) => Refusal::NotWoken(why, place),
             Err(NoGrowth::FleetAtLimit) if has_none || has(Condition::Full) => Refusal::FleetAtLimit(place),
             _ if has(Condition::Full) || has(Condition::Ready) => Refusal::Full(place),
-            _ if has_none => Refusal::NoServer(place),
+            _ if has_none => Refusal::NoMachine(place),
             _ => Refusal::Unreachable(place),
         }
     }
 
-    fn with_offer(&self, refusal: Refusal, region: &str) -> Refused {
+    fn with_offer(&self, refusal: Refusal, region: &str) -> RefusedJoin {
         let is_helpful = refusal.is_about_the_region();
-        let best = is_helpful.then(|| place::offer(region, self.from, &self.lobby.fleet.look(), &self.lobby.pools));
+        let best =
+            is_helpful.then(|| placement::offer(region, self.from, &self.lobby.fleet.current(), &self.lobby.pools));
         let offer = best.flatten().map(|code| Offer {
             place: place_name(&code),
-            latency_ms: place::latency_ms(&code, self.from),
+            latency_ms: placement::latency_ms(&code, self.from),
             region: code,
         });
-        Refused { refusal, offer }
+        RefusedJoin { refusal, offer }
     }
 
-    fn ticket(&self, instance: String, region: String, room: String, grant: Grant) -> Joined {
+    fn ticket(&self, instance: String, region: String, room: String, grant: Grant) -> JoinGrant {
         let query = if grant == Grant::Open { FRESH_ROOM_QUERY } else { "" };
-        Joined {
+        JoinGrant {
             path: format!("{PREFIX}{instance}/{room}{query}"),
             ticket: self.lobby.key.sign_ticket(&instance, &room, grant, nonce(), now_s()),
             instance,
@@ -263,7 +269,7 @@ fn place_name(code: &str) -> String {
     regions::find(code).map_or(code, Region::place).to_owned()
 }
 
-impl Joined {
+impl JoinGrant {
     /// As programs read it.
     pub fn to_json(&self) -> Value {
         serde_json::to_value(self).expect("text always serialises")

@@ -1,48 +1,49 @@
 //! The lobby: shows the fleet, wakes machines, and steers each player to one with Fly-Replay.
 //!
-//! Path: [`serve`] puts the parts together. `listen` accepts, `in_flight` bounds each client, `http` holds the addresses;
-//! `fleet` (with `book`, `machines` and `status`) knows the machines; `board` shows their regions; `desk` and `join` (with
-//! `place`, `wake`, `moves` and `limit`) let a player in; `steer` and `ferry` send requests on; `origin` keeps pages of
-//! other sites out and `preview` those who only look; `provision` makes the pool what `pools` says.
+//! Path: [`serve`] puts the parts together. `listen` accepts, `in_flight` bounds each client, `routes` is the table of
+//! addresses; `fleet` (with `fleet_state`, `machines_api` and `status`) knows the machines; `board` shows their regions;
+//! `join_http` and `join` (with `placement`, `wake`, `moves` and `limit`) let a player in; `steer` and `gameserver_routes`
+//! send requests on; `origin` keeps pages of other sites out, and `preview` keeps link previews away from the machines;
+//! `provision` makes the pool what `pools` says.
 //! Invariants: stateless: whatever it knows is a cache, so any instance can answer any request. Fly's API is known to
-//! `machines` and `verdict` alone; where a player goes and when a pool grows is decided in `place` alone.
-//! Never: the game, a room, a player's socket.
+//! `machines_api` and `api_errors` alone; where a player goes and when a pool grows is decided in `placement` alone.
+//! Never: knows the game, opens a room, holds a player's socket.
 
+pub mod api_errors;
 pub mod assets;
 pub mod board;
-pub mod book;
-pub mod client;
+mod board_stream;
+pub mod clock_skew;
 pub mod config;
-mod desk;
-mod ferry;
 pub mod fleet;
-pub mod http;
+pub mod fleet_state;
+mod gameserver_routes;
+pub mod http_client;
 pub mod in_flight;
 pub mod join;
+mod join_http;
+pub mod join_request;
 pub mod limit;
 pub mod listen;
-pub mod machines;
+pub mod machine_view;
+pub mod machines_api;
 pub mod metrics;
 mod moves;
 pub mod origin;
 pub mod pages;
-pub mod place;
+pub mod placement;
 pub mod pools;
 mod preview;
+pub mod progress;
 pub mod provision;
 pub mod random;
 pub mod refusal;
 pub mod regions;
-pub mod server;
-pub mod skew;
-pub mod stage;
+pub mod routes;
 pub mod status;
 pub mod steer;
-mod stream;
-pub mod verdict;
 pub mod wake;
 pub mod wake_times;
-pub mod wish;
 
 use config::Config;
 use fleet::Fleet;
@@ -57,7 +58,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use wake::Wakes;
+use wake::StartTasks;
 
 /// Longest that requests under way may take once the lobby closes. Policy: they are cut.
 const CLOSE_GRACE_MS: u64 = 5_000;
@@ -72,12 +73,12 @@ pub struct Lobby {
     public_url: String,
     allowed_origins: Vec<String>,
     fleet: Arc<Fleet>,
-    wakes: Arc<Wakes>,
+    start_tasks: Arc<StartTasks>,
     deadlines: listen::Deadlines,
     requests_max_count: usize,
     in_flight: Arc<in_flight::InFlight>,
     joins: Mutex<Limiter>,
-    fields: Mutex<Limiter>,
+    room_openings: Mutex<Limiter>,
     moves: Mutex<Moves>,
     metrics: Arc<Metrics>,
     /// Becomes true once, when the lobby closes.
@@ -88,10 +89,10 @@ impl Lobby {
     /// Nothing runs yet; see [`serve`].
     pub fn new(config: &Config) -> Self {
         let metrics = Arc::new(Metrics::default());
-        let client = client::Client::new();
-        let machines = machines::Machines::new(&config.api, client.clone(), metrics.clone());
+        let client = http_client::HttpClient::new();
+        let api = machines_api::MachinesApi::new(&config.api, client.clone(), metrics.clone());
         let status = status::StatusReader::new(client, config.public_url.clone(), metrics.clone());
-        let fleet = Arc::new(Fleet::new(machines.clone(), status, config.pools.clone()));
+        let fleet = Arc::new(Fleet::new(api.clone(), status, config.pools.clone()));
         Self {
             key: config.key.clone(),
             game_app: config.api.game_app.clone(),
@@ -99,13 +100,13 @@ impl Lobby {
             pools: config.pools.clone(),
             public_url: config.public_url.clone(),
             allowed_origins: config.allowed_origins.clone(),
-            wakes: Arc::new(Wakes::new(machines, fleet.clone(), metrics.clone())),
+            start_tasks: Arc::new(StartTasks::new(api, fleet.clone(), metrics.clone())),
             fleet,
             deadlines: config.deadlines,
             requests_max_count: config.requests_max_count,
             in_flight: Arc::default(),
             joins: Mutex::new(Limiter::new(limit::JOINS, Instant::now())),
-            fields: Mutex::new(Limiter::new(limit::FIELDS, Instant::now())),
+            room_openings: Mutex::new(Limiter::new(limit::ROOM_OPENINGS, Instant::now())),
             moves: Mutex::default(),
             metrics,
             closing: watch::Sender::new(false),
@@ -116,8 +117,8 @@ impl Lobby {
         self.joins.lock().expect("nobody panics while counting joins").admit(address, now)
     }
 
-    fn may_open_field(&self, address: IpAddr, now: Instant) -> bool {
-        self.fields.lock().expect("nobody panics while counting fields").admit(address, now)
+    fn may_open_room(&self, address: IpAddr, now: Instant) -> bool {
+        self.room_openings.lock().expect("nobody panics while counting rooms").admit(address, now)
     }
 
     /// Where this room went a moment ago, since its machine is lost.
@@ -141,7 +142,7 @@ pub async fn serve(
 ) {
     let lobby = Arc::new(Lobby::new(config));
     let fleet = lobby.fleet.clone();
-    let keeper = tokio::spawn(async move { fleet.keep().await });
+    let refreshing = tokio::spawn(async move { fleet.run().await });
     let mut closing = lobby.closing.subscribe();
     let closed = async move {
         let _ = closing.wait_for(|is_closing| *is_closing).await;
@@ -149,17 +150,17 @@ pub async fn serve(
     let scraped = async {
         match metrics {
             Some(listener) => {
-                listen::serve(listener, http::metrics_router(lobby.clone()), lobby.deadlines, pending()).await;
+                listen::serve(listener, routes::metrics_router(lobby.clone()), lobby.deadlines, pending()).await;
             }
             None => pending().await,
         }
     };
     tokio::select! {
         () = scraped => {}
-        () = listen::serve(listener, http::router(lobby.clone()), lobby.deadlines, closed) => {}
+        () = listen::serve(listener, routes::router(lobby.clone()), lobby.deadlines, closed) => {}
         () = close_after(stop, &lobby) => {}
     }
-    keeper.abort();
+    refreshing.abort();
 }
 
 async fn close_after(stop: impl Future<Output = ()>, lobby: &Lobby) {

@@ -1,4 +1,4 @@
-//! How often one address may do something: a token bucket each.
+//! Rate limits by address: a token bucket each.
 //!
 //! Invariants: memory is bounded by [`ADDRESSES_MAX_COUNT`]; addresses beyond that share one bucket until others have
 //! filled up again. Pure: the time is an argument.
@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 /// Joins of one address: a school behind one address, or a swarm of bots, starts together. Policy: 429 with a sentence.
 pub const JOINS: Rate = Rate { burst: 300.0, refill_per_s: 5.0 };
-/// Joins of one address that take up room for a whole new room: a private field, or one whose machine is gone. Policy:
+/// Joins of one address that open a room: a private one, or one whose machine is gone. Policy:
 /// 429 with a sentence.
-pub const FIELDS: Rate = Rate { burst: 20.0, refill_per_s: 1.0 / 30.0 };
+pub const ROOM_OPENINGS: Rate = Rate { burst: 20.0, refill_per_s: 1.0 / 30.0 };
 /// Addresses remembered one by one. Policy: the rest share one bucket.
 const ADDRESSES_MAX_COUNT: usize = 10_000;
 /// A sweep looks at every bucket, so it is not done for each join of a flood.

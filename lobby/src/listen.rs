@@ -1,7 +1,7 @@
 //! The accept loop, and HTTP on each connection.
 //!
 //! Path: [`serve`] accepts until it is told to close → hyper reads a request, the router answers it → the next one.
-//! Invariants: whoever does not say what it wants, or does not take what it asked for, is closed after [`Deadlines`];
+//! Invariants: a client that does not send its request, or does not read the answer, is closed after [`Deadlines`];
 //! connections are at most [`CONNECTIONS_MAX_COUNT`].
 //! Never: counts connections by address, since all come from Fly's proxy; `in_flight` counts what each client asks.
 
@@ -59,21 +59,22 @@ pub(crate) async fn serve(
 ) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(deadlines.head).max_buf_size(BUFFER_MAX_BYTES);
-    let (places, under_way) = (Arc::new(Semaphore::new(CONNECTIONS_MAX_COUNT)), GracefulShutdown::new());
+    let (permits, under_way) = (Arc::new(Semaphore::new(CONNECTIONS_MAX_COUNT)), GracefulShutdown::new());
     let mut closed = pin!(closed);
     loop {
         let accept = async {
-            let place = Arc::clone(&places).acquire_owned().await.expect("it is never closed");
-            listener.accept().await.map(|(stream, peer)| (stream, peer, place))
+            let permit = Arc::clone(&permits).acquire_owned().await.expect("it is never closed");
+            listener.accept().await.map(|(stream, peer)| (stream, peer, permit))
         };
         let accepted = tokio::select! {
             accepted = accept => accepted,
             () = closed.as_mut() => break,
         };
         match accepted {
-            Ok((stream, peer, place)) => {
-                let converse = converse(&http, stream, peer, router.clone(), deadlines.write, &under_way);
-                tokio::spawn(hold(place, converse));
+            Ok((stream, peer, permit)) => {
+                let serve_connection =
+                    serve_connection(&http, stream, peer, router.clone(), deadlines.write, &under_way);
+                tokio::spawn(hold(permit, serve_connection));
             }
             Err(error) => {
                 tracing::warn!(%error, "no connection can be accepted");
@@ -85,13 +86,13 @@ pub(crate) async fn serve(
     under_way.shutdown().await;
 }
 
-async fn hold(place: OwnedSemaphorePermit, conversation: impl Future<Output = ()>) {
-    conversation.await;
-    drop(place);
+async fn hold(permit: OwnedSemaphorePermit, connection: impl Future<Output = ()>) {
+    connection.await;
+    drop(permit);
 }
 
 /// HTTP on one connection.
-fn converse(
+fn serve_connection(
     http: &http1::Builder,
     stream: TcpStream,
     peer: SocketAddr,

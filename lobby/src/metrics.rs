@@ -1,4 +1,4 @@
-//! What the lobby counts, for Prometheus.
+//! The lobby's metrics, for Prometheus.
 //!
 //! Invariants: labels take few values (never an instance, an address or a name).
 

@@ -1,8 +1,8 @@
-//! Where rooms went whose machines are lost: whoever follows goes to the same machine, and does not count as one more who
-//! has a room opened there.
+//! Remembers where rooms of lost machines were sent: later players go to the same machine, and do not count as opening a
+//! room there.
 //!
-//! Invariants: memory is bounded by [`ROOMS_MAX_COUNT`]; pure: the time is an argument. A lobby that knows nothing of a
-//! move may send somebody to another machine, which sends them on.
+//! Invariants: memory is bounded by [`ROOMS_MAX_COUNT`]; pure: the time is an argument. A lobby that does not know
+//! of a move may send somebody to another machine, which sends them on.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

@@ -1,9 +1,9 @@
 //! Whether a request comes from a page of ours, from no page at all (bots, curl), or from a page of somebody else.
 //!
-//! Path: `desk` and `ferry` ask [`foreign`] before a request may cost anything → 403 with [`Foreign`]'s sentence.
+//! Path: `join_http` and `gameserver_routes` ask [`foreign`] before a request may cost anything → 403 with [`ForeignPage`]'s sentence.
 //! Invariants: pure; no page of another site starts a machine, takes a seat or uses up its visitors' allowance; a link on
 //! another site, followed by a person, is welcome.
-//! Never: believes a header that a page could have written: browsers write `Origin` and `Sec-Fetch-*` themselves.
+//! Never: trusts a header that a page could have written: browsers write `Origin` and `Sec-Fetch-*` themselves.
 
 use axum::http::{HeaderMap, HeaderName, header};
 
@@ -15,12 +15,12 @@ const SHOWN_MAX_CHARS: usize = 100;
 
 /// What gave a foreign page away.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Foreign {
+pub struct ForeignPage {
     header: HeaderName,
     value: String,
 }
 
-impl Foreign {
+impl ForeignPage {
     /// For whoever wrote that page.
     pub fn sentence(&self) -> String {
         let Self { header, value } = self;
@@ -33,7 +33,7 @@ impl Foreign {
 
 /// The sign that another site's page sent this. `allowed` are origins beside the request's own host, as browsers write
 /// them (`https://example.com`).
-pub(crate) fn foreign(headers: &HeaderMap, allowed: &[String]) -> Option<Foreign> {
+pub(crate) fn foreign(headers: &HeaderMap, allowed: &[String]) -> Option<ForeignPage> {
     let text = |name: &HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     let origin = text(&header::ORIGIN);
     if origin.is_some_and(|origin| allowed.iter().any(|name| name.eq_ignore_ascii_case(origin))) {
@@ -44,8 +44,8 @@ pub(crate) fn foreign(headers: &HeaderMap, allowed: &[String]) -> Option<Foreign
         (Some(origin), _) if is_own(origin, headers) => None,
         // "none" is a person: the address bar, a bookmark.
         (_, Some("same-origin" | "none")) | (None, None) => None,
-        (Some(origin), _) => Some(Foreign { header: header::ORIGIN, value: shown(origin) }),
-        (None, Some(site)) => Some(Foreign { header: SEC_FETCH_SITE, value: shown(site) }),
+        (Some(origin), _) => Some(ForeignPage { header: header::ORIGIN, value: shown(origin) }),
+        (None, Some(site)) => Some(ForeignPage { header: SEC_FETCH_SITE, value: shown(site) }),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The lobby's own small pages: trouble, told in one sentence each.
+//! The lobby's own small pages: each says in one sentence what went wrong.
 //!
 //! Invariants: no outside request, no script; day and night by the reader's preference; nothing from a request is
 //! repeated in a page.
@@ -11,10 +11,10 @@ use axum::response::{Html, IntoResponse, Response};
 const WAKING_REFRESH_S: u32 = 2;
 /// A moving page does after this long; see [`moving`].
 const MOVING_REFRESH_S: u32 = 5;
-/// Where trouble leads, and what it says there.
+/// Where most pages lead: address and text of their link.
 const LOBBY: (&str, &str) = ("/", "Go to the lobby");
 /// The lobby opens with the button for a new private room in reach.
-const NEW_FIELD: (&str, &str) = ("/#new", "Open a new field");
+const NEW_ROOM: (&str, &str) = ("/#new", "Open a new field");
 const CSP: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'";
 
@@ -32,7 +32,7 @@ a{display:inline-block;min-height:48px;padding:10px 24px;border-radius:6px;backg
 a:focus-visible{outline:3px solid var(--ink);outline-offset:2px}
 @media(max-width:420px){main{padding:24px}h1{font-size:24px}}";
 
-/// A link to a field, for whoever only looks at it: what chats show of it. No field is named, and none is asked.
+/// The page that chats show of a link to a room. No room is named, and no machine is asked.
 pub fn invitation(public_url: &str) -> Response {
     let (title, body) =
         ("Come and fly", "You are invited to a dogfight in your browser. No account, airborne in a second.");
@@ -80,11 +80,11 @@ pub fn silent() -> Response {
 pub fn gone() -> Response {
     let body =
         "This field was closed and does not come back. You can open a new one and send its link to your friends.";
-    page(StatusCode::GONE, "Closed", "That field is gone", body, NEW_FIELD, "")
+    page(StatusCode::GONE, "Closed", "That field is gone", body, NEW_ROOM, "")
 }
 
 /// There is no such machine.
-pub fn unknown_server() -> Response {
+pub fn unknown_machine() -> Response {
     let body = "We know no server at this address: the link may be old or mistyped. The lobby shows the fields that are open now.";
     page(StatusCode::NOT_FOUND, "Not on the map", "No such field", body, LOBBY, "")
 }
@@ -142,7 +142,7 @@ mod tests {
     #[tokio::test]
     async fn every_page_says_one_thing_offers_the_lobby_and_asks_nobody_else() {
         for response in
-            [waking(1, false), moving(1), silent(), gone(), unknown_server(), not_found(), wrong_method(), not_built()]
+            [waking(1, false), moving(1), silent(), gone(), unknown_machine(), not_found(), wrong_method(), not_built()]
         {
             assert!(!response.status().is_success());
             let body = axum::body::to_bytes(response.into_body(), 100_000).await.unwrap();

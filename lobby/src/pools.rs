@@ -1,11 +1,11 @@
 //! The pool of machines as `assets/fleet.toml` wants it.
 //!
-//! Path: [`Pools::parse`] reads the file once at the start; the board lists its regions, `place` grows up to its limits,
+//! Path: [`Pools::parse`] reads the file once at the start; the board lists its regions, `placement` grows up to its limits,
 //! `provision` makes it so. A new machine is a copy of what was deployed last ([`template`]), so that image, services
 //! and size are told in one place (`net/fly.toml`).
 //! Invariants: pure data; every region is one that Fly has, and is named once.
 
-use crate::machines::{Machine, Phase};
+use crate::machines_api::{Machine, MachineState};
 use crate::regions;
 use serde::Deserialize;
 use serde_json::Value;
@@ -96,7 +96,7 @@ impl Pools {
 /// The configuration for new machines: that of the newest deployment, of its first machine by id, so that every lobby
 /// chooses the same. `None` when nothing was ever deployed.
 pub fn template(machines: &[Machine]) -> Option<Arc<Value>> {
-    let there = machines.iter().filter(|machine| machine.phase != Phase::Gone && machine.config.is_object());
+    let there = machines.iter().filter(|machine| machine.state != MachineState::Gone && machine.config.is_object());
     let newest = there.max_by_key(|machine| (release(&machine.config), std::cmp::Reverse(&machine.id)))?;
     Some(Arc::new(mark(&newest.config, false)))
 }
@@ -143,7 +143,7 @@ mod tests {
             id: id.into(),
             name: id.into(),
             region: "ewr".into(),
-            phase: Phase::Asleep,
+            state: MachineState::Asleep,
             is_host_ok: true,
             changed_at_ms: 0,
             version: String::new(),

@@ -1,8 +1,8 @@
-//! Who looks at a link without being a person who flies: previews in chats, crawlers, browsers that fetch ahead.
+//! Tells people from link previews, crawlers and browsers that prefetch.
 //!
-//! Path: `ferry` asks [`looker`] before a request may cost anything → a small page with a picture, or "not ahead".
-//! Invariants: pure; no such look starts a machine, nor reaches one that runs. A program that does not name itself is taken
-//! for a person.
+//! Path: `gameserver_routes` asks [`visitor`] before a request may cost anything → a small page with a picture, or 503.
+//! Invariants: pure; no preview and no prefetch starts a machine, nor reaches one that runs. A program that does not name
+//! itself counts as a person.
 
 use axum::http::{HeaderMap, Method, header};
 
@@ -25,33 +25,33 @@ const PREVIEW_WORDS: [&str; 16] = [
     "pinterest/0.",
     "google-pagerenderer",
 ];
-/// A maker of phones, on which people fly.
+/// A maker of phones, which people use.
 const NO_BOT: &str = "cubot";
 
-/// Who looks.
+/// Who sends a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Looker {
-    /// Somebody who wants to fly, or a program that speaks for one.
+pub(crate) enum Visitor {
+    /// Somebody who wants to play, or a program on their behalf.
     Person,
-    /// It shows the link to people, or only asks whether there is something.
+    /// It shows the link to people, or only asks whether it leads anywhere.
     Preview,
     /// A browser fetches what its person may open later.
     Prefetch,
 }
 
-/// Who looks with these headers.
-pub(crate) fn looker(method: &Method, headers: &HeaderMap) -> Looker {
+/// Who sends these headers.
+pub(crate) fn visitor(method: &Method, headers: &HeaderMap) -> Visitor {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_lowercase();
     let purposes = [text("sec-purpose"), text("purpose"), text("x-purpose"), text("x-moz")];
     // "preview" is Safari's word for it.
     if purposes.iter().any(|purpose| ["prefetch", "prerender", "preview"].iter().any(|word| purpose.contains(word))) {
-        return Looker::Prefetch;
+        return Visitor::Prefetch;
     }
     let agent = text(header::USER_AGENT.as_str()).replace(NO_BOT, "");
     if method == Method::HEAD || PREVIEW_WORDS.iter().any(|word| agent.contains(word)) {
-        Looker::Preview
+        Visitor::Preview
     } else {
-        Looker::Person
+        Visitor::Person
     }
 }
 
@@ -60,9 +60,9 @@ mod tests {
     use super::*;
     use axum::http::HeaderName;
 
-    fn look(name: &str, value: &str) -> Looker {
+    fn visitor_with(name: &str, value: &str) -> Visitor {
         let name: HeaderName = name.parse().unwrap();
-        looker(&Method::GET, &HeaderMap::from_iter([(name, value.parse().unwrap())]))
+        visitor(&Method::GET, &HeaderMap::from_iter([(name, value.parse().unwrap())]))
     }
 
     #[test]
@@ -85,7 +85,7 @@ mod tests {
             "Baiduspider/2.0",
             "SomeCrawler/1.0",
         ] {
-            assert_eq!(look("user-agent", agent), Looker::Preview, "{agent}");
+            assert_eq!(visitor_with("user-agent", agent), Visitor::Preview, "{agent}");
         }
     }
 
@@ -102,9 +102,9 @@ mod tests {
             "aerodrome-lobby/0.1.0",
             "",
         ] {
-            assert_eq!(look("user-agent", agent), Looker::Person, "{agent}");
+            assert_eq!(visitor_with("user-agent", agent), Visitor::Person, "{agent}");
         }
-        assert_eq!(looker(&Method::GET, &HeaderMap::new()), Looker::Person);
+        assert_eq!(visitor(&Method::GET, &HeaderMap::new()), Visitor::Person);
     }
 
     #[test]
@@ -116,12 +116,12 @@ mod tests {
             ("x-moz", "prefetch"),
             ("x-purpose", "preview"),
         ] {
-            assert_eq!(look(name, value), Looker::Prefetch, "{name}: {value}");
+            assert_eq!(visitor_with(name, value), Visitor::Prefetch, "{name}: {value}");
         }
     }
 
     #[test]
     fn who_asks_for_the_head_alone_wants_no_field() {
-        assert_eq!(looker(&Method::HEAD, &HeaderMap::new()), Looker::Preview);
+        assert_eq!(visitor(&Method::HEAD, &HeaderMap::new()), Visitor::Preview);
     }
 }

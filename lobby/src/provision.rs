@@ -2,14 +2,14 @@
 //!
 //! Path: list → [`plan`] (pure, printed) → create what is missing, asleep; update what differs from the newest deployment.
 //! Invariants: doing it twice does nothing the second time; nothing is destroyed, and no machine that runs is touched,
-//! because people may fly on it; a name is created once, whoever else provisions at the same time.
+//! because people may be playing on it; a name is created once, even if somebody else provisions at the same time.
 
-use crate::client;
+use crate::api_errors::WakeError;
 use crate::config::ApiConfig;
-use crate::machines::{Machine, Machines, Phase};
+use crate::http_client::HttpClient;
+use crate::machines_api::{Machine, MachineState, MachinesApi};
 use crate::metrics::Metrics;
 use crate::pools::{self, Pools};
-use crate::verdict::WakeError;
 use anyhow::{Context, bail};
 use serde_json::Value;
 use std::io::Write;
@@ -49,12 +49,12 @@ pub fn plan(machines: &[Machine], pools: &Pools, image: Option<&str>) -> Result<
     if let Some(image) = image {
         config["image"] = image.into();
     }
-    let there: Vec<&Machine> = machines.iter().filter(|machine| machine.phase != Phase::Gone).collect();
+    let there: Vec<&Machine> = machines.iter().filter(|machine| machine.state != MachineState::Gone).collect();
     let mut actions = Vec::new();
     let mut names: Vec<String> = there.iter().map(|machine| machine.name.clone()).collect();
     for pool in &pools.regions {
         let own = there.iter().filter(|machine| machine.region == pool.region);
-        actions.extend(own.clone().map(|machine| judge(machine, &config)));
+        actions.extend(own.clone().map(|machine| compare(machine, &config)));
         for _ in own.count()..pool.machines as usize {
             let taken = names.iter().map(String::as_str);
             let name = pools::free_name(&pool.region, pool.machines_max, taken);
@@ -70,13 +70,13 @@ pub fn plan(machines: &[Machine], pools: &Pools, image: Option<&str>) -> Result<
     Ok((actions, config))
 }
 
-fn judge(machine: &Machine, config: &Value) -> Action {
+fn compare(machine: &Machine, config: &Value) -> Action {
     let machine = machine.clone();
     if *machine.config == pools::mark(config, pools::is_grown(&machine.config)) {
         Action::Keep(machine)
     } else if !machine.is_host_ok {
         Action::Leave(machine, "its host does not answer")
-    } else if machine.phase == Phase::Asleep {
+    } else if machine.state == MachineState::Asleep {
         Action::Update(machine)
     } else {
         Action::Leave(machine, "it runs; provision again when it sleeps")
@@ -101,15 +101,15 @@ impl std::fmt::Display for Action {
 /// # Errors
 /// With context; what was done before stays done, and a second run continues.
 pub async fn run(
-    api: &ApiConfig,
+    config: &ApiConfig,
     pools: &Pools,
     image: Option<&str>,
     is_dry_run: bool,
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
-    let machines = Machines::new(api, client::Client::new(), Arc::new(Metrics::default()));
-    let listed = machines.list().await.map_err(|error| anyhow::anyhow!("{error}")).context("listing the machines")?;
-    let (actions, config) = plan(&listed, pools, image).map_err(anyhow::Error::msg)?;
+    let api = MachinesApi::new(config, HttpClient::new(), Arc::new(Metrics::default()));
+    let listed = api.list().await.map_err(|error| anyhow::anyhow!("{error}")).context("listing the machines")?;
+    let (actions, machine_config) = plan(&listed, pools, image).map_err(anyhow::Error::msg)?;
     for action in &actions {
         writeln!(out, "{action}")?;
     }
@@ -118,21 +118,19 @@ pub async fn run(
         return Ok(());
     }
     for action in &actions {
-        carry_out(&machines, action, &config).await.with_context(|| action.to_string())?;
+        carry_out(&api, action, &machine_config).await.with_context(|| action.to_string())?;
     }
-    writeln!(out, "The pool of {} is as the fleet file says.", api.game_app)?;
+    writeln!(out, "The pool of {} is as the fleet file says.", config.game_app)?;
     Ok(())
 }
 
-async fn carry_out(machines: &Machines, action: &Action, config: &Value) -> anyhow::Result<()> {
+async fn carry_out(api: &MachinesApi, action: &Action, config: &Value) -> anyhow::Result<()> {
     let outcome = match action {
         Action::Create { region, name } => {
             let deadline = Instant::now() + Duration::from_millis(CREATE_DEADLINE_MS);
-            machines.create(region, name, config, false, deadline).await.map(drop)
+            api.create(region, name, config, false, deadline).await.map(drop)
         }
-        Action::Update(machine) => {
-            machines.update(machine, &pools::mark(config, pools::is_grown(&machine.config))).await
-        }
+        Action::Update(machine) => api.update(machine, &pools::mark(config, pools::is_grown(&machine.config))).await,
         Action::Keep(_) | Action::Leave(..) => Ok(()),
     };
     match outcome {
@@ -148,12 +146,12 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn machine(id: &str, region: &str, phase: Phase, image: &str) -> Machine {
+    fn machine(id: &str, region: &str, state: MachineState, image: &str) -> Machine {
         Machine {
             id: id.into(),
             name: id.into(),
             region: region.into(),
-            phase,
+            state,
             is_host_ok: true,
             changed_at_ms: 0,
             version: "1".into(),
@@ -174,15 +172,15 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_created_and_what_differs_is_updated_unless_it_runs() {
-        let first = machine("a", "ewr", Phase::Started, "game:2");
+        let first = machine("a", "ewr", MachineState::Started, "game:2");
         assert_eq!(
             lines(std::slice::from_ref(&first), None),
             ["keep    ewr  a (a)", "create  ewr  ewr-1", "create  cdg  cdg-1"]
         );
-        let old = machine("b", "ewr", Phase::Asleep, "game:1");
-        let busy = machine("c", "cdg", Phase::Started, "game:1");
-        let lost = Machine { is_host_ok: false, ..machine("d", "cdg", Phase::Asleep, "game:1") };
-        let far = machine("e", "syd", Phase::Asleep, "game:2");
+        let old = machine("b", "ewr", MachineState::Asleep, "game:1");
+        let busy = machine("c", "cdg", MachineState::Started, "game:1");
+        let lost = Machine { is_host_ok: false, ..machine("d", "cdg", MachineState::Asleep, "game:1") };
+        let far = machine("e", "syd", MachineState::Asleep, "game:2");
         assert_eq!(
             lines(&[first, old, busy, lost, far], None),
             [
@@ -198,9 +196,9 @@ mod tests {
     #[test]
     fn a_second_run_has_nothing_to_do() {
         let there = [
-            machine("a", "ewr", Phase::Asleep, "game:2"),
-            machine("ewr-1", "ewr", Phase::Asleep, "game:2"),
-            machine("cdg-1", "cdg", Phase::Asleep, "game:2"),
+            machine("a", "ewr", MachineState::Asleep, "game:2"),
+            machine("ewr-1", "ewr", MachineState::Asleep, "game:2"),
+            machine("cdg-1", "cdg", MachineState::Asleep, "game:2"),
         ];
         let (actions, _) = plan(&there, &pools(), None).unwrap();
         assert!(actions.iter().all(|action| matches!(action, Action::Keep(_))), "{actions:?}");
@@ -212,7 +210,7 @@ mod tests {
     #[test]
     fn with_nothing_deployed_there_is_nothing_to_copy() {
         assert!(plan(&[], &pools(), None).unwrap_err().contains("fly deploy"));
-        let gone = machine("a", "ewr", Phase::Gone, "game:1");
+        let gone = machine("a", "ewr", MachineState::Gone, "game:1");
         assert!(plan(&[gone], &pools(), None).is_err());
     }
 }

@@ -1,10 +1,10 @@
-//! Why a join was not possible, as a person hears it.
+//! Why a join was refused, as it is shown to the player.
 //!
 //! Invariants: every refusal has a code for programs, a status, and one plain sentence that says what to do. Where
 //! another region would take the player, it is offered; going there is the player's decision.
 
-use crate::origin::Foreign;
-use crate::verdict::WakeError;
+use crate::api_errors::WakeError;
+use crate::origin::ForeignPage;
 use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 /// A refusal, and what there is instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
+pub struct RefusedJoin {
     /// Why.
     pub refusal: Refusal,
     /// Another region that takes the player.
@@ -37,33 +37,33 @@ pub struct Offer {
 pub enum Refusal {
     /// The body is not what the interface asks for; the sentence names the field.
     BadRequest(String),
-    /// The body is not said to be JSON; this is what it is said to be.
+    /// The body's content type is not JSON but this.
     NotJson(Option<String>),
     /// The body did not come within this time.
     SlowBody(Duration),
     /// A page of another site asks.
-    ForeignPage(Foreign),
+    ForeignPage(ForeignPage),
     /// This address joined too often.
     TooManyJoins,
     /// This address opened too many rooms.
-    TooManyFields,
+    TooManyRooms,
     /// Fly has no region of this code.
     UnknownRegion(String),
     /// There is no machine in this region, and none is planned.
-    NoServer(String),
+    NoMachine(String),
     /// There is no machine of this id, nor another one for its rooms.
-    UnknownServer(String),
-    /// No seat there.
+    UnknownMachine(String),
+    /// No free seat there.
     Full(String),
-    /// No place for another room there.
+    /// No capacity for another room there.
     NoRoom(String),
     /// No seat there, and the whole fleet has as many machines as it may have.
     FleetAtLimit(String),
-    /// Up, but silent.
+    /// Up, but not answering.
     Unreachable(String),
     /// There never was a list of machines.
     FleetUnknown,
-    /// No machine there woke, for this last reason.
+    /// No machine there started, for this last reason.
     NotWoken(WakeError, String),
 }
 
@@ -76,10 +76,10 @@ impl Refusal {
             Self::SlowBody(_) => "slow_body",
             Self::ForeignPage(_) => "foreign_page",
             Self::TooManyJoins => "too_many_joins",
-            Self::TooManyFields => "too_many_fields",
+            Self::TooManyRooms => "too_many_fields",
             Self::UnknownRegion(_) => "unknown_region",
-            Self::NoServer(_) => "no_server",
-            Self::UnknownServer(_) | Self::NotWoken(WakeError::Gone, _) => "unknown_server",
+            Self::NoMachine(_) => "no_server",
+            Self::UnknownMachine(_) | Self::NotWoken(WakeError::Gone, _) => "unknown_server",
             Self::Full(_) => "full",
             Self::NoRoom(_) => "no_room",
             Self::FleetAtLimit(_) => "fleet_at_limit",
@@ -100,8 +100,8 @@ impl Refusal {
             Self::NotJson(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::SlowBody(_) => StatusCode::REQUEST_TIMEOUT,
             Self::ForeignPage(_) => StatusCode::FORBIDDEN,
-            Self::TooManyJoins | Self::TooManyFields => StatusCode::TOO_MANY_REQUESTS,
-            Self::UnknownRegion(_) | Self::NoServer(_) | Self::UnknownServer(_) => StatusCode::NOT_FOUND,
+            Self::TooManyJoins | Self::TooManyRooms => StatusCode::TOO_MANY_REQUESTS,
+            Self::UnknownRegion(_) | Self::NoMachine(_) | Self::UnknownMachine(_) => StatusCode::NOT_FOUND,
             Self::NotWoken(WakeError::Gone, _) => StatusCode::NOT_FOUND,
             Self::NotWoken(WakeError::NotAllowed | WakeError::Refused, _) => StatusCode::BAD_GATEWAY,
             Self::NotWoken(WakeError::TooSlow | WakeError::Silent, _) => StatusCode::GATEWAY_TIMEOUT,
@@ -116,7 +116,7 @@ impl Refusal {
     pub fn is_about_the_region(&self) -> bool {
         match self {
             Self::NotWoken(error, _) => error.is_about_this_machine(),
-            Self::NoServer(_) | Self::Full(_) | Self::NoRoom(_) | Self::FleetAtLimit(_) | Self::Unreachable(_) => true,
+            Self::NoMachine(_) | Self::Full(_) | Self::NoRoom(_) | Self::FleetAtLimit(_) | Self::Unreachable(_) => true,
             _ => false,
         }
     }
@@ -128,8 +128,8 @@ impl Refusal {
             Self::NotJson(None) => {
                 "The header \"content-type\" is missing; it must be \"application/json\".".to_owned()
             }
-            Self::NotJson(Some(said)) => {
-                format!("The header \"content-type\" is \"{said}\"; it must be \"application/json\".")
+            Self::NotJson(Some(given)) => {
+                format!("The header \"content-type\" is \"{given}\"; it must be \"application/json\".")
             }
             Self::SlowBody(within) => {
                 format!("The body did not come within {within:?}. Send it whole, right after the headers.")
@@ -138,10 +138,10 @@ impl Refusal {
             Self::TooManyJoins => {
                 "Too many joins came from your network just now. Wait a few seconds and try again.".to_owned()
             }
-            Self::TooManyFields => "Your network opened many fields just now. Wait a minute and try again.".to_owned(),
+            Self::TooManyRooms => "Your network opened many fields just now. Wait a minute and try again.".to_owned(),
             Self::UnknownRegion(region) => format!("There is no region \"{region}\". Pick one from the board."),
-            Self::NoServer(place) => format!("There is no server in {place}. Pick another place from the board."),
-            Self::UnknownServer(id) => {
+            Self::NoMachine(place) => format!("There is no server in {place}. Pick another place from the board."),
+            Self::UnknownMachine(id) => {
                 format!("There is no server \"{id}\" any more. Pick a place from the board.")
             }
             Self::Full(place) => {
@@ -188,13 +188,13 @@ fn not_woken(error: WakeError, place: &str) -> String {
     }
 }
 
-impl From<Refusal> for Refused {
+impl From<Refusal> for RefusedJoin {
     fn from(refusal: Refusal) -> Self {
         Self { refusal, offer: None }
     }
 }
 
-impl Refused {
+impl RefusedJoin {
     /// As programs read it.
     pub fn to_json(&self) -> Value {
         let mut error = json!({"code": self.refusal.code(), "message": self.refusal.sentence()});
@@ -205,7 +205,7 @@ impl Refused {
     }
 }
 
-impl IntoResponse for Refused {
+impl IntoResponse for RefusedJoin {
     fn into_response(self) -> Response {
         let status = self.refusal.status();
         let mut response = (status, Json(self.to_json())).into_response();

@@ -1,15 +1,15 @@
-//! What a machine says about itself, read over the same path a player takes.
+//! Reads a machine's status over the same path a player takes.
 //!
 //! Path: `GET <public address>/gameserver/<instance>/status` → the edge → a lobby's Fly-Replay → the machine.
 //! Invariants: one answer within [`STATUS_TIMEOUT_MS`] or none. So it works where the lobby cannot reach a machine
 //! directly, and a machine that players cannot reach is never shown as ready.
-//! Never: decides whom to ask; asking a sleeper would wake it.
+//! Never: decides which machine to read; reading a sleeper's status would wake it.
 
-use crate::client::Client;
+use crate::clock_skew::ClockSkews;
+use crate::http_client::HttpClient;
+use crate::machine_view::Occupancy;
 use crate::metrics::Metrics;
 use crate::now_ms;
-use crate::server::Occupancy;
-use crate::skew::Skews;
 use axum::http::{Method, StatusCode};
 use bytes::Bytes;
 use serde::Deserialize;
@@ -19,15 +19,15 @@ use std::time::{Duration, Instant};
 
 /// Longest a status read may take. Policy: the machine has not answered.
 const STATUS_TIMEOUT_MS: u64 = 2_000;
-/// Rooms of a machine that does not say how many it may have: its own public field.
+/// Rooms of a machine that does not say how many it may have: its own public room.
 const ROOMS_MAX_ASSUMED_COUNT: u32 = 1;
 
 /// Reads status answers.
 #[derive(Debug, Clone)]
 pub struct StatusReader {
-    client: Client,
+    client: HttpClient,
     public_url: String,
-    skews: Arc<Skews>,
+    skews: Arc<ClockSkews>,
     metrics: Arc<Metrics>,
 }
 
@@ -43,13 +43,13 @@ struct WireStatus {
     rooms_max: Option<u32>,
     #[serde(default)]
     is_draining: bool,
-    /// What its clock says.
+    /// Its wall clock.
     unix_ms: Option<u64>,
 }
 
 impl StatusReader {
     /// Reads through `public_url`, the address players open.
-    pub fn new(client: Client, public_url: String, metrics: Arc<Metrics>) -> Self {
+    pub fn new(client: HttpClient, public_url: String, metrics: Arc<Metrics>) -> Self {
         Self { client, public_url, skews: Arc::default(), metrics }
     }
 
@@ -64,12 +64,12 @@ impl StatusReader {
             self.note_refusal(instance, status);
             return None;
         }
-        let said = parse(&body, instance)?;
-        if let Some(its_ms) = said.unix_ms {
-            let ahead_ms = self.skews.hear(instance, its_ms, asked_ms, now_ms(), Instant::now());
+        let status = parse(&body, instance)?;
+        if let Some(its_ms) = status.unix_ms {
+            let ahead_ms = self.skews.observe(instance, its_ms, asked_ms, now_ms(), Instant::now());
             self.metrics.machine_clock_ahead_ms.set(ahead_ms);
         }
-        Some(said.occupancy())
+        Some(status.occupancy())
     }
 
     /// A machine that refuses what this lobby signs never gets ready, and only the log can say why.
@@ -84,7 +84,7 @@ impl StatusReader {
 }
 
 fn parse(body: &[u8], instance: &str) -> Option<WireStatus> {
-    serde_json::from_slice(body).ok().filter(|said: &WireStatus| said.instance == instance)
+    serde_json::from_slice(body).ok().filter(|status: &WireStatus| status.instance == instance)
 }
 
 impl WireStatus {
@@ -109,11 +109,11 @@ mod tests {
         let old = br#"{"instance":"m1","region":"ewr","players":3,"pilots":23,"capacity":200,"rooms":[]}"#;
         let new = br#"{"instance":"m1","region":"ewr","players":3,"pilots":23,"capacity":200,"rooms_max":8,
             "rooms":[{"room":"arena","players":1},{"room":"field-a","players":2}],"is_draining":true}"#;
-        let understand = |body: &[u8], instance: &str| parse(body, instance).map(|said| said.occupancy());
-        let said = Occupancy { players: 3, pilots: 23, capacity: 200, rooms: 0, rooms_max: 1, is_draining: false };
-        assert_eq!(understand(old, "m1"), Some(said));
-        assert_eq!(understand(new, "m1"), Some(Occupancy { rooms: 2, rooms_max: 8, is_draining: true, ..said }));
-        assert_eq!(understand(old, "m2"), None, "somebody else answered");
-        assert_eq!(understand(b"<html>", "m1"), None);
+        let read = |body: &[u8], instance: &str| parse(body, instance).map(|status| status.occupancy());
+        let expected = Occupancy { players: 3, pilots: 23, capacity: 200, rooms: 0, rooms_max: 1, is_draining: false };
+        assert_eq!(read(old, "m1"), Some(expected));
+        assert_eq!(read(new, "m1"), Some(Occupancy { rooms: 2, rooms_max: 8, is_draining: true, ..expected }));
+        assert_eq!(read(old, "m2"), None, "somebody else answered");
+        assert_eq!(read(b"<html>", "m1"), None);
     }
 }

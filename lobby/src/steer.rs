@@ -1,13 +1,13 @@
 //! Where a request below `/gameserver/` goes.
 //!
-//! Path: [`Address::parse`] reads the path, [`decide`] weighs what is known, `ferry` does it and writes the answer.
+//! Path: [`GameserverPath::parse`] reads the path, [`decide`] weighs what is known, `gameserver_routes` does it and writes the answer.
 //! Invariants: pure; a request that came back (`fly-replay-failed`) is never replayed again; whatever sends a page round
 //! (waking, to another machine and back) is counted in its address and ends; only the page of a room is ever sent to
 //! another machine.
 //! Never: a signature, a page, a socket.
 
-use crate::book::Snapshot;
-use crate::server::Condition;
+use crate::fleet_state::FleetSnapshot;
+use crate::machine_view::Condition;
 use protocol::room::{is_name, is_room};
 
 /// Everything below it belongs to gameservers.
@@ -22,7 +22,7 @@ pub const MOVING_TRIES_MAX_COUNT: u32 = 8;
 
 /// A valid path of a gameserver: `/gameserver/<instance>/<room>` or `/gameserver/<instance>/assets/<file>`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Address<'a> {
+pub struct GameserverPath<'a> {
     /// The machine's id.
     pub instance: &'a str,
     /// The room, if it is one's address and not that of what lies beside the rooms.
@@ -32,7 +32,7 @@ pub struct Address<'a> {
 /// What is known about a request for a gameserver.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts {
-    /// The proxy could not reach the machine and gave the request back.
+    /// The proxy could not reach the machine and returned the request.
     pub is_returned: bool,
     /// It asks for a WebSocket: nobody will see a page.
     pub is_upgrade: bool,
@@ -62,7 +62,7 @@ pub enum Knowledge {
 pub enum Decision {
     /// Send it to the machine.
     Replay,
-    /// Start the machine ourselves: that tells whether it can be had. Then the same page again, or another machine's.
+    /// Start the machine ourselves: that shows whether it can be. Then the same page again, or another machine's.
     Wake,
     /// A page that says the machine is waking, and tries again by itself.
     Waking,
@@ -76,7 +76,7 @@ pub enum Decision {
     Gone,
     /// No such machine.
     Unknown,
-    /// 503 without a page, for a socket: the arena's page knows how to come back.
+    /// 503 without a page, for a socket: the room's page knows how to come back.
     TryAgain,
 }
 
@@ -97,7 +97,7 @@ impl Decision {
     }
 }
 
-impl<'a> Address<'a> {
+impl<'a> GameserverPath<'a> {
     /// Reads a raw path (without query); `None` for one that no gameserver has.
     pub fn parse(path: &'a str) -> Option<Self> {
         let mut parts = path.strip_prefix(PREFIX)?.split('/');
@@ -120,9 +120,9 @@ fn is_file_name(text: &str) -> bool {
 
 impl Knowledge {
     /// What `snapshot` says about `instance`.
-    pub fn of(instance: &str, snapshot: &Snapshot) -> Self {
-        match snapshot.servers.iter().find(|server| server.instance == instance) {
-            Some(server) => Self::Known(server.condition),
+    pub fn of(instance: &str, snapshot: &FleetSnapshot) -> Self {
+        match snapshot.machines.iter().find(|machine| machine.instance == instance) {
+            Some(machine) => Self::Known(machine.condition),
             None if snapshot.is_known && !snapshot.is_stale => Self::Absent,
             None => Self::Unsure,
         }
@@ -187,7 +187,7 @@ mod tests {
             (&format!("/gameserver/{long}/arena"), None),
             (&format!("/gameserver/m/{long}"), None),
         ] {
-            assert_eq!(Address::parse(path).map(|address| address.instance), instance, "{path}");
+            assert_eq!(GameserverPath::parse(path).map(|address| address.instance), instance, "{path}");
         }
     }
 
@@ -200,7 +200,7 @@ mod tests {
             ("/gameserver/m-1/ping", None),
             ("/gameserver/m-1/assets/index-Bx_9.js", None),
         ] {
-            assert_eq!(Address::parse(path).unwrap().room, room, "{path}");
+            assert_eq!(GameserverPath::parse(path).unwrap().room, room, "{path}");
         }
     }
 
@@ -259,8 +259,8 @@ mod tests {
 
     #[test]
     fn a_stale_list_never_says_that_a_machine_is_gone() {
-        let fresh = Snapshot { is_known: true, ..Snapshot::default() };
+        let fresh = FleetSnapshot { is_known: true, ..FleetSnapshot::default() };
         assert_eq!(Knowledge::of("m", &fresh), Knowledge::Absent);
-        assert_eq!(Knowledge::of("m", &Snapshot { is_stale: true, ..fresh }), Knowledge::Unsure);
+        assert_eq!(Knowledge::of("m", &FleetSnapshot { is_stale: true, ..fresh }), Knowledge::Unsure);
     }
 }

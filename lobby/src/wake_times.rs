@@ -1,14 +1,14 @@
-//! How long wakes took lately, by region.
+//! How long recent starts of sleeping machines took, by region.
 //!
-//! Invariants: pure and bounded; a figure is only given once there was a wake.
+//! Invariants: pure and bounded; there is a figure only after the first start.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Wakes remembered for each region. Policy: the oldest is forgotten.
+/// Starts remembered for each region. Policy: the oldest is forgotten.
 const REMEMBERED_MAX_COUNT: usize = 100;
 
-/// The last wakes of one region.
+/// The last starts of one region.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WakeTimes(VecDeque<u32>);
 

@@ -1,11 +1,10 @@
-//! Who may open a socket and who may join: places per address and in total, and tickets that work once.
+//! Admission: limits connections per address and in total, checks tickets and lets each be used once.
 //!
-//! Path: an upgrade asks for a [`Place`] and keeps it as long as the socket, even if only to be told why it may not stay;
-//! a hello's ticket goes through [`Admission::admit`]; a room that is to be opened for it, through
-//! [`Place::charge_opening`].
-//! Invariants: a place gives itself back when dropped, and so does a [`Charge`] that was not spent; both maps are bounded,
-//! whatever strangers do.
-//! A whole school shares one address, so the limits per address are generous.
+//! Path: an upgrade asks for a [`ConnectionPermit`] and keeps it as long as the connection, even if only to be told why
+//! it may not stay; a hello's ticket goes through [`Admission::admit`]; a room that is to be opened for it, through
+//! [`ConnectionPermit::charge_opening`].
+//! Invariants: a permit gives itself back when dropped, and so does a [`Charge`] that was not spent; both maps are
+//! bounded, whatever strangers do. A whole school shares one address, so the limits per address are generous.
 
 use crate::{bucket::Bucket, config::Config};
 use protocol::{
@@ -21,33 +20,34 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Sockets that are only being told why they may not stay. Policy: refuse the upgrade with an HTTP status, which
+/// Connections that are only being told why they may not stay. Policy: refuse the upgrade with an HTTP status, which
 /// browsers hide.
 const REFUSALS_MAX_COUNT: usize = 256;
-/// Sockets of one address. Policy: close with `TooManyFromAddress`.
-pub(crate) const SOCKETS_PER_ADDRESS_MAX_COUNT: usize = 256;
-/// New sockets of one address: this many at once, then [`OPENS_PER_ADDRESS_PER_S`]. Policy: close with
+/// Connections of one address. Policy: close with `TooManyFromAddress`.
+pub(crate) const CONNECTIONS_PER_ADDRESS_MAX_COUNT: usize = 256;
+/// New connections of one address: this many at once, then [`OPENS_PER_ADDRESS_PER_S`]. Policy: close with
 /// `TooManyFromAddress`.
 const OPENS_PER_ADDRESS_BURST_COUNT: u32 = 512;
 const OPENS_PER_ADDRESS_PER_S: u32 = 20;
-/// Rooms that one address has opened, the machine's own public one aside: this many at once, then one in each interval. The
-/// lobby counts the new ones alike (`lobby/src/limit.rs`). Policy: close with `TooManyRooms`. One that another machine still
-/// has, or that the store does not give, does not count: a whole class that follows a lost machine's room tries and tries.
+/// Rooms that one address has opened, the machine's own public one aside: this many at once, then one in each interval.
+/// The lobby counts the new ones alike (`lobby/src/limit.rs`). Policy: close with `TooManyRooms`. One that another
+/// machine still has, or that the store does not give, does not count: a whole class that follows a lost machine's room
+/// tries and tries.
 const ROOMS_PER_ADDRESS_BURST_COUNT: u32 = 20;
 const ROOMS_PER_ADDRESS_INTERVAL: Duration = Duration::from_secs(30);
-/// Addresses remembered. Policy: those without sockets and with nothing held against them are forgotten; if none is,
-/// newcomers are closed with `TooManyFromAddress`.
+/// Addresses remembered. Policy: those without connections and with nothing held against them are forgotten; if none
+/// is, newcomers are closed with `TooManyFromAddress`.
 const ADDRESSES_MAX_COUNT: usize = 16 * 1024;
 /// Used tickets remembered; each for its lifetime. Policy: a ticket that cannot be remembered is refused.
 const USED_TICKETS_MAX_COUNT: usize = 64 * 1024;
 
-/// The doorkeeper; shared by all tasks.
+/// See the module; shared by all tasks.
 #[derive(Debug)]
 pub(crate) struct Admission {
     key: Key,
     instance: String,
     /// Policy: close with `RoomFull`.
-    max_sockets: usize,
+    max_connections: usize,
     /// When this process started, unix seconds.
     started_s: u64,
     /// Expiry (unix seconds) of every ticket used, by nonce.
@@ -57,7 +57,7 @@ pub(crate) struct Admission {
 
 #[derive(Debug, Default)]
 struct Addresses {
-    sockets: usize,
+    connections: usize,
     /// Of these, those that want into a room or are in one.
     visitors: usize,
     refusals: usize,
@@ -66,18 +66,18 @@ struct Addresses {
 
 #[derive(Debug)]
 struct Address {
-    sockets: usize,
+    connections: usize,
     opens: Bucket,
     rooms: Bucket,
 }
 
-/// The right to have a socket open; dropping it gives the place to somebody else.
+/// The right to have a connection open; dropping it gives the place to somebody else.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct ConnectionPermit {
     admission: Arc<Admission>,
     address: IpAddr,
     is_visitor: bool,
-    /// Why the socket may only stay until it was told so.
+    /// Why the connection may only stay until it was told so.
     pub(crate) refusal: Option<CloseReason>,
 }
 
@@ -92,32 +92,32 @@ pub(crate) struct Charge {
 impl Admission {
     /// Nobody is in, no ticket was used since `started_s` (unix seconds).
     pub(crate) fn new(config: &Config, started_s: u64) -> Self {
-        let (key, instance, max_sockets) = (config.key.clone(), config.instance.clone(), config.max_sockets);
-        Self { key, instance, max_sockets, started_s, used: Mutex::default(), addresses: Mutex::default() }
+        let (key, instance, max_connections) = (config.key.clone(), config.instance.clone(), config.max_connections);
+        Self { key, instance, max_connections, started_s, used: Mutex::default(), addresses: Mutex::default() }
     }
 
-    /// A place for one more socket from an address: to stay, or to be refused with `RoomFull` or `TooManyFromAddress`.
-    /// `None` when too many are being refused already.
-    pub(crate) fn open(self: &Arc<Self>, address: IpAddr, now: Instant) -> Option<Place> {
+    /// A permit for one more connection from an address: to stay, or to be refused with `RoomFull` or
+    /// `TooManyFromAddress`. `None` when too many are being refused already.
+    pub(crate) fn open(self: &Arc<Self>, address: IpAddr, now: Instant) -> Option<ConnectionPermit> {
         let address = network_of(address);
         let mut addresses = lock(&self.addresses);
-        let refusal = addresses.enter(address, self.max_sockets, now).err();
+        let refusal = addresses.enter(address, self.max_connections, now).err();
         if refusal.is_some() {
             if addresses.refusals >= REFUSALS_MAX_COUNT {
                 return None;
             }
             addresses.refusals += 1;
         }
-        Some(Place { admission: Arc::clone(self), address, is_visitor: false, refusal })
+        Some(ConnectionPermit { admission: Arc::clone(self), address, is_visitor: false, refusal })
     }
 
-    /// Sockets that want into a room, or are in one.
+    /// Connections that want into a room, or are in one.
     pub(crate) fn visitors(&self) -> usize {
         lock(&self.addresses).visitors
     }
 
-    /// What the hello's ticket grants in the room with this id; a good one is used up. With a resume token of this room a
-    /// bad ticket does no harm, and there is `None`: the room knows whether the token is the newest.
+    /// What the hello's ticket grants in the room with this id; a good one is used up. With a resume token of this room
+    /// a bad ticket does no harm, and there is `None`: the room knows whether the token is the newest.
     ///
     /// # Errors
     /// `BadTicket` when there is neither.
@@ -127,10 +127,10 @@ impl Admission {
         if granted.is_some() || was_there() { Ok(granted) } else { Err(CloseReason::BadTicket) }
     }
 
-    /// Sockets open now, pings and those being refused included.
-    pub(crate) fn sockets(&self) -> usize {
+    /// Connections open now, pings and those being refused included.
+    pub(crate) fn connections(&self) -> usize {
         let addresses = lock(&self.addresses);
-        addresses.sockets + addresses.refusals
+        addresses.connections + addresses.refusals
     }
 
     fn use_ticket(&self, text: &str, room: &str, now_s: u64) -> Option<Grant> {
@@ -150,9 +150,9 @@ impl Admission {
 }
 
 impl Addresses {
-    /// Counts one more socket from an address, if it may stay.
-    fn enter(&mut self, address: IpAddr, max_sockets: usize, now: Instant) -> Result<(), CloseReason> {
-        if self.sockets >= max_sockets {
+    /// Counts one more connection from an address, if it may stay.
+    fn enter(&mut self, address: IpAddr, max_connections: usize, now: Instant) -> Result<(), CloseReason> {
+        if self.connections >= max_connections {
             return Err(CloseReason::RoomFull);
         }
         self.make_room(now);
@@ -160,16 +160,16 @@ impl Addresses {
             return Err(CloseReason::TooManyFromAddress);
         }
         let fresh = || Address {
-            sockets: 0,
+            connections: 0,
             opens: Bucket::new(OPENS_PER_ADDRESS_PER_S, OPENS_PER_ADDRESS_BURST_COUNT, now),
             rooms: Bucket::every(ROOMS_PER_ADDRESS_INTERVAL, ROOMS_PER_ADDRESS_BURST_COUNT, now),
         };
         let entry = self.by_address.entry(address).or_insert_with(fresh);
-        if entry.sockets >= SOCKETS_PER_ADDRESS_MAX_COUNT || !entry.opens.take(now) {
+        if entry.connections >= CONNECTIONS_PER_ADDRESS_MAX_COUNT || !entry.opens.take(now) {
             return Err(CloseReason::TooManyFromAddress);
         }
-        entry.sockets += 1;
-        self.sockets += 1;
+        entry.connections += 1;
+        self.connections += 1;
         Ok(())
     }
 
@@ -177,13 +177,13 @@ impl Addresses {
     fn make_room(&mut self, now: Instant) {
         if self.by_address.len() >= ADDRESSES_MAX_COUNT {
             let is_quiet = |address: &mut Address| address.opens.is_full(now) && address.rooms.is_full(now);
-            self.by_address.retain(|_, address| address.sockets > 0 || !is_quiet(address));
+            self.by_address.retain(|_, address| address.connections > 0 || !is_quiet(address));
         }
     }
 }
 
-impl Place {
-    /// Of a socket that wants into a room; pings do not.
+impl ConnectionPermit {
+    /// Of a connection that wants into a room; pings do not.
     pub(crate) fn of_visitor(mut self) -> Self {
         if !std::mem::replace(&mut self.is_visitor, true) {
             lock(&self.admission.addresses).visitors += 1;
@@ -218,7 +218,7 @@ impl Drop for Charge {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let mut addresses = lock(&self.admission.addresses);
         addresses.visitors -= usize::from(self.is_visitor);
@@ -226,9 +226,9 @@ impl Drop for Place {
             addresses.refusals -= 1;
             return;
         }
-        addresses.sockets -= 1;
+        addresses.connections -= 1;
         if let Some(entry) = addresses.by_address.get_mut(&self.address) {
-            entry.sockets -= 1;
+            entry.connections -= 1;
         }
     }
 }
@@ -249,7 +249,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wall;
+    use crate::wall_clock;
     use protocol::token::Resume;
 
     const NOW_S: u64 = 1_000_000;
@@ -263,10 +263,10 @@ mod tests {
         Arc::new(Admission::new(&config.unwrap(), NOW_S))
     }
 
-    /// Asks for a place to stay.
-    fn open(admission: &Arc<Admission>, address: IpAddr, now: Instant) -> Result<Place, CloseReason> {
-        let place = admission.open(address, now).unwrap();
-        place.refusal.map_or(Ok(place), Err)
+    /// Asks for a permit to stay.
+    fn open(admission: &Arc<Admission>, address: IpAddr, now: Instant) -> Result<ConnectionPermit, CloseReason> {
+        let permit = admission.open(address, now).unwrap();
+        permit.refusal.map_or(Ok(permit), Err)
     }
 
     fn hello(ticket: Option<String>, resume: Option<&str>) -> Hello {
@@ -306,7 +306,7 @@ mod tests {
     /// From the first moment on, for as long as a ticket is good by the one clock or the other.
     #[test]
     fn a_clock_with_which_a_machine_may_start_refuses_nobody_for_it() {
-        let most_s = wall::SKEW_MAX_MS / 1000;
+        let most_s = wall_clock::SKEW_MAX_MS / 1000;
         for ahead_s in [-most_s, -5, 0, 5, most_s] {
             let admission = admission();
             for own_s in [NOW_S, NOW_S + 1, NOW_S + 30] {
@@ -336,13 +336,13 @@ mod tests {
         let admission = admission();
         let now = Instant::now();
         let school: IpAddr = "203.0.113.9".parse().unwrap();
-        let places: Vec<_> =
-            (0..SOCKETS_PER_ADDRESS_MAX_COUNT).map(|_| open(&admission, school, now).unwrap()).collect();
+        let permits: Vec<_> =
+            (0..CONNECTIONS_PER_ADDRESS_MAX_COUNT).map(|_| open(&admission, school, now).unwrap()).collect();
         assert_eq!(open(&admission, school, now).unwrap_err(), CloseReason::TooManyFromAddress);
         assert!(open(&admission, "203.0.113.10".parse().unwrap(), now).is_ok());
-        drop(places);
+        drop(permits);
         assert!(open(&admission, school, now).is_ok());
-        assert_eq!(admission.sockets(), 0);
+        assert_eq!(admission.connections(), 0);
     }
 
     #[test]
@@ -362,7 +362,8 @@ mod tests {
         let now = Instant::now();
         let at = |address: &str| open(&admission, address.parse().unwrap(), now).unwrap();
         let (one, neighbour, other) = (at("2001:db8::1"), at("2001:db8::2"), at("203.0.113.9"));
-        let spend = |place: &Place, now| place.charge_opening(now).map(|mut charge| charge.spend()).is_some();
+        let spend =
+            |permit: &ConnectionPermit, now| permit.charge_opening(now).map(|mut charge| charge.spend()).is_some();
         let opened = (0..100).filter(|_| spend(&one, now)).count();
         assert_eq!(opened, ROOMS_PER_ADDRESS_BURST_COUNT as usize);
         assert!(!spend(&neighbour, now) && spend(&other, now));
@@ -374,9 +375,9 @@ mod tests {
     fn an_opening_that_is_not_spent_is_taken_back() {
         let admission = admission();
         let now = Instant::now();
-        let place = open(&admission, "203.0.113.9".parse().unwrap(), now).unwrap();
+        let permit = open(&admission, "203.0.113.9".parse().unwrap(), now).unwrap();
         for _ in 0..2 {
-            let charges: Vec<_> = std::iter::from_fn(|| place.charge_opening(now)).take(100).collect();
+            let charges: Vec<_> = std::iter::from_fn(|| permit.charge_opening(now)).take(100).collect();
             assert_eq!(charges.len(), ROOMS_PER_ADDRESS_BURST_COUNT as usize, "they count while they last");
         }
     }
@@ -386,9 +387,10 @@ mod tests {
         let admission = admission();
         let now = Instant::now();
         let address = |i: usize| IpAddr::V4(std::net::Ipv4Addr::from_bits(0x0a00_0000 + i as u32));
-        let places: Vec<_> = (0..admission.max_sockets).map(|i| open(&admission, address(i), now).unwrap()).collect();
+        let permits: Vec<_> =
+            (0..admission.max_connections).map(|i| open(&admission, address(i), now).unwrap()).collect();
         assert_eq!(open(&admission, address(9_999), now).unwrap_err(), CloseReason::RoomFull);
-        drop(places);
+        drop(permits);
     }
 
     #[test]
@@ -396,14 +398,14 @@ mod tests {
         let admission = admission();
         let now = Instant::now();
         let school: IpAddr = "203.0.113.9".parse().unwrap();
-        let places: Vec<_> = (0..SOCKETS_PER_ADDRESS_MAX_COUNT).map(|_| admission.open(school, now)).collect();
+        let permits: Vec<_> = (0..CONNECTIONS_PER_ADDRESS_MAX_COUNT).map(|_| admission.open(school, now)).collect();
         let refused: Vec<_> = (0..REFUSALS_MAX_COUNT).map(|_| admission.open(school, now).unwrap()).collect();
-        assert!(refused.iter().all(|place| place.refusal == Some(CloseReason::TooManyFromAddress)));
+        assert!(refused.iter().all(|permit| permit.refusal == Some(CloseReason::TooManyFromAddress)));
         assert!(admission.open(school, now).is_none());
-        assert_eq!(admission.sockets(), SOCKETS_PER_ADDRESS_MAX_COUNT + REFUSALS_MAX_COUNT);
+        assert_eq!(admission.connections(), CONNECTIONS_PER_ADDRESS_MAX_COUNT + REFUSALS_MAX_COUNT);
         drop(refused);
         assert!(admission.open(school, now).is_some());
-        drop(places);
-        assert_eq!(admission.sockets(), 0);
+        drop(permits);
+        assert_eq!(admission.connections(), 0);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a value that cannot be used is a sentence that says what to do; nothing is silently replaced.
 
-use crate::{store::LEASE, wall::Wall};
+use crate::{store::LEASE, wall_clock::WallClock};
 use anyhow::{Context, bail};
 use arena::governor::{Budget, TICK_US};
 use protocol::{limits, room, token};
@@ -14,11 +14,13 @@ const TUNING_RON: &str = include_str!("../../assets/tuning.ron");
 /// Players of the room unless `MAX_PLAYERS` says otherwise, and what it may say. Policy: refuse to start.
 const PLAYERS_DEFAULT_COUNT: u16 = 200;
 const PLAYERS_COUNTS: RangeInclusive<u16> = 1..=4000;
-/// Time for the head of an HTTP request: slow lines need a second or two, and browsers keep quiet connections for later.
+/// Time for the head of an HTTP request: slow lines need a second or two, and browsers keep quiet connections for
+/// later.
 const HEAD_TIMEOUT_MS: u64 = 10_000;
-/// Sockets of the process, per player and at least: pings and newcomers who are told that the room is full need some.
-const SOCKETS_PER_PLAYER_COUNT: usize = 2;
-const SOCKETS_MIN_COUNT: usize = 2048;
+/// Connections of the process, per player and at least: pings and newcomers who are told that the room is full need
+/// some.
+const CONNECTIONS_PER_PLAYER_COUNT: usize = 2;
+const CONNECTIONS_MIN_COUNT: usize = 2048;
 
 /// Rooms that may be open at once unless `MAX_ROOMS` says otherwise, and what it may say. Policy: refuse to start.
 const ROOMS_DEFAULT_COUNT: usize = 8;
@@ -63,7 +65,7 @@ pub struct Config {
     pub tuning_ron: String,
     /// Time a connection has for the head of its next HTTP request. Policy: close it.
     pub head_timeout: Duration,
-    /// Time a socket has for its hello.
+    /// Time a connection has for its hello.
     pub hello_timeout: Duration,
     /// Most players in a room. Policy: close with `RoomFull`.
     pub max_players: u16,
@@ -73,19 +75,19 @@ pub struct Config {
     pub store_url: String,
     /// Time without players after which the machine sleeps; `None`: never.
     pub sleep_after: Option<Duration>,
-    /// Time for which an empty machine tries to write rooms that the store does not take. Policy: the process ends with an
-    /// error.
+    /// Time for which an empty machine tries to write rooms that the store does not take. Policy: the process ends with
+    /// an error.
     pub unwritable_max: Duration,
     /// Time from save to save of a room that was used, until it sleeps; well below the lease of its owner.
     pub save_interval: Duration,
     /// Time for which an owner must be silent before its room is another machine's to claim.
     pub lease: Duration,
     /// The clock that signatures are judged by.
-    pub wall: Wall,
+    pub wall_clock: WallClock,
     /// Ticks from frame to frame while nothing near happens.
     pub cadence_ticks: u32,
-    /// Most sockets of this process. Policy: close with `RoomFull`.
-    pub max_sockets: usize,
+    /// Most connections of this process. Policy: close with `RoomFull`.
+    pub max_connections: usize,
     /// What a tick may cost. Policy: shed load; `None`: carry on whatever it costs.
     pub tick_budget: Option<Budget>,
 }
@@ -160,9 +162,9 @@ impl Config {
             unwritable_max: Duration::from_secs(unwritable_max_s),
             save_interval: Duration::from_millis(SAVE_INTERVAL_MS),
             lease: LEASE,
-            wall: Wall::default(),
+            wall_clock: WallClock::default(),
             cadence_ticks,
-            max_sockets: SOCKETS_MIN_COUNT.max(usize::from(max_players) * SOCKETS_PER_PLAYER_COUNT),
+            max_connections: CONNECTIONS_MIN_COUNT.max(usize::from(max_players) * CONNECTIONS_PER_PLAYER_COUNT),
             tick_budget: parse_budget(get("GOVERNOR"), get("TICK_BUDGET_US"))?,
         })
     }
@@ -226,7 +228,7 @@ mod tests {
         let config = config.unwrap();
         assert_eq!(config.bind, "0.0.0.0:8080".parse().unwrap());
         assert!(config.allowed_origins.is_empty());
-        assert_eq!((config.max_players, config.max_sockets), (200, 2048));
+        assert_eq!((config.max_players, config.max_connections), (200, 2048));
     }
 
     #[test]
@@ -237,7 +239,7 @@ mod tests {
             ("MAX_PLAYERS", "4000"),
         ]);
         let config = config.unwrap();
-        assert_eq!((config.max_players, config.max_sockets), (4000, 8000));
+        assert_eq!((config.max_players, config.max_connections), (4000, 8000));
     }
 
     #[test]

@@ -3,8 +3,8 @@
 //! Path: the tick thread drains events into [`Engine::join`], [`Engine::handle`] and [`Engine::disconnect`], calls
 //! [`Engine::tick`], asks [`Engine::frame_for`] for every session that can take one, then drains
 //! [`Engine::poll_output`]. When that costs too much, it calls [`Engine::relieve`].
-//! Invariant: an engine is a plain value, called from one thread; a frame it gave is sent. When it panics, it is dropped
-//! and another is begun with another epoch, from what [`Engine::snapshot`] gave last.
+//! Invariant: an engine is a plain value, called from one thread; a frame it gave is sent. When it panics, it is
+//! dropped and another is begun with another epoch, from what [`Engine::snapshot`] gave last.
 
 use arena::{Level, Output, Room, RoomStats, SessionId};
 use bytes::Bytes;
@@ -15,27 +15,28 @@ use protocol::{
 
 /// What a room is begun from.
 #[derive(Debug, Clone, Copy)]
-pub struct Birth<'a> {
+pub struct Start<'a> {
     /// The room's durable id.
     pub id: &'a str,
-    /// Tells this life of the room from all others.
+    /// Tells this incarnation of the room from all others.
     pub epoch: u32,
-    /// What [`Engine::snapshot`] gave at the end of its last life.
+    /// What [`Engine::snapshot`] gave at the end of its last incarnation.
     pub saved: Option<&'a [u8]>,
 }
 
 /// The server end of a room, of whatever kind.
 pub trait Engine: Send + 'static {
-    /// A socket says hello; `is_admitted` tells that its ticket was good. An older socket of the session is replaced.
+    /// A connection says hello; `is_admitted` tells that its ticket was good. An older connection of the session is
+    /// replaced.
     ///
     /// # Errors
-    /// Why it is not let in; the socket is told and closed.
+    /// Why it is not let in; the connection is told and closed.
     fn join(&mut self, hello: &Hello, is_admitted: bool) -> Result<SessionId, CloseReason>;
-    /// What a session's socket brought.
+    /// What a session's connection brought.
     fn handle(&mut self, session: SessionId, packet: ClientPacket);
-    /// The session's socket is gone.
+    /// The session's connection is gone.
     fn disconnect(&mut self, session: SessionId);
-    /// One tick: 1/60 s of the room's life.
+    /// One tick: 1/60 s of the room's incarnation.
     fn tick(&mut self);
     /// What a session is shown after this tick, if anything.
     fn frame_for(&mut self, session: SessionId) -> Option<Bytes>;

@@ -1,8 +1,8 @@
-//! The `gameserver` binary: reads the environment, serves until nobody needs it, or until it is told to stop; then it says
-//! goodbye to everybody.
+//! The `gameserver` binary: reads the environment, serves until nobody needs it, or until it is told to stop; then it
+//! says goodbye to everybody.
 //!
-//! Exit code 0 means "asleep, or stopped as asked", with every room in the store; a configuration it cannot work with, or
-//! a room that the store does not take, is one sentence and exit code 1.
+//! Exit code 0 means "asleep, or stopped as asked", with every room in the store; a configuration it cannot work with,
+//! or a room that the store does not take, is one sentence and exit code 1.
 
 use anyhow::Context;
 use net::{Config, Server};

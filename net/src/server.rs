@@ -3,27 +3,30 @@
 //! Path: [`Server::start`] (or [`Server::start_with`] another engine) begins the I/O workers and the accept loop; rooms
 //! begin when somebody comes. [`Server::stop`] ends them in the opposite order, [`Server::asleep`] waits until nobody
 //! needs any of it.
-//! Invariant: stopping takes at most [`ROOMS_STOP_MAX`] and [`STOP_MAX`], whatever sockets and the store do; together
-//! they are less than the grace that a machine has after SIGTERM (`net/fly.toml`).
+//! Invariant: stopping takes at most [`ROOMS_STOP_MAX`] and [`STOP_MAX`], whatever connections and the store do;
+//! together they are less than the grace that a machine has after SIGTERM (`net/fly.toml`).
 
 use crate::{
-    admission::{Admission, Place},
+    admission::{Admission, ConnectionPermit},
     config::Config,
-    counted::Count,
-    door::Door,
-    engine::{Birth, Engine},
-    inbox::{Inbox, WorkerMessage},
-    keeper::{Life, StartThread},
-    listen::Listening,
-    load::Load,
+    engine::{Engine, Start},
+    http::{listen::Listening, routes},
+    io::{
+        handshake::Handshake,
+        worker::{WORKERS_COUNT, Worker},
+        worker_queue::{WorkerMessage, WorkerSender},
+    },
+    live_count::LiveCount,
     metrics::Metrics,
-    room_handle::Event,
-    rooms::{Machinery, Rooms},
-    routes,
+    room::{
+        handle::RoomEvent,
+        load::Load,
+        rooms::{Machinery, Rooms},
+        supervisor::{Incarnation, StartThread},
+        tick_thread::TickThread,
+    },
     store::{Store, unix_now_ms},
-    tick::TickThread,
-    wall::{self, LobbyClock},
-    worker::{WORKERS_COUNT, Worker},
+    wall_clock::{self, LobbyClock},
 };
 use anyhow::{Context, bail};
 use arena::{Room, RoomConfig, governor::Budget};
@@ -43,13 +46,13 @@ use tokio::{net::TcpListener, sync::Mutex};
 /// Longest time rooms take to be saved and to tell everybody. Policy: the rest is left as it was saved last, and the
 /// process ends with an error.
 const ROOMS_STOP_MAX: Duration = Duration::from_secs(8);
-/// Longest time sockets have to answer the close. Policy: they are cut off.
+/// Longest time connections have to answer the close. Policy: they are cut off.
 const STOP_MAX: Duration = Duration::from_secs(4);
 /// How often the clock is compared with the store's.
 const CLOCK_INTERVAL: Duration = Duration::from_secs(300);
 /// Longest time that may take before the machine listens. Policy: it listens, and the clock is compared later.
 const CLOCK_MAX: Duration = Duration::from_secs(2);
-/// How often stopping looks whether all sockets are gone.
+/// How often stopping looks whether all connections are gone.
 const STOP_POLL: Duration = Duration::from_millis(10);
 
 /// What every task shares.
@@ -60,41 +63,47 @@ pub(crate) struct App {
     pub(crate) rooms: Arc<Rooms>,
     pub(crate) metrics: Arc<Metrics>,
     /// Connections that are HTTP's still.
-    pub(crate) connections: Count,
-    workers: Arc<[Inbox]>,
-    /// Sockets adopted so far.
+    pub(crate) http_connections: LiveCount,
+    workers: Arc<[WorkerSender]>,
+    /// Connections adopted so far.
     adopted: AtomicUsize,
     lobby_clock: std::sync::Mutex<LobbyClock>,
 }
 
 impl App {
-    /// Gives a socket for the room with this id to one of the workers, all in turn.
-    pub(crate) async fn adopt(&self, stream: std::net::TcpStream, first: Bytes, place: Place, room: Arc<str>) {
+    /// Gives a connection for the room with this id to one of the workers, all in turn.
+    pub(crate) async fn adopt(
+        &self,
+        stream: std::net::TcpStream,
+        first: Bytes,
+        permit: ConnectionPermit,
+        room: Arc<str>,
+    ) {
         let number = self.adopted.fetch_add(1, Ordering::Relaxed);
         let stream = mio::net::TcpStream::from_std(stream);
-        self.workers[number % self.workers.len()].send(WorkerMessage::Adopt(stream, first, place, room)).await;
+        self.workers[number % self.workers.len()].send(WorkerMessage::Adopt(stream, first, permit, room)).await;
     }
 }
 
 impl App {
     /// The lobby signed something at this time of its clock, and it came at this one of ours, unix seconds.
-    pub(crate) fn hear_lobby(&self, signed_s: u64, own_s: u64) {
+    pub(crate) fn note_lobby_time(&self, signed_s: u64, own_s: u64) {
         let mut clock = self.lobby_clock.lock().unwrap_or_else(PoisonError::into_inner);
-        let heard = clock.hear(signed_s, own_s, Instant::now());
-        self.metrics.clock_ahead_of_lobby_seconds.set(heard.ahead_s);
-        if let Some(warning) = heard.warning {
+        let skew = clock.note(signed_s, own_s, Instant::now());
+        self.metrics.clock_ahead_of_lobby_seconds.set(skew.ahead_s);
+        if let Some(warning) = skew.warning {
             tracing::warn!("{warning}");
         }
     }
 
     /// How far the clock is ahead of the store's, milliseconds; a metric, and a word in the log if that is much.
     async fn compare_clocks(&self) -> Option<i64> {
-        let (wall, before_ms) = (self.config.wall, self.config.wall.now_ms());
+        let (wall_clock, before_ms) = (self.config.wall_clock, self.config.wall_clock.now_ms());
         let told = self.rooms.store.time_ms(&self.config.instance).await;
         let store_ms = told.inspect_err(|error| tracing::warn!("the store does not tell the time: {error:#}")).ok()?;
-        let ahead_ms = wall::from_store(before_ms, wall.now_ms(), store_ms);
+        let ahead_ms = wall_clock::from_store(before_ms, wall_clock.now_ms(), store_ms);
         self.metrics.clock_ahead_of_store_ms.set(ahead_ms);
-        if let Some(complaint) = wall::complaint(ahead_ms) {
+        if let Some(complaint) = wall_clock::complaint(ahead_ms) {
             tracing::warn!("{complaint}");
         }
         Some(ahead_ms)
@@ -154,12 +163,12 @@ impl Server {
         let mut usual = RoomConfig::new("", config.key.clone(), 0, 0, &config.tuning_ron)
             .map_err(|sentence| anyhow::anyhow!("The tuning cannot be used: {sentence}"))?;
         (usual.max_players, usual.cadence_ticks) = (config.max_players, config.cadence_ticks);
-        let begin = move |birth: Birth<'_>| {
-            let (name, epoch, seed) = (birth.id.to_owned(), birth.epoch, unix_now_ms());
+        let begin = move |start: Start<'_>| {
+            let (name, epoch, seed) = (start.id.to_owned(), start.epoch, unix_now_ms());
             let config = RoomConfig { name, epoch, seed, ..usual.clone() };
-            let Some(saved) = birth.saved else { return Room::new(config) };
+            let Some(saved) = start.saved else { return Room::new(config) };
             Room::restore(config.clone(), saved).unwrap_or_else(|error| {
-                tracing::error!(room = birth.id, "the room begins anew, since its save cannot be used: {error}");
+                tracing::error!(room = start.id, "the room begins anew, since its save cannot be used: {error}");
                 Room::new(config)
             })
         };
@@ -172,7 +181,7 @@ impl Server {
     /// A sentence when the store or the address cannot be had, or the clock is wrong.
     pub async fn start_with<E: Engine>(
         config: Config,
-        begin: impl Fn(Birth<'_>) -> E + Send + Sync + 'static,
+        begin: impl Fn(Start<'_>) -> E + Send + Sync + 'static,
     ) -> anyhow::Result<Self> {
         let store = Store::open(&config.store_url)?.with_lease(config.lease);
         let listener = TcpListener::bind(config.bind).await.with_context(|| {
@@ -181,19 +190,19 @@ impl Server {
         let address = listener.local_addr().context("the listener has no address")?;
 
         let metrics = Arc::new(Metrics::new());
-        let admission = Arc::new(Admission::new(&config, config.wall.now_s()));
+        let admission = Arc::new(Admission::new(&config, config.wall_clock.now_s()));
         let rooms = Rooms::new(&config, store, Arc::clone(&metrics));
-        let door = Door::new(&config, &rooms, Arc::clone(&admission), Arc::clone(&metrics));
-        let workers = (0..WORKERS_COUNT).map(|index| Worker::start(index, door.clone()));
-        let workers = workers.collect::<anyhow::Result<Arc<[Inbox]>>>()?;
+        let handshake = Handshake::new(&config, &rooms, Arc::clone(&admission), Arc::clone(&metrics));
+        let workers = (0..WORKERS_COUNT).map(|index| Worker::start(index, handshake.clone()));
+        let workers = workers.collect::<anyhow::Result<Arc<[WorkerSender]>>>()?;
         let start = starter(begin, Arc::clone(&workers), Arc::clone(&metrics), &config);
         rooms.equip(Machinery { start, workers: Arc::clone(&workers) });
 
-        let (connections, adopted) = (Count::default(), AtomicUsize::new(0));
+        let (http_connections, adopted) = (LiveCount::default(), AtomicUsize::new(0));
         let lobby_clock = std::sync::Mutex::new(LobbyClock::new(Instant::now()));
-        let app = Arc::new(App { config, admission, rooms, metrics, connections, workers, adopted, lobby_clock });
+        let app = Arc::new(App { config, admission, rooms, metrics, http_connections, workers, adopted, lobby_clock });
         let ahead_ms = tokio::time::timeout(CLOCK_MAX, app.compare_clocks()).await.ok().flatten().unwrap_or_default();
-        if let Some(sentence) = wall::complaint(ahead_ms).filter(|_| ahead_ms.abs() > wall::SKEW_MAX_MS) {
+        if let Some(sentence) = wall_clock::complaint(ahead_ms).filter(|_| ahead_ms.abs() > wall_clock::SKEW_MAX_MS) {
             bail!(sentence);
         }
         tokio::spawn(App::watch_clock(Arc::downgrade(&app)));
@@ -213,12 +222,12 @@ impl Server {
     /// budget.
     pub async fn set_tick_budget(&self, budget: Budget) {
         for room in self.app.rooms.list() {
-            room.tell(Event::Budget(budget)).await;
+            room.tell(RoomEvent::Budget(budget)).await;
         }
     }
 
-    /// Saves every room, tells everybody, closes every socket and returns when they are gone, or when it has waited long
-    /// enough.
+    /// Saves every room, tells everybody, closes every connection and returns when they are gone, or when it has waited
+    /// long enough.
     pub async fn stop(self) -> Stopped {
         self.close_listener().await;
         let Self { app, .. } = self;
@@ -227,12 +236,15 @@ impl Server {
         }
         let unwritten = app.rooms.stop(ROOMS_STOP_MAX).await;
         let goodbye = async {
-            while app.admission.sockets() > 0 {
+            while app.admission.connections() > 0 {
                 tokio::time::sleep(STOP_POLL).await;
             }
         };
         if tokio::time::timeout(STOP_MAX, goodbye).await.is_err() {
-            tracing::warn!(sockets = app.admission.sockets(), "some sockets did not answer the close and are cut off");
+            tracing::warn!(
+                connections = app.admission.connections(),
+                "some connections did not answer the close and are cut off"
+            );
         }
         tracing::info!("stopped");
         Stopped { unwritten }
@@ -240,7 +252,7 @@ impl Server {
 
     pub(crate) async fn listen(&self, listener: TcpListener) {
         let (router, head_timeout) = (routes::router(Arc::clone(&self.app)), self.app.config.head_timeout);
-        let listening = Listening::begin(listener, router, head_timeout, self.app.connections.clone());
+        let listening = Listening::begin(listener, router, head_timeout, self.app.http_connections.clone());
         *self.listening.lock().await = Some(listening);
     }
 
@@ -253,25 +265,25 @@ impl Server {
 
 /// Starts the threads of rooms of one kind.
 fn starter<E: Engine>(
-    begin: impl Fn(Birth<'_>) -> E + Send + Sync + 'static,
-    workers: Arc<[Inbox]>,
+    begin: impl Fn(Start<'_>) -> E + Send + Sync + 'static,
+    workers: Arc<[WorkerSender]>,
     metrics: Arc<Metrics>,
     config: &Config,
 ) -> StartThread {
     let (begin, budget, save_interval) = (Arc::new(begin), config.tick_budget, config.save_interval);
-    Box::new(move |life: Life| {
-        let name = format!("tick-{}", life.id);
+    Box::new(move |incarnation: Incarnation| {
+        let name = format!("tick-{}", incarnation.id);
         let (begin, workers, metrics) = (Arc::clone(&begin), Arc::clone(&workers), Arc::clone(&metrics));
         let run = move || {
-            let birth = Birth { id: &life.id, epoch: life.epoch, saved: life.saved.as_deref() };
-            // Its keeper sees that nothing was saved.
-            let Ok(room) = catch_unwind(AssertUnwindSafe(|| begin(birth))) else {
+            let start = Start { id: &incarnation.id, epoch: incarnation.epoch, saved: incarnation.saved.as_deref() };
+            // Its supervisor sees that nothing was saved.
+            let Ok(room) = catch_unwind(AssertUnwindSafe(|| begin(start))) else {
                 metrics.room_failures.inc();
                 return;
             };
-            tracing::info!(room = %life.id, life.epoch, was_saved = life.saved.is_some(), "a room is open");
-            let load = Load::new(Arc::clone(&life.id), budget, Arc::clone(&metrics));
-            TickThread::new(room, life, workers, metrics, load, save_interval).run();
+            tracing::info!(room = %incarnation.id, incarnation.epoch, was_saved = incarnation.saved.is_some(), "a room is open");
+            let load = Load::new(Arc::clone(&incarnation.id), budget, Arc::clone(&metrics));
+            TickThread::new(room, incarnation, workers, metrics, load, save_interval).run();
         };
         thread::Builder::new().name(name).spawn(run).context("no thread for a room")?;
         Ok(())
@@ -324,9 +336,9 @@ mod tests {
         }
     }
 
-    /// Joins and returns the socket and the room's epoch.
+    /// Joins and returns the connection and the room's epoch.
     async fn join(server: &Server, nonce: u64) -> (WebSocketStream<TcpStream>, u32) {
-        let (key, now_s) = (&server.app.config.key, server.app.config.wall.now_s());
+        let (key, now_s) = (&server.app.config.key, server.app.config.wall_clock.now_s());
         let (socket, welcome) =
             say_hello(server, Some(key.sign_ticket("m1", ARENA, Grant::Enter, nonce, now_s)), None).await;
         (socket, welcome.epoch)
@@ -337,7 +349,7 @@ mod tests {
         ticket: Option<String>,
         resume: Option<String>,
     ) -> (WebSocketStream<TcpStream>, Box<Welcome>) {
-        let (key, now_s) = (&server.app.config.key, server.app.config.wall.now_s());
+        let (key, now_s) = (&server.app.config.key, server.app.config.wall_clock.now_s());
         let path = "/gameserver/m1/arena";
         let mut request = format!("ws://{}{path}", server.address).into_client_request().unwrap();
         let state = format!("state={}", key.sign_replay("m1", path, now_s, 0));
@@ -355,7 +367,7 @@ mod tests {
     async fn a_bug_ends_the_room_and_never_the_process() {
         let server = start().await;
         let (mut socket, epoch) = join(&server, 1).await;
-        server.app.rooms.list()[0].events.send(Event::Fault).unwrap();
+        server.app.rooms.list()[0].events.send(RoomEvent::Fault).unwrap();
         let told = async {
             loop {
                 if let Message::Close(frame) = socket.next().await.unwrap().unwrap() {
@@ -374,7 +386,7 @@ mod tests {
 
     /// A player who comes back, and what was welcomed.
     async fn come_back(server: &Server, resume: &str, nonce: u64) -> (WebSocketStream<TcpStream>, Box<Welcome>) {
-        let (key, now_s) = (&server.app.config.key, server.app.config.wall.now_s());
+        let (key, now_s) = (&server.app.config.key, server.app.config.wall_clock.now_s());
         let ticket = Some(key.sign_ticket("m1", ARENA, Grant::Enter, nonce, now_s));
         say_hello(server, ticket, Some(resume.to_owned())).await
     }
@@ -382,7 +394,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_room_that_failed_goes_on_from_its_last_save_unless_that_brings_it_down() {
         let server = start().await;
-        let now_s = server.app.config.wall.now_s();
+        let now_s = server.app.config.wall_clock.now_s();
         let ticket = server.app.config.key.sign_ticket("m1", ARENA, Grant::Enter, 1, now_s);
         let (mut socket, first) = say_hello(&server, Some(ticket), None).await;
         // Whoever says nothing leaves nothing to go on from.
@@ -402,7 +414,7 @@ mod tests {
             assert_eq!(session.0, is_same, "after {} faults", fault - 1);
             assert!(!is_same || session.1 == first.pilot);
             token = welcome.resume;
-            server.app.rooms.list()[0].events.send(Event::Fault).unwrap();
+            server.app.rooms.list()[0].events.send(RoomEvent::Fault).unwrap();
             let began = std::time::Instant::now();
             while server.app.metrics.room_failures.get() < fault {
                 assert!(began.elapsed() < Duration::from_secs(5));
@@ -412,7 +424,7 @@ mod tests {
         server.stop().await;
     }
 
-    /// Two kinds of bad luck at once: what was kept is written before the next life begins from it.
+    /// Two kinds of bad luck at once: what was kept is written before the next incarnation begins from it.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn what_the_store_did_not_take_outlives_a_bug() {
         let directory = std::env::temp_dir().join(format!("aerodrome-bug-{}", std::process::id()));
@@ -427,12 +439,13 @@ mod tests {
         let (room, away) = (directory.join("rooms/arena-m1"), directory.join("away"));
         std::fs::rename(&room, &away).unwrap();
         std::fs::write(&room, "not a directory").unwrap();
-        let ticket = server.app.config.key.sign_ticket("m1", ARENA, Grant::Enter, 2, server.app.config.wall.now_s());
+        let ticket =
+            server.app.config.key.sign_ticket("m1", ARENA, Grant::Enter, 2, server.app.config.wall_clock.now_s());
         let (_late, welcome) = say_hello(&server, Some(ticket), None).await;
         let is_unwritable = || server.app.rooms.are_all_unwritable();
         until(is_unwritable).await;
         tokio::time::sleep(Duration::from_millis(300)).await;
-        server.app.rooms.list()[0].events.send(Event::Fault).unwrap();
+        server.app.rooms.list()[0].events.send(RoomEvent::Fault).unwrap();
         until(|| server.app.metrics.room_failures.get() == 1).await;
         std::fs::remove_file(&room).unwrap();
         std::fs::rename(&away, &room).unwrap();

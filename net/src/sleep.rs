@@ -1,11 +1,11 @@
 //! How a machine that nobody needs falls asleep: it ends by itself, and whoever asks for it starts it again.
 //!
-//! Path: nobody has been in a room for a while → every room is saved and closed → the listener is closed → whoever had
-//! connected by then is heard out → the process ends, or, if one of them wants to play, listens again.
-//! Invariants: a machine does not sleep on a room that the store does not have; it tries on, and ends with an error when
-//! that takes too long; nor does it while somebody waits for a room of a lost machine, whose owner it watches; pings, status
-//! and pages keep nobody awake; from the moment the listener is closed a connection is refused, so that the proxy tries
-//! again and starts the machine anew; nobody who got a socket is put out by sleep.
+//! Path: nobody has been in a room for a while → every room is saved and closed → the listener is closed → the
+//! connections that were already made are served → the process ends, or, if one of them wants to play, listens again.
+//! Invariants: a machine does not sleep on a room that the store does not have; it tries on, and ends with an error
+//! when that takes too long; nor does it while somebody waits for a room of a lost machine, whose owner it watches;
+//! pings, status and pages keep nobody awake; from the moment the listener is closed a connection is refused, so that
+//! the proxy tries again and starts the machine anew; nobody who got a connection is put out by sleep.
 
 use crate::server::{Server, lost};
 use anyhow::{Context, bail};
@@ -19,7 +19,7 @@ use tokio::{
 const POLL: Duration = Duration::from_millis(200);
 /// How often rooms are asked to fall asleep until they are; at most as long as the store takes to save them.
 const FALL_ASLEEP_POLL: Duration = Duration::from_millis(50);
-/// How often occupancy is looked at while those who connected last are heard out.
+/// How often occupancy is looked at while the last connections are served.
 const SETTLE_POLL: Duration = Duration::from_millis(5);
 /// Longest time that takes. Policy: who has said nothing by then is cut off.
 const SETTLE_MAX: Duration = Duration::from_millis(1_000);
@@ -35,11 +35,11 @@ enum Rooms {
 }
 
 impl Server {
-    /// Returns when nobody has been here for long and everything is saved and closed; never, if the configuration says so.
+    /// Returns when nobody has been here for long and everything is saved and closed; never, if the configuration says
+    /// so.
     ///
-    /// # Errors
-    /// When the store did not take some empty rooms for `Config::unwritable_max`, or somebody came at the last moment and
-    /// the address cannot be had again.
+    /// # Errors When the store did not take some empty rooms for `Config::unwritable_max`, or somebody came at the last
+    /// moment and the address cannot be had again.
     pub async fn asleep(&self) -> anyhow::Result<()> {
         let Some(after) = self.app.config.sleep_after else { return pending().await };
         loop {
@@ -68,7 +68,8 @@ impl Server {
         bail!("Nobody is here, and for {tried_s} s the store took nothing. {}", lost(&left))
     }
 
-    /// Waits until nobody has been here for so long. A socket that has not said hello yet is somebody, for a moment.
+    /// Waits until nobody has been here for so long. A connection that has not said hello yet is somebody, for a
+    /// moment.
     async fn idle_for(&self, time: Duration) {
         let mut since = Instant::now();
         while since.elapsed() < time {
@@ -102,7 +103,7 @@ impl Server {
     async fn is_wanted(&self) -> bool {
         let until = Instant::now() + SETTLE_MAX;
         while self.app.admission.visitors() == 0 {
-            if self.app.connections.is_zero() || Instant::now() > until {
+            if self.app.http_connections.is_zero() || Instant::now() > until {
                 // An upgrade is a visitor before its connection is not HTTP's any more.
                 return self.app.admission.visitors() > 0;
             }

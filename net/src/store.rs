@@ -1,17 +1,20 @@
 //! Where rooms last: an object store, which is a directory or S3, with conditional writes.
 //!
-//! Path: [`Store::open`] by a URL → [`Store::claim_if`] makes this machine the owner of a room and brings its last save →
-//! [`Claim::save`] renews and saves → [`Claim::leave`] saves it asleep, for whoever comes next.
+//! Path: [`Store::open`] by a URL → [`Store::claim_if`] makes this machine the owner of a room and brings its last save
+//! → [`Claim::save`] renews and saves → [`Claim::leave`] saves it asleep, for whoever comes next.
 //! Layout: `rooms/<id>/owner` is an [`Owner`] as JSON; `rooms/<id>/snapshot` is the owner's epoch (u32 LE) and the
 //! room's bytes; `clocks/<instance>` is there only until the store has said when it was written.
 //! Invariants: a room that is not there yet is claimed by the first save of it, so that one nobody used leaves nothing
-//! (no record is ever removed again: a removal would let epochs begin anew); each owner has a greater epoch than the one
-//! before; whoever is not the owner any more can write neither object, however late it writes, since every write names the
-//! version that it replaces and a new owner that was not handed the room rewrites both first; whether an owner is silent is
-//! for the claimant's own clock to say ([`crate::watch`]); nothing here waits longer than [`REQUEST_MAX`].
+//! (no record is ever removed again: a removal would let epochs begin anew); each owner has a greater epoch than the
+//! one before; whoever is not the owner any more can write neither object, however late it writes, since every write
+//! names the version that it replaces and a new owner that was not handed the room rewrites both first; whether an
+//! owner is silent is for the claimant's own clock to say ([`crate::store::lease`]); nothing here waits longer than
+//! [`REQUEST_MAX`].
 //! Never: what is in a snapshot, a room.
 
-use crate::watch::Watch;
+pub(crate) mod lease;
+
+use crate::store::lease::LeaseWatch;
 use anyhow::{Context, anyhow};
 use bytes::Bytes;
 use object_store::{
@@ -30,10 +33,11 @@ use tokio::time::timeout;
 
 /// Longest time of a request to the store. Policy: it counts as failed.
 const REQUEST_MAX: Duration = Duration::from_secs(5);
-/// An owner whose record has not changed for so long counts as gone. Policy: whoever is asked for the room may claim it.
+/// An owner whose record has not changed for so long counts as gone. Policy: whoever is asked for the room may claim
+/// it.
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
-/// Epochs of rooms that are not in the store yet, drawn by lot: two lives of which neither was ever written must not take
-/// each other's resume tokens. Below those that [`Owner::unknown`] gives.
+/// Epochs of rooms that are not in the store yet, drawn by lot: two lives of which neither was ever written must not
+/// take each other's resume tokens. Below those that [`Owner::unknown`] gives.
 const FIRST_EPOCHS: std::ops::Range<u32> = 1..1 << 30;
 /// Tries to claim a room that others want too. Policy: somebody else has it.
 const CLAIM_TRIES_COUNT: usize = 3;
@@ -110,7 +114,7 @@ pub(crate) struct Store {
     objects: Arc<dyn ObjectStore>,
     /// Of a store on this machine's disk, which has no conditional update of its own.
     directory: Option<PathBuf>,
-    watch: Arc<Mutex<Watch>>,
+    watch: Arc<Mutex<LeaseWatch>>,
 }
 
 /// The ownership of a room. A write whose answer got lost looks like somebody else's; what is found tells them apart.
@@ -125,7 +129,8 @@ pub(crate) struct Claim {
 }
 
 impl Store {
-    /// A store by its URL: `file:///directory`, `s3://bucket/prefix` (with the usual `AWS_*` variables) or `memory:///`.
+    /// A store by its URL: `file:///directory`, `s3://bucket/prefix` (with the usual `AWS_*` variables) or
+    /// `memory:///`.
     ///
     /// # Errors
     /// A sentence that says what is wrong with the URL, or with what it leads to.
@@ -151,16 +156,16 @@ impl Store {
     }
 
     fn around(objects: impl ObjectStore, directory: Option<PathBuf>) -> Self {
-        Self { objects: Arc::new(objects), directory, watch: Arc::new(Mutex::new(Watch::new(LEASE))) }
+        Self { objects: Arc::new(objects), directory, watch: Arc::new(Mutex::new(LeaseWatch::new(LEASE))) }
     }
 
     /// The same store, but owners count as gone after this time.
     pub(crate) fn with_lease(self, lease: Duration) -> Self {
-        Self { watch: Arc::new(Mutex::new(Watch::new(lease))), ..self }
+        Self { watch: Arc::new(Mutex::new(LeaseWatch::new(lease))), ..self }
     }
 
-    /// Who has a room, as `instance` must see it; `None` if it has never been saved. Whoever asks keeps the watch on another
-    /// machine's room going.
+    /// Who has a room, as `instance` must see it; `None` if it has never been saved. Whoever asks keeps the watch on
+    /// another machine's room going.
     ///
     /// # Errors
     /// When the store does not work.
@@ -180,14 +185,14 @@ impl Store {
         false
     }
 
-    /// Whether somebody waits for a room until its owner counts as lost. A process that ends now would have to begin its
-    /// watch anew, and they would wait for ever.
+    /// Whether somebody waits for a room until its owner counts as lost. A process that ends now would have to begin
+    /// its watch anew, and they would wait for ever.
     pub(crate) fn is_awaited(&self) -> bool {
         self.watch().is_awaited(Instant::now())
     }
 
     /// Whole after any panic: every change is a single insert or remove.
-    fn watch(&self) -> MutexGuard<'_, Watch> {
+    fn watch(&self) -> MutexGuard<'_, LeaseWatch> {
         self.watch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -207,8 +212,8 @@ impl Store {
         Ok(in_time(ask).await.with_context(|| format!("{path} cannot be written"))?.last_modified.timestamp_millis())
     }
 
-    /// Makes `instance` the owner of a room, if `check` lets it, which is told who had the room last; with its last save, if
-    /// there is one. A room that is not there is claimed with its first save.
+    /// Makes `instance` the owner of a room, if `check` lets it, which is told who had the room last; with its last
+    /// save, if there is one. A room that is not there is claimed with its first save.
     ///
     /// # Errors
     /// [`ClaimError`].
@@ -318,8 +323,8 @@ impl Claim {
         self.put(room).await
     }
 
-    /// Saves for the last time and lets go. Nothing is written of a room that was not there and is not to last.
-    /// It may have let go before, and the answer got lost: then whoever was handed the room has rewritten nothing of it, and
+    /// Saves for the last time and lets go. Nothing is written of a room that was not there and is not to last. It may
+    /// have let go before, and the answer got lost: then whoever was handed the room has rewritten nothing of it, and
     /// only the owner's record tells, so that is renewed first.
     ///
     /// # Errors
@@ -331,8 +336,8 @@ impl Claim {
         if self.owner_version.is_some() { self.renew(true).await } else { Ok(()) }
     }
 
-    /// Reads the last save. If its writer did not let go of it, it may still be writing: what is read is written again, so
-    /// that whatever it writes comes too late.
+    /// Reads the last save. If its writer did not let go of it, it may still be writing: what is read is written again,
+    /// so that whatever it writes comes too late.
     async fn take_over(mut self, was_handed: bool) -> anyhow::Result<(Self, Option<Bytes>)> {
         for _ in 0..CLAIM_TRIES_COUNT {
             let Some((bytes, version)) = self.store.read(&save_path(&self.id), SAVE_MAX_BYTES).await? else {

@@ -13,7 +13,7 @@
 
 mod window;
 
-use game::past::{BEHIND_MAX, PARTS};
+use game::lag_compensation::{BEHIND_MAX, PARTS};
 use protocol::{TICK_HZ, Tick, frame::InputAck, limits::INPUT_LEAD_MAX_TICKS};
 use window::Window;
 

@@ -4,7 +4,7 @@
 //! of one tick with those of the tick before, since both are consequences of the rules and never sent.
 
 use crate::{Level, client::view::lengths};
-use game::{PilotId, plane::Plane, row::Row};
+use game::{PilotId, plane::Plane, schema::Row};
 use protocol::{
     close::CloseReason,
     message::{Event, Profile},

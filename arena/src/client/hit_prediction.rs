@@ -1,7 +1,7 @@
 //! Hit prediction: own bullets that meet somebody on this screen before the room confirms it.
 //!
 //! Path: each tick of the own clock [`Shots::predict`] tests the own bullets against the others where they are shown, with
-//! the room's own arithmetic (`game::past`) → a bullet that met somebody is no longer drawn → [`Shots::reconcile`] compares
+//! the room's own arithmetic (`game::lag_compensation`) → a bullet that met somebody is no longer drawn → [`Shots::reconcile`] compares
 //! with what the room made of it: confirmed, denied (it is drawn again), or a hit that was not seen here.
 //! Invariant: nothing here changes what the room or the replica holds; a bullet is predicted to hit once at most.
 
@@ -13,11 +13,10 @@ use crate::{
 use game::{
     PilotId,
     bullet::Bullet,
-    field::CellId,
-    past::{BEHIND_MAX, moment, moment_of_meeting, tick_and_part},
+    lag_compensation::{BEHIND_MAX, moment, moment_of_meeting, tick_and_part},
     plane::Plane,
-    row::Row,
     rules::Rules,
+    schema::{CellId, Row},
 };
 use protocol::Tick;
 use std::collections::BTreeMap;

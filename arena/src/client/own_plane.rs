@@ -13,10 +13,10 @@ use crate::{
 };
 use game::{
     PilotId,
-    field::{TURN, turn_between},
+    geometry::{TURN, turn_between},
     plane::Plane,
-    row::Row,
     rules::Rules,
+    schema::Row,
 };
 use protocol::Tick;
 

@@ -4,7 +4,7 @@
 //! construction: every prediction starts from the newest truth. Invariant: an input is replayed until a frame both
 //! acknowledges its packet and has reached its tick; from then on it is in the truth.
 
-use game::{Controls, PilotId, bullet, plane::Plane, row::Row, rules::Rules};
+use game::{Controls, PilotId, bullet, plane::Plane, rules::Rules, schema::Row};
 use glam::IVec2;
 use protocol::{Tick, frame::Respawn, limits::INPUTS_MAX_COUNT, message::Input};
 use std::collections::VecDeque;

@@ -8,11 +8,11 @@ use crate::client::prediction::is_own;
 use game::{
     PilotId,
     bullet::Bullet,
-    field::{CELL_UNITS, PLANE_LENGTH_UNITS, TURN, VIEW_CELLS, turn_between},
-    past::{between as place_between, tick_and_part},
+    geometry::{PLANE_LENGTH_UNITS, TURN, turn_between},
+    lag_compensation::{between as place_between, tick_and_part},
     plane::{ENERGY_FULL, HEALTH_FULL, Plane, STEER_MAX},
-    row::Row,
     rules::Rules,
+    schema::{CELL_UNITS, Row, VIEW_CELLS},
 };
 use glam::IVec2;
 use protocol::{TICK_HZ, Tick};
@@ -206,7 +206,7 @@ impl History {
         self.ticks.push_back((tick, kept));
     }
 
-    /// Where everybody else who can be hurt went within a tick from a moment ([`game::past::moment`]). Beyond the newest tick
+    /// Where everybody else who can be hurt went within a tick from a moment ([`game::lag_compensation::moment`]). Beyond the newest tick
     /// the motion step carries them on.
     pub(crate) fn ways(&mut self, from: u64, rules: &Rules) -> &[Way] {
         let Self { ticks, beyond, ways } = self;

@@ -18,9 +18,10 @@ use crate::{
 use bytes::Bytes;
 use game::{
     Standing,
-    field::{CELL_UNITS, CellId, squared},
+    geometry::squared,
     plane::STICK_TICKS,
     rules::Rules,
+    schema::{CELL_UNITS, CellId},
 };
 use glam::IVec2;
 use protocol::{

@@ -163,7 +163,7 @@ fn format() -> u32 {
 /// A hash, 8 bytes at a time: any change within 8 bytes is found, and of others all but one in 2^64. Not against forgers:
 /// who can write to the store owns the rooms.
 fn checksum(bytes: &[u8]) -> u64 {
-    // As `game::row::Row::hash`.
+    // As `game::schema::Row::hash`.
     const MULTIPLIER: u64 = 0xf135_7aea_2e62_a9c5;
     let add = |hash: u64, word: u64| (hash.rotate_left(23) ^ word).wrapping_mul(MULTIPLIER);
     let (words, rest) = bytes.as_chunks::<8>();

@@ -8,7 +8,10 @@
 //! which nothing happened has no entry.
 
 use crate::rows::codec::{self, Surprises};
-use game::{field::CellId, row::Row, rules::Rules};
+use game::{
+    rules::Rules,
+    schema::{CellId, Row},
+};
 use protocol::{
     Tick,
     bits::{BitWriter, Bits},

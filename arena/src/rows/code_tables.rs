@@ -5,7 +5,7 @@
 //! that a new kind of row works before it was trained; contexts are what both ends hold, so both choose the same table.
 //! Never: a kind by name, but as a declaration names itself.
 
-use game::{KINDS, row::Field};
+use game::{KINDS, schema::Field};
 use protocol::{
     DecodeError, ROW_TABLES,
     bits::{BitReader, BitWriter},

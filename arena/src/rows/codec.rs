@@ -12,9 +12,8 @@ use crate::{
 };
 use game::{
     KINDS,
-    field::{CELL_UNITS, CellId},
-    row::{FIELDS_MAX_COUNT, Field, Row},
     rules::Rules,
+    schema::{CELL_UNITS, CellId, FIELDS_MAX_COUNT, Field, Row},
 };
 use protocol::{
     DecodeError,
@@ -388,19 +387,19 @@ fn usual_mask(kind: u8) -> Option<i32> {
     model().table(Choice::Mask(kind)).first()
 }
 
-/// The fields that must be told, one bit each: those that differ from what they were, and of the followers those that
-/// differ from what follows.
+/// The fields that must be told, one bit each: those that differ from what they were, and of the derived ones those
+/// that differ from what [`game::schema::Kind::derive`] makes of them.
 fn mask(from: &Row, to: &Row) -> i32 {
     let kind = &KINDS[usize::from(from.kind)];
     let mut known = from.fields;
     let mut mask = 0;
-    for index in (0..kind.fields.len()).filter(|index| kind.followers >> index & 1 == 0) {
+    for index in (0..kind.fields.len()).filter(|index| kind.derived >> index & 1 == 0) {
         mask |= i32::from(known[index] != to.fields[index]) << index;
         known[index] = to.fields[index];
     }
-    (kind.follow)(&from.fields, &mut known);
-    let followers = (0..kind.fields.len()).filter(|index| kind.followers >> index & 1 == 1);
-    followers.fold(mask, |mask, index| mask | i32::from(known[index] != to.fields[index]) << index)
+    (kind.derive)(&from.fields, &mut known);
+    let derived = (0..kind.fields.len()).filter(|index| kind.derived >> index & 1 == 1);
+    derived.fold(mask, |mask, index| mask | i32::from(known[index] != to.fields[index]) << index)
 }
 
 /// Appends the new values of the fields of `mask`.
@@ -436,10 +435,10 @@ fn get_change(source: &mut Source<'_, '_>, row: &mut Row, is_usual: bool, rules:
     for index in (0..fields.len()).filter(|index| mask >> index & 1 == 1) {
         changed[index] = get_value(source, row, index)?;
     }
-    let mut followed = changed;
-    (kind.follow)(&row.fields, &mut followed);
-    let unlisted = kind.followers & !(mask as u16);
-    (0..fields.len()).filter(|index| unlisted >> index & 1 == 1).for_each(|index| changed[index] = followed[index]);
+    let mut derived = changed;
+    (kind.derive)(&row.fields, &mut derived);
+    let unlisted = kind.derived & !(mask as u16);
+    (0..fields.len()).filter(|index| unlisted >> index & 1 == 1).for_each(|index| changed[index] = derived[index]);
     if KINDS[usize::from(row.kind)].is_placed && Row::new(row.kind, row.id, changed, rules).cell != row.cell {
         return Err(DecodeError::OutOfRange("row's cell"));
     }

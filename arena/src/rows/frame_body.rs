@@ -13,7 +13,10 @@ use crate::{
     rows::interest::{Viewpoint, unknown_around},
     rows::step,
 };
-use game::{field::CellId, row::Row, rules::Rules};
+use game::{
+    rules::Rules,
+    schema::{CellId, Row},
+};
 use protocol::{Tick, bits::BitWriter};
 use std::ops::Range;
 

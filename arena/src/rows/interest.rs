@@ -5,8 +5,8 @@
 
 use crate::rows::cell_log::Directions;
 use game::{
-    field::{CellId, VIEW_CELLS},
     rules::Rules,
+    schema::{CellId, VIEW_CELLS},
 };
 use glam::IVec2;
 
@@ -16,7 +16,7 @@ const FULL_REACH_CELLS: i32 = VIEW_CELLS / 2;
 const NEAR_REACH_CELLS: i32 = 1;
 /// On the wire: set for a viewpoint that reaches less far. Cells need 15 bits at most.
 const NEAR_BIT: u16 = 1 << 15;
-const _: () = assert!(game::field::FIELD_MAX_CELLS * game::field::FIELD_MAX_CELLS < NEAR_BIT as i32);
+const _: () = assert!(game::schema::FIELD_MAX_CELLS * game::schema::FIELD_MAX_CELLS < NEAR_BIT as i32);
 
 /// See the module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,7 +13,11 @@ use crate::{
     rows::interest::Viewpoint,
     rows::step::{self, Stepped},
 };
-use game::{PilotId, field::CellId, row::Row, rules::Rules};
+use game::{
+    PilotId,
+    rules::Rules,
+    schema::{CellId, Row},
+};
 use protocol::{
     DecodeError, Tick,
     bits::BitReader,

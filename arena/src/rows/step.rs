@@ -3,7 +3,10 @@
 //! Invariants: rows are sorted by (cell, kind, id), and a cell's rows are one slice; a row that would step beyond the
 //! neighbouring cells vanishes on both ends alike (the room then finds it as a surprise).
 
-use game::{field::CellId, row::Row, rules::Rules};
+use game::{
+    rules::Rules,
+    schema::{CellId, Row},
+};
 use std::ops::Range;
 
 /// All rows after a step.

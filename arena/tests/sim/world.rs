@@ -5,11 +5,11 @@ use arena::{
     sim_link::{Link, LinkConditions, Rng},
 };
 use bytes::Bytes;
-use game::{Controls, field::CellId, pilot, plane::Plane, rules::Rules};
+use game::{Controls, pilot, plane::Plane, rules::Rules, schema::CellId};
 use protocol::{close::CloseReason, message::ClientPacket, message::Hello, token::Key};
 
 pub(crate) const TICK_MS: f64 = 1000.0 / 60.0;
-/// Ticks that a server makes up for after it stood still, as `net/src/clock.rs` has it; the rest is dropped.
+/// Ticks that a server makes up for after it stood still, as `net/src/room/clock.rs` has it; the rest is dropped.
 const CATCH_UP_MAX_TICKS: u32 = 3;
 
 /// How a line behaves.
@@ -265,7 +265,7 @@ pub(crate) struct Trace {
 }
 
 impl Trace {
-    fn add_rows(&mut self, rows: &[game::row::Row]) {
+    fn add_rows(&mut self, rows: &[game::schema::Row]) {
         for row in rows {
             self.rows.add(u64::from(row.kind) << 48 | u64::from(row.cell.0) << 32 | u64::from(row.id), &[]);
             row.fields.iter().for_each(|field| self.rows.add(0, &field.to_le_bytes()));
@@ -368,6 +368,6 @@ impl Player {
     }
 }
 
-pub(crate) fn planes(rows: &[game::row::Row]) -> impl Iterator<Item = (u16, Plane)> + '_ {
+pub(crate) fn planes(rows: &[game::schema::Row]) -> impl Iterator<Item = (u16, Plane)> + '_ {
     rows.iter().filter(|row| row.kind == game::PLANE).map(|row| (row.id as u16, Plane::from_fields(&row.fields)))
 }

@@ -9,7 +9,7 @@ use super::{
     player_log::{DrawnPlane, Picture, PlayerLog, quantile},
     world::{TICK_MS, World},
 };
-use game::past::{BEHIND_MAX, PARTS};
+use game::lag_compensation::{BEHIND_MAX, PARTS};
 use protocol::Tick;
 
 /// A picture is right if nobody is farther off than this, plane lengths.
@@ -189,7 +189,7 @@ impl<'a> Evaluation<'a> {
             pictures.iter().zip(pictures.iter().skip(1)).filter_map(move |(before, after)| {
                 let (from, to) = before.own.zip(after.own)?;
                 let plane = self.truth().plane(after.own_at as Tick, player.client.pilot())?;
-                let length = f64::from(game::field::PLANE_LENGTH_UNITS);
+                let length = f64::from(game::geometry::PLANE_LENGTH_UNITS);
                 let flown = f64::from(plane.speed) / 16.0 / length * (after.now_ms - before.now_ms) / TICK_MS;
                 let step = (to.x - from.x).hypot(to.y - from.y);
                 (step < CUT_LENGTHS).then_some((step / flown - 1.0).abs())

@@ -5,11 +5,11 @@
 
 use game::{
     bullet::{Bullet, owner},
-    field::turn_between,
-    past::moment_of_meeting,
+    geometry::turn_between,
+    lag_compensation::moment_of_meeting,
     plane::Plane,
-    row::Row,
     rules::Rules,
+    schema::Row,
 };
 use glam::IVec2;
 use protocol::Tick;
@@ -126,7 +126,7 @@ impl GroundTruth {
         let part = at - at.floor();
         let between = |from: i32, to: i32| f64::from(from) + f64::from(to - from) * part;
         let turn = f64::from(turn_between(from.heading, to.heading)) * part;
-        let length = f64::from(game::field::PLANE_LENGTH_UNITS);
+        let length = f64::from(game::geometry::PLANE_LENGTH_UNITS);
         Some((between(from.x, to.x) / length, between(from.y, to.y) / length, f64::from(from.heading) + turn))
     }
 

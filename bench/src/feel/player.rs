@@ -11,7 +11,7 @@ use arena::{
 };
 use game::{
     Controls,
-    field::{PLANE_LENGTH_UNITS, TURN, squared},
+    geometry::{PLANE_LENGTH_UNITS, TURN, squared},
     pilot,
     plane::Plane,
     rules::Rules,

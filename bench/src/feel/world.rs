@@ -27,7 +27,7 @@ const STEPS_PER_TICK: u64 = 16;
 const FILLERS: u16 = 12;
 /// Side of the field, cells: with all players a dogfight, but one that crosses cells.
 const FIELD: &str = "cells: 7,";
-/// Ticks that a server makes up for after it stood still, as `net/src/clock.rs` has it; the rest is dropped.
+/// Ticks that a server makes up for after it stood still, as `net/src/room/clock.rs` has it; the rest is dropped.
 const CATCH_UP_MAX_TICKS: u32 = 3;
 /// From the beginning of a run nothing counts for so long: everybody arrives.
 const WARM_UP_MS: f64 = 6000.0;

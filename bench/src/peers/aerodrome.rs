@@ -10,8 +10,8 @@ use crate::{
 };
 use game::{
     BULLET, Controls, PLANE,
-    field::{CELL_UNITS, VIEW_CELLS},
     plane::Plane,
+    schema::{CELL_UNITS, VIEW_CELLS},
 };
 use glam::IVec2;
 use protocol::{

@@ -55,7 +55,7 @@ async fn a_room_whose_machine_was_destroyed_is_sought_in_the_same_region_first()
     let moved = returned("/gameserver/m1/field-abc?new").send().await.unwrap();
     assert_eq!((moved.status().as_u16(), location(&moved)), (302, "/gameserver/p1/field-abc?moved=1"));
     let arena = returned("/gameserver/m1/arena").send().await.unwrap();
-    assert_eq!(location(&arena), "/gameserver/p1/arena-m1?moved=1", "its own field has a name of its own elsewhere");
+    assert_eq!(location(&arena), "/gameserver/p1/arena-m1?moved=1", "its own room has a name of its own elsewhere");
     let (status, body) = lobby.join(r#"{"instance":"m1","room":"arena"}"#).await;
     assert_eq!((status, &body["path"]), (200, &json!("/gameserver/p1/arena-m1")), "{body}");
     assert_eq!(grant(&body, "p1", "arena-m1"), Grant::Move);
@@ -141,8 +141,8 @@ async fn a_room_whose_host_is_full_is_restored_elsewhere() {
 #[tokio::test]
 async fn a_public_room_opens_elsewhere_only_while_its_machine_is_lost() {
     let lobby = Lobby::start(&[("m1", "ewr", "stopped"), ("m2", "cdg", "started")]).await;
-    let wish = r#"{"instance":"m2","room":"arena-m1"}"#;
-    let (status, body) = lobby.join(wish).await;
+    let request = r#"{"instance":"m2","room":"arena-m1"}"#;
+    let (status, body) = lobby.join(request).await;
     assert_eq!((status, &body["path"]), (200, &json!("/gameserver/m2/arena-m1")), "{body}");
     assert_eq!(grant(&body, "m2", "arena-m1"), Grant::Enter, "m1 only sleeps");
     for own in [r#"{"instance":"m2","room":"arena"}"#, r#"{"instance":"m2","room":"arena-m2"}"#] {
@@ -154,7 +154,7 @@ async fn a_public_room_opens_elsewhere_only_while_its_machine_is_lost() {
     lobby.api.script("start m1", [full]);
     let (_, body) = lobby.join(r#"{"instance":"m1"}"#).await;
     assert_eq!((&body["path"], grant(&body, "m2", "arena-m1")), (&json!("/gameserver/m2/arena-m1"), Grant::Move));
-    assert_eq!(grant(&lobby.join(wish).await.1, "m2", "arena-m1"), Grant::Move, "whoever follows comes in, too");
+    assert_eq!(grant(&lobby.join(request).await.1, "m2", "arena-m1"), Grant::Move, "whoever follows comes in, too");
 }
 
 #[tokio::test]

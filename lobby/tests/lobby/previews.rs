@@ -12,7 +12,7 @@ async fn a_preview_gets_a_title_and_a_picture_and_wakes_nothing() {
         let page = lobby.get(LINK).header("user-agent", agent).send().await.unwrap();
         assert_eq!((page.status().as_u16(), page.headers().get("fly-replay")), (200, None), "{agent}");
         let html = page.text().await.unwrap();
-        assert!(html.contains("og:title") && !html.contains("field-abc"), "a link is the key to its field: {html}");
+        assert!(html.contains("og:title") && !html.contains("field-abc"), "a link is the key to its room: {html}");
         let (_, rest) = html.split_once(r#"property="og:image" content=""#).unwrap();
         let picture = rest.split('"').next().unwrap();
         // The public address of these tests is not the lobby's own.

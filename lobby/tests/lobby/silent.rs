@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 /// Until the lobby has found out: what it heard last holds for 3 s.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Asks for the page of m1's field until it is not sent there any more.
+/// Asks for the page of m1's room until it is not sent there any more.
 async fn page_once_silent(lobby: &Lobby) -> reqwest::Response {
     let began = Instant::now();
     loop {
@@ -72,6 +72,6 @@ async fn a_join_asks_before_it_sends_somebody_to_a_machine_that_was_up() {
     let (name, joined) = told.last().unwrap();
     assert_eq!((name.as_str(), &joined["instance"]), ("joined", &json!("m2")), "{told:?}");
     let says =
-        |(_, stage): &(String, Value)| stage["message"].as_str().is_some_and(|it| it.contains("does not answer"));
+        |(_, progress): &(String, Value)| progress["message"].as_str().is_some_and(|it| it.contains("does not answer"));
     assert!(told.iter().any(says), "{told:?}");
 }

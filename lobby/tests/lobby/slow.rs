@@ -68,7 +68,7 @@ async fn who_never_reads_is_closed() {
 }
 
 #[tokio::test]
-async fn a_join_that_tells_its_stages_is_not_cut_for_taking_long() {
+async fn a_join_that_reports_its_progress_is_not_cut_for_taking_long() {
     let lobby = impatient("stopped").await;
     lobby.api.set("m1", |machine| machine.is_silent = true);
     let answers = async {

@@ -1,4 +1,4 @@
-//! Waking: once, told in stages, and every refusal with an end.
+//! Starting machines: once, with reported progress, and every refusal has an end.
 
 use crate::support::{Lobby, error};
 use serde_json::{Value, json};
@@ -45,7 +45,7 @@ async fn two_lobbies_that_race_bring_everybody_in() {
 }
 
 #[tokio::test]
-async fn a_join_tells_its_stages_as_they_happen() {
+async fn a_join_reports_its_progress_as_it_happens() {
     let lobby = Lobby::start(&[("m1", "cdg", "stopped")]).await;
     lobby.api.script("start m1", [(412, error("failed_precondition: machine still active, refusing to start"))]);
     let events = lobby.join_told(r#"{"region":"cdg"}"#).await;

@@ -1,6 +1,6 @@
 //! Sockets that send without end: they are closed in time, while they go on, and nobody else notices.
 
-use crate::field::{Field, Player};
+use crate::harness::{Gameserver, Player};
 use protocol::{
     PROTOCOL_VERSION,
     close::CloseReason,
@@ -118,13 +118,13 @@ fn frame(opcode: u8, is_final: bool, payload: &[u8]) -> Vec<u8> {
 }
 
 /// A socket whose upgrade was granted, without anything around it.
-fn connect(field: &Field) -> TcpStream {
-    let mut socket = TcpStream::connect(field.address()).unwrap();
-    let path = format!("/gameserver/{}/arena", field.instance);
+fn connect(gameserver: &Gameserver) -> TcpStream {
+    let mut socket = TcpStream::connect(gameserver.address()).unwrap();
+    let path = format!("/gameserver/{}/arena", gameserver.instance);
     let request = format!(
         "GET {path} HTTP/1.1\r\nhost: a\r\nfly-replay-src: {}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
          sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-        field.replay_source(&path)
+        gameserver.replay_source(&path)
     );
     socket.write_all(request.as_bytes()).unwrap();
     let mut head = Vec::new();
@@ -138,13 +138,13 @@ fn connect(field: &Field) -> TcpStream {
 }
 
 /// All of them at once, and the longest time the player was without a frame until the last has ended.
-async fn flood(field: &Field, player: &mut Player, floods: Vec<Flood>) -> (Vec<Ended>, Duration) {
+async fn flood(gameserver: &Gameserver, player: &mut Player, floods: Vec<Flood>) -> (Vec<Ended>, Duration) {
     let floods = floods.into_iter().map(|flood| {
-        let (ticket, name) = (Some(field.ticket()), flood.name.to_owned());
+        let (ticket, name) = (Some(gameserver.ticket()), flood.name.to_owned());
         let (version, resume) = (PROTOCOL_VERSION, None);
         let hello = Hello { version, ticket, resume, have_tick: 0, have_event: 0, name, hue: 0 };
         let hello = frame(BINARY, true, &ClientMessage::Hello(hello).encode());
-        (flood, connect(field), hello)
+        (flood, connect(gameserver), hello)
     });
     let floods: Vec<_> = floods.collect();
     let floods =
@@ -187,26 +187,26 @@ fn judge(ended: &[Ended], gap: Duration) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_that_never_ends_costs_nobody_else() {
-    let field = Field::start().await;
-    let mut player = field.join("Ada").await;
-    let (ended, gap) = flood(&field, &mut player, (0..TOGETHER_COUNT).map(|_| fragments()).collect()).await;
+    let gameserver = Gameserver::start().await;
+    let mut player = gameserver.join("Ada").await;
+    let (ended, gap) = flood(&gameserver, &mut player, (0..TOGETHER_COUNT).map(|_| fragments()).collect()).await;
     judge(&ended, gap);
-    field.server.stop().await;
+    gameserver.server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn messages_without_end_cost_nobody_else() {
-    let field = Field::start().await;
-    let mut player = field.join("Ada").await;
-    let (ended, gap) = flood(&field, &mut player, (0..TOGETHER_COUNT).map(|_| messages()).collect()).await;
+    let gameserver = Gameserver::start().await;
+    let mut player = gameserver.join("Ada").await;
+    let (ended, gap) = flood(&gameserver, &mut player, (0..TOGETHER_COUNT).map(|_| messages()).collect()).await;
     judge(&ended, gap);
-    field.server.stop().await;
+    gameserver.server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_that_is_sent_without_end_keeps_a_socket() {
-    let field = Field::start().await;
-    let mut player = field.join("Ada").await;
+    let gameserver = Gameserver::start().await;
+    let mut player = gameserver.join("Ada").await;
     let long_head = [0x82, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0].to_vec();
     let leave = frame(BINARY, true, &ClientMessage::Leave.encode());
     let floods = vec![
@@ -223,9 +223,9 @@ async fn nothing_that_is_sent_without_end_keeps_a_socket() {
         Flood::new("leave", leave, messages().again, CloseReason::BadMessage).goodbye(),
         Flood::new("closes", vec![], frame(CLOSE, true, &[]), CloseReason::BadMessage).goodbye(),
     ];
-    let (ended, gap) = flood(&field, &mut player, floods).await;
+    let (ended, gap) = flood(&gameserver, &mut player, floods).await;
     judge(&ended, gap);
-    field.wait_for_metric("sockets", 1.0).await;
-    assert_eq!(field.metric("sockets").await, 1.0, "the player's");
-    field.server.stop().await;
+    gameserver.wait_for_metric("sockets", 1.0).await;
+    assert_eq!(gameserver.metric("sockets").await, 1.0, "the player's");
+    gameserver.server.stop().await;
 }

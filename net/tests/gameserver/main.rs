@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "clippy's own exception covers test functions, not what they call")]
 
 mod clocks;
-mod field;
 mod floods;
+mod harness;
 mod http;
 mod joining;
 mod openings;

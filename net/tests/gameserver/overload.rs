@@ -1,7 +1,7 @@
 //! What a busy gameserver tells players and operators, and what becomes of the players. The costs are what ticks cost
 //! here; budgets are what no tick can keep, or a share of that.
 
-use crate::field::{Field, Player};
+use crate::harness::{Gameserver, Player};
 use arena::{
     Client, ClientEvent, Level,
     governor::{Budget, TICK_US},
@@ -22,37 +22,37 @@ fn told(player: &mut Player) -> Vec<Level> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_busy_room_tells_everybody_and_keeps_those_who_are_in() {
-    let field = Field::start_with(|config| config.tick_budget = Some(Budget::of_tick(1))).await;
-    let mut early = field.join("Ada").await;
+    let gameserver = Gameserver::start_with(|config| config.tick_budget = Some(Budget::of_tick(1))).await;
+    let mut early = gameserver.join("Ada").await;
     let token = early.client.resume_token().unwrap().to_owned();
     early.play(Duration::from_secs(2)).await;
     assert_eq!(told(&mut early).last(), Some(&Level::Joins));
-    assert_eq!(field.metric("service_level").await, 4.0);
-    assert_eq!((field.metric("sheds_total").await, field.metric("recoveries_total").await), (4.0, 0.0));
+    assert_eq!(gameserver.metric("service_level").await, 4.0);
+    assert_eq!((gameserver.metric("sheds_total").await, gameserver.metric("recoveries_total").await), (4.0, 0.0));
 
-    let mut late = Player::on(field.open().await, Client::new());
-    late.say_hello("Bea", Some(field.ticket()), None).await;
+    let mut late = Player::on(gameserver.open().await, Client::new());
+    late.say_hello("Bea", Some(gameserver.ticket()), None).await;
     assert_eq!(late.socket.hear_close().await.0, CloseReason::Overloaded.code());
 
     // Who was there comes back, and is told after the welcome.
-    let mut again = Player::on(field.open().await, Client::new());
+    let mut again = Player::on(gameserver.open().await, Client::new());
     again.say_hello("Ada", None, Some(token)).await;
     again.wait_for_welcome().await;
     again.play(Duration::from_millis(500)).await;
     assert_eq!(told(&mut again), [Level::Joins]);
     assert_eq!(again.client.stats().mismatches, 0);
-    field.server.stop().await;
+    gameserver.server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_governor_service_stays_full() {
-    let field = Field::start_with(|config| config.tick_budget = None).await;
-    let mut player = field.join("Ada").await;
+    let gameserver = Gameserver::start_with(|config| config.tick_budget = None).await;
+    let mut player = gameserver.join("Ada").await;
     player.play(Duration::from_millis(500)).await;
     assert_eq!(told(&mut player), []);
-    assert_eq!(field.metric("service_level").await, 0.0);
-    assert!(field.metric("simulate_seconds_count").await > 0.0);
-    field.server.stop().await;
+    assert_eq!(gameserver.metric("service_level").await, 0.0);
+    assert!(gameserver.metric("simulate_seconds_count").await > 0.0);
+    gameserver.server.stop().await;
 }
 
 const PLAYERS: usize = 24;
@@ -62,19 +62,19 @@ const WHOLE_TICK: Budget = Budget::of_tick(TICK_US);
 const RECOVERY_MAX_TICKS: f64 = 5.0 * 60.0;
 
 /// Ticks of the room's clock, and of frames handed out, while this passes.
-async fn count(field: &Field, time: Duration) -> (f64, f64) {
-    let before = (field.ticks().await.0, field.metric("frames_total").await);
+async fn count(gameserver: &Gameserver, time: Duration) -> (f64, f64) {
+    let before = (gameserver.ticks().await.0, gameserver.metric("frames_total").await);
     tokio::time::sleep(time).await;
-    (field.ticks().await.0 - before.0, field.metric("frames_total").await - before.1)
+    (gameserver.ticks().await.0 - before.0, gameserver.metric("frames_total").await - before.1)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_budget_that_is_cut_costs_smoothness_and_nobody_the_flight() {
-    let field = Field::start_with(|config| config.tick_budget = Some(WHOLE_TICK)).await;
+    let gameserver = Gameserver::start_with(|config| config.tick_budget = Some(WHOLE_TICK)).await;
     let (end, ended) = watch::channel(());
     let mut players = Vec::new();
     for number in 0..PLAYERS {
-        let (mut player, ended) = (field.join(&format!("Pilot {number}")).await, ended.clone());
+        let (mut player, ended) = (gameserver.join(&format!("Pilot {number}")).await, ended.clone());
         players.push(tokio::spawn(async move {
             while !ended.has_changed().unwrap() {
                 // Panics when the connection is lost.
@@ -83,26 +83,27 @@ async fn a_budget_that_is_cut_costs_smoothness_and_nobody_the_flight() {
             player
         }));
     }
-    let (ticks, frames) = count(&field, Duration::from_secs(1)).await;
-    assert_eq!(field.metric("service_level").await, 0.0, "what a whole tick is enough for is not shed");
-    let (seconds, count_of_ticks) = (field.metric("tick_seconds_sum").await, field.metric("tick_seconds_count").await);
+    let (ticks, frames) = count(&gameserver, Duration::from_secs(1)).await;
+    assert_eq!(gameserver.metric("service_level").await, 0.0, "what a whole tick is enough for is not shed");
+    let (seconds, count_of_ticks) =
+        (gameserver.metric("tick_seconds_sum").await, gameserver.metric("tick_seconds_count").await);
     let mean_us = seconds / count_of_ticks * 1e6;
 
-    field.server.set_tick_budget(Budget::of_tick(mean_us as u32 / 3)).await;
-    field.wait_for_metric("service_level", 2.0).await;
-    let (ticks_cut, frames_cut) = count(&field, Duration::from_secs(1)).await;
+    gameserver.server.set_tick_budget(Budget::of_tick(mean_us as u32 / 3)).await;
+    gameserver.wait_for_metric("service_level", 2.0).await;
+    let (ticks_cut, frames_cut) = count(&gameserver, Duration::from_secs(1)).await;
     assert!(ticks_cut > 0.7 * ticks, "the tick rate is held: {ticks_cut} ticks a second, {ticks} before");
     let rarer = (frames_cut / ticks_cut) / (frames / ticks);
     assert!(rarer < 0.5, "frames come {rarer} times as often");
-    assert_eq!(field.metric("players").await, PLAYERS as f64);
+    assert_eq!(gameserver.metric("players").await, PLAYERS as f64);
 
-    field.server.set_tick_budget(WHOLE_TICK).await;
-    let (returned, began) = (field.ticks().await.0, Instant::now());
-    while field.metric("service_level").await > 0.0 {
+    gameserver.server.set_tick_budget(WHOLE_TICK).await;
+    let (returned, began) = (gameserver.ticks().await.0, Instant::now());
+    while gameserver.metric("service_level").await > 0.0 {
         assert!(began.elapsed() < Duration::from_secs(60), "service stays reduced");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let took = field.ticks().await.0 - returned;
+    let took = gameserver.ticks().await.0 - returned;
     assert!(took <= RECOVERY_MAX_TICKS, "full service after {took} ticks");
     end.send_replace(());
     for player in players {
@@ -117,5 +118,5 @@ async fn a_budget_that_is_cut_costs_smoothness_and_nobody_the_flight() {
         assert!(heard.contains(&Level::Detail), "{heard:?}");
         assert_eq!(player.client.stats().mismatches, 0);
     }
-    field.server.stop().await;
+    gameserver.server.stop().await;
 }

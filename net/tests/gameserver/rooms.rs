@@ -1,6 +1,6 @@
 //! Rooms that last: opened on demand, saved, and taken up again by another machine.
 
-use crate::field::{Field, PATIENCE, Shelf};
+use crate::harness::{Gameserver, PATIENCE, StoreDirectory};
 use arena::ClientEvent;
 use futures_util::future::join_all;
 use protocol::{
@@ -11,7 +11,7 @@ use protocol::{
 use std::time::{Duration, Instant};
 
 /// What the tower said before, to somebody who was just welcomed.
-fn history(player: &mut crate::field::Player) -> Vec<String> {
+fn history(player: &mut crate::harness::Player) -> Vec<String> {
     let happenings = std::iter::from_fn(|| player.client.poll_event());
     let histories = happenings.filter_map(|happening| match happening {
         ClientEvent::Welcomed { history, .. } => Some(history),
@@ -22,11 +22,11 @@ fn history(player: &mut crate::field::Player) -> Vec<String> {
     chat.collect()
 }
 
-/// Waits until a field says a room is there, or is not.
-pub(crate) async fn wait_for_room(field: &Field, room: &str, is_there: bool) {
+/// Waits until a gameserver says a room is there, or is not.
+pub(crate) async fn wait_for_room(gameserver: &Gameserver, room: &str, is_there: bool) {
     let began = Instant::now();
     loop {
-        let (_, _, body) = field.get_replayed(&format!("/gameserver/{}/status", field.instance)).await;
+        let (_, _, body) = gameserver.get_replayed(&format!("/gameserver/{}/status", gameserver.instance)).await;
         let status: serde_json::Value = serde_json::from_str(&body).unwrap();
         if status["rooms"].as_array().unwrap().iter().any(|found| found["room"] == room) == is_there {
             return;
@@ -38,17 +38,17 @@ pub(crate) async fn wait_for_room(field: &Field, room: &str, is_there: bool) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_room_outlives_its_machine() {
-    let shelf = Shelf::new();
-    let first = shelf.serve("m1", |_| {}).await;
+    let store = StoreDirectory::new();
+    let first = store.serve("m1", |_| {}).await;
     let mut player = first.join_room("field-a").await.unwrap();
     player.client.say(ClientMessage::Chat("See you elsewhere".to_owned()));
     player.play(Duration::from_millis(500)).await;
     let (pilot, tick) = (player.client.pilot(), player.client.replica().unwrap().tick());
     first.server.stop().await;
-    assert_eq!(shelf.owner("field-a")["is_asleep"], true);
-    let epoch = shelf.owner("field-a")["epoch"].clone();
+    assert_eq!(store.owner("field-a")["is_asleep"], true);
+    let epoch = store.owner("field-a")["epoch"].clone();
 
-    let second = shelf.serve("m2", |_| {}).await;
+    let second = store.serve("m2", |_| {}).await;
     let client = std::mem::take(&mut player.client);
     let mut player = second.try_join("field-a", client, None).await.unwrap();
     assert_eq!(player.client.pilot(), pilot);
@@ -56,7 +56,7 @@ async fn a_room_outlives_its_machine() {
     player.play(Duration::from_millis(300)).await;
     assert!(player.client.replica().unwrap().tick() > tick, "its clock goes on");
     assert_eq!(player.client.stats().mismatches, 0);
-    let owner = shelf.owner("field-a");
+    let owner = store.owner("field-a");
     assert_eq!((&owner["instance"], &owner["is_asleep"]), (&"m2".into(), &false.into()));
     assert_eq!(owner["epoch"].as_u64(), epoch.as_u64().map(|epoch| epoch + 1));
     second.server.stop().await;
@@ -64,8 +64,8 @@ async fn a_room_outlives_its_machine() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fifty_players_move_and_nobody_is_lost() {
-    let shelf = Shelf::new();
-    let first = shelf.serve("m1", |_| {}).await;
+    let store = StoreDirectory::new();
+    let first = store.serve("m1", |_| {}).await;
     let players = join_all((0..50).map(|_| first.join_room("arena"))).await;
     let flights = players.into_iter().map(|player| {
         tokio::spawn(async move {
@@ -80,7 +80,7 @@ async fn fifty_players_move_and_nobody_is_lost() {
     first.server.stop().await;
     assert!(began.elapsed() < Duration::from_secs(12), "it took {:?}", began.elapsed());
 
-    let second = shelf.serve("m2", |_| {}).await;
+    let second = store.serve("m2", |_| {}).await;
     let code = CloseReason::ServerStopping.code();
     for flight in flights {
         let (pilot, score, heard, told, client) = flight.await.unwrap();
@@ -95,18 +95,18 @@ async fn fifty_players_move_and_nobody_is_lost() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_machines_that_claim_a_room_one_wins_and_the_other_knows_it() {
-    let shelf = Shelf::new();
+    let store = StoreDirectory::new();
     let rooms: Vec<_> = (0..8).map(|round| format!("field-{round}")).collect();
-    let builder = shelf.serve("m0", |config| config.max_rooms = 9).await;
+    let builder = store.serve("m0", |config| config.max_rooms = 9).await;
     for room in &rooms {
         builder.join_room(room).await.unwrap().play(Duration::from_millis(50)).await;
-        shelf.wait_for(room).await;
+        store.wait_for(room).await;
     }
     builder.server.stop().await;
-    let [one, other] = ["m1", "m2"].map(|name| shelf.serve(name, |config| config.max_rooms = 9));
-    let fields = [one.await, other.await];
+    let [one, other] = ["m1", "m2"].map(|name| store.serve(name, |config| config.max_rooms = 9));
+    let gameservers = [one.await, other.await];
     for room in rooms {
-        let [one, other] = [0, 1].map(|at| fields[at].join_with(&room, Grant::Enter));
+        let [one, other] = [0, 1].map(|at| gameservers[at].join_with(&room, Grant::Enter));
         let (one, other) = tokio::join!(one, other);
         let moved = CloseReason::Moved.code();
         let (winner, loser) = match (&one, &other) {
@@ -115,26 +115,26 @@ async fn of_two_machines_that_claim_a_room_one_wins_and_the_other_knows_it() {
             (one, other) => panic!("{:?} and {:?}", one.as_ref().err(), other.as_ref().err()),
         };
         // The page of the loser leads to the winner.
-        wait_for_room(&fields[loser], &room, false).await;
+        wait_for_room(&gameservers[loser], &room, false).await;
         let (status, head, _) =
-            fields[loser].get_replayed(&format!("/gameserver/{}/{room}", fields[loser].instance)).await;
-        let there = format!("location: /gameserver/{}/{room}", fields[winner].instance);
+            gameservers[loser].get_replayed(&format!("/gameserver/{}/{room}", gameservers[loser].instance)).await;
+        let there = format!("location: /gameserver/{}/{room}", gameservers[winner].instance);
         assert!(status == 307 && head.contains(&there), "{head}");
     }
-    for field in fields {
-        field.server.stop().await;
+    for gameserver in gameservers {
+        gameserver.server.stop().await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_owner_that_lost_its_room_stops_it() {
-    let shelf = Shelf::new();
-    let stale = shelf.serve("m1", |_| {}).await;
+    let store = StoreDirectory::new();
+    let stale = store.serve("m1", |_| {}).await;
     let mut player = stale.join_room("field-a").await.unwrap();
     player.play(Duration::from_millis(100)).await;
-    shelf.wait_for("field-a").await;
+    store.wait_for("field-a").await;
     // As if the machine stood still for longer than the lease: it saves every 10 s.
-    let fresh = shelf.serve("m2", |config| config.lease = Duration::from_millis(500)).await;
+    let fresh = store.serve("m2", |config| config.lease = Duration::from_millis(500)).await;
     assert_eq!(fresh.join_room("field-a").await.err(), Some(CloseReason::Moved.code()), "seen for the first time");
     let (status, head, _) = fresh.get_replayed("/gameserver/m2/field-a").await;
     assert!(status == 307 && head.contains("location: /gameserver/m1/field-a"), "{head}");
@@ -143,7 +143,7 @@ async fn an_owner_that_lost_its_room_stops_it() {
     let newcomer = fresh.join_room("field-a").await.unwrap();
     // It learns it with its next save.
     assert_eq!(player.play_until_closed().await.0, CloseReason::Moved.code());
-    assert_eq!(shelf.owner("field-a")["instance"], "m2");
+    assert_eq!(store.owner("field-a")["instance"], "m2");
     wait_for_room(&stale, "field-a", false).await;
     drop(newcomer);
     stale.server.stop().await;
@@ -153,14 +153,14 @@ async fn an_owner_that_lost_its_room_stops_it() {
 /// However far its clock is ahead, and however short its patience: the owner saves.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_room_whose_owner_saves_is_not_taken_whatever_the_clocks_say() {
-    let shelf = Shelf::new();
-    let owner = shelf.serve("m1", |config| config.save_interval = Duration::from_millis(200)).await;
+    let store = StoreDirectory::new();
+    let owner = store.serve("m1", |config| config.save_interval = Duration::from_millis(200)).await;
     let mut player = owner.join_room("field-a").await.unwrap();
     player.play(Duration::from_millis(100)).await;
-    shelf.wait_for("field-a").await;
+    store.wait_for("field-a").await;
     for ahead_ms in [9_000, -9_000] {
-        let rival = shelf.serve("m2", |config| {
-            (config.lease, config.wall.ahead_ms) = (Duration::from_millis(1_500), ahead_ms);
+        let rival = store.serve("m2", |config| {
+            (config.lease, config.wall_clock.ahead_ms) = (Duration::from_millis(1_500), ahead_ms);
         });
         let rival = rival.await;
         for _ in 0..4 {
@@ -169,65 +169,65 @@ async fn a_room_whose_owner_saves_is_not_taken_whatever_the_clocks_say() {
         }
         rival.server.stop().await;
     }
-    assert_eq!(shelf.owner("field-a")["instance"], "m1");
+    assert_eq!(store.owner("field-a")["instance"], "m1");
     owner.server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_save_that_cannot_be_used_begins_the_room_anew() {
-    let shelf = Shelf::new();
-    let field = shelf.serve("m1", |_| {}).await;
-    let mut player = field.join_room("field-a").await.unwrap();
+    let store = StoreDirectory::new();
+    let gameserver = store.serve("m1", |_| {}).await;
+    let mut player = gameserver.join_room("field-a").await.unwrap();
     player.play(Duration::from_millis(100)).await;
-    field.server.stop().await;
-    let save = shelf.object("field-a", "snapshot");
+    gameserver.server.stop().await;
+    let save = store.object("field-a", "snapshot");
     let mut bytes = std::fs::read(&save).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     std::fs::write(&save, bytes).unwrap();
 
-    let field = shelf.serve("m1", |_| {}).await;
+    let gameserver = store.serve("m1", |_| {}).await;
     let client = std::mem::take(&mut player.client);
-    let refused = field.try_join("field-a", client.clone(), None).await.err();
+    let refused = gameserver.try_join("field-a", client.clone(), None).await.err();
     assert_eq!(refused, Some(CloseReason::BadTicket.code()), "nobody knows the session");
-    let mut player = field.try_join("field-a", client, Some(field.ticket_for("field-a"))).await.unwrap();
+    let mut player = gameserver.try_join("field-a", client, Some(gameserver.ticket_for("field-a"))).await.unwrap();
     player.play(Duration::from_millis(100)).await;
-    field.server.stop().await;
+    gameserver.server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_machine_has_so_many_rooms_and_no_more() {
-    let field = Field::start_with(|config| config.max_rooms = 2).await;
-    let players = [field.join_room("field-a").await.unwrap(), field.join_room("arena").await.unwrap()];
-    assert_eq!(field.join_room("field-b").await.err(), Some(CloseReason::RoomFull.code()));
-    let other_name = field.join_room(&format!("arena-{}", field.instance)).await.unwrap();
-    let (_, _, body) = field.get_replayed(&format!("/gameserver/{}/status", field.instance)).await;
+    let gameserver = Gameserver::start_with(|config| config.max_rooms = 2).await;
+    let players = [gameserver.join_room("field-a").await.unwrap(), gameserver.join_room("arena").await.unwrap()];
+    assert_eq!(gameserver.join_room("field-b").await.err(), Some(CloseReason::RoomFull.code()));
+    let other_name = gameserver.join_room(&format!("arena-{}", gameserver.instance)).await.unwrap();
+    let (_, _, body) = gameserver.get_replayed(&format!("/gameserver/{}/status", gameserver.instance)).await;
     let status: serde_json::Value = serde_json::from_str(&body).unwrap();
     let rooms: Vec<_> = status["rooms"].as_array().unwrap().iter().map(|room| room["room"].as_str().unwrap()).collect();
     assert_eq!(rooms, ["arena", "field-a"]);
     assert_eq!(status["players"], 3);
     drop((players, other_name));
-    field.server.stop().await;
+    gameserver.server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_is_there_for_rooms_that_are_or_will_be() {
-    let shelf = Shelf::new();
-    let field = shelf.serve("m1", |_| {}).await;
-    let page = async |name: &str| field.get_replayed(&format!("/gameserver/m1/{name}")).await;
+    let store = StoreDirectory::new();
+    let gameserver = store.serve("m1", |_| {}).await;
+    let page = async |name: &str| gameserver.get_replayed(&format!("/gameserver/m1/{name}")).await;
     let is_gone = |(status, _, body): (u16, String, String)| status == 404 && body.contains("This field is gone.");
     assert!(is_gone(page("field-a").await));
     // What the lobby signs is the path without its query.
-    let source = field.replay_source("/gameserver/m1/field-a");
-    let (_, _, body) = field.get("/gameserver/m1/field-a?new", &format!("fly-replay-src: {source}\r\n")).await;
+    let source = gameserver.replay_source("/gameserver/m1/field-a");
+    let (_, _, body) = gameserver.get("/gameserver/m1/field-a?new", &format!("fly-replay-src: {source}\r\n")).await;
     assert!(!body.contains("This field is gone."));
-    let mut player = field.join_room("field-a").await.unwrap();
+    let mut player = gameserver.join_room("field-a").await.unwrap();
     assert!(!is_gone(page("field-a").await), "an open one");
     player.play(Duration::from_millis(100)).await;
     drop(player);
-    field.server.stop().await;
-    let field = shelf.serve("m2", |_| {}).await;
-    let (_, _, body) = field.get_replayed("/gameserver/m2/field-a").await;
+    gameserver.server.stop().await;
+    let gameserver = store.serve("m2", |_| {}).await;
+    let (_, _, body) = gameserver.get_replayed("/gameserver/m2/field-a").await;
     assert!(!body.contains("This field is gone."), "one that sleeps");
-    field.server.stop().await;
+    gameserver.server.stop().await;
 }

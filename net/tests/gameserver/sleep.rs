@@ -1,6 +1,6 @@
 //! A machine that nobody needs sleeps; nobody who comes is put out by it.
 
-use crate::field::{Field, Player, Shelf};
+use crate::harness::{Gameserver, Player, StoreDirectory};
 use arena::Client;
 use protocol::close::CloseReason;
 use std::{
@@ -13,47 +13,47 @@ use tokio_tungstenite::tungstenite::{Error, error::ProtocolError};
 /// Idle for so long, a machine of these tests sleeps.
 const SLEEP_AFTER: Duration = Duration::from_millis(150);
 
-async fn sleepy(shelf: &Shelf, instance: &str) -> Field {
-    shelf.serve(instance, |config| config.sleep_after = Some(SLEEP_AFTER)).await
+async fn sleepy(store: &StoreDirectory, instance: &str) -> Gameserver {
+    store.serve(instance, |config| config.sleep_after = Some(SLEEP_AFTER)).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_machine_sleeps_when_the_last_player_has_left() {
-    let shelf = Shelf::new();
-    let field = sleepy(&shelf, "m1").await;
-    let mut player = field.join_room("field-a").await.unwrap();
+    let store = StoreDirectory::new();
+    let gameserver = sleepy(&store, "m1").await;
+    let mut player = gameserver.join_room("field-a").await.unwrap();
     player.play(Duration::from_millis(100)).await;
     let pilot = player.client.pilot();
-    assert!(timeout(4 * SLEEP_AFTER, field.server.asleep()).await.is_err(), "somebody is there");
+    assert!(timeout(4 * SLEEP_AFTER, gameserver.server.asleep()).await.is_err(), "somebody is there");
     let client = std::mem::take(&mut player.client);
     drop(player);
     let began = Instant::now();
-    timeout(Duration::from_secs(10), field.server.asleep()).await.expect("nobody is there").unwrap();
+    timeout(Duration::from_secs(10), gameserver.server.asleep()).await.expect("nobody is there").unwrap();
     assert!(began.elapsed() >= SLEEP_AFTER);
-    assert_eq!(TcpStream::connect(field.address()).await.unwrap_err().kind(), ErrorKind::ConnectionRefused);
-    assert_eq!(shelf.owner("field-a")["is_asleep"], true);
+    assert_eq!(TcpStream::connect(gameserver.address()).await.unwrap_err().kind(), ErrorKind::ConnectionRefused);
+    assert_eq!(store.owner("field-a")["is_asleep"], true);
 
     // Woken, it is the same room, with whoever was in it a moment ago.
-    let field = sleepy(&shelf, "m1").await;
-    let player = field.try_join("field-a", client, None).await.unwrap();
+    let gameserver = sleepy(&store, "m1").await;
+    let player = gameserver.try_join("field-a", client, None).await.unwrap();
     assert_eq!(player.client.pilot(), pilot);
-    field.server.stop().await;
+    gameserver.server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pings_status_and_pages_keep_nobody_awake() {
-    let shelf = Shelf::new();
-    let field = sleepy(&shelf, "m1").await;
+    let store = StoreDirectory::new();
+    let gameserver = sleepy(&store, "m1").await;
     let asking = async {
         loop {
-            let ping = field.upgrade("ping", &[], None).await;
-            field.get_replayed("/gameserver/m1/status").await;
-            field.get_replayed("/gameserver/m1/arena").await;
+            let ping = gameserver.upgrade("ping", &[], None).await;
+            gameserver.get_replayed("/gameserver/m1/status").await;
+            gameserver.get_replayed("/gameserver/m1/arena").await;
             drop(ping);
         }
     };
     tokio::select! {
-        slept = field.server.asleep() => slept.unwrap(),
+        slept = gameserver.server.asleep() => slept.unwrap(),
         () = quietly(asking) => unreachable!("it asks until it is refused"),
         () = tokio::time::sleep(Duration::from_secs(10)) => panic!("it does not sleep"),
     }
@@ -76,10 +76,10 @@ enum Came {
     Reset,
 }
 
-async fn come(field: &Field) -> Came {
+async fn come(gameserver: &Gameserver) -> Came {
     let mut client = Client::new();
-    let hello = client.hello("Ada", 3, Some(field.ticket_for("field-a")), None);
-    let socket = match field.upgrade("field-a", &[], None).await {
+    let hello = client.hello("Ada", 3, Some(gameserver.ticket_for("field-a")), None);
+    let socket = match gameserver.upgrade("field-a", &[], None).await {
         Ok(socket) => socket,
         Err(Error::Io(error)) if error.kind() == ErrorKind::ConnectionRefused => return Came::Refused,
         Err(Error::Io(_) | Error::Protocol(ProtocolError::HandshakeIncomplete)) => return Came::Reset,
@@ -100,20 +100,20 @@ async fn whoever_comes_while_the_machine_falls_asleep_is_in_or_finds_nobody() {
     const PATIENCE: Duration = Duration::from_secs(10);
     let (mut joined, mut refused, mut reset) = (0, 0, 0);
     for round in 0..ROUNDS {
-        let shelf = Shelf::new();
-        let field = shelf.serve("m1", |config| config.sleep_after = Some(Duration::from_millis(20))).await;
+        let store = StoreDirectory::new();
+        let gameserver = store.serve("m1", |config| config.sleep_after = Some(Duration::from_millis(20))).await;
         let has_room = round % 2 == 1;
         if has_room {
-            field.join_room("field-a").await.unwrap().play(Duration::from_millis(30)).await;
+            gameserver.join_room("field-a").await.unwrap().play(Duration::from_millis(30)).await;
         }
         // Most moments around the one at which it falls asleep.
         let spread_ms = if has_room { 120 } else { 14 };
         let offset = Duration::from_micros(14_000 + (round * 7_919) % spread_ms * 1_000 + (round * 104_729) % 1_000);
         {
-            let mut asleep = std::pin::pin!(field.server.asleep());
+            let mut asleep = std::pin::pin!(gameserver.server.asleep());
             let mut coming = std::pin::pin!(async {
                 tokio::time::sleep(offset).await;
-                come(&field).await
+                come(&gameserver).await
             });
             let (came, slept_first) = tokio::select! {
                 came = &mut coming => (came, false),
@@ -139,7 +139,7 @@ async fn whoever_comes_while_the_machine_falls_asleep_is_in_or_finds_nobody() {
                 Came::Reset => reset += 1,
             }
         }
-        field.server.stop().await;
+        gameserver.server.stop().await;
     }
     eprintln!("{joined} were in, {refused} found nobody, {reset} were reset");
     assert!(joined > 5 && refused > 5, "{joined} were in, {refused} found nobody: the race was not run");

@@ -1,6 +1,6 @@
 //! A player who does not read costs nobody anything.
 
-use crate::field::{Field, Heard, Player, Socket};
+use crate::harness::{Gameserver, Player, Received, Socket};
 use protocol::{
     PROTOCOL_VERSION,
     close::CloseReason,
@@ -15,20 +15,20 @@ use std::{
 const EVERYTHING: u32 = u32::MAX;
 
 /// A page that is in and then reads nothing more, with as little receive buffer as the kernel gives.
-async fn join_deaf(field: &Field) -> Socket {
-    let mut socket = field.open_with_receive_buffer(2048).await;
-    let (ticket, name) = (Some(field.ticket()), "Deaf".to_owned());
+async fn join_deaf(gameserver: &Gameserver) -> Socket {
+    let mut socket = gameserver.open_with_receive_buffer(2048).await;
+    let (ticket, name) = (Some(gameserver.ticket()), "Deaf".to_owned());
     let hello = Hello { version: PROTOCOL_VERSION, ticket, resume: None, have_tick: 0, have_event: 0, name, hue: 0 };
     socket.send(ClientMessage::Hello(hello).encode()).await;
-    assert!(matches!(socket.hear().await, Heard::Message(_)));
+    assert!(matches!(socket.hear().await, Received::Message(_)));
     socket
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_reader_costs_nobody_else() {
-    let field = Field::start().await;
-    let mut deaf = join_deaf(&field).await;
-    let mut player = field.join("Ada").await;
+    let gameserver = Gameserver::start().await;
+    let mut deaf = join_deaf(&gameserver).await;
+    let mut player = gameserver.join("Ada").await;
     // The deaf one acknowledges blindly, so that the room's window stays open and only the full socket holds it back.
     let is_full = Cell::new(false);
     let acknowledge = async {
@@ -42,15 +42,15 @@ async fn a_slow_reader_costs_nobody_else() {
     };
     let watch = async {
         let began = Instant::now();
-        while field.metric("sockets_slow").await < 1.0 {
+        while gameserver.metric("sockets_slow").await < 1.0 {
             player.play(Duration::from_millis(100)).await;
             assert!(began.elapsed() < Duration::from_secs(30), "the deaf one's socket never filled");
         }
         is_full.set(true);
-        let share = share_of_ticks(&field, &mut player).await;
+        let share = share_of_ticks(&gameserver, &mut player).await;
         assert!(share > 0.8, "frames of {share} of the ticks beside a slow reader");
         assert_eq!(player.client.stats().mismatches, 0);
-        assert_eq!(field.metric("sockets_slow").await, 1.0);
+        assert_eq!(gameserver.metric("sockets_slow").await, 1.0);
     };
     tokio::select! {
         () = acknowledge => unreachable!("it goes on for good"),
@@ -60,43 +60,43 @@ async fn a_slow_reader_costs_nobody_else() {
     let mut frames = 0;
     let began = Instant::now();
     while began.elapsed() < Duration::from_millis(700) {
-        if let Heard::Message(_) = deaf.hear().await {
+        if let Received::Message(_) = deaf.hear().await {
             frames += 1;
         }
         deaf.send(InputPacket { number: 1, ack: EVERYTHING, at: 0, view_delay: 0, inputs: vec![] }.encode()).await;
-        if field.metric("sockets_slow").await == 0.0 {
+        if gameserver.metric("sockets_slow").await == 0.0 {
             break;
         }
     }
     assert!(frames > 0);
-    field.wait_for_metric("sockets_set_aside_total", 1.0).await;
-    field.server.stop().await;
+    gameserver.wait_for_metric("sockets_set_aside_total", 1.0).await;
+    gameserver.server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn questions_without_reading_answers_end_it() {
-    let field = Field::start().await;
-    let mut deaf = join_deaf(&field).await;
+    let gameserver = Gameserver::start().await;
+    let mut deaf = join_deaf(&gameserver).await;
     let question = ClientMessage::Whois((0..64).collect()).encode();
     let closed = format!("sockets_closed_total{{reason=\"{:?}\"}}", CloseReason::TooFast);
     let began = Instant::now();
-    while field.metric(&closed).await < 1.0 {
+    while gameserver.metric(&closed).await < 1.0 {
         deaf.send(question.clone()).await;
         tokio::time::sleep(Duration::from_millis(10)).await;
         assert!(began.elapsed() < Duration::from_secs(30), "its answers pile up");
     }
     // The socket cannot even take its close, so it is cut off.
     let began = Instant::now();
-    while field.metric("sockets").await > 0.0 {
+    while gameserver.metric("sockets").await > 0.0 {
         assert!(began.elapsed() < Duration::from_secs(6), "the socket stays");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    field.server.stop().await;
+    gameserver.server.stop().await;
 }
 
 /// Of the ticks of two seconds, how many this player got a frame for.
-async fn share_of_ticks(field: &Field, player: &mut Player) -> f64 {
-    let (before, (tick, _)) = (player.frames, field.ticks().await);
+async fn share_of_ticks(gameserver: &Gameserver, player: &mut Player) -> f64 {
+    let (before, (tick, _)) = (player.frames, gameserver.ticks().await);
     player.play(Duration::from_secs(2)).await;
-    (player.frames - before) as f64 / (field.ticks().await.0 - tick)
+    (player.frames - before) as f64 / (gameserver.ticks().await.0 - tick)
 }

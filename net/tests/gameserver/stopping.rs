@@ -1,6 +1,6 @@
 //! The end: everybody is told, whatever they are doing.
 
-use crate::field::{Field, INSTANCE, PATIENCE, SECRET};
+use crate::harness::{Gameserver, INSTANCE, PATIENCE, SECRET};
 use protocol::{close::CloseReason, message::ServerMessage};
 use std::{
     net::TcpStream,
@@ -11,12 +11,12 @@ use tokio::net::TcpSocket;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stopping_tells_everybody_and_is_quick() {
-    let field = Field::start().await;
-    let mut flying = field.join("Ada").await;
-    let mut silent = field.open().await;
-    let address = field.address();
+    let gameserver = Gameserver::start().await;
+    let mut flying = gameserver.join("Ada").await;
+    let mut silent = gameserver.open().await;
+    let address = gameserver.address();
     let began = Instant::now();
-    let stopped = tokio::spawn(field.server.stop());
+    let stopped = tokio::spawn(gameserver.server.stop());
     let code = CloseReason::ServerStopping.code();
     for socket in [&mut flying.socket, &mut silent] {
         let (heard, told) = socket.hear_close().await;
@@ -31,10 +31,10 @@ async fn stopping_tells_everybody_and_is_quick() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_does_not_answer_the_close_is_cut_off() {
-    let field = Field::start().await;
-    let ignoring = field.join("Ada").await;
+    let gameserver = Gameserver::start().await;
+    let ignoring = gameserver.join("Ada").await;
     let began = Instant::now();
-    field.server.stop().await;
+    gameserver.server.stop().await;
     assert!(began.elapsed() < Duration::from_secs(5));
     drop(ignoring);
 }

@@ -1,7 +1,7 @@
 //! Rooms that the store does not take: they stay up, people are told, and what ends ends with an error.
 
 use crate::{
-    field::{Field, PATIENCE, Player, Shelf, join_process},
+    harness::{Gameserver, PATIENCE, Player, StoreDirectory, join_process},
     stopping::serve,
 };
 use arena::ClientEvent;
@@ -15,8 +15,8 @@ use tokio::time::timeout;
 
 const SLEEP_AFTER: Duration = Duration::from_millis(150);
 
-async fn sleepy(shelf: &Shelf, unwritable_max: Duration) -> Field {
-    shelf.serve("m1", |config| (config.sleep_after, config.unwritable_max) = (Some(SLEEP_AFTER), unwritable_max)).await
+async fn sleepy(store: &StoreDirectory, unwritable_max: Duration) -> Gameserver {
+    store.serve("m1", |config| (config.sleep_after, config.unwritable_max) = (Some(SLEEP_AFTER), unwritable_max)).await
 }
 
 /// Leaves without a word; what is kept of the session.
@@ -24,7 +24,7 @@ fn hang_up(mut player: Player) -> arena::Client {
     std::mem::take(&mut player.client)
 }
 
-/// The words of the field so far.
+/// The notices so far.
 fn notices(player: &mut Player) -> Vec<String> {
     let happenings = std::iter::from_fn(|| player.client.poll_event());
     happenings
@@ -45,93 +45,94 @@ async fn play_until_noticed(player: &mut Player, words: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_room_that_cannot_be_written_stays_up_until_it_is() {
-    let shelf = Shelf::new();
-    let field = sleepy(&shelf, Duration::from_secs(600)).await;
-    let mut player = field.join_room("field-a").await.unwrap();
-    let mut other = field.join_room("field-b").await.unwrap();
+    let store = StoreDirectory::new();
+    let gameserver = sleepy(&store, Duration::from_secs(600)).await;
+    let mut player = gameserver.join_room("field-a").await.unwrap();
+    let mut other = gameserver.join_room("field-b").await.unwrap();
     tokio::join!(player.play(Duration::from_millis(100)), other.play(Duration::from_millis(100)));
     let pilot = player.client.pilot();
-    tokio::join!(shelf.wait_for("field-a"), shelf.wait_for("field-b"));
-    shelf.spoil("field-a");
+    tokio::join!(store.wait_for("field-a"), store.wait_for("field-b"));
+    store.spoil("field-a");
     let (client, _) = (hang_up(player), hang_up(other));
-    assert!(timeout(Duration::from_secs(3), field.server.asleep()).await.is_err(), "it sleeps on a room");
-    assert_eq!(shelf.owner("field-b")["is_asleep"], true, "what can be written is");
-    assert_eq!(field.metric("rooms_open").await, 1.0);
-    assert_eq!(field.metric("rooms_unwritable").await, 1.0);
-    assert!(field.metric("unwritten_seconds").await >= 2.0);
+    assert!(timeout(Duration::from_secs(3), gameserver.server.asleep()).await.is_err(), "it sleeps on a room");
+    assert_eq!(store.owner("field-b")["is_asleep"], true, "what can be written is");
+    assert_eq!(gameserver.metric("rooms_open").await, 1.0);
+    assert_eq!(gameserver.metric("rooms_unwritable").await, 1.0);
+    assert!(gameserver.metric("unwritten_seconds").await >= 2.0);
 
     // Whoever comes back finds the room as it was, though the store has nothing of it.
-    let mut player = field.try_join("field-a", client, None).await.unwrap();
+    let mut player = gameserver.try_join("field-a", client, None).await.unwrap();
     assert_eq!(player.client.pilot(), pilot);
     play_until_noticed(&mut player, "cannot be saved").await;
     assert_eq!(player.client.stats().mismatches, 0);
     let client = hang_up(player);
 
-    shelf.mend("field-a");
-    timeout(3 * PATIENCE, field.server.asleep()).await.expect("it is written, and the machine sleeps").unwrap();
-    assert_eq!(shelf.owner("field-a")["is_asleep"], true);
-    let field = sleepy(&shelf, Duration::from_secs(600)).await;
-    let player = field.try_join("field-a", client, None).await.unwrap();
+    store.mend("field-a");
+    timeout(3 * PATIENCE, gameserver.server.asleep()).await.expect("it is written, and the machine sleeps").unwrap();
+    assert_eq!(store.owner("field-a")["is_asleep"], true);
+    let gameserver = sleepy(&store, Duration::from_secs(600)).await;
+    let player = gameserver.try_join("field-a", client, None).await.unwrap();
     assert_eq!(player.client.pilot(), pilot);
-    assert!(field.server.stop().await.unwritten.is_empty());
+    assert!(gameserver.server.stop().await.unwritten.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_machine_with_nothing_but_unwritable_rooms_gives_up_in_the_end() {
-    let shelf = Shelf::new();
-    let field = sleepy(&shelf, Duration::from_secs(1)).await;
-    let mut flying = field.join_room("field-a").await.unwrap();
-    let mut other = field.join_room("field-b").await.unwrap();
+    let store = StoreDirectory::new();
+    let gameserver = sleepy(&store, Duration::from_secs(1)).await;
+    let mut flying = gameserver.join_room("field-a").await.unwrap();
+    let mut other = gameserver.join_room("field-b").await.unwrap();
     tokio::join!(flying.play(Duration::from_millis(100)), other.play(Duration::from_millis(100)));
-    tokio::join!(shelf.wait_for("field-a"), shelf.wait_for("field-b"));
-    shelf.spoil("field-a");
+    tokio::join!(store.wait_for("field-a"), store.wait_for("field-b"));
+    store.spoil("field-a");
     drop(other);
-    let asleep = async { tokio::join!(field.server.asleep(), flying.play(Duration::from_secs(4))) };
+    let asleep = async { tokio::join!(gameserver.server.asleep(), flying.play(Duration::from_secs(4))) };
     assert!(timeout(Duration::from_secs(3), asleep).await.is_err(), "somebody is there");
     drop(flying);
-    let sentence = timeout(PATIENCE, field.server.asleep()).await.expect("it gives up").unwrap_err().to_string();
+    let sentence = timeout(PATIENCE, gameserver.server.asleep()).await.expect("it gives up").unwrap_err().to_string();
     assert!(sentence.contains("for 1 s the store took nothing") && sentence.contains("field-a."), "{sentence}");
     assert!(!sentence.contains("field-b"), "{sentence}");
-    assert_eq!(shelf.owner("field-b")["is_asleep"], true, "what could be written is");
+    assert_eq!(store.owner("field-b")["is_asleep"], true, "what could be written is");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn people_are_told_that_their_field_cannot_be_saved_and_fly_on() {
-    let shelf = Shelf::new();
-    let field = shelf.serve("m1", |config| config.save_interval = Duration::from_millis(300)).await;
-    let mut player = field.join_room("field-a").await.unwrap();
-    let mut elsewhere = field.join_room("field-b").await.unwrap();
+async fn people_are_told_that_their_room_cannot_be_saved_and_fly_on() {
+    let store = StoreDirectory::new();
+    let gameserver = store.serve("m1", |config| config.save_interval = Duration::from_millis(300)).await;
+    let mut player = gameserver.join_room("field-a").await.unwrap();
+    let mut elsewhere = gameserver.join_room("field-b").await.unwrap();
     player.play(Duration::from_millis(700)).await;
     assert_eq!(notices(&mut player), Vec::<String>::new());
-    shelf.spoil("field-a");
+    store.spoil("field-a");
     play_until_noticed(&mut player, "cannot be saved at the moment").await;
-    let mut newcomer = field.join_room("field-a").await.unwrap();
+    let mut newcomer = gameserver.join_room("field-a").await.unwrap();
     play_until_noticed(&mut newcomer, "cannot be saved at the moment").await;
-    shelf.mend("field-a");
+    store.mend("field-a");
     tokio::join!(
         play_until_noticed(&mut player, "saved again"),
         play_until_noticed(&mut newcomer, "saved again"),
         elsewhere.play(Duration::from_millis(200))
     );
     assert_eq!(notices(&mut elsewhere), Vec::<String>::new());
-    assert_eq!(field.metric("rooms_unwritable").await, 0.0);
-    field.server.stop().await;
+    assert_eq!(gameserver.metric("rooms_unwritable").await, 0.0);
+    gameserver.server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_tries_to_write_until_its_deadline_and_then_tells_what_is_lost() {
-    let shelf = Shelf::new();
-    let fields = [shelf.serve("m1", |_| {}).await, shelf.serve("m2", |_| {}).await];
-    let mut players = [fields[0].join_room("field-a").await.unwrap(), fields[1].join_room("field-b").await.unwrap()];
-    let [given_up, mended] = fields;
+    let store = StoreDirectory::new();
+    let gameservers = [store.serve("m1", |_| {}).await, store.serve("m2", |_| {}).await];
+    let mut players =
+        [gameservers[0].join_room("field-a").await.unwrap(), gameservers[1].join_room("field-b").await.unwrap()];
+    let [given_up, mended] = gameservers;
     for (player, room) in players.iter_mut().zip(["field-a", "field-b"]) {
         player.play(Duration::from_millis(100)).await;
-        shelf.wait_for(room).await;
-        shelf.spoil(room);
+        store.wait_for(room).await;
+        store.spoil(room);
     }
     let mend = async {
         tokio::time::sleep(Duration::from_secs(2)).await;
-        shelf.mend("field-b");
+        store.mend("field-b");
     };
     let [player, other] = &mut players;
     let (stopped, good, (code, _), (other_code, _), ()) = tokio::join!(
@@ -145,7 +146,7 @@ async fn a_stop_tries_to_write_until_its_deadline_and_then_tells_what_is_lost() 
     assert!(stopped.result().unwrap_err().to_string().contains("lost in: field-a."));
     assert!(good.unwritten.is_empty());
     assert_eq!([code, other_code], [CloseReason::ServerStopping.code(); 2]);
-    assert_eq!(shelf.owner("field-b")["is_asleep"], true);
+    assert_eq!(store.owner("field-b")["is_asleep"], true);
 }
 
 /// The exit code, and what it said.
@@ -168,13 +169,13 @@ fn end_of(mut child: Child) -> (Option<i32>, String) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_that_loses_a_room_ends_with_an_error_and_a_sentence() {
     for signal in [None, Some("TERM")] {
-        let shelf = Shelf::new();
-        let url = format!("file://{}", shelf.0.display());
+        let store = StoreDirectory::new();
+        let url = format!("file://{}", store.0.display());
         let (child, port) = serve(&[("STORE_URL", &url), ("SLEEP_AFTER_S", "1"), ("UNWRITABLE_MAX_S", "1")]);
         let mut player = join_process(port, "field-a").await;
         player.play(Duration::from_millis(100)).await;
-        shelf.wait_for("field-a").await;
-        shelf.spoil("field-a");
+        store.wait_for("field-a").await;
+        store.spoil("field-a");
         if let Some(signal) = signal {
             Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().unwrap();
             assert_eq!(player.play_until_closed().await.0, CloseReason::ServerStopping.code());

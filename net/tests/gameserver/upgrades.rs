@@ -1,6 +1,6 @@
 //! WebSocket's handshake, byte by byte: what is granted, what is refused, and what is no WebSocket at all.
 
-use crate::field::{Field, INSTANCE, PATIENCE};
+use crate::harness::{Gameserver, INSTANCE, PATIENCE};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -10,7 +10,7 @@ use tokio::{
 const RIGHT: &str = "connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
                      sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
-impl Field {
+impl Gameserver {
     /// Asks with exactly this line, these headers and this body; status and head of the answer.
     async fn ask(&self, method: &str, name: &str, version: &str, headers: &str, body: &str) -> (u16, String) {
         let path = format!("/gameserver/{INSTANCE}/{name}");
@@ -29,19 +29,19 @@ impl Field {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_right_handshake_is_granted() {
-    let field = Field::start().await;
+    let gameserver = Gameserver::start().await;
     for name in ["arena", "ping"] {
-        let (status, head) = field.ask("GET", name, "HTTP/1.1", &format!("host: a\r\n{RIGHT}"), "").await;
+        let (status, head) = gameserver.ask("GET", name, "HTTP/1.1", &format!("host: a\r\n{RIGHT}"), "").await;
         assert_eq!(status, 101, "{name}");
         // The example of the standard, section 1.3.
         assert!(head.contains("sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo="), "{head}");
     }
-    field.server.stop().await;
+    gameserver.server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_handshake_is_refused() {
-    let field = Field::start().await;
+    let gameserver = Gameserver::start().await;
     let with = |key: &str| RIGHT.replace("dGhlIHNhbXBsZSBub25jZQ==", key);
     let host = "host: a\r\n";
     let wrong = [
@@ -58,29 +58,29 @@ async fn a_wrong_handshake_is_refused() {
     ];
     for name in ["arena", "ping"] {
         for (expected, method, headers, body) in &wrong {
-            let (status, head) = field.ask(method, name, "HTTP/1.1", headers, body).await;
+            let (status, head) = gameserver.ask(method, name, "HTTP/1.1", headers, body).await;
             assert_eq!(status, *expected, "{name}: {method} {headers:?} {body:?}");
             if status == 426 {
                 assert!(head.contains("sec-websocket-version: 13\r\n") && head.contains("upgrade: websocket\r\n"));
             }
         }
     }
-    assert_eq!(field.metric("sockets").await, 0.0);
-    field.server.stop().await;
+    assert_eq!(gameserver.metric("sockets").await, 0.0);
+    gameserver.server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upgrade_to_something_else_is_no_upgrade() {
-    let field = Field::start().await;
+    let gameserver = Gameserver::start().await;
     let h2c = "host: a\r\nconnection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n";
     let old = format!("host: a\r\n{RIGHT}");
-    let (plain, _) = field.ask("GET", "arena", "HTTP/1.1", "host: a\r\n", "").await;
+    let (plain, _) = gameserver.ask("GET", "arena", "HTTP/1.1", "host: a\r\n", "").await;
     for (version, headers) in [("HTTP/1.1", h2c), ("HTTP/1.0", &old)] {
-        let (status, head) = field.ask("GET", "arena", version, headers, "").await;
+        let (status, head) = gameserver.ask("GET", "arena", version, headers, "").await;
         assert_eq!(status, plain, "{headers}");
         assert!(head.contains("content-type: text/html"), "{head}");
-        assert_eq!(field.ask("GET", "status", version, headers, "").await.0, 200, "{headers}");
-        assert_eq!(field.ask("GET", "ping", version, headers, "").await.0, 426, "{headers}");
+        assert_eq!(gameserver.ask("GET", "status", version, headers, "").await.0, 200, "{headers}");
+        assert_eq!(gameserver.ask("GET", "ping", version, headers, "").await.0, 426, "{headers}");
     }
-    field.server.stop().await;
+    gameserver.server.stop().await;
 }

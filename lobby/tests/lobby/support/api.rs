@@ -141,14 +141,14 @@ async fn list(State(api): State<Shared>) -> Response {
     Json(api.inner().machines.iter().map(|(id, machine)| machine.to_json(id)).collect::<Vec<_>>()).into_response()
 }
 
-async fn create(State(api): State<Shared>, Json(wish): Json<Value>) -> Response {
+async fn create(State(api): State<Shared>, Json(request): Json<Value>) -> Response {
     if let Some(answer) = api.called("create") {
         return answer;
     }
-    let text = |key: &str| wish[key].as_str().unwrap().to_owned();
-    let (id, is_asleep) = (format!("new-{}", text("name")), wish["skip_launch"] == true);
+    let text = |key: &str| request[key].as_str().unwrap().to_owned();
+    let (id, is_asleep) = (format!("new-{}", text("name")), request["skip_launch"] == true);
     let mut machine = Machine::new(&text("name"), &text("region"), if is_asleep { "stopped" } else { "starting" });
-    machine.config = wish["config"].clone();
+    machine.config = request["config"].clone();
     {
         let mut inner = api.inner();
         if inner.machines.values().any(|other| other.name == machine.name) {
@@ -163,14 +163,14 @@ async fn create(State(api): State<Shared>, Json(wish): Json<Value>) -> Response 
     Json(machine.to_json(&id)).into_response()
 }
 
-async fn update(State(api): State<Shared>, Path(id): Path<String>, Json(wish): Json<Value>) -> Response {
+async fn update(State(api): State<Shared>, Path(id): Path<String>, Json(request): Json<Value>) -> Response {
     if let Some(answer) = api.called(&format!("update {id}")) {
         return answer;
     }
-    assert_eq!((&wish["current_version"], &wish["skip_launch"]), (&json!("01"), &json!(true)));
+    assert_eq!((&request["current_version"], &request["skip_launch"]), (&json!("01"), &json!(true)));
     let mut inner = api.inner();
     let Some(machine) = inner.machines.get_mut(&id) else { return missing() };
-    machine.config = wish["config"].clone();
+    machine.config = request["config"].clone();
     Json(machine.to_json(&id)).into_response()
 }
 

@@ -1,0 +1,263 @@
+//! HTTP: who may ask for what. Everything of this machine lies under `/gameserver/<instance>/` and comes by replay.
+//!
+//! Path: [`guard`] judges the replay state, then page, asset, status, ping or the player's connection.
+//! Invariants: `/healthz` and `/metrics` need no state; an upgrade also needs an `Origin` of ours or none (a browser
+//! always sends one).
+
+use crate::{
+    admission::ConnectionPermit,
+    http::{
+        assets,
+        fly_replay::{self, Verdict},
+        pages, ping,
+        upgrade::Upgrade,
+    },
+    room::{handle::RoomFacts, open_policy::is_interrupted_here},
+    server::App,
+    store::Kept,
+};
+use axum::{
+    Json, Router,
+    extract::{ConnectInfo, Path, Request, State},
+    http::{HeaderMap, HeaderName, StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use protocol::room::{ARENA, durable_id, home_of, is_name, is_room};
+use serde_json::json;
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Instant,
+};
+
+/// All routes.
+pub(crate) fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/healthz", get(|| async { "ok" }))
+        .route("/metrics", get(metrics))
+        .route("/gameserver/{instance}/assets/{*name}", get(asset))
+        .route("/gameserver/{instance}/status", get(status))
+        .route("/gameserver/{instance}/ping", get(latency))
+        .route("/gameserver/{instance}/{room}", get(room))
+        .fallback(|| async { pages::no_such_room() })
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), guard))
+        .with_state(app)
+}
+
+/// Lets in what the lobby sent to this machine; sends on what it sent to another.
+async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    if !path.starts_with(fly_replay::PREFIX) {
+        return next.run(request).await;
+    }
+    let (config, now_s) = (&app.config, app.config.wall_clock.now_s());
+    if let Some(signed_s) = fly_replay::signed_by_lobby_s(&config.key, path, request.headers()) {
+        app.note_lobby_time(signed_s, now_s);
+    }
+    match fly_replay::check(&config.key, &config.app, &config.instance, path, request.headers(), now_s) {
+        Verdict::Ours => next.run(request).await,
+        Verdict::SendOn(replay) => {
+            (StatusCode::TEMPORARY_REDIRECT, [(HeaderName::from_static("fly-replay"), replay)]).into_response()
+        }
+        Verdict::Gone => pages::machine_is_gone(),
+        Verdict::Forbidden => {
+            app.metrics.refused_upgrade("replay_state");
+            pages::forbidden("This address only answers what the lobby sends here. Start from the lobby.\n")
+        }
+    }
+}
+
+async fn metrics(State(app): State<Arc<App>>) -> Response {
+    let (metrics, rooms) = (&app.metrics, app.rooms.list());
+    let sum = |of: fn(&RoomFacts) -> &AtomicU32| -> i64 {
+        rooms.iter().map(|room| i64::from(of(&room.facts).load(Ordering::Relaxed))).sum()
+    };
+    metrics.sockets.set(app.admission.connections() as i64);
+    metrics.rooms_open.set(rooms.len() as i64);
+    metrics.players.set(sum(|facts| &facts.players));
+    metrics.pilots.set(sum(|facts| &facts.pilots));
+    let unwritten = rooms.iter().map(|room| room.facts.unwritten_for()).max().unwrap_or_default();
+    metrics.unwritten_seconds.set(unwritten.as_secs() as i64);
+    let unwritable = rooms.iter().filter(|room| room.facts.is_unwritable.load(Ordering::Relaxed));
+    metrics.rooms_unwritable.set(unwritable.count() as i64);
+    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, content_type)], app.metrics.encode()).into_response()
+}
+
+async fn asset(Path((_, name)): Path<(String, String)>, headers: HeaderMap) -> Response {
+    assets::asset(&name, &headers).unwrap_or_else(|| StatusCode::NOT_FOUND.into_response())
+}
+
+async fn status(State(app): State<Arc<App>>) -> Response {
+    let load = |value: &AtomicU32| value.load(Ordering::Relaxed);
+    let open = app.rooms.list();
+    let public = open.iter().find(|room| app.rooms.is_public(&room.id));
+    // The public room is always there to be joined, open or not.
+    let pilots = public.map_or(0, |room| load(&room.facts.pilots));
+    let tick = public.map_or(0, |room| load(&room.facts.tick));
+    let players = public.map_or(0, |room| load(&room.facts.players));
+    let capacity = u32::from(app.config.max_players);
+    let mut rooms =
+        vec![json!({ "room": ARENA, "players": players, "pilots": pilots, "capacity": capacity, "tick": tick })];
+    rooms.extend(open.iter().filter(|room| !app.rooms.is_public(&room.id)).map(|room| {
+        let facts = &room.facts;
+        let (players, pilots, tick) = (load(&facts.players), load(&facts.pilots), load(&facts.tick));
+        json!({ "room": *room.id, "players": players, "pilots": pilots, "capacity": capacity, "tick": tick })
+    }));
+    let everybody: u32 = open.iter().map(|room| load(&room.facts.players)).sum();
+    let body = json!({
+        "instance": app.config.instance, "region": app.config.region,
+        "players": everybody, "pilots": pilots, "capacity": capacity, "rooms": rooms,
+        "rooms_max": app.config.max_rooms, "is_draining": app.rooms.is_stopping(),
+        "unix_ms": app.config.wall_clock.now_ms(),
+    });
+    ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
+}
+
+async fn latency(
+    State(app): State<Arc<App>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    mut request: Request,
+) -> Response {
+    let upgrade = match Upgrade::of(&mut request) {
+        Ok(upgrade) => upgrade,
+        Err(wrong) => return wrong.into_response(),
+    };
+    if let Some(refusal) = refuse_foreign_page(&app, request.headers()) {
+        return refusal;
+    }
+    match open(&app, peer, request.headers()).filter(|permit| permit.refusal.is_none()) {
+        None => too_many_connections(&app),
+        Some(permit) => upgrade.answer(move |stream, first| ping::echo(stream, first, permit)),
+    }
+}
+
+async fn room(
+    State(app): State<Arc<App>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Path((_, room)): Path<(String, String)>,
+    mut request: Request,
+) -> Response {
+    if !is_room(&room) {
+        return pages::no_such_room();
+    }
+    let id: Arc<str> = durable_id(&app.config.instance, &room).into();
+    if !Upgrade::is_wanted(&request) {
+        return page(&app, &id, request.uri().query().unwrap_or_default(), request.headers()).await;
+    }
+    let upgrade = match Upgrade::of(&mut request) {
+        Ok(upgrade) => upgrade,
+        Err(wrong) => return wrong.into_response(),
+    };
+    if let Some(refusal) = refuse_foreign_page(&app, request.headers()) {
+        return refusal;
+    }
+    // Browsers hide the status of a refused upgrade, so whoever has no place learns it from a close code.
+    let Some(permit) = open(&app, peer, request.headers()) else { return too_many_connections(&app) };
+    let permit = permit.of_visitor();
+    upgrade.answer(move |stream, first| async move { app.adopt(stream, first, permit, id).await })
+}
+
+/// The page of a room that is here, or can be; else where it is, or that it is gone. What a page shows opens nothing.
+async fn page(app: &App, id: &str, query: &str, headers: &HeaderMap) -> Response {
+    let page = || assets::page(headers).unwrap_or_else(pages::no_page_built);
+    // The lobby sends whoever asked for a new room with `?new`: nobody has saved that yet.
+    if app.rooms.is_open(id) || query.split('&').any(|part| part == "new") {
+        return page();
+    }
+    let own = &*app.config.instance;
+    // Whom it sends here since that room's machine is lost, it sends with `?moved=`, and counts.
+    let moved: Option<u32> = query.split('&').find_map(|part| part.strip_prefix("moved=")?.parse().ok());
+    let kept = match app.rooms.store.owner(id, own).await {
+        Ok(kept) => kept,
+        Err(error) => {
+            tracing::error!(room = id, "nobody knows where the room is: {error:#}");
+            return page();
+        }
+    };
+    match (kept, home_of(id)) {
+        // That it comes back tells the lobby to let it wait, if there is no such machine any more.
+        (Some(Kept { owner, is_held: true }), _) if is_name(&owner.instance) => {
+            redirect(&format!("{}{}/{id}?back={}", fly_replay::PREFIX, owner.instance, moved.unwrap_or(1)))
+        }
+        (_, Some(home)) if home == own => page(),
+        (kept, Some(home)) if moved.is_none() && !is_interrupted_here(own, kept.as_ref().map(|kept| &kept.owner)) => {
+            redirect(&format!("{}{home}/{ARENA}", fly_replay::PREFIX))
+        }
+        (Some(_), _) => page(),
+        (None, _) => pages::room_is_gone(),
+    }
+}
+
+fn redirect(to: &str) -> Response {
+    (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, to), (header::CACHE_CONTROL, "no-store")]).into_response()
+}
+
+/// The answer to a page of another site.
+fn refuse_foreign_page(app: &App, headers: &HeaderMap) -> Option<Response> {
+    if is_origin_allowed(headers, &app.config.allowed_origins) {
+        return None;
+    }
+    app.metrics.refused_upgrade("origin");
+    Some(pages::forbidden("Pages of other sites may not connect here.\n"))
+}
+
+/// A permit for one more connection, if only to be refused.
+fn open(app: &App, peer: SocketAddr, headers: &HeaderMap) -> Option<ConnectionPermit> {
+    app.admission.open(client_address(headers, peer), Instant::now())
+}
+
+fn too_many_connections(app: &App) -> Response {
+    app.metrics.refused_upgrade("too_many");
+    (StatusCode::TOO_MANY_REQUESTS, "Too many connections.\n").into_response()
+}
+
+/// No origin (not a browser), the page's own host, or one that was allowed by name.
+fn is_origin_allowed(headers: &HeaderMap, allowed: &[String]) -> bool {
+    let Some(origin) = headers.get(header::ORIGIN) else { return true };
+    let Ok(origin) = origin.to_str() else { return false };
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let is_own = origin.split_once("://").is_some_and(|(_, name)| name.eq_ignore_ascii_case(host));
+    is_own || allowed.iter().any(|name| name.eq_ignore_ascii_case(origin))
+}
+
+/// The player's address as Fly's edge saw it (it strips what clients forge), else the connection's.
+fn client_address(headers: &HeaderMap, peer: SocketAddr) -> IpAddr {
+    let forwarded = headers.get("fly-client-ip").and_then(|value| value.to_str().ok());
+    forwarded.and_then(|address| address.parse().ok()).unwrap_or(peer.ip())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_are_ours_or_allowed_by_name() {
+        let is_allowed = |origin: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, "play.example:8080".parse().unwrap());
+            if let Some(origin) = origin {
+                headers.insert(header::ORIGIN, origin.parse().unwrap());
+            }
+            is_origin_allowed(&headers, &["https://friends.example".to_owned()])
+        };
+        assert!(is_allowed(None));
+        assert!(is_allowed(Some("http://play.example:8080")) && is_allowed(Some("https://friends.example")));
+        assert!(!is_allowed(Some("https://play.example")) && !is_allowed(Some("null")));
+        assert!(!is_allowed(Some("https://evil.example")) && !is_allowed(Some("play.example:8080")));
+    }
+
+    #[test]
+    fn the_edge_tells_the_address() {
+        let peer = "127.0.0.1:5000".parse().unwrap();
+        let mut headers = HeaderMap::new();
+        assert_eq!(client_address(&headers, peer), peer.ip());
+        headers.insert("fly-client-ip", "2001:db8::7".parse().unwrap());
+        assert_eq!(client_address(&headers, peer), "2001:db8::7".parse::<IpAddr>().unwrap());
+    }
+}

@@ -1,0 +1,446 @@
+//! The tick thread: one per room, 60 times a second, the only one that touches the room.
+//!
+//! Path: [`TickThread::tick`]: wait for the deadline → drain events → `Engine::tick` → a frame for every session that
+//! can take one → one hand-over per worker → what that cost decides how much service is left out. Now and then what the
+//! room is goes to its supervisor, which writes it.
+//! Invariants: nothing here waits for a connection, a worker or a disk (but once, at the very end); a frame that is
+//! assembled is handed over; a panic ends this incarnation of the room (its connections are told) and never the
+//! process.
+
+use crate::{
+    engine::Engine,
+    io::worker_queue::{Batch, WorkerMessage, WorkerSender, worker_of},
+    metrics::Metrics,
+    room::{
+        clock::{Clock, thread_time},
+        connections::{Connections, Entry},
+        handle::{ConnectionId, Join, RoomEvent, RoomFacts},
+        load::Load,
+        supervisor::{self, Incarnation, SAVES_MAX_COUNT, Save},
+        thread_priority::TickPriority,
+    },
+};
+use arena::Output;
+use bytes::Bytes;
+use crossbeam_channel::Receiver;
+use protocol::{TICK_HZ, close::CloseReason, limits::RESUME_GRACE_MS, message::ServerMessage};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        atomic::Ordering,
+        mpsc::{SyncSender, sync_channel},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+use tokio::sync::mpsc;
+
+/// Events handled before one tick. Policy: the rest wait for the next tick, in order.
+const EVENTS_PER_TICK_MAX_COUNT: usize = 4096;
+/// Control messages held for a worker that is behind. Policy: close the connection with `TooFast` instead.
+const CARRIED_MAX_COUNT: usize = 4096;
+/// Ticks without any connection after which the room sleeps: the grace of the last session, and a second.
+const SLEEP_AFTER_TICKS: u32 = (RESUME_GRACE_MS / 1000 + 1) as u32 * TICK_HZ;
+/// Longest time the last save is waited for when the process stops. Policy: everybody is told and the thread ends; the
+/// supervisor tries on.
+const LAST_SAVE_MAX: Duration = Duration::from_secs(6);
+/// Time the last hand-over may wait for a worker that is behind. Policy: its connections close without a word.
+const LAST_HAND_OVER_MAX_MS: u64 = 500;
+
+/// What everybody in the room is told when the store does not take it, and when it does again.
+const UNWRITABLE: &str = "This field cannot be saved at the moment. We keep trying, and you can fly on; if its server \
+    stopped meanwhile, the latest points would be lost.";
+const WRITABLE: &str = "This field is saved again.";
+
+/// Why a room's thread ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum EndReason {
+    /// Nobody is there.
+    Empty,
+    /// The process stops.
+    Stopping,
+    /// The room is another machine's.
+    Moved,
+    /// A bug of ours.
+    Failed,
+}
+
+/// A room and everything its thread owns.
+pub(crate) struct TickThread<E> {
+    id: Arc<str>,
+    room: E,
+    clock: Clock,
+    events: Receiver<RoomEvent>,
+    connections: Connections,
+    /// The connection whose event is being handled: it is in no table yet when its join brings the room down.
+    joining_now: Option<ConnectionId>,
+    workers: Arc<[WorkerSender]>,
+    /// What the next hand-over brings, per worker.
+    batches: Vec<Batch>,
+    facts: Arc<RoomFacts>,
+    metrics: Arc<Metrics>,
+    load: Load,
+    priority: TickPriority,
+    /// Connections whose session was let in during this tick.
+    newcomers: Vec<ConnectionId>,
+    saves: mpsc::Sender<Save>,
+    empty_ticks: u32,
+    /// Somebody who was let in has said something, in this incarnation or before: the room is worth keeping.
+    is_used: bool,
+    save_interval: Duration,
+    /// By time and not by ticks: a room that is slow must tell in time, too, that it is still here.
+    save_at: Instant,
+    /// Everybody was told that the store does not take the room.
+    is_unwritable: bool,
+    end: Option<EndReason>,
+}
+
+impl<E: Engine> TickThread<E> {
+    /// Around a room that has begun; [`TickThread::run`] is for a thread of its own.
+    pub(crate) fn new(
+        room: E,
+        incarnation: Incarnation,
+        workers: Arc<[WorkerSender]>,
+        metrics: Arc<Metrics>,
+        load: Load,
+        save_interval: Duration,
+    ) -> Self {
+        let Incarnation { id, events, facts, saves, was_used, .. } = incarnation;
+        let batches = workers.iter().map(|_| Batch::default()).collect();
+        facts.publish(&room.stats(), room.max_players());
+        let priority = TickPriority::new(Arc::clone(&id), Arc::clone(&metrics));
+        let now = Instant::now();
+        Self {
+            id,
+            room,
+            clock: Clock::new(now),
+            events,
+            connections: Connections::default(),
+            joining_now: None,
+            workers,
+            batches,
+            facts,
+            metrics,
+            load,
+            priority,
+            newcomers: Vec::new(),
+            saves,
+            empty_ticks: 0,
+            is_used: was_used,
+            save_interval,
+            save_at: now + save_interval,
+            is_unwritable: false,
+            end: None,
+        }
+    }
+
+    /// Ticks until there is a reason to end.
+    pub(crate) fn run(mut self) {
+        self.priority.raise();
+        let end = loop {
+            if catch_unwind(AssertUnwindSafe(|| self.tick())).is_err() {
+                break self.fail();
+            }
+            if let Some(end) = self.end {
+                break end;
+            }
+        };
+        match end {
+            EndReason::Empty => _ = self.hand_last_save(None),
+            EndReason::Stopping => self.save_last(),
+            EndReason::Moved | EndReason::Failed => {}
+        }
+        self.close_everybody(end);
+    }
+
+    /// The whole of a tick, in order.
+    fn tick(&mut self) {
+        self.wait_for_deadline();
+        let (began, worked) = (Instant::now(), thread_time());
+
+        for _ in 0..EVENTS_PER_TICK_MAX_COUNT {
+            let Ok(event) = self.events.try_recv() else { break };
+            self.handle(event);
+        }
+        self.room.tick();
+        let simulated = Instant::now();
+
+        self.hand_over();
+        self.facts.publish(&self.room.stats(), self.room.max_players());
+        self.govern(simulated - began, simulated.elapsed());
+        self.notify_whether_saved();
+        self.save_if_due();
+        self.note_emptiness();
+        self.metrics.tick_cpu_seconds.observe(thread_time().saturating_sub(worked).as_secs_f64());
+    }
+
+    /// Everybody's frames and whatever else is to be said, in one hand-over per worker.
+    fn hand_over(&mut self) {
+        let workers = Arc::clone(&self.workers);
+        let slots: Vec<_> = workers.iter().map(WorkerSender::reserve).collect();
+        let (mut frames, mut bytes) = (0, 0);
+        for (session, entry) in self.connections.iter_mut() {
+            let worker = worker_of(entry.connection);
+            if slots[worker].is_none() || !entry.can_take_frame() {
+                continue;
+            }
+            if let Some(frame) = self.room.frame_for(session) {
+                entry.hand_frame();
+                (frames, bytes) = (frames + 1, bytes + frame.len() as u64);
+                self.batches[worker].push_frame(entry.connection, &frame);
+            }
+        }
+        self.metrics.frames.inc_by(frames);
+        self.metrics.bytes_out.inc_by(bytes);
+        self.collect_output();
+        self.notify_newcomers();
+        for (slot, batch) in slots.into_iter().zip(&mut self.batches) {
+            match slot {
+                Some(slot) if !batch.is_empty() => slot.send(WorkerMessage::Batch(batch.take())),
+                Some(_) => {}
+                None => _ = self.metrics.workers_behind.inc(),
+            }
+        }
+    }
+
+    /// What the tick cost decides how much service there is from now on; everybody is told with the next hand-over.
+    fn govern(&mut self, simulate: Duration, frames: Duration) {
+        let change = self.load.note(simulate, frames);
+        if let Some(level) = change.level {
+            self.room.relieve(level);
+        }
+        if let Some(message) = change.message {
+            self.notify_everybody(&message);
+        }
+    }
+
+    /// Whether what happens lasts: everybody is told when that changes, with the next hand-over.
+    fn notify_whether_saved(&mut self) {
+        let is_unwritable = self.facts.is_unwritable.load(Ordering::Relaxed);
+        if std::mem::replace(&mut self.is_unwritable, is_unwritable) != is_unwritable {
+            self.notify_everybody(&notice(if is_unwritable { UNWRITABLE } else { WRITABLE }));
+        }
+    }
+
+    fn notify_everybody(&mut self, message: &Bytes) {
+        let connections: Vec<_> = self.connections.iter_mut().map(|(_, entry)| entry.connection).collect();
+        for connection in connections {
+            self.control(connection, message.clone());
+        }
+    }
+
+    /// After their welcome, when service is not what a welcome lets them expect.
+    fn notify_newcomers(&mut self) {
+        let unwritable = self.is_unwritable.then(|| notice(UNWRITABLE));
+        let messages: Vec<_> = self.load.message().into_iter().chain(unwritable).collect();
+        for connection in std::mem::take(&mut self.newcomers) {
+            let is_in = self.connections.session_of(connection).is_some();
+            for message in messages.iter().filter(|_| is_in) {
+                self.control(connection, message.clone());
+            }
+        }
+    }
+
+    /// A room nobody is in does not tick.
+    fn note_emptiness(&mut self) {
+        self.empty_ticks = if self.connections.is_empty() { self.empty_ticks + 1 } else { 0 };
+        let shall_sleep = self.facts.shall_sleep.swap(false, Ordering::Relaxed);
+        if shall_sleep || self.empty_ticks > SLEEP_AFTER_TICKS {
+            self.sleep_if_empty();
+        }
+    }
+
+    /// Whoever waits in the queue is about to be there.
+    fn sleep_if_empty(&mut self) {
+        if self.connections.is_empty() && self.events.is_empty() {
+            self.end = self.end.or(Some(EndReason::Empty));
+        }
+    }
+
+    /// From the first use on, a room is in the store: others can find it there, and whoever loses it comes back to it.
+    fn note_use(&mut self) {
+        if !std::mem::replace(&mut self.is_used, true) {
+            self.save_at = Instant::now();
+        }
+    }
+
+    /// What the room is goes to its supervisor, unless that has enough to write. Also when nobody is there: until it
+    /// sleeps, the room is this machine's.
+    fn save_if_due(&mut self) {
+        let now = Instant::now();
+        if !self.is_used || now < self.save_at {
+            return;
+        }
+        self.save_at = now + self.save_interval;
+        // One place stays free for the last one.
+        if self.saves.capacity() == SAVES_MAX_COUNT
+            && let Ok(place) = self.saves.try_reserve()
+        {
+            let (room, taken) = (self.room.snapshot().map(Bytes::from), tokio::time::Instant::now());
+            place.send(Save { room, taken, is_last: false, written: None });
+        }
+    }
+
+    /// The room stands still from here on, until it is written.
+    fn save_last(&mut self) {
+        let (written, is_written) = sync_channel(1);
+        if self.hand_last_save(Some(written)) && is_written.recv_timeout(LAST_SAVE_MAX).is_err() {
+            tracing::error!(room = %self.id, "the room's last save is not written in time");
+        }
+    }
+
+    /// Whether the supervisor has it.
+    fn hand_last_save(&mut self, written: Option<SyncSender<()>>) -> bool {
+        let snapshot = catch_unwind(AssertUnwindSafe(|| self.room.snapshot().filter(|_| self.is_used)));
+        let Ok(room) = snapshot else {
+            tracing::error!(room = %self.id, "the room cannot be saved");
+            return false;
+        };
+        let (room, taken) = (room.map(Bytes::from), tokio::time::Instant::now());
+        self.saves.try_send(Save { room, taken, is_last: true, written }).is_ok()
+    }
+
+    fn wait_for_deadline(&mut self) {
+        let due = self.clock.next(Instant::now());
+        if due.sleep.is_zero() {
+            self.metrics.ticks_late.inc();
+        }
+        self.metrics.ticks_dropped.inc_by(due.dropped);
+        self.priority.note(!due.sleep.is_zero());
+        thread::sleep(due.sleep);
+    }
+
+    fn handle(&mut self, event: RoomEvent) {
+        match event {
+            RoomEvent::Join(join) => self.join(*join),
+            RoomEvent::Packet(connection, packet) => {
+                if let Some(session) = self.connections.session_of(connection) {
+                    self.note_use();
+                    self.room.handle(session, packet);
+                }
+            }
+            RoomEvent::Disconnected(connection) => {
+                if let Some(session) = self.connections.session_of(connection) {
+                    self.connections.remove(session);
+                    self.room.disconnect(session);
+                }
+            }
+            RoomEvent::Budget(budget) => self.load.set_budget(budget),
+            RoomEvent::Stop => self.end = Some(EndReason::Stopping),
+            RoomEvent::Moved => self.end = Some(EndReason::Moved),
+            #[cfg(test)]
+            RoomEvent::Fault => panic!("a fault, as the test asked"),
+        }
+    }
+
+    fn join(&mut self, join: Join) {
+        self.joining_now = Some(join.connection);
+        match self.room.join(&join.hello, join.admitted) {
+            Ok(session) => {
+                self.newcomers.push(join.connection);
+                if let Some(older) = self.connections.insert(session, Entry::new(join.connection, join.flow)) {
+                    self.close(older, CloseReason::Replaced);
+                }
+            }
+            Err(reason) => {
+                supervisor::refuse(&mut self.batches, join.connection, reason);
+            }
+        }
+        self.joining_now = None;
+    }
+
+    /// What the room wants done besides frames.
+    fn collect_output(&mut self) {
+        while let Some(output) = self.room.poll_output() {
+            match output {
+                Output::Message(session, message) => {
+                    if let Some(connection) = self.connections.connection_of(session) {
+                        self.control(connection, message);
+                    }
+                }
+                Output::Close(session, reason) => {
+                    if let Some(connection) = self.connections.connection_of(session) {
+                        self.connections.remove(session);
+                        self.room.disconnect(session);
+                        self.close(connection, reason);
+                    }
+                }
+            }
+        }
+    }
+
+    fn control(&mut self, connection: ConnectionId, message: Bytes) {
+        let batch = &mut self.batches[worker_of(connection)];
+        if batch.controls.len() < CARRIED_MAX_COUNT {
+            self.metrics.bytes_out.inc_by(message.len() as u64);
+            batch.controls.push((connection, message));
+            return;
+        }
+        batch.closes.push((connection, CloseReason::TooFast));
+        if let Some(session) = self.connections.session_of(connection) {
+            self.connections.remove(session);
+            self.room.disconnect(session);
+        }
+    }
+
+    /// Says why, then closes.
+    fn close(&mut self, connection: ConnectionId, reason: CloseReason) {
+        let batch = &mut self.batches[worker_of(connection)];
+        if batch.controls.len() < CARRIED_MAX_COUNT {
+            batch.controls.push((connection, ServerMessage::Bye { code: reason.code() }.encode().into()));
+        }
+        batch.closes.push((connection, reason));
+    }
+
+    /// After a bug of ours: whoever was just joining is in no table.
+    fn fail(&mut self) -> EndReason {
+        self.metrics.room_failures.inc();
+        tracing::error!(room = %self.id, "the room failed");
+        if let Some(connection) = self.joining_now.take() {
+            self.close(connection, CloseReason::RoomFailed);
+        }
+        EndReason::Failed
+    }
+
+    /// Closes everybody, those who are just joining too, unless they may find the room's next incarnation.
+    fn close_everybody(&mut self, end: EndReason) {
+        let reason = match end {
+            EndReason::Empty => return,
+            EndReason::Stopping => CloseReason::ServerStopping,
+            EndReason::Moved => CloseReason::Moved,
+            EndReason::Failed => CloseReason::RoomFailed,
+        };
+        let joining: Vec<ConnectionId> = match end {
+            EndReason::Failed => Vec::new(),
+            _ => self.events.try_iter().filter_map(|event| event.joining()).collect(),
+        };
+        for connection in self.connections.clear().into_iter().chain(joining) {
+            self.close(connection, reason);
+        }
+        self.hand_over_last();
+    }
+
+    /// A hand-over that may wait a little, since no tick depends on it.
+    fn hand_over_last(&mut self) {
+        let give_up = Instant::now() + Duration::from_millis(LAST_HAND_OVER_MAX_MS);
+        for (worker, batch) in self.workers.iter().zip(&mut self.batches) {
+            loop {
+                if let Some(slot) = worker.reserve() {
+                    slot.send(WorkerMessage::Batch(batch.take()));
+                } else if Instant::now() < give_up {
+                    thread::sleep(Duration::from_millis(1));
+                    continue;
+                }
+                break;
+            }
+        }
+    }
+}
+
+fn notice(sentence: &str) -> Bytes {
+    ServerMessage::Notice(sentence.to_owned()).encode().into()
+}
+
+#[cfg(test)]
+mod tests;

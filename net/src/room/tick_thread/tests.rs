@@ -1,0 +1,64 @@
+//! What the tests through the whole server cannot bring about: a room that is slow.
+
+use super::*;
+
+const TICK: Duration = Duration::from_millis(60);
+const SAVE_INTERVAL: Duration = Duration::from_millis(200);
+
+/// A room whose ticks take as long as three or four.
+struct Slow;
+
+impl Engine for Slow {
+    fn join(&mut self, _: &protocol::message::Hello, _: bool) -> Result<arena::SessionId, CloseReason> {
+        Err(CloseReason::RoomFull)
+    }
+
+    fn handle(&mut self, _: arena::SessionId, _: protocol::message::ClientPacket) {}
+
+    fn disconnect(&mut self, _: arena::SessionId) {}
+
+    fn tick(&mut self) {
+        thread::sleep(TICK);
+    }
+
+    fn frame_for(&mut self, _: arena::SessionId) -> Option<Bytes> {
+        None
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        None
+    }
+
+    fn snapshot(&self) -> Option<Vec<u8>> {
+        Some(vec![1])
+    }
+
+    fn stats(&self) -> arena::RoomStats {
+        arena::RoomStats::default()
+    }
+
+    fn max_players(&self) -> u32 {
+        1
+    }
+}
+
+/// With each save the supervisor renews the lease, which runs by time.
+#[test]
+fn a_slow_room_that_was_used_is_saved_as_often_as_any_also_while_nobody_is_there() {
+    for was_used in [true, false] {
+        let (id, metrics): (Arc<str>, _) = ("field-a".into(), Arc::new(Metrics::new()));
+        let (saves, mut handed) = mpsc::channel(SAVES_MAX_COUNT);
+        let (_events, events) = crossbeam_channel::bounded(1);
+        let (saved, facts) = (None, Arc::default());
+        let incarnation = Incarnation { id: Arc::clone(&id), epoch: 1, saved, was_used, events, facts, saves };
+        let load = Load::new(id, None, Arc::clone(&metrics));
+        let mut thread = TickThread::new(Slow, incarnation, Arc::from([]), metrics, load, SAVE_INTERVAL);
+        let mut saves_count = 0;
+        // By ticks it would be due once.
+        for _ in 0..12 {
+            thread.tick();
+            saves_count += usize::from(handed.try_recv().is_ok());
+        }
+        assert!(if was_used { saves_count >= 2 } else { saves_count == 0 }, "{saves_count} saves");
+    }
+}
