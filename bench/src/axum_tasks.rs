@@ -3,7 +3,7 @@
 //!
 //! As a competent user of axum would set it up: no Nagle, a small read buffer, a frame shared by all clients.
 
-use crate::fanout;
+use crate::fixed_engine;
 use axum::{
     Router,
     extract::{
@@ -62,7 +62,7 @@ async fn tick(length: usize, newest: watch::Sender<Bytes>, inputs: Arc<AtomicU64
     for tick in 1.. {
         ticks.tick().await;
         if length > 0 {
-            newest.send_replace(fanout::frame(length, tick, inputs.load(Ordering::Relaxed)).into());
+            newest.send_replace(fixed_engine::frame(length, tick, inputs.load(Ordering::Relaxed)).into());
         }
     }
 }

@@ -4,42 +4,32 @@
 //! Path: [`run`] → in turn, a [`Turn`] of each [`Side`]: a fresh server in a process of its own, all clients connect,
 //! warm-up, then its CPU time over the messages that arrived.
 //! Invariants: the real `net::Server` with all its tasks, queues and limits, around an engine that does nothing
-//! ([`Fixed`]): every client gets the same bytes at 60 Hz. The load is the same program for all sides, and all read the
-//! same inputs: the count they read comes back in the frames. Beside it, what leaving the async runtime saves:
-//! [`crate::axum_tasks`].
+//! ([`crate::fixed_engine`]): every client gets the same bytes at 60 Hz. The load is the same program for all sides, and
+//! all read the same inputs: the count they read comes back in the frames. Beside it, what leaving the async runtime
+//! saves: [`crate::axum_tasks`].
 
 use crate::{
+    fixed_engine::{INPUT_WIRE_BYTES, read_frame},
     load::{Handshake, LoadClient, Outbox, Swarm},
     report::{Aim, Figures, Progress},
     serve::{self, Child, Usage},
 };
 use anyhow::ensure;
-use arena::{Output, RoomStats, SessionId};
-use bytes::Bytes;
-use net::{Engine, Server};
 use protocol::{
     PROTOCOL_VERSION, TICK_HZ,
-    close::CloseReason,
-    message::{ClientMessage, ClientPacket, HOT_BIT, Hello, Input, InputPacket, Profile, ServerMessage, Welcome},
+    message::{ClientMessage, Hello, Input, InputPacket},
 };
-use std::{
-    collections::{BTreeSet, VecDeque},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 const CLIENTS_COUNT: usize = 1000;
 const FRAME_BYTES: usize = 200;
 /// Every client sends an input every so many ticks: 20 a second.
 const INPUT_INTERVAL_TICKS: u32 = 3;
-/// Of an input on the wire: WebSocket's head and mask, the packet's head, one change of the controls.
-pub(crate) const INPUT_WIRE_BYTES: u64 = 6 + 10 + 6;
 /// Turns of each side.
 const ROUNDS: usize = 4;
 const WARM_UP: Duration = Duration::from_millis(1500);
 const MEASURED: Duration = Duration::from_secs(5);
 const JOIN_MAX: Duration = Duration::from_secs(20);
-/// About what the arena's rules take in a welcome.
-const RULES_BYTES: usize = 160;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Side {
@@ -58,7 +48,7 @@ impl Side {
         }
     }
 
-    fn opening(self) -> Handshake {
+    fn handshake(self) -> Handshake {
         match self {
             Self::Ours => serve::upgrade(),
             Self::Raw => Handshake::None,
@@ -114,7 +104,7 @@ fn turn(side: Side) -> anyhow::Result<Turn> {
     let length = FRAME_BYTES.to_string();
     let child = Child::start(&[side.kind(), &length], &[])?;
     let client = |number| Client::new(number, side);
-    let mut swarm = Swarm::connect(child.address(), CLIENTS_COUNT, |_| side.opening(), client)?;
+    let mut swarm = Swarm::connect(child.address(), CLIENTS_COUNT, |_| side.handshake(), client)?;
     swarm.run_until(JOIN_MAX, |client| client.frames > 0)?;
     swarm.run_for(WARM_UP)?;
 
@@ -211,113 +201,4 @@ pub(crate) fn hello(number: usize) -> Vec<u8> {
     let (ticket, name, hue) = (Some(serve::ticket(number)), format!("Pilot {number}"), (number % 8) as u8);
     let (version, resume, have_tick, have_event) = (PROTOCOL_VERSION, None, 0, 0);
     ClientMessage::Hello(Hello { version, ticket, resume, have_tick, have_event, name, hue }).encode()
-}
-
-/// A frame that only tells its tick and how many inputs were read so far.
-pub(crate) fn frame(length: usize, tick: u32, inputs: u64) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(length);
-    bytes.push(HOT_BIT);
-    bytes.extend_from_slice(&tick.to_le_bytes());
-    bytes.extend_from_slice(&inputs.to_le_bytes());
-    bytes.resize(length, 0);
-    bytes
-}
-
-/// Tick and inputs of such a frame; `None` of any other message.
-fn read_frame(bytes: &[u8]) -> Option<(u32, u64)> {
-    let (tick, rest) = bytes.strip_prefix(&[HOT_BIT])?.split_first_chunk()?;
-    let (inputs, _) = rest.split_first_chunk()?;
-    Some((u32::from_le_bytes(*tick), u64::from_le_bytes(*inputs)))
-}
-
-/// The real server around a [`Fixed`] engine, for the child process.
-///
-/// # Errors
-/// When there is no port.
-pub(crate) async fn start(frame_bytes: usize) -> anyhow::Result<Server> {
-    let mut config = serve::config()?;
-    config.max_connections = usize::from(u16::MAX);
-    Server::start_with(config, move |_| Fixed::new(frame_bytes)).await
-}
-
-/// An engine that gives everybody the same frame each tick and counts what it hears.
-#[derive(Debug)]
-struct Fixed {
-    /// 0: no frames.
-    frame_bytes: usize,
-    frame: Bytes,
-    tick: u32,
-    inputs: u64,
-    sessions: BTreeSet<SessionId>,
-    next_session: u32,
-    output: VecDeque<Output>,
-}
-
-impl Fixed {
-    fn new(frame_bytes: usize) -> Self {
-        let (sessions, output) = (BTreeSet::new(), VecDeque::new());
-        Self { frame_bytes, frame: Bytes::new(), tick: 0, inputs: 0, sessions, next_session: 1, output }
-    }
-}
-
-impl Engine for Fixed {
-    fn join(&mut self, hello: &Hello, is_admitted: bool) -> Result<SessionId, CloseReason> {
-        if !is_admitted {
-            return Err(CloseReason::BadTicket);
-        }
-        let session = SessionId(self.next_session);
-        self.next_session += 1;
-        self.sessions.insert(session);
-        self.output.push_back(Output::Message(session, welcome(hello)));
-        Ok(session)
-    }
-
-    fn handle(&mut self, _session: SessionId, packet: ClientPacket) {
-        self.inputs += u64::from(matches!(packet, ClientPacket::Inputs(_)));
-    }
-
-    fn disconnect(&mut self, session: SessionId) {
-        self.sessions.remove(&session);
-    }
-
-    fn tick(&mut self) {
-        self.tick += 1;
-        if self.frame_bytes > 0 {
-            self.frame = frame(self.frame_bytes, self.tick, self.inputs).into();
-        }
-    }
-
-    fn frame_for(&mut self, _session: SessionId) -> Option<Bytes> {
-        (!self.frame.is_empty()).then(|| self.frame.clone())
-    }
-
-    fn poll_output(&mut self) -> Option<Output> {
-        self.output.pop_front()
-    }
-
-    fn stats(&self) -> RoomStats {
-        RoomStats { tick: self.tick, players: self.sessions.len() as u32, ..RoomStats::default() }
-    }
-
-    fn max_players(&self) -> u32 {
-        u32::from(u16::MAX)
-    }
-}
-
-/// A welcome as long as a real one.
-fn welcome(hello: &Hello) -> Bytes {
-    let profile = Profile { name: hello.name.clone(), hue: hello.hue, is_bot: false };
-    let welcome = Welcome {
-        pilot: 1,
-        epoch: 1,
-        resumed: false,
-        since: 0,
-        tick: 1,
-        resume: "1234.1.0123456789abcdef0123456789abcdef".to_owned(),
-        rules: vec![1; RULES_BYTES],
-        profile,
-        history: Vec::new(),
-        last_event: 0,
-    };
-    ServerMessage::Welcome(Box::new(welcome)).encode().into()
 }

@@ -1,4 +1,5 @@
-//! How it feels: what players see and do over good and bad lines, held against what really was, in virtual time.
+//! Measures how it feels: what players see and do over good and bad networks, compared with what really was, in virtual
+//! time.
 //!
 //! Path: for each of [`LINKS`] a room of real clients that computer pilots fly by what their screens show
 //! (`feel/world.rs`, `feel/player.rs`) → what the pages showed (`feel/player_log.rs`) is compared with the room's own
@@ -13,42 +14,27 @@ pub(crate) mod pictures;
 mod player;
 mod player_log;
 mod real_socket;
+mod scenario;
 mod world;
 
 use crate::report::{Aim, Figures, Progress};
-use arena::sim_link::LinkConditions;
 use evaluation::Evaluation;
+use scenario::{LinkProfile, PLAYERS, SEED, STALL_MS, link};
 use world::{TICK_MS, World};
 
-const PLAYERS: usize = 16;
 /// Some two thousand hits: a share of 98 % is then good to a third of a percent.
 const MEASURED_MINUTES: f64 = 3.0;
 /// So many stalls of this length per player, one player after the other.
 const STALLS: usize = 3;
-const STALL_MS: f64 = 2000.0;
 const STALL_EVERY_MS: f64 = 700.0;
 /// What a stall may add to a round trip until the picture is right.
 const RECOVERY_ALLOWED_MS: f64 = 100.0;
 /// Where there are stalls, each player has one this often on average.
 const STALLS_EVERY_MS: f64 = 8000.0;
-const SEED: u64 = 7;
 /// The variable that says another seed.
 const SEED_VARIABLE: &str = "FEEL_SEED";
-/// The variable that leaves out all lines but one.
+/// The variable that leaves out all links but one.
 const LINK_VARIABLE: &str = "FEEL_LINK";
-
-/// A line that everybody in the room has.
-#[derive(Debug, Clone, Copy)]
-struct LinkProfile {
-    name: &'static str,
-    rtt_ms: f64,
-    jitter_ms: f64,
-    has_stalls: bool,
-}
-
-const fn link(name: &'static str, rtt_ms: f64, jitter_ms: f64) -> LinkProfile {
-    LinkProfile { name, rtt_ms, jitter_ms, has_stalls: false }
-}
 
 const LINKS: &[LinkProfile] = &[
     link("0ms", 0.0, 0.0),
@@ -98,16 +84,12 @@ pub(crate) fn run(progress: &Progress) -> anyhow::Result<Figures> {
 }
 
 impl LinkProfile {
-    fn line(self) -> LinkConditions {
-        LinkConditions { one_way_ms: self.rtt_ms / 2.0, jitter_ms: self.jitter_ms }
-    }
-
     fn measure(self, seed: u64, figures: &mut Figures) -> anyhow::Result<()> {
-        let mut world = World::new(self.line(), PLAYERS, seed)?;
+        let mut world = World::new(self.conditions(), PLAYERS, seed)?;
         self.play(&mut world)?;
         self.evaluate_play(Evaluation::new(&world), figures);
         if !self.has_stalls {
-            let mut world = World::new(self.line(), PLAYERS, seed)?;
+            let mut world = World::new(self.conditions(), PLAYERS, seed)?;
             stall_each(&mut world)?;
             let recoveries = Evaluation::new(&world).stall_recoveries_ms();
             self.add(figures, "stall_recovery_ms", Evaluation::quantile(recoveries, 0.95), self.recovery());
@@ -202,21 +184,21 @@ fn stall_each(world: &mut World) -> anyhow::Result<()> {
 mod tests {
     use super::*;
 
-    /// Deaths, respawns and lines of every length are among it; contact is not counted.
+    /// Deaths, respawns and links of every delay are among it; contact is not counted.
     #[test]
     fn nothing_is_corrected_without_contact() {
         for (rtt_ms, jitter_ms) in [(0.0, 0.0), (50.0, 20.0), (150.0, 0.0), (300.0, 50.0)] {
-            let line = link("", rtt_ms, jitter_ms).line();
-            let mut world = World::new(line, 6, SEED).unwrap();
+            let conditions = link("", rtt_ms, jitter_ms).conditions();
+            let mut world = World::new(conditions, 6, SEED).unwrap();
             world.run(15_000.0).unwrap();
-            assert_eq!(Evaluation::new(&world).corrections_without_contact(), 0.0, "{line:?}");
+            assert_eq!(Evaluation::new(&world).corrections_without_contact(), 0.0, "{conditions:?}");
         }
     }
 
     #[test]
     fn a_stall_of_two_seconds_is_over_a_round_trip_later() {
         let link = link("", 150.0, 0.0);
-        let mut world = World::new(link.line(), PLAYERS, SEED).unwrap();
+        let mut world = World::new(link.conditions(), PLAYERS, SEED).unwrap();
         stall_each(&mut world).unwrap();
         let recovery = Evaluation::new(&world).stall_recoveries_ms();
         // Page, room and screen each take what has come at their next turn.

@@ -39,10 +39,10 @@ pub(crate) fn run(progress: &Progress) -> anyhow::Result<Figures> {
     Ok(figures)
 }
 
-fn kb_per_connection(kind: &str, opening: fn() -> Handshake, has_welcome: bool) -> anyhow::Result<f64> {
+fn kb_per_connection(kind: &str, handshake: fn() -> Handshake, has_welcome: bool) -> anyhow::Result<f64> {
     let child = Child::start(&[kind, "0"], &[])?;
     let before = child.rss_bytes()?;
-    let mut swarm = Swarm::connect(child.address(), CONNECTIONS_COUNT, |_| opening(), Client::idle)?;
+    let mut swarm = Swarm::connect(child.address(), CONNECTIONS_COUNT, |_| handshake(), Client::idle)?;
     swarm.run_until(JOIN_MAX, |client| client.is_welcomed || !has_welcome)?;
     swarm.run_for(PAUSE)?;
     let after = child.rss_bytes()?;

@@ -5,6 +5,7 @@
 //! says what it should reach. Figures are for comparing on one machine: machines differ, and drift.
 
 mod axum_tasks;
+mod fixed_engine;
 mod load;
 mod mouse_input;
 mod raw_server;

@@ -8,6 +8,7 @@
 
 mod aerodrome;
 pub(crate) mod colyseus;
+mod protocol_client;
 
 use crate::{
     load::{LoadClient, Outbox, Swarm},
@@ -19,6 +20,7 @@ use aerodrome::Seen;
 use anyhow::{Context, bail, ensure};
 use game::Controls;
 use protocol::Tick;
+use protocol_client::ProtocolClient;
 use std::{
     mem,
     time::{Duration, Instant},
@@ -65,24 +67,6 @@ impl Side {
             Self::OursAtDefaultCadence => "ours_default_cadence",
         }
     }
-}
-
-/// One protocol, as far as a client that only counts needs it.
-trait ProtocolClient {
-    /// The connection is open.
-    fn opened(&mut self, at: Instant, outbox: &mut Outbox);
-    /// A message arrived.
-    fn message(&mut self, bytes: &[u8], at: Instant, outbox: &mut Outbox);
-    /// Whether the server has let the player in.
-    fn is_in(&self) -> bool;
-    /// Ticks of the arena shown so far.
-    fn shown_ticks(&self) -> u64;
-    /// The measured time begins.
-    fn begin(&mut self) {}
-    /// A tick passed; `changed` are the controls if they are other ones than before.
-    fn tick(&mut self, changed: Option<Controls>, at: Instant, outbox: &mut Outbox);
-    /// Asks to fly again.
-    fn fly_again(&mut self, outbox: &mut Outbox);
 }
 
 /// A player: its mouse, its end of the server's protocol, and what it received.
@@ -304,9 +288,9 @@ fn take_their_turn(players: usize, cells: u32) -> anyhow::Result<Turn> {
     let child = colyseus::start(cells)?;
     let server = child.address();
     let mut seats = colyseus::seats(server, players)?.into_iter();
-    let opening = |_| seats.next().expect("a seat for everybody");
+    let handshake = |_| seats.next().expect("a seat for everybody");
     let player = |number| Player::new(number, colyseus::ColyseusClient::default());
-    let mut swarm = Swarm::connect(server, players, opening, player)?;
+    let mut swarm = Swarm::connect(server, players, handshake, player)?;
     let turn = measure(&child, &mut swarm)?;
     let told = colyseus::figures(server)?;
     let tell = |name: &str| told[name].as_f64().with_context(|| format!("the room does not tell {name}"));

@@ -3,7 +3,7 @@
 //! One thread, one epoll: at 60 Hz it writes to every connection, in between it reads what came and counts it.
 //! There is no handshake and no WebSocket: what it writes happens to be a WebSocket frame, so that the load is the same.
 
-use crate::{fanout, load::websocket};
+use crate::{fixed_engine, load::websocket};
 use anyhow::Context;
 use mio::{Events, Interest, Poll, Token, net::TcpListener, net::TcpStream};
 use socket2::SockRef;
@@ -65,8 +65,8 @@ pub(crate) fn serve(length: usize, say_address: fn(SocketAddr)) -> anyhow::Resul
 impl RawServer {
     fn tick(&mut self, tick: u32, length: usize) {
         let mut frame = Vec::with_capacity(length + 10);
-        let inputs = self.bytes_read / fanout::INPUT_WIRE_BYTES;
-        websocket::push_unmasked(&mut frame, websocket::BINARY, &fanout::frame(length, tick, inputs));
+        let inputs = self.bytes_read / fixed_engine::INPUT_WIRE_BYTES;
+        websocket::push_unmasked(&mut frame, websocket::BINARY, &fixed_engine::frame(length, tick, inputs));
         for client in &mut self.clients {
             let written = client.as_mut().map(|stream| stream.write(&frame));
             match written {

@@ -5,7 +5,7 @@
 //! Invariant: a child ends when its parent drops it, and when its parent ends, however that happens: its stdin closes.
 //! Until then each line there is a budget for the ticks of a gameserver ([`Child::set_tick_budget`]).
 
-use crate::{axum_tasks, fanout, load::Handshake, raw_server};
+use crate::{axum_tasks, fixed_engine, load::Handshake, raw_server};
 use anyhow::{Context, bail, ensure};
 use arena::governor::Budget;
 use net::{Config, Server};
@@ -179,7 +179,7 @@ pub(crate) fn run(kind: &str, arguments: &[String]) -> anyhow::Result<()> {
             "serve-gameserver" => keep(Server::start(Config::from_env()?).await?, budgets).await,
             "serve-fixed" => {
                 let length = number(0).context("serve-fixed takes a frame's length")?;
-                keep(fanout::start(length).await?, budgets).await
+                keep(fixed_engine::start(config()?, length).await?, budgets).await
             }
             "serve-tasks" => {
                 axum_tasks::serve(number(0).context("serve-tasks takes a frame's length")?, say_address).await

@@ -38,17 +38,17 @@ pub(crate) fn run(progress: &Progress) -> anyhow::Result<Figures> {
         for _ in 0..WARM_UP_TICKS {
             arena.fly();
         }
-        arenas.push((arena, CodeStats::default()));
+        arenas.push((arena, RoundCosts::default()));
     }
     for round in 1..=ROUNDS_COUNT {
         progress.say(&format!("tick: round {round} of {ROUNDS_COUNT}"));
-        for (arena, tally) in &mut arenas {
-            tally.add_round(arena);
+        for (arena, costs) in &mut arenas {
+            costs.add_round(arena);
         }
     }
     let mut figures = Figures::default();
-    for (arena, tally) in arenas {
-        tally.report(&arena, &mut figures);
+    for (arena, costs) in arenas {
+        costs.report(&arena, &mut figures);
     }
     Ok(figures)
 }
@@ -114,14 +114,14 @@ impl Pilot {
 
 /// What the rounds of one arena gave.
 #[derive(Default)]
-struct CodeStats {
+struct RoundCosts {
     step_ms: Vec<f64>,
     rows_ms: Vec<f64>,
     planes: f64,
     bullets: f64,
 }
 
-impl CodeStats {
+impl RoundCosts {
     fn add_round(&mut self, arena: &mut Arena) {
         let (mut step, mut rows) = (Duration::ZERO, Duration::ZERO);
         for _ in 0..ROUND_TICKS {

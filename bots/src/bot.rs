@@ -8,9 +8,9 @@ use crate::{
     bot_connection::{BotConnection, ConnectionEnd},
     entry::Entry,
     figures::Figures,
+    phase::RunPhase,
     progress::Progress,
     staleness::PictureWatch,
-    swarm::RunPhase,
 };
 use arena::Client;
 use std::{

@@ -5,7 +5,7 @@
 //! and before it is decoded; every wait has an end.
 
 use crate::{
-    entry::Socket, figures::Figures, latency::InputWatch, progress::Progress, staleness::PictureWatch, swarm::RunPhase,
+    entry::Socket, figures::Figures, latency::InputWatch, phase::RunPhase, progress::Progress, staleness::PictureWatch,
 };
 use arena::{Client, ClientEvent};
 use futures_util::{SinkExt, StreamExt};
@@ -247,8 +247,8 @@ impl<'a> BotConnection<'a> {
 
     /// Of all events, only the end of the session matters here.
     fn note_end(&mut self) {
-        while let Some(happening) = self.client.poll_event() {
-            let ClientEvent::Ended { reason, code } = happening else { continue };
+        while let Some(event) = self.client.poll_event() {
+            let ClientEvent::Ended { reason, code } = event else { continue };
             let sentence =
                 reason.map_or_else(|| format!("The field closed with {code}."), |why| why.sentence().to_owned());
             let is_worth_retrying = reason.is_some_and(CloseReason::is_worth_retrying);

@@ -2,7 +2,7 @@
 //!
 //! Invariant: every connection has its own fresh replay state and every bot its own ticket, as through the lobby.
 
-use crate::entry::{JoinGrant, REACHABLE_MAX_MS, nothing_answers};
+use crate::grant::{JoinGrant, REACHABLE_MAX_MS, nothing_answers};
 use anyhow::{Context, bail};
 use protocol::{
     room::{ARENA, is_instance},

@@ -3,7 +3,7 @@
 //! Path: [`Entry::check_reachable`] once → [`Entry::request_grant`] per bot → [`Entry::connect`] per socket.
 //! Invariant: every wait has an end, and every failure is a plain sentence.
 
-use crate::{direct::Direct, lobby::Lobby, options::Options, progress::Progress};
+use crate::{direct::Direct, grant::JoinGrant, lobby::Lobby, options::Options, progress::Progress};
 use protocol::limits::{FRAME_MAX_BYTES, SERVER_MESSAGE_MAX_BYTES};
 use reqwest::Url;
 use std::time::Duration;
@@ -13,8 +13,6 @@ use tokio_tungstenite::{
     tungstenite::{Error, client::IntoClientRequest, handshake::client::Request, protocol::WebSocketConfig},
 };
 
-/// Longest wait for an answer of lobby or gameserver. Policy: it is not reachable.
-pub(crate) const REACHABLE_MAX_MS: u64 = 5_000;
 /// Longest wait for an open socket: the machine may have to wake first. Policy: the bot tries again.
 const CONNECT_MAX_MS: u64 = 15_000;
 /// Buffers per socket: most messages are a few hundred bytes, and there are many sockets.
@@ -24,15 +22,6 @@ const MESSAGE_MAX_BYTES: usize =
 
 /// An open connection to a room.
 pub(crate) type Socket = WebSocketStream<TcpStream>;
-
-/// Permission to join a room: good for one hello.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct JoinGrant {
-    /// Path of the room's WebSocket.
-    pub(crate) path: String,
-    /// For the hello.
-    pub(crate) ticket: String,
-}
 
 /// See the module.
 #[derive(Debug)]
@@ -126,10 +115,4 @@ fn request(base: &Url, path: &str, replay: Option<String>) -> Result<Request, St
         request.headers_mut().insert("fly-replay-src", value);
     }
     Ok(request)
-}
-
-/// What to say when nothing answers.
-pub(crate) fn nothing_answers(base: &Url) -> String {
-    let address = base.as_str().trim_end_matches('/');
-    format!("Nothing answers at {address}; is `make run` running?")
 }

@@ -4,7 +4,7 @@
 //! Invariants: a lobby that asks for patience gets it, up to [`JOIN_MAX_MS`]; its own sentences are passed on.
 
 use crate::{
-    entry::{JoinGrant, REACHABLE_MAX_MS, nothing_answers},
+    grant::{JoinGrant, REACHABLE_MAX_MS, nothing_answers},
     progress::Progress,
 };
 use anyhow::{Context, anyhow, bail};

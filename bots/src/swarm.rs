@@ -8,6 +8,7 @@ use crate::{
     entry::Entry,
     figures::Figures,
     options::Options,
+    phase::RunPhase,
     progress::{Bar, Progress},
 };
 use std::{
@@ -27,17 +28,6 @@ const JOINING_MAX_MS: u64 = 90_000;
 const SETTLE_MS: u64 = 1_000;
 /// The progress line is drawn this often.
 const SHOW_INTERVAL_MS: u64 = 100;
-
-/// What a run is at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum RunPhase {
-    /// Coming in.
-    Joining,
-    /// Flying, and counting.
-    Measuring,
-    /// Leaving.
-    Over,
-}
 
 /// A run that ended.
 #[derive(Debug)]

@@ -4,7 +4,7 @@
 //! [`SocketState`] → [`Pilot::rejoin`] asks the lobby for the same room and shows the resume token.
 //! Invariants: every frame's checksum is verified by the replica; every wait has an end.
 
-use crate::Cluster;
+use crate::cluster::Cluster;
 use anyhow::{Context, ensure};
 use arena::{Client, ClientEvent};
 use futures_util::{SinkExt, StreamExt};
@@ -222,8 +222,8 @@ impl Pilot {
     }
 
     fn handle_events(&mut self) -> Option<SocketState> {
-        while let Some(happening) = self.client.poll_event() {
-            match happening {
+        while let Some(event) = self.client.poll_event() {
+            match event {
                 ClientEvent::Welcomed { resumed, .. } => self.was_resumed = resumed,
                 ClientEvent::Ended { reason, .. } => {
                     return Some(reason.map_or(SocketState::Broken, SocketState::Closed));

@@ -4,7 +4,7 @@
 //! key counts as soon as before, and others are shown as late as before, by the room's own clock.
 
 use super::{
-    LinkProfile, link,
+    scenario::{LinkProfile, link},
     world::{TICK_MS, World},
 };
 use crate::report::{Aim, Figures, Progress};
@@ -57,14 +57,14 @@ struct After {
 
 /// The measurement; `only` leaves out all others.
 pub(super) fn measure(seed: u64, only: Option<&str>, progress: &Progress, figures: &mut Figures) -> anyhow::Result<()> {
-    for line in LINKS {
+    for link in LINKS {
         for (name, jump) in JUMPS {
-            let name = format!("{}.{name}", line.name);
+            let name = format!("{}.{name}", link.name);
             if only.is_some_and(|only| only != name) {
                 continue;
             }
             progress.say(&format!("feel: {name}"));
-            let after = play(*line, *jump, seed)?;
+            let after = play(*link, *jump, seed)?;
             let most = |of: fn(&After) -> f64| after.iter().map(of).fold(0.0, f64::max);
             let corrections = after.iter().map(|after| after.corrections).sum::<usize>() as f64 / after.len() as f64;
             figures.add(format!("{name}.input_delay_back_ms"), most(|after| after.keys_ms), Aim::AtMost(BACK_MAX_MS));
@@ -75,15 +75,15 @@ pub(super) fn measure(seed: u64, only: Option<&str>, progress: &Progress, figure
     Ok(())
 }
 
-fn play(line: LinkProfile, jump: Jump, seed: u64) -> anyhow::Result<Vec<After>> {
-    let mut world = World::new(line.line(), PLAYERS, seed)?;
+fn play(link: LinkProfile, jump: Jump, seed: u64) -> anyhow::Result<Vec<After>> {
+    let mut world = World::new(link.conditions(), PLAYERS, seed)?;
     let mut all = Vec::new();
     world.run(CALM_MS)?;
     for _ in 0..ROUNDS {
         let begin_ms = world.now_ms();
         let for_ms = begin(&mut world, jump);
         world.run(for_ms + AFTER_MS)?;
-        all.extend((0..PLAYERS).map(|player| look(&world, line, player, begin_ms, begin_ms + for_ms)));
+        all.extend((0..PLAYERS).map(|player| look(&world, link, player, begin_ms, begin_ms + for_ms)));
     }
     Ok(all)
 }
@@ -102,9 +102,9 @@ fn begin(world: &mut World, jump: Jump) -> f64 {
     }
 }
 
-/// How late keys count and others are shown, ticks more than the line's shortest way; when it was like that.
-fn delays(world: &World, line: LinkProfile, player: usize, from_ms: f64, to_ms: f64) -> Vec<(f64, [f64; 2])> {
-    let way_ms = line.rtt_ms / 2.0;
+/// How late keys count and others are shown, ticks more than the link's one-way delay; when it was like that.
+fn delays(world: &World, link: LinkProfile, player: usize, from_ms: f64, to_ms: f64) -> Vec<(f64, [f64; 2])> {
+    let way_ms = link.rtt_ms / 2.0;
     let pictures = world.players[player].log.pictures.iter();
     let within = pictures.filter(|picture| picture.now_ms >= from_ms && picture.now_ms < to_ms);
     let delays = within.map(|picture| {
@@ -114,10 +114,10 @@ fn delays(world: &World, line: LinkProfile, player: usize, from_ms: f64, to_ms: 
     delays.collect()
 }
 
-fn look(world: &World, line: LinkProfile, player: usize, begin_ms: f64, end_ms: f64) -> After {
-    let before = delays(world, line, player, begin_ms - USUAL_MS, begin_ms - line.rtt_ms);
-    let after = delays(world, line, player, end_ms, end_ms + AFTER_MS);
-    let allowed = USUAL_TICKS + line.jitter_ms / 2.0 / TICK_MS;
+fn look(world: &World, link: LinkProfile, player: usize, begin_ms: f64, end_ms: f64) -> After {
+    let before = delays(world, link, player, begin_ms - USUAL_MS, begin_ms - link.rtt_ms);
+    let after = delays(world, link, player, end_ms, end_ms + AFTER_MS);
+    let allowed = USUAL_TICKS + link.jitter_ms / 2.0 / TICK_MS;
     let back_ms = |which: usize| {
         let usual = before.iter().map(|(_, delays)| delays[which]).sum::<f64>() / before.len().max(1) as f64;
         let off = after.iter().rfind(|(_, delays)| (delays[which] - usual).abs() > allowed);

@@ -64,7 +64,7 @@ impl<'a> Evaluation<'a> {
             let (from, to) = correction.ticks;
             // What a stall kept back may have been an announcement, whose plane appears when it is read.
             let lateness_ms = correction.came_ms - f64::from(to) * TICK_MS;
-            let is_stalled = lateness_ms > player.line.one_way_ms + player.line.jitter_ms + 2.0 * TICK_MS;
+            let is_stalled = lateness_ms > player.conditions.one_way_ms + player.conditions.jitter_ms + 2.0 * TICK_MS;
             let is_news = is_stalled && truth.plane(to, id).is_none();
             !(truth.is_touched(from, to, id) || log.was_late(from, to) || is_news)
         });
@@ -103,20 +103,20 @@ impl<'a> Evaluation<'a> {
         f64::from(late) / f64::from(all.max(1))
     }
 
-    /// From the player's change of controls to the end of the tick that applies it, less the line's shortest way there, ticks.
+    /// From the player's change of controls to the end of the tick that applies it, less the one-way delay, ticks.
     pub(crate) fn input_delays(&self) -> Vec<f64> {
         let delays = self.world.players.iter().flat_map(|player| {
-            let floor_ms = player.line.one_way_ms;
+            let floor_ms = player.conditions.one_way_ms;
             player.log.sent.iter().map(move |sent| f64::from(sent.effect) - (sent.changed_ms + floor_ms) / TICK_MS)
         });
         delays.collect()
     }
 
-    /// How far behind the newest moment that the line could have brought the others are shown, ticks.
+    /// How far behind the newest moment that the network could have brought the others are shown, ticks.
     pub(crate) fn interpolation_delays(&self) -> Vec<f64> {
         let delays = self.world.players.iter().flat_map(|player| {
             let pictures = player.log.pictures.iter();
-            pictures.map(|picture| (picture.now_ms - player.line.one_way_ms) / TICK_MS - picture.shown_at)
+            pictures.map(|picture| (picture.now_ms - player.conditions.one_way_ms) / TICK_MS - picture.shown_at)
         });
         delays.collect()
     }
@@ -139,7 +139,7 @@ impl<'a> Evaluation<'a> {
         self.player_hits().map(|(hit, _)| f64::from(hit.after_escape_ticks) * TICK_MS).collect()
     }
 
-    /// The same on the target's screen, its own line included: from the picture that shows it out of the way to the arrival
+    /// The same on the target's screen, its own network included: from the picture that shows it out of the way to the arrival
     /// of the news.
     pub(crate) fn after_escape_shown_ms(&self) -> Vec<f64> {
         let shown = self.player_hits().filter(|(hit, _)| hit.after_escape_ticks > 0).filter_map(|(hit, victim)| {

@@ -4,8 +4,8 @@
 //! files. Invariant: every point is a measurement; the same seed draws the same files.
 
 use super::{
-    PLAYERS, SEED,
     player_log::Picture,
+    scenario::{PLAYERS, SEED},
     world::{TICK_MS, World},
 };
 use crate::report::Progress;
@@ -49,8 +49,8 @@ pub(crate) fn draw(progress: &Progress) -> anyhow::Result<()> {
 
 /// A heading over time: as the pilot sees it, as the room has it, as another pilot sees it.
 fn own_plane() -> anyhow::Result<Chart> {
-    let line = LinkConditions { one_way_ms: 75.0, jitter_ms: 10.0 };
-    let mut world = World::new(line, PLAYERS, SEED)?;
+    let conditions = LinkConditions { one_way_ms: 75.0, jitter_ms: 10.0 };
+    let mut world = World::new(conditions, PLAYERS, SEED)?;
     world.run(20_000.0)?;
     let (number, from_ms) = busiest(&world).context("nobody was seen to turn")?;
     let id = world.players[number].client.pilot();
@@ -106,7 +106,7 @@ fn input_buffer() -> anyhow::Result<Chart> {
     let mut world = World::new(LinkConditions { one_way_ms: 40.0, jitter_ms: 0.0 }, PLAYERS, SEED)?;
     let from_ms = world.now_ms();
     for jitter_ms in [0.0, 40.0, 0.0] {
-        world.players[0].line.jitter_ms = jitter_ms;
+        world.players[0].conditions.jitter_ms = jitter_ms;
         world.run(BUFFER_MS / 3.0)?;
     }
     let pictures = &world.players[0].log.pictures;

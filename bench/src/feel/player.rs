@@ -1,7 +1,7 @@
-//! A player: a real client, the line to the room, a screen, and a computer pilot who sees what the screen shows.
+//! A player: a real client, its links with the room, a screen, and a computer pilot that sees what the screen shows.
 //!
 //! Path: [`Player::receive`] takes what arrived, as a page's message handler does → [`Player::render`] is a rendered
-//! frame: hands, out it goes, picture. Invariant: the pilot knows nothing that is not in the picture.
+//! frame: steer, send, draw. Invariant: the pilot knows nothing that is not in the picture.
 
 use super::player_log::{Correction, DrawnPlane, Picture, PlayerLog};
 use arena::{
@@ -31,7 +31,7 @@ const FLY_AGAIN_INTERVAL_MS: f64 = 500.0;
 pub(crate) struct Player {
     pub(crate) client: Client,
     pub(crate) session: SessionId,
-    pub(crate) line: LinkConditions,
+    pub(crate) conditions: LinkConditions,
     pub(crate) up: Link,
     pub(crate) down: Link,
     pub(crate) log: PlayerLog,
@@ -52,12 +52,18 @@ pub(crate) struct Player {
 
 impl Player {
     /// Player number `number`, whose first frame is rendered at `now_ms` or soon after.
-    pub(crate) fn new(client: Client, session: SessionId, line: LinkConditions, number: usize, now_ms: f64) -> Self {
+    pub(crate) fn new(
+        client: Client,
+        session: SessionId,
+        conditions: LinkConditions,
+        number: usize,
+        now_ms: f64,
+    ) -> Self {
         let screen_ms = 1000.0 / SCREENS_HZ[number % SCREENS_HZ.len()];
         Self {
             client,
             session,
-            line,
+            conditions,
             up: Link::default(),
             down: Link::default(),
             log: PlayerLog::default(),
@@ -86,7 +92,7 @@ impl Player {
     }
 
     /// What has arrived by now.
-    pub(crate) fn receive(&mut self, chance: &mut Rng, now_ms: f64) -> anyhow::Result<()> {
+    pub(crate) fn receive(&mut self, rng: &mut Rng, now_ms: f64) -> anyhow::Result<()> {
         if now_ms < self.asleep_until_ms {
             return Ok(());
         }
@@ -104,7 +110,7 @@ impl Player {
         }
         if has_come {
             // As a page does: one answer to all that came in one go.
-            self.send(chance, now_ms);
+            self.send(rng, now_ms);
         }
         while self.client.poll_event().is_some() {}
         Ok(())
@@ -127,7 +133,7 @@ impl Player {
     }
 
     /// A rendered frame, if it is time for one.
-    pub(crate) fn render(&mut self, rules: &Rules, chance: &mut Rng, now_ms: f64) {
+    pub(crate) fn render(&mut self, rules: &Rules, rng: &mut Rng, now_ms: f64) {
         if now_ms < self.next_picture_ms.max(self.asleep_until_ms) {
             return;
         }
@@ -136,7 +142,7 @@ impl Player {
             return;
         }
         self.fly(rules, now_ms);
-        self.send(chance, now_ms);
+        self.send(rng, now_ms);
         self.client.scene(now_ms + self.clock_ms, &mut self.scene);
         self.note_picture(now_ms);
     }
@@ -170,12 +176,12 @@ impl Player {
         }
     }
 
-    fn send(&mut self, chance: &mut Rng, now_ms: f64) {
+    fn send(&mut self, rng: &mut Rng, now_ms: f64) {
         while let Some(bytes) = self.client.poll_send(now_ms + self.clock_ms) {
             if let Ok(ClientPacket::Inputs(packet)) = ClientPacket::decode(&bytes) {
                 self.input_times_ms.extend(packet.inputs.iter().map(|_| self.changed_ms));
             }
-            self.up.send(bytes, self.line, chance.share(), now_ms);
+            self.up.send(bytes, self.conditions, rng.share(), now_ms);
         }
     }
 

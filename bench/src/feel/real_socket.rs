@@ -2,10 +2,10 @@
 //! pause: the same without a relay, the gameserver's process stopped ([`back_after_pauses_ms`]).
 //!
 //! Path: [`recoveries_ms`] starts server and relay → the relay carries nothing for two seconds, so that both kernels' buffers
-//! fill as they do in life → from its end until a frame as fresh as those before. The relay takes the place of the bad line,
+//! fill as they do in life → from its end until a frame as fresh as those before. The relay takes the place of the bad network,
 //! so TCP's own back-off after lost packets is not in it.
 
-use super::{STALL_MS, world::TICK_MS};
+use super::{scenario::STALL_MS, world::TICK_MS};
 use crate::{
     load::{LoadClient, Outbox, Swarm},
     serve::{self, Child},

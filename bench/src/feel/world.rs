@@ -1,4 +1,4 @@
-//! A room, its players and the lines between them, in virtual time: a second of it takes as long as it takes.
+//! A room, its players and the network between them, in virtual time: a second of it takes as long as it takes.
 //!
 //! Path: [`World::run`] goes on in sixteenths of a tick: what arrived at the room, the room's tick when it is due, what
 //! arrived at the pages, and the pictures their screens ask for. Invariant: same seed, same run.
@@ -39,7 +39,7 @@ pub(crate) struct World {
     pub(crate) rules: Rules,
     pub(crate) players: Vec<Player>,
     pub(crate) truth: GroundTruth,
-    chance: Rng,
+    rng: Rng,
     steps: u64,
     /// The server stands still until then, and so many ticks are due.
     paused_until_ms: f64,
@@ -49,8 +49,8 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// A room of players who all have such a line, warmed up.
-    pub(crate) fn new(line: LinkConditions, players: usize, seed: u64) -> anyhow::Result<Self> {
+    /// A room of players whose networks are all like this, warmed up.
+    pub(crate) fn new(conditions: LinkConditions, players: usize, seed: u64) -> anyhow::Result<Self> {
         let key = Key::new("only for measurements").expect("it is long enough");
         let tuning = include_str!("../../../assets/tuning.ron").replacen("cells: 10,", FIELD, 1);
         let config = RoomConfig::new("feel", key, 1, seed, &tuning).map_err(anyhow::Error::msg)?;
@@ -63,14 +63,14 @@ impl World {
             rules,
             players,
             truth: GroundTruth::default(),
-            chance: Rng::new(seed),
+            rng: Rng::new(seed),
             steps: 0,
             paused_until_ms: 0.0,
             due_ticks: 0,
             dropped: Vec::new(),
         };
         for number in 0..players_wanted {
-            world.join(line, number)?;
+            world.join(conditions, number)?;
             world.run(TICK_MS * 3.0)?;
         }
         world.run(WARM_UP_MS)?;
@@ -81,12 +81,12 @@ impl World {
         Ok(world)
     }
 
-    fn join(&mut self, line: LinkConditions, number: usize) -> anyhow::Result<()> {
+    fn join(&mut self, conditions: LinkConditions, number: usize) -> anyhow::Result<()> {
         let mut client = Client::new();
         let hello = ClientPacket::decode(&client.hello(&format!("Pilot {number}"), 0, None, None))?;
         let ClientPacket::Message(ClientMessage::Hello(hello)) = hello else { anyhow::bail!("a hello was encoded") };
         let session = self.room.join(&hello, true).map_err(|reason| anyhow::anyhow!("{}", reason.sentence()))?;
-        self.players.push(Player::new(client, session, line, number, self.now_ms()));
+        self.players.push(Player::new(client, session, conditions, number, self.now_ms()));
         Ok(())
     }
 
@@ -103,7 +103,7 @@ impl World {
         Ok(())
     }
 
-    /// Nothing gets through a player's line for so long, in either direction.
+    /// Nothing gets through a player's network for so long, in either direction.
     pub(crate) fn stall(&mut self, player: usize, for_ms: f64) {
         let now_ms = self.now_ms();
         let player = &mut self.players[player];
@@ -125,7 +125,7 @@ impl World {
 
     /// A number from 0 to 1.
     pub(crate) fn share(&mut self) -> f64 {
-        self.chance.share()
+        self.rng.share()
     }
 
     fn step(&mut self) -> anyhow::Result<()> {
@@ -137,8 +137,8 @@ impl World {
             self.tick_room(now_ms)?;
         }
         for player in &mut self.players {
-            player.receive(&mut self.chance, now_ms)?;
-            player.render(&self.rules, &mut self.chance, now_ms);
+            player.receive(&mut self.rng, now_ms)?;
+            player.render(&self.rules, &mut self.rng, now_ms);
         }
         Ok(())
     }
@@ -193,9 +193,9 @@ impl World {
     }
 
     fn send(&mut self, session: SessionId, bytes: Vec<u8>, now_ms: f64) {
-        let chance = self.chance.share();
+        let jitter = self.rng.share();
         if let Some(player) = self.players.iter_mut().find(|player| player.session == session) {
-            player.down.send(bytes, player.line, chance, now_ms);
+            player.down.send(bytes, player.conditions, jitter, now_ms);
         }
     }
 }

@@ -6,7 +6,7 @@
 //! that ended keeps its client and the reason, and never comes back.
 
 use super::{
-    Handshake, LoadClient, Outbox,
+    client::{Handshake, LoadClient, Outbox},
     websocket::{self, first_frame},
 };
 use anyhow::Context;
@@ -51,7 +51,7 @@ impl<P: LoadClient> Connection<P> {
     ///
     /// # Errors
     /// When there is no connection to be had.
-    pub(crate) fn open(server: SocketAddr, index: usize, opening: &Handshake, client: P) -> anyhow::Result<Self> {
+    pub(crate) fn open(server: SocketAddr, index: usize, handshake: &Handshake, client: P) -> anyhow::Result<Self> {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))
             .context("no socket for one more connection; does `ulimit -n` allow as many files?")?;
         socket.bind(&SocketAddr::from((source_of(index), 0)).into())?;
@@ -61,7 +61,7 @@ impl<P: LoadClient> Connection<P> {
         let stream = TcpStream::from_std(socket.into());
         let mut connection =
             Self { client, state: State::Handshaking, stream, carried: Vec::new(), unsent: Vec::new() };
-        match opening {
+        match handshake {
             Handshake::Upgrade { path, headers } => connection.write(request(server, path, headers).as_bytes()),
             Handshake::None => {}
         }

@@ -5,10 +5,12 @@
 //! Invariants: a message is handed over where it was read, without a copy; ticks are spread evenly over their interval,
 //! as strangers' clocks are; nothing waits for a server that does not read.
 
+mod client;
 mod connection;
 pub(crate) mod websocket;
 
 use anyhow::{Context, bail};
+pub(crate) use client::{Handshake, LoadClient, Outbox};
 pub(crate) use connection::request;
 use connection::{Connection, State};
 use mio::{Events, Poll, Token};
@@ -30,50 +32,6 @@ const OPENING_MAX_COUNT: usize = 64;
 /// Longest wait for a handshake, all of them together not counted. Policy: the measurement fails.
 const OPENING_MAX: Duration = Duration::from_secs(20);
 
-/// What one client does.
-pub(crate) trait LoadClient {
-    /// The connection is open: the upgrade was granted.
-    fn opened(&mut self, outbox: &mut Outbox);
-    /// A message (binary or text) arrived; `at` is when it was read.
-    fn message(&mut self, bytes: &[u8], at: Instant, outbox: &mut Outbox);
-    /// Called at a fixed rate while the connection is open.
-    fn tick(&mut self, at: Instant, outbox: &mut Outbox);
-}
-
-/// How a connection begins.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Handshake {
-    /// With a WebSocket upgrade of this path, with these headers beside WebSocket's own.
-    Upgrade { path: String, headers: Vec<(String, String)> },
-    /// With nothing: the server and the client use WebSocket frames from the first byte. For servers without HTTP that carry
-    /// the same bytes.
-    None,
-}
-
-/// What a client sends.
-#[derive(Debug, Default)]
-pub(crate) struct Outbox {
-    bytes: Vec<u8>,
-    /// Makes the masks.
-    state: u32,
-}
-
-impl Outbox {
-    /// Queues a binary message.
-    pub(crate) fn send(&mut self, message: &[u8]) {
-        self.push(websocket::BINARY, message);
-    }
-
-    fn push(&mut self, opcode: u8, payload: &[u8]) {
-        // Marsaglia's xorshift32: masks need only differ.
-        self.state = if self.state == 0 { 0x9e37_79b9 } else { self.state };
-        self.state ^= self.state << 13;
-        self.state ^= self.state >> 17;
-        self.state ^= self.state << 5;
-        websocket::push_masked(&mut self.bytes, opcode, payload, self.state.to_le_bytes());
-    }
-}
-
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Swarm<P> {
@@ -89,14 +47,14 @@ pub(crate) struct Swarm<P> {
 }
 
 impl<P: LoadClient> Swarm<P> {
-    /// Opens `count` connections and waits until all are open. `opening` and `client` are asked right before each.
+    /// Opens `count` connections and waits until all are open. `handshake` and `client` are asked right before each.
     ///
     /// # Errors
     /// When one of them is not to be had, or is refused.
     pub(crate) fn connect(
         server: SocketAddr,
         count: usize,
-        opening: impl FnMut(usize) -> Handshake,
+        handshake: impl FnMut(usize) -> Handshake,
         client: impl FnMut(usize) -> P,
     ) -> anyhow::Result<Self> {
         let mut swarm = Self {
@@ -109,7 +67,7 @@ impl<P: LoadClient> Swarm<P> {
             began: Instant::now(),
             slices: 0,
         };
-        swarm.add(count, opening, client)?;
+        swarm.add(count, handshake, client)?;
         Ok(swarm)
     }
 
@@ -120,15 +78,15 @@ impl<P: LoadClient> Swarm<P> {
     pub(crate) fn add(
         &mut self,
         count: usize,
-        mut opening: impl FnMut(usize) -> Handshake,
+        mut handshake: impl FnMut(usize) -> Handshake,
         mut client: impl FnMut(usize) -> P,
     ) -> anyhow::Result<()> {
         let (first, last) = (self.connections.len(), self.connections.len() + count);
         for index in first..last {
-            let opening = opening(index);
-            let mut connection = Connection::open(self.server, index, &opening, client(index))?;
+            let handshake = handshake(index);
+            let mut connection = Connection::open(self.server, index, &handshake, client(index))?;
             connection.register(self.poll.registry(), Token(index)).context("epoll takes no more connections")?;
-            if opening == Handshake::None {
+            if handshake == Handshake::None {
                 connection.state = State::Open;
                 connection.client.opened(&mut self.outbox);
             }

@@ -3,6 +3,7 @@
 //! Invariants: a client acknowledges every frame's tick at least every 100 ms, as the page does, or frames would pause;
 //! a few also decode everything, to show that the frames are what they should be.
 
+use super::protocol_client::ProtocolClient;
 use crate::{
     load::Outbox,
     serve::{self, Child},
@@ -82,7 +83,7 @@ impl AerodromeClient {
     }
 }
 
-impl super::ProtocolClient for AerodromeClient {
+impl ProtocolClient for AerodromeClient {
     fn opened(&mut self, _at: Instant, outbox: &mut Outbox) {
         let (name, hue, ticket) =
             (format!("Pilot {}", self.number), (self.number % 8) as u8, Some(serve::ticket(self.number)));

@@ -4,6 +4,7 @@
 //! Invariants: of the state only its bytes are counted, but a client answers the handshake as the SDK does, or it would
 //! get no state. Protocol: `@colyseus/shared-types/src/Protocol.ts` of the version in the lock file.
 
+use super::protocol_client::ProtocolClient;
 use crate::{
     load::{Handshake, Outbox},
     report::Progress,
@@ -152,7 +153,7 @@ pub(crate) struct ColyseusClient {
     patches: u64,
 }
 
-impl super::ProtocolClient for ColyseusClient {
+impl ProtocolClient for ColyseusClient {
     fn opened(&mut self, _at: Instant, _outbox: &mut Outbox) {}
 
     fn message(&mut self, bytes: &[u8], _at: Instant, outbox: &mut Outbox) {
