@@ -4,7 +4,6 @@
 //! Invariants: files below `assets/` have a hash in their name and are cached for ever, but for the script that watches
 //! over the others (`boot.js`); that and the page never are. A debug build reads the files from the folder instead.
 
-use crate::pages;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -29,11 +28,11 @@ const PREVIEW: &[u8] = include_bytes!("../../assets/preview.jpg");
 #[allow_missing = true]
 struct Built;
 
-/// The lobby's page.
-pub fn page(headers: &HeaderMap) -> Response {
-    let Some(mut page) = serve(PAGE, CACHE_NEVER, headers) else { return pages::not_built() };
+/// The lobby's page, if this build has one.
+pub fn page(headers: &HeaderMap) -> Option<Response> {
+    let mut page = serve(PAGE, CACHE_NEVER, headers)?;
     page.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CSP));
-    page
+    Some(page)
 }
 
 /// The picture that stands for a link to a room.
@@ -42,9 +41,9 @@ pub fn preview() -> Response {
 }
 
 /// A file below `/assets/`.
-pub fn asset(name: &str, headers: &HeaderMap) -> Response {
+pub fn asset(name: &str, headers: &HeaderMap) -> Option<Response> {
     let cache = if name == BOOT { CACHE_NEVER } else { CACHE_FOR_EVER };
-    serve(&format!("assets/{name}"), cache, headers).unwrap_or_else(pages::not_found)
+    serve(&format!("assets/{name}"), cache, headers)
 }
 
 fn serve(path: &str, cache: &'static str, headers: &HeaderMap) -> Option<Response> {

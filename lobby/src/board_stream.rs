@@ -4,11 +4,11 @@
 //! Invariants: a slow watcher skips to the newest board and queues nothing; every stream ends when the lobby closes;
 //! at most [`WATCHERS_MAX_COUNT`] at once.
 
-use crate::Lobby;
+use crate::app::App;
 use crate::board::Board;
 use crate::fleet_state::FleetSnapshot;
+use crate::headers::edge_region;
 use crate::metrics::Metrics;
-use crate::routes::edge_region;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -26,7 +26,7 @@ const HEARTBEAT_S: u64 = 15;
 
 /// One open stream.
 struct Watcher {
-    lobby: Arc<Lobby>,
+    app: Arc<App>,
     snapshots: watch::Receiver<Arc<FleetSnapshot>>,
     closing: watch::Receiver<bool>,
     edge: Option<String>,
@@ -44,23 +44,23 @@ impl Drop for WatcherCount {
 }
 
 /// `GET /api/regions/stream`: the board at once, then whenever it changes.
-pub(crate) async fn stream(State(lobby): State<Arc<Lobby>>, headers: HeaderMap) -> Response {
-    if lobby.metrics.watchers.inc() >= WATCHERS_MAX_COUNT {
-        lobby.metrics.watchers.dec();
+pub(crate) async fn stream(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    if app.metrics.watchers.inc() >= WATCHERS_MAX_COUNT {
+        app.metrics.watchers.dec();
         let headers = [(header::RETRY_AFTER, "15")];
         return (StatusCode::SERVICE_UNAVAILABLE, headers, "Too many people watch the board right now.\n")
             .into_response();
     }
-    let counted = WatcherCount(lobby.metrics.clone());
-    if !lobby.fleet.snapshot().is_known {
-        lobby.fleet.fresh().await;
+    let counted = WatcherCount(app.metrics.clone());
+    if !app.fleet.snapshot().is_known {
+        app.fleet.fresh().await;
     }
     let watcher = Watcher {
-        snapshots: lobby.fleet.watch(),
-        closing: lobby.closing.subscribe(),
+        snapshots: app.fleet.watch(),
+        closing: app.closing.subscribe(),
         edge: edge_region(&headers),
         last_sent: String::new(),
-        lobby,
+        app,
         _counted: counted,
     };
     let events = stream::unfold(watcher, |mut watcher| async move {
@@ -79,8 +79,8 @@ impl Watcher {
                 return None;
             }
             let snapshot = self.snapshots.borrow_and_update().clone();
-            let (edge, home) = (self.edge.as_deref(), self.lobby.region.as_deref());
-            let board = Board::new(&snapshot, &self.lobby.pools, edge, home).to_json();
+            let (edge, home) = (self.edge.as_deref(), self.app.region.as_deref());
+            let board = Board::new(&snapshot, &self.app.pools, edge, home).to_json();
             if board != self.last_sent {
                 self.last_sent.clone_from(&board);
                 return Some(Event::default().event("regions").data(board));

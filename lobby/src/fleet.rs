@@ -9,11 +9,13 @@
 
 use crate::api_errors::WakeError;
 use crate::fleet_state::{FleetSnapshot, FleetState};
+use crate::machine::Machine;
 use crate::machine_view::Need;
-use crate::machines_api::{Machine, MachinesApi};
+use crate::machines_api::MachinesApi;
 use crate::placement;
 use crate::pools::Pools;
 use crate::status::StatusReader;
+use crate::unix_time::now_ms;
 use futures_util::{StreamExt, stream};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -87,7 +89,7 @@ impl Fleet {
     /// Several lobbies choose the same machines; the second destruction finds nothing, and one that was woken meanwhile
     /// is refused.
     async fn reap(&self) {
-        for id in placement::surplus(&self.snapshot(), &self.pools, crate::now_ms()) {
+        for id in placement::surplus(&self.snapshot(), &self.pools, now_ms()) {
             match self.api.destroy(&id).await {
                 Ok(()) => {
                     tracing::info!(instance = id, "a machine that was not needed any more is destroyed");

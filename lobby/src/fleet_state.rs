@@ -7,11 +7,10 @@
 //! Never: sends a request.
 
 use crate::api_errors::WakeError;
+use crate::machine::{Machine, MachineConfig, MachineState};
 use crate::machine_view::{Condition, MachineView, Need, Occupancy};
-use crate::machines_api::{Machine, MachineState};
-use crate::pools;
+use crate::template;
 use crate::wake_times::WakeTimes;
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,7 +42,7 @@ pub struct FleetSnapshot {
     /// The API refused last time: this is its answer from before.
     pub is_stale: bool,
     /// The configuration that a new machine gets; without one, none can be made.
-    pub template: Option<Arc<Value>>,
+    pub template: Option<Arc<MachineConfig>>,
     /// How long starts took, by region.
     pub wake_times: BTreeMap<String, WakeTimes>,
     /// Regions in which Fly recently refused a new machine.
@@ -63,7 +62,7 @@ pub struct FleetState {
     machines: BTreeMap<String, TrackedMachine>,
     /// Machines that are gone: id → region.
     gone_machines: BTreeMap<String, String>,
-    template: Option<Arc<Value>>,
+    template: Option<Arc<MachineConfig>>,
     wake_times: BTreeMap<String, WakeTimes>,
     growth_refused: BTreeMap<String, (Instant, WakeError)>,
     checked_at: Option<Instant>,
@@ -99,7 +98,7 @@ impl FleetState {
     /// The API's list, requested at `asked_at`.
     pub fn apply_list(&mut self, machines: Vec<Machine>, asked_at: Instant, now: Instant) {
         let mut old = std::mem::take(&mut self.machines);
-        self.template = pools::template(&machines).or(self.template.take());
+        self.template = template::newest(&machines).or(self.template.take());
         for mut machine in machines.into_iter().filter(|machine| machine.state != MachineState::Gone) {
             let mut tracked = old.remove(&machine.id).unwrap_or_else(|| TrackedMachine::new(machine.clone()));
             if tracked.woken_at.is_some_and(|woken_at| woken_at >= asked_at) {
@@ -280,7 +279,7 @@ impl TrackedMachine {
             reserved_seats: new.seats + old.seats,
             reserved_rooms: new.rooms + old.rooms,
             changed_at_ms: self.machine.changed_at_ms,
-            is_grown: pools::is_grown(&self.machine.config),
+            is_grown: self.machine.config.is_grown(),
         }
     }
 
@@ -318,16 +317,7 @@ mod tests {
     use Condition::{Asleep, Full, Ready, Unreachable, Waking};
 
     fn machine(state: MachineState) -> Machine {
-        Machine {
-            id: "m".into(),
-            name: "ewr-1".into(),
-            region: "ewr".into(),
-            state,
-            is_host_ok: true,
-            changed_at_ms: 0,
-            version: String::new(),
-            config: Arc::default(),
-        }
+        crate::machine::tests::machine("m", "ewr", state)
     }
 
     fn occupied(players: u32) -> Option<Occupancy> {

@@ -5,9 +5,12 @@
 //! Invariants: a page of another site can only link here, so that its visitors start nothing; no answer is ever 101 and no
 //! body is read; a redirect leads to a machine that the fleet has.
 
+use crate::app::App;
+use crate::headers::edge_region;
 use crate::preview::{self, Visitor};
 use crate::steer::{self, Decision, Facts, GameserverPath, Knowledge, PREFIX};
-use crate::{Lobby, now_s, origin, pages, placement, regions};
+use crate::unix_time::now_s;
+use crate::{origin, pages, placement, regions};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -27,26 +30,25 @@ const BACK: &str = "back=";
 /// Longest a request for a room waits for a newer list of machines. Policy: the last one counts.
 const LOOK_WAIT_MS: u64 = 1_000;
 
-pub(crate) async fn steer(State(lobby): State<Arc<Lobby>>, request: Request) -> Response {
+pub(crate) async fn steer(State(app): State<Arc<App>>, request: Request) -> Response {
     let (path, headers, query) = (request.uri().path(), request.headers(), request.uri().query().unwrap_or_default());
     let Some(address) = GameserverPath::parse(path) else {
-        lobby.metrics.count_steered("no_address");
+        app.metrics.count_steered("no_address");
         return pages::unknown_machine();
     };
     match preview::visitor(request.method(), headers) {
         Visitor::Person => {}
         Visitor::Preview => {
-            lobby.metrics.count_steered("preview");
-            return pages::invitation(&lobby.public_url);
+            app.metrics.count_steered("preview");
+            return pages::invitation(&app.public_url);
         }
         Visitor::Prefetch => {
-            lobby.metrics.count_steered("prefetch");
+            app.metrics.count_steered("prefetch");
             return no_prefetch();
         }
     }
-    if let Some(foreign) = origin::foreign(headers, &lobby.allowed_origins).filter(|_| !origin::is_navigation(headers))
-    {
-        lobby.metrics.count_steered("foreign_page");
+    if let Some(foreign) = origin::foreign(headers, &app.allowed_origins).filter(|_| !origin::is_navigation(headers)) {
+        app.metrics.count_steered("foreign_page");
         return (StatusCode::FORBIDDEN, format!("{}\n", foreign.sentence())).into_response();
     }
     let is_returned = headers.contains_key("fly-replay-failed");
@@ -56,19 +58,19 @@ pub(crate) async fn steer(State(lobby): State<Arc<Lobby>>, request: Request) -> 
         is_room: address.room.is_some(),
         tries: tries(query),
         is_back: query.split('&').any(|pair| pair.starts_with(BACK)),
-        knowledge: knowledge(&lobby, address, is_returned).await,
+        knowledge: knowledge(&app, address, is_returned).await,
     };
     let decision = steer::decide(facts);
-    lobby.metrics.count_steered(decision.name());
+    app.metrics.count_steered(decision.name());
     if decision != Decision::Replay {
         let failed = headers.get("fly-replay-failed").and_then(|value| value.to_str().ok()).unwrap_or_default();
         tracing::info!(path, decision = decision.name(), failed, "a request stays here");
     }
     match decision {
-        Decision::Replay => replay(&lobby, address.instance, path),
-        Decision::Wake => wake(&lobby, address, headers, query, facts.tries).await,
+        Decision::Replay => replay(&app, address.instance, path),
+        Decision::Wake => wake(&app, address, headers, query, facts.tries).await,
         Decision::Waking => pages::waking(facts.tries + 1, is_new(query)),
-        Decision::Elsewhere => elsewhere(&lobby, address, headers, facts.tries),
+        Decision::Elsewhere => elsewhere(&app, address, headers, facts.tries),
         // The waiting is part of the round that it ends.
         Decision::Moving => pages::moving(facts.tries),
         Decision::Silent => pages::silent(),
@@ -80,20 +82,20 @@ pub(crate) async fn steer(State(lobby): State<Arc<Lobby>>, request: Request) -> 
 
 /// An unknown instance is looked up once more, and so is one that could not be reached. For a known one, only a request for
 /// a room is a reason to ask: our own status reads come through here too, and would keep the fleet busy with nobody there.
-async fn knowledge(lobby: &Lobby, address: GameserverPath<'_>, is_returned: bool) -> Knowledge {
+async fn knowledge(app: &App, address: GameserverPath<'_>, is_returned: bool) -> Knowledge {
     let GameserverPath { instance, room } = address;
-    let known = Knowledge::of(instance, &lobby.fleet.snapshot());
+    let known = Knowledge::of(instance, &app.fleet.snapshot());
     if !matches!(known, Knowledge::Known(_)) || is_returned {
-        let snapshot = lobby.fleet.fresh().await;
+        let snapshot = app.fleet.fresh().await;
         return Knowledge::of(instance, &snapshot);
     }
     if room.is_none() {
         return known;
     }
     // Whether it runs by now. A longer wait is not worth it: mostly nothing changed.
-    let _ = tokio::time::timeout(Duration::from_millis(LOOK_WAIT_MS), lobby.fleet.fresh()).await;
-    lobby.fleet.is_silent(instance).await;
-    Knowledge::of(instance, &lobby.fleet.current())
+    let _ = tokio::time::timeout(Duration::from_millis(LOOK_WAIT_MS), app.fleet.fresh()).await;
+    app.fleet.is_silent(instance).await;
+    Knowledge::of(instance, &app.fleet.current())
 }
 
 fn tries(query: &str) -> u32 {
@@ -102,48 +104,42 @@ fn tries(query: &str) -> u32 {
 }
 
 /// The status is 307 without a `Location`: the proxy goes by the header, and nothing else on the way acts on it.
-fn replay(lobby: &Lobby, instance: &str, path: &str) -> Response {
-    let (app, state) = (&lobby.game_app, lobby.key.sign_replay(instance, path, now_s(), 0));
+fn replay(app: &App, instance: &str, path: &str) -> Response {
+    let (app, state) = (&app.game_app, app.key.sign_replay(instance, path, now_s(), 0));
     let value = format!("app={app};instance={instance};state={state};timeout={REPLAY_TIMEOUT};fallback=prefer_self");
     let headers = [("fly-replay", value), ("cache-control", "no-store".to_owned())];
     (StatusCode::TEMPORARY_REDIRECT, headers).into_response()
 }
 
 /// The proxy could not start the machine. The API says why, the proxy does not.
-async fn wake(
-    lobby: &Arc<Lobby>,
-    address: GameserverPath<'_>,
-    headers: &HeaderMap,
-    query: &str,
-    tries: u32,
-) -> Response {
-    let waking = lobby.start_tasks.wake(address.instance, |_| ());
+async fn wake(app: &Arc<App>, address: GameserverPath<'_>, headers: &HeaderMap, query: &str, tries: u32) -> Response {
+    let waking = app.start_tasks.wake(address.instance, |_| ());
     match tokio::time::timeout(Duration::from_millis(WAKE_WAIT_MS), waking).await {
         Ok(Ok(_)) => {
             let room = address.room.unwrap_or_default();
             let new = if is_new(query) { "&new" } else { "" };
             redirect(&format!("{PREFIX}{}/{room}?try={}{new}", address.instance, tries + 1))
         }
-        Ok(Err(error)) if error.is_about_this_machine() => elsewhere(lobby, address, headers, tries),
+        Ok(Err(error)) if error.is_about_this_machine() => elsewhere(app, address, headers, tries),
         Ok(Err(_)) | Err(_) => pages::waking(tries + 1, is_new(query)),
     }
 }
 
 /// Another machine for this room: its own, if it is a public room that had moved; else where others were sent with it a
 /// moment ago; else in the same region where this lobby remembers it, else near the asker.
-fn elsewhere(lobby: &Lobby, address: GameserverPath<'_>, headers: &HeaderMap, tries: u32) -> Response {
+fn elsewhere(app: &App, address: GameserverPath<'_>, headers: &HeaderMap, tries: u32) -> Response {
     let GameserverPath { instance, room: Some(room) } = address else { return pages::gone() };
     let (id, round) = (durable_id(instance, room), tries + 1);
-    if let Some(home) = home_of(&id).filter(|home| *home != instance && !lobby.fleet.is_lost(home)) {
+    if let Some(home) = home_of(&id).filter(|home| *home != instance && !app.fleet.is_lost(home)) {
         return redirect(&format!("{PREFIX}{home}/{ARENA}?{MOVED}{round}"));
     }
-    if let Some(other) = lobby.moved_to(&id).filter(|other| !lobby.fleet.is_lost(other)) {
+    if let Some(other) = app.moved_to(&id).filter(|other| !app.fleet.is_lost(other)) {
         return redirect(&format!("{PREFIX}{other}/{id}?{MOVED}{round}"));
     }
-    let snapshot = lobby.fleet.current();
-    let edge = crate::routes::edge_region(headers).or_else(|| lobby.region.clone());
-    let near = lobby.fleet.region_of(instance).or(edge).and_then(|code| regions::find(&code));
-    let plan = placement::elsewhere(instance, near, &snapshot, &lobby.pools);
+    let snapshot = app.fleet.current();
+    let edge = edge_region(headers).or_else(|| app.region.clone());
+    let near = app.fleet.region_of(instance).or(edge).and_then(|code| regions::find(&code));
+    let plan = placement::elsewhere(instance, near, &snapshot, &app.pools);
     // A link is no reason to create a machine.
     let Some((_, placement::Step::Take(other) | placement::Step::Wake(other))) = plan.first() else {
         let is_there = matches!(Knowledge::of(instance, &snapshot), Knowledge::Known(_));

@@ -5,9 +5,8 @@
 //! Invariants: what one address can hold is bounded, whatever it holds up; memory is bounded by the requests under way.
 //! Never: counts connections: behind Fly's proxy all of them come from the proxy, and only a request says whose it is.
 
-use crate::Lobby;
+use crate::headers::client_address;
 use crate::limit::household;
-use crate::routes::client_address;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{StatusCode, header};
@@ -25,8 +24,12 @@ use std::task::{Context, Poll};
 pub const REQUESTS_MAX_COUNT: usize = 500;
 
 /// Requests under way, by household.
-#[derive(Debug, Default)]
-pub(crate) struct InFlight(Mutex<HashMap<IpAddr, usize>>);
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    counts: Mutex<HashMap<IpAddr, usize>>,
+    /// Of one household.
+    max_count: usize,
+}
 
 /// Permission for one request.
 struct RequestPermit {
@@ -35,12 +38,17 @@ struct RequestPermit {
 }
 
 impl InFlight {
-    /// A permit for one more request of this address, if it has less than `most`.
-    fn enter(self: &Arc<Self>, address: IpAddr, most: usize) -> Option<RequestPermit> {
+    /// No request yet, and room for this many of each household.
+    pub(crate) fn new(max_count: usize) -> Self {
+        Self { counts: Mutex::default(), max_count }
+    }
+
+    /// A permit for one more request of this address, if it does not have all of its own.
+    fn enter(self: &Arc<Self>, address: IpAddr) -> Option<RequestPermit> {
         let household = household(address);
         let mut counts = self.counts();
         let count = counts.entry(household).or_default();
-        if *count >= most {
+        if *count >= self.max_count {
             return None;
         }
         *count += 1;
@@ -48,7 +56,7 @@ impl InFlight {
     }
 
     fn counts(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
-        self.0.lock().expect("nobody panics while counting requests")
+        self.counts.lock().expect("nobody panics while counting requests")
     }
 }
 
@@ -66,13 +74,13 @@ impl Drop for RequestPermit {
 
 /// Lets a request in, unless its client has too many under way.
 pub(crate) async fn guard(
-    State(lobby): State<Arc<Lobby>>,
+    State(in_flight): State<Arc<InFlight>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: Request,
     next: Next,
 ) -> Response {
     let address = client_address(request.headers(), peer);
-    let Some(permit) = lobby.in_flight.enter(address, lobby.requests_max_count) else { return too_many() };
+    let Some(permit) = in_flight.enter(address) else { return too_many() };
     next.run(request).await.map(|body| Body::new(HeldBody { body, _permit: permit }))
 }
 
@@ -115,20 +123,20 @@ mod tests {
 
     #[test]
     fn one_address_has_so_many_permits_and_gets_them_back() {
-        let all = Arc::<InFlight>::default();
+        let all = Arc::new(InFlight::new(2));
         let (one, other) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
-        let permits: Vec<_> = (0..3).map_while(|_| all.enter(one, 2)).collect();
+        let permits: Vec<_> = (0..3).map_while(|_| all.enter(one)).collect();
         assert_eq!(permits.len(), 2);
-        assert!(all.enter(other, 2).is_some(), "others are not affected");
+        assert!(all.enter(other).is_some(), "others are not affected");
         drop(permits);
-        assert!(all.enter(one, 2).is_some());
+        assert!(all.enter(one).is_some());
         assert!(all.counts().is_empty(), "who has nothing under way is not remembered");
     }
 
     #[test]
     fn a_household_is_one_address() {
-        let all = Arc::<InFlight>::default();
-        let _permit = all.enter("2001:db8:1:1::1".parse().unwrap(), 1).unwrap();
-        assert!(all.enter("2001:db8:1:1:ffff::2".parse().unwrap(), 1).is_none());
+        let all = Arc::new(InFlight::new(1));
+        let _permit = all.enter("2001:db8:1:1::1".parse().unwrap()).unwrap();
+        assert!(all.enter("2001:db8:1:1:ffff::2".parse().unwrap()).is_none());
     }
 }

@@ -7,18 +7,18 @@
 //! else; a join ends at [`JOIN_DEADLINE_MS`], whatever the API does; no other region is chosen for a player who named one.
 //! Never: opens a socket to a machine, keeps a session.
 
-use crate::Lobby;
 use crate::api_errors::WakeError;
+use crate::app::App;
 use crate::fleet_state::FleetSnapshot;
 use crate::join_request::{JoinRequest, Target};
 use crate::machine_view::{Condition, Need};
-use crate::now_s;
 use crate::placement::{self, NoGrowth, Step};
 use crate::progress::Progress;
 use crate::random::{letters, nonce};
 use crate::refusal::{Offer, Refusal, RefusedJoin};
 use crate::regions::{self, Region};
 use crate::steer::PREFIX;
+use crate::unix_time::now_s;
 use protocol::room::{ARENA, PRIVATE_PREFIX, durable_id, home_of};
 use protocol::token::Grant;
 use serde::Serialize;
@@ -47,7 +47,7 @@ pub struct JoinGrant {
 
 /// One player's way in.
 pub(crate) struct Join<'a, F> {
-    pub(crate) lobby: &'a Arc<Lobby>,
+    pub(crate) app: &'a Arc<App>,
     /// The region of the player's edge, or ours.
     pub(crate) from: Option<&'static Region>,
     /// Receives each step of the progress and the place it is about.
@@ -62,8 +62,8 @@ type Plan = Vec<(String, Step)>;
 impl<F: Fn(Progress, &str)> Join<'_, F> {
     /// Finds a machine, wakes it if needed, and signs a ticket for it.
     pub(crate) async fn run(&self, request: &JoinRequest) -> Result<JoinGrant, RefusedJoin> {
-        self.lobby.fleet.fresh().await;
-        let snapshot = self.lobby.fleet.current();
+        self.app.fleet.fresh().await;
+        let snapshot = self.app.fleet.current();
         if !snapshot.is_known {
             return Err(Refusal::FleetUnknown.into());
         }
@@ -84,7 +84,7 @@ impl<F: Fn(Progress, &str)> Join<'_, F> {
         if request.is_private && !(self.may_open)() {
             return Err(Refusal::TooManyRooms.into());
         }
-        let steps = placement::steps(code, need, snapshot, &self.lobby.pools);
+        let steps = placement::steps(code, need, snapshot, &self.app.pools);
         let plan: Plan = steps.into_iter().map(|step| (code.to_owned(), step)).collect();
         let found = if plan.is_empty() {
             Err(self.why_nothing(region, need, snapshot))
@@ -118,7 +118,7 @@ impl<F: Fn(Progress, &str)> Join<'_, F> {
     /// A seat in a room on this very machine; `None` if the machine is lost.
     async fn at(&self, id: &str, room: &str, snapshot: &FleetSnapshot) -> Result<Option<JoinGrant>, RefusedJoin> {
         let Some(machine) = snapshot.find(id) else {
-            return if self.lobby.fleet.is_lost(id) { Ok(None) } else { Err(Refusal::FleetUnknown.into()) };
+            return if self.app.fleet.is_lost(id) { Ok(None) } else { Err(Refusal::FleetUnknown.into()) };
         };
         if !machine.can_be_had() {
             return Ok(None);
@@ -144,35 +144,35 @@ impl<F: Fn(Progress, &str)> Join<'_, F> {
     fn grant(&self, instance: &str, room: &str) -> Grant {
         let durable = durable_id(instance, room);
         let home = home_of(&durable).filter(|home| *home != instance);
-        if home.is_some_and(|home| self.lobby.fleet.is_lost(home)) { Grant::Move } else { Grant::Enter }
+        if home.is_some_and(|home| self.app.fleet.is_lost(home)) { Grant::Move } else { Grant::Enter }
     }
 
     /// Another machine for a room of `id`, which is lost, under the name that means this room everywhere. The first who asks
     /// has it opened there; the others follow.
     async fn elsewhere(&self, id: &str, room: &str) -> Result<JoinGrant, RefusedJoin> {
-        let (lobby, durable) = (self.lobby, durable_id(id, room));
-        if let Some(other) = lobby.moved_to(&durable)
-            && let Some(joined) = self.at(&other, &durable, &lobby.fleet.current()).await?
+        let (app, durable) = (self.app, durable_id(id, room));
+        if let Some(other) = app.moved_to(&durable)
+            && let Some(joined) = self.at(&other, &durable, &app.fleet.current()).await?
         {
             return Ok(joined);
         }
         if !(self.may_open)() {
             return Err(Refusal::TooManyRooms.into());
         }
-        let near = lobby.fleet.region_of(id).and_then(|code| regions::find(&code)).or(self.from);
-        let plan = placement::elsewhere(id, near, &lobby.fleet.current(), &lobby.pools);
+        let near = app.fleet.region_of(id).and_then(|code| regions::find(&code)).or(self.from);
+        let plan = placement::elsewhere(id, near, &app.fleet.current(), &app.pools);
         let Some((_, first)) = plan.first() else {
-            return Err(match lobby.fleet.current().find(id) {
+            return Err(match app.fleet.current().find(id) {
                 Some(machine) => self.with_offer(Refusal::Unreachable(place_name(&machine.region)), &machine.region),
                 None => Refusal::UnknownMachine(id.to_owned()).into(),
             });
         };
         // Players who ask while it starts already go there, too.
         if let Step::Take(other) | Step::Wake(other) = first {
-            lobby.note_move(&durable, other);
+            app.note_move(&durable, other);
         }
         let (instance, region) = self.try_all(plan, Need::Room).await?;
-        lobby.note_move(&durable, &instance);
+        app.note_move(&durable, &instance);
         Ok(self.ticket(instance, region, durable, Grant::Move))
     }
 
@@ -187,7 +187,7 @@ impl<F: Fn(Progress, &str)> Join<'_, F> {
             }
             let attempt = timeout_at(deadline, self.attempt(&region, &step, &place)).await;
             match attempt.unwrap_or(Err(WakeError::TooSlow)) {
-                Ok(id) if self.lobby.fleet.reserve(&id, need) => {
+                Ok(id) if self.app.fleet.reserve(&id, need) => {
                     (self.report)(Progress::Ready, &place);
                     self.prepare_spare(&region);
                     return Ok((id, region));
@@ -204,22 +204,22 @@ impl<F: Fn(Progress, &str)> Join<'_, F> {
     async fn attempt(&self, region: &str, step: &Step, place: &str) -> Result<String, WakeError> {
         let report = |progress| (self.report)(progress, place);
         match step {
-            Step::Take(id) if self.lobby.fleet.is_silent(id).await => Err(WakeError::Silent),
+            Step::Take(id) if self.app.fleet.is_silent(id).await => Err(WakeError::Silent),
             Step::Take(id) => Ok(id.clone()),
-            Step::Wake(id) => self.lobby.start_tasks.wake(id, report).await,
+            Step::Wake(id) => self.app.start_tasks.wake(id, report).await,
             Step::Create(name) => {
-                let template = self.lobby.fleet.current().template.ok_or(WakeError::Refused)?;
-                self.lobby.start_tasks.create(region, name, &template, report).await
+                let template = self.app.fleet.current().template.ok_or(WakeError::Refused)?;
+                self.app.start_tasks.create(region, name, &template, report).await
             }
         }
     }
 
     /// Gets another machine ready when this region is nearly full; nobody waits for it.
     fn prepare_spare(&self, region: &str) {
-        let Some(step) = placement::spare(region, &self.lobby.fleet.current(), &self.lobby.pools) else { return };
-        let (lobby, region) = (self.lobby.clone(), region.to_owned());
+        let Some(step) = placement::spare(region, &self.app.fleet.current(), &self.app.pools) else { return };
+        let (app, region) = (self.app.clone(), region.to_owned());
         tokio::spawn(async move {
-            let join = Join { lobby: &lobby, from: None, report: |_, _: &str| (), may_open: &|| true };
+            let join = Join { app: &app, from: None, report: |_, _: &str| (), may_open: &|| true };
             // Refusals are logged where they happen, and the next join tries again.
             let _ = join.attempt(&region, &step, "").await;
         });
@@ -232,7 +232,7 @@ impl<F: Fn(Progress, &str)> Join<'_, F> {
         if has(Condition::Ready) && need == Need::Room {
             return Refusal::NoRoom(place);
         }
-        match placement::growth(&region.code, snapshot, &self.lobby.pools) {
+        match placement::growth(&region.code, snapshot, &self.app.pools) {
             Err(NoGrowth::RefusedLately(why)) => Refusal::NotWoken(why, place),
             Err(NoGrowth::FleetAtLimit) if has_none || has(Condition::Full) => Refusal::FleetAtLimit(place),
             _ if has(Condition::Full) || has(Condition::Ready) => Refusal::Full(place),
@@ -243,8 +243,7 @@ impl<F: Fn(Progress, &str)> Join<'_, F> {
 
     fn with_offer(&self, refusal: Refusal, region: &str) -> RefusedJoin {
         let is_helpful = refusal.is_about_the_region();
-        let best =
-            is_helpful.then(|| placement::offer(region, self.from, &self.lobby.fleet.current(), &self.lobby.pools));
+        let best = is_helpful.then(|| placement::offer(region, self.from, &self.app.fleet.current(), &self.app.pools));
         let offer = best.flatten().map(|code| Offer {
             place: place_name(&code),
             latency_ms: placement::latency_ms(&code, self.from),
@@ -257,7 +256,7 @@ impl<F: Fn(Progress, &str)> Join<'_, F> {
         let query = if grant == Grant::Open { FRESH_ROOM_QUERY } else { "" };
         JoinGrant {
             path: format!("{PREFIX}{instance}/{room}{query}"),
-            ticket: self.lobby.key.sign_ticket(&instance, &room, grant, nonce(), now_s()),
+            ticket: self.app.key.sign_ticket(&instance, &room, grant, nonce(), now_s()),
             instance,
             region,
             room,

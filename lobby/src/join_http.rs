@@ -5,12 +5,12 @@
 //! Invariants: a stream ends within the join's deadline; a client that leaves ends its join, and no start that others wait
 //! for.
 
-use crate::Lobby;
+use crate::app::App;
+use crate::headers::{client_address, edge_region};
 use crate::join::{Join, JoinGrant};
 use crate::join_request::JoinRequest;
 use crate::progress::Progress;
 use crate::refusal::{Refusal, RefusedJoin};
-use crate::routes::{client_address, edge_region};
 use crate::{origin, regions};
 use axum::Json;
 use axum::body::{Body, to_bytes};
@@ -36,35 +36,35 @@ const HEARTBEAT_S: u64 = 5;
 
 /// `POST /api/join`.
 pub(crate) async fn join(
-    State(lobby): State<Arc<Lobby>>,
+    State(app): State<Arc<App>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Response {
     let (Parts { headers, .. }, body) = request.into_parts();
     let address = client_address(&headers, peer);
-    let request = match read(&lobby, address, &headers, body).await {
+    let request = match read(&app, address, &headers, body).await {
         Ok(request) => request,
-        Err(refusal) => return answer(&lobby, Err(refusal.into())),
+        Err(refusal) => return answer(&app, Err(refusal.into())),
     };
-    let from = edge_region(&headers).or_else(|| lobby.region.clone()).and_then(|code| regions::find(&code));
+    let from = edge_region(&headers).or_else(|| app.region.clone()).and_then(|code| regions::find(&code));
     if wants_progress(&headers) {
-        return stream_progress(lobby, address, from, request);
+        return stream_progress(app, address, from, request);
     }
-    let may_open = || lobby.may_open_room(address, Instant::now());
-    let run = Join { lobby: &lobby, from, report: |_, _: &str| (), may_open: &may_open };
-    answer(&lobby, run.run(&request).await)
+    let may_open = || app.may_open_room(address, Instant::now());
+    let run = Join { app: &app, from, report: |_, _: &str| (), may_open: &may_open };
+    answer(&app, run.run(&request).await)
 }
 
-async fn read(lobby: &Lobby, address: IpAddr, headers: &HeaderMap, body: Body) -> Result<JoinRequest, Refusal> {
+async fn read(app: &App, address: IpAddr, headers: &HeaderMap, body: Body) -> Result<JoinRequest, Refusal> {
     // First, so that no page of another site uses up its visitors' rate limit.
-    if let Some(foreign) = origin::foreign(headers, &lobby.allowed_origins) {
+    if let Some(foreign) = origin::foreign(headers, &app.allowed_origins) {
         return Err(Refusal::ForeignPage(foreign));
     }
     check_content_type(headers)?;
-    if !lobby.may_join(address, Instant::now()) {
+    if !app.may_join(address, Instant::now()) {
         return Err(Refusal::TooManyJoins);
     }
-    let within = lobby.deadlines.body;
+    let within = app.deadlines.body;
     let body = timeout(within, to_bytes(body, BODY_MAX_BYTES)).await.map_err(|_| Refusal::SlowBody(within))?;
     let too_long = |_| Refusal::BadRequest(format!("The body must be JSON of at most {BODY_MAX_BYTES} bytes."));
     JoinRequest::parse(&body.map_err(too_long)?)
@@ -80,14 +80,14 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), Refusal> {
     }
 }
 
-fn answer(lobby: &Lobby, outcome: Result<JoinGrant, RefusedJoin>) -> Response {
-    count(lobby, &outcome);
+fn answer(app: &App, outcome: Result<JoinGrant, RefusedJoin>) -> Response {
+    count(app, &outcome);
     ([(header::CACHE_CONTROL, "no-store")], outcome.map(Json)).into_response()
 }
 
-fn count(lobby: &Lobby, outcome: &Result<JoinGrant, RefusedJoin>) {
+fn count(app: &App, outcome: &Result<JoinGrant, RefusedJoin>) {
     let code = outcome.as_ref().map_or_else(|refused| refused.refusal.code(), |_| "ok");
-    lobby.metrics.count_join(code);
+    app.metrics.count_join(code);
     if outcome.is_err() {
         tracing::info!(code, "a join was refused");
     }
@@ -96,7 +96,7 @@ fn count(lobby: &Lobby, outcome: &Result<JoinGrant, RefusedJoin>) {
 /// The join runs as part of the stream, so that it ends when the player leaves; its outcome goes through the same channel as
 /// its progress, so that nothing overtakes.
 fn stream_progress(
-    lobby: Arc<Lobby>,
+    app: Arc<App>,
     address: IpAddr,
     from: Option<&'static regions::Region>,
     request: JoinRequest,
@@ -106,9 +106,9 @@ fn stream_progress(
         let report = |progress: Progress, place: &str| {
             drop(sender.try_send(Event::default().event("stage").data(progress.to_json(place).to_string())));
         };
-        let may_open = || lobby.may_open_room(address, Instant::now());
-        let outcome = Join { lobby: &lobby, from, report: &report, may_open: &may_open }.run(&request).await;
-        count(&lobby, &outcome);
+        let may_open = || app.may_open_room(address, Instant::now());
+        let outcome = Join { app: &app, from, report: &report, may_open: &may_open }.run(&request).await;
+        count(&app, &outcome);
         let last = match outcome {
             Ok(joined) => Event::default().event("joined").data(joined.to_json().to_string()),
             Err(refused) => Event::default().event("refused").data(refused.to_json().to_string()),

@@ -7,15 +7,15 @@
 //! by force, so a machine that somebody started meanwhile stays.
 //! Never: caches, chooses among machines, knows about rooms.
 
+use crate::api_config::ApiConfig;
 use crate::api_errors::{CreateOutcome, ErrorBody, StartOutcome, WakeError, classify_create, classify_start};
-use crate::config::ApiConfig;
 use crate::http_client::{HttpClient, NoAnswer};
+use crate::machine::{Machine, MachineConfig};
 use crate::metrics::Metrics;
 use crate::progress::Progress;
 use crate::random::jittered;
 use axum::http::{Method, StatusCode};
 use bytes::Bytes;
-use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,40 +33,6 @@ const UNDER_WAY_WAIT_S: u64 = 2;
 const BACKOFF_FIRST_MS: u64 = 300;
 /// Longest pause between two tries.
 const BACKOFF_MAX_MS: u64 = 2_000;
-
-/// A machine, as far as the lobby cares.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Machine {
-    /// Fly's id: the instance of a Fly-Replay.
-    pub id: String,
-    /// Its name, unique in the app.
-    pub name: String,
-    /// Region code.
-    pub region: String,
-    /// What its state means for a player.
-    pub state: MachineState,
-    /// Whether its host answers.
-    pub is_host_ok: bool,
-    /// When something last happened to it, in unix milliseconds; 0 if the API does not say.
-    pub changed_at_ms: u64,
-    /// Which version of its configuration this is, to update no other one.
-    pub version: String,
-    /// Image, services, guest and all that, as the API has it.
-    pub config: Arc<Value>,
-}
-
-/// What a machine's state means for a player.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MachineState {
-    /// It runs.
-    Started,
-    /// On its way up.
-    Waking,
-    /// It can be started, perhaps after some seconds.
-    Asleep,
-    /// It will not come back.
-    Gone,
-}
 
 /// Why there is no list. The text is for logs.
 #[derive(Debug)]
@@ -107,9 +73,7 @@ impl MachinesApi {
         if !status.is_success() {
             return Err(ListError(format!("status {status}: {}", ErrorBody::parse(&body).text)));
         }
-        let wire: Vec<WireMachine> =
-            serde_json::from_slice(&body).map_err(|error| ListError(format!("not a list of machines: {error}")))?;
-        Ok(wire.into_iter().map(WireMachine::into_machine).collect())
+        serde_json::from_slice(&body).map_err(|error| ListError(format!("not a list of machines: {error}")))
     }
 
     /// Starts the machine and waits until it runs. Harmless when it runs already or when others start it too.
@@ -158,7 +122,7 @@ impl MachinesApi {
         &self,
         region: &str,
         name: &str,
-        config: &Value,
+        config: &MachineConfig,
         is_launched: bool,
         deadline: Instant,
     ) -> Result<Option<Machine>, WakeError> {
@@ -184,7 +148,7 @@ impl MachinesApi {
     ///
     /// # Errors
     /// [`WakeError`].
-    pub async fn update(&self, machine: &Machine, config: &Value) -> Result<(), WakeError> {
+    pub async fn update(&self, machine: &Machine, config: &MachineConfig) -> Result<(), WakeError> {
         let url = format!("{}/{}", self.base, machine.id);
         let request = json!({"config": config, "current_version": machine.version, "skip_launch": true});
         self.once("update", Method::POST, &url, Some(&request), CREATE_TIMEOUT_MS).await
@@ -263,8 +227,7 @@ fn classify_call(answer: Result<(StatusCode, Bytes), NoAnswer>, deadline: Instan
 }
 
 fn parse_machine(body: &[u8]) -> Result<Machine, WakeError> {
-    let wire: Result<WireMachine, _> = serde_json::from_slice(body);
-    wire.map(WireMachine::into_machine).map_err(|error| {
+    serde_json::from_slice(body).map_err(|error| {
         tracing::warn!(%error, "the answer to a creation is no machine");
         WakeError::Refused
     })
@@ -290,78 +253,5 @@ impl Backoff {
         }
         sleep(pause).await;
         Some(())
-    }
-}
-
-#[derive(Deserialize)]
-struct WireMachine {
-    id: String,
-    #[serde(default)]
-    name: String,
-    #[serde(default)]
-    region: String,
-    #[serde(default)]
-    state: String,
-    #[serde(default)]
-    host_status: Option<String>,
-    #[serde(default)]
-    instance_id: String,
-    #[serde(default)]
-    config: Value,
-    #[serde(default)]
-    events: Value,
-}
-
-impl WireMachine {
-    fn into_machine(self) -> Machine {
-        let state = match self.state.as_str() {
-            "started" => MachineState::Started,
-            "creating" | "starting" | "restarting" | "updating" | "replacing" => MachineState::Waking,
-            // `created` settles into `stopped`; a start cancels `suspending`, and one after `stopping` is tried again.
-            "stopped" | "suspended" | "created" | "stopping" | "suspending" | "failed" => MachineState::Asleep,
-            _ => MachineState::Gone,
-        };
-        Machine {
-            id: self.id,
-            name: self.name,
-            region: self.region,
-            state,
-            is_host_ok: self.host_status.is_none_or(|status| status != "unreachable"),
-            changed_at_ms: newest_event_ms(&self.events),
-            version: self.instance_id,
-            config: Arc::new(self.config),
-        }
-    }
-}
-
-/// Events are meant for people: whatever is not a number counts as no event.
-fn newest_event_ms(events: &Value) -> u64 {
-    let times = events.as_array().into_iter().flatten().filter_map(|event| event["timestamp"].as_u64());
-    times.max().unwrap_or(0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn states_are_read_as_what_they_mean() {
-        let read = |state: &str, host: &str| {
-            let json = format!(
-                r#"{{"id":"a","region":"ewr","state":"{state}","host_status":"{host}","config":{{}},
-                   "events":[{{"timestamp":20}},{{"timestamp":10}}]}}"#
-            );
-            serde_json::from_str::<WireMachine>(&json).unwrap().into_machine()
-        };
-        assert_eq!((read("started", "ok").state, read("started", "ok").changed_at_ms), (MachineState::Started, 20));
-        assert_eq!(read("starting", "ok").state, MachineState::Waking);
-        for state in ["stopped", "suspended", "created", "stopping"] {
-            assert_eq!(read(state, "ok").state, MachineState::Asleep, "{state}");
-        }
-        for state in ["destroyed", "destroying", "replaced", "some new word"] {
-            assert_eq!(read(state, "ok").state, MachineState::Gone, "{state}");
-        }
-        assert!(!read("stopped", "unreachable").is_host_ok);
-        assert!(read("stopped", "unknown").is_host_ok);
     }
 }

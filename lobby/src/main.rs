@@ -5,7 +5,8 @@
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use lobby::config::{ApiConfig, Config};
+use lobby::api_config::ApiConfig;
+use lobby::config::Config;
 use lobby::pools::Pools;
 use lobby::provision;
 use std::process::ExitCode;

@@ -4,14 +4,13 @@ use super::*;
 use crate::machine_view::Occupancy;
 use crate::machine_view::tests::machine;
 use Condition::{Asleep, Full, Ready, Unreachable, Waking};
-use serde_json::json;
 use std::sync::Arc;
 
 fn fleet(machines: &[MachineView]) -> FleetSnapshot {
     FleetSnapshot {
         machines: machines.to_vec(),
         is_known: true,
-        template: Some(Arc::new(json!({"image": "game"}))),
+        template: Some(Arc::default()),
         ..FleetSnapshot::default()
     }
 }

@@ -1,21 +1,14 @@
 //! The pool of machines as `assets/fleet.toml` wants it.
 //!
 //! Path: [`Pools::parse`] reads the file once at the start; the board lists its regions, `placement` grows up to its limits,
-//! `provision` makes it so. A new machine is a copy of what was deployed last ([`template`]), so that image, services
-//! and size are told in one place (`net/fly.toml`).
+//! `provision` makes it so.
 //! Invariants: pure data; every region is one that Fly has, and is named once.
 
-use crate::machines_api::{Machine, MachineState};
 use crate::regions;
 use serde::Deserialize;
-use serde_json::Value;
-use std::sync::Arc;
 
 /// Most machines a region may ask for. Policy: the file is refused, because it is more likely a slip than a wish.
 const REGION_MACHINES_MAX_COUNT: u32 = 100;
-
-/// In a machine's metadata: a lobby created it under load, and may destroy it again.
-const GROWN: &str = "aerodrome_grown";
 
 /// The whole file.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -93,39 +86,6 @@ impl Pools {
     }
 }
 
-/// The configuration for new machines: that of the newest deployment, of its first machine by id, so that every lobby
-/// chooses the same. `None` when nothing was ever deployed.
-pub fn template(machines: &[Machine]) -> Option<Arc<Value>> {
-    let there = machines.iter().filter(|machine| machine.state != MachineState::Gone && machine.config.is_object());
-    let newest = there.max_by_key(|machine| (release(&machine.config), std::cmp::Reverse(&machine.id)))?;
-    Some(Arc::new(mark(&newest.config, false)))
-}
-
-/// Counts deployments; flyctl writes it.
-fn release(config: &Value) -> u64 {
-    config["metadata"]["fly_release_version"].as_str().and_then(|text| text.parse().ok()).unwrap_or(0)
-}
-
-/// Whether a lobby created the machine of this configuration under load.
-pub fn is_grown(config: &Value) -> bool {
-    !config["metadata"][GROWN].is_null()
-}
-
-/// The configuration with or without the mark of a machine that was created under load.
-pub fn mark(config: &Value, is_grown: bool) -> Value {
-    let mut config = config.clone();
-    if !config["metadata"].is_object() {
-        config["metadata"] = Value::Object(serde_json::Map::new());
-    }
-    if let Some(metadata) = config["metadata"].as_object_mut() {
-        metadata.remove(GROWN);
-        if is_grown {
-            metadata.insert(GROWN.to_owned(), "yes".into());
-        }
-    }
-    config
-}
-
 /// The first name of a region's machines, `<region>-1` to `<region>-<count>`, that is not taken. Names are unique in the
 /// app, so lobbies that create at the same time cannot create more than this.
 pub fn free_name<'a>(region: &str, count: u32, taken: impl Iterator<Item = &'a str> + Clone) -> Option<String> {
@@ -136,35 +96,6 @@ pub fn free_name<'a>(region: &str, count: u32, taken: impl Iterator<Item = &'a s
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
-
-    fn machine(id: &str, config: Value) -> Machine {
-        Machine {
-            id: id.into(),
-            name: id.into(),
-            region: "ewr".into(),
-            state: MachineState::Asleep,
-            is_host_ok: true,
-            changed_at_ms: 0,
-            version: String::new(),
-            config: Arc::new(config),
-        }
-    }
-
-    #[test]
-    fn the_template_is_the_newest_deployment_whoever_asks() {
-        let config = |image: &str, release: &str| json!({"image": image, "metadata": {"fly_release_version": release}});
-        let old = machine("a", config("game:1", "9"));
-        let grown = machine("b", mark(&config("game:2", "10"), true));
-        let other = machine("c", config("game:3", "10"));
-        let broken = machine("d", Value::Null);
-        assert_eq!(template(std::slice::from_ref(&broken)), None);
-        let chosen = template(&[other.clone(), old.clone(), grown.clone(), broken.clone()]).unwrap();
-        assert_eq!(chosen["image"], "game:2");
-        assert_eq!(template(&[grown.clone(), broken, old, other]).unwrap(), chosen);
-        assert!(is_grown(&grown.config) && !is_grown(&chosen), "the mark is not handed on");
-        assert!(is_grown(&mark(&json!({"image": "x"}), true)));
-    }
 
     #[test]
     fn names_are_given_in_order_and_end() {

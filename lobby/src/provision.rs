@@ -4,14 +4,15 @@
 //! Invariants: doing it twice does nothing the second time; nothing is destroyed, and no machine that runs is touched,
 //! because people may be playing on it; a name is created once, even if somebody else provisions at the same time.
 
+use crate::api_config::ApiConfig;
 use crate::api_errors::WakeError;
-use crate::config::ApiConfig;
 use crate::http_client::HttpClient;
-use crate::machines_api::{Machine, MachineState, MachinesApi};
+use crate::machine::{Machine, MachineConfig, MachineState};
+use crate::machines_api::MachinesApi;
 use crate::metrics::Metrics;
 use crate::pools::{self, Pools};
+use crate::template;
 use anyhow::{Context, bail};
-use serde_json::Value;
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,13 +43,10 @@ pub enum Action {
 ///
 /// # Errors
 /// A sentence, when there is nothing to copy.
-pub fn plan(machines: &[Machine], pools: &Pools, image: Option<&str>) -> Result<(Vec<Action>, Value), String> {
-    let template = pools::template(machines)
+pub fn plan(machines: &[Machine], pools: &Pools, image: Option<&str>) -> Result<(Vec<Action>, MachineConfig), String> {
+    let template = template::newest(machines)
         .ok_or("There is no machine to copy yet. Deploy once (fly deploy -c net/fly.toml), then provision again.")?;
-    let mut config = Value::clone(&template);
-    if let Some(image) = image {
-        config["image"] = image.into();
-    }
+    let config = image.map_or_else(|| MachineConfig::clone(&template), |image| template.with_image(image));
     let there: Vec<&Machine> = machines.iter().filter(|machine| machine.state != MachineState::Gone).collect();
     let mut actions = Vec::new();
     let mut names: Vec<String> = there.iter().map(|machine| machine.name.clone()).collect();
@@ -70,9 +68,9 @@ pub fn plan(machines: &[Machine], pools: &Pools, image: Option<&str>) -> Result<
     Ok((actions, config))
 }
 
-fn compare(machine: &Machine, config: &Value) -> Action {
+fn compare(machine: &Machine, config: &MachineConfig) -> Action {
     let machine = machine.clone();
-    if *machine.config == pools::mark(config, pools::is_grown(&machine.config)) {
+    if *machine.config == config.marked(machine.config.is_grown()) {
         Action::Keep(machine)
     } else if !machine.is_host_ok {
         Action::Leave(machine, "its host does not answer")
@@ -124,13 +122,13 @@ pub async fn run(
     Ok(())
 }
 
-async fn carry_out(api: &MachinesApi, action: &Action, config: &Value) -> anyhow::Result<()> {
+async fn carry_out(api: &MachinesApi, action: &Action, config: &MachineConfig) -> anyhow::Result<()> {
     let outcome = match action {
         Action::Create { region, name } => {
             let deadline = Instant::now() + Duration::from_millis(CREATE_DEADLINE_MS);
             api.create(region, name, config, false, deadline).await.map(drop)
         }
-        Action::Update(machine) => api.update(machine, &pools::mark(config, pools::is_grown(&machine.config))).await,
+        Action::Update(machine) => api.update(machine, &config.marked(machine.config.is_grown())).await,
         Action::Keep(_) | Action::Leave(..) => Ok(()),
     };
     match outcome {
@@ -144,19 +142,10 @@ async fn carry_out(api: &MachinesApi, action: &Action, config: &Value) -> anyhow
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use crate::machine::tests::{self, config};
 
     fn machine(id: &str, region: &str, state: MachineState, image: &str) -> Machine {
-        Machine {
-            id: id.into(),
-            name: id.into(),
-            region: region.into(),
-            state,
-            is_host_ok: true,
-            changed_at_ms: 0,
-            version: "1".into(),
-            config: Arc::new(json!({"image": image, "metadata": {}})),
-        }
+        Machine { config: Arc::new(config(image, "1")), ..tests::machine(id, region, state) }
     }
 
     fn pools() -> Pools {
@@ -202,9 +191,9 @@ mod tests {
         ];
         let (actions, _) = plan(&there, &pools(), None).unwrap();
         assert!(actions.iter().all(|action| matches!(action, Action::Keep(_))), "{actions:?}");
-        let (actions, config) = plan(&there, &pools(), Some("game:3")).unwrap();
+        let (actions, new) = plan(&there, &pools(), Some("game:3")).unwrap();
         assert!(actions.iter().all(|action| matches!(action, Action::Update(_))), "{actions:?}");
-        assert_eq!(config["image"], "game:3");
+        assert_eq!(new, config("game:3", "1"));
     }
 
     #[test]

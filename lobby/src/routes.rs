@@ -4,8 +4,9 @@
 //! Invariants: every error has a sentence.
 //! Never: decides anything (decisions are made in `steer`, `board` and `placement`).
 
-use crate::Lobby;
+use crate::app::App;
 use crate::board::Board;
+use crate::headers::edge_region;
 use crate::{assets, board_stream, gameserver_routes, in_flight, join_http, pages};
 use axum::Router;
 use axum::extract::{Path, State};
@@ -13,14 +14,12 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use protocol::room::is_name;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 /// All routes.
-pub fn router(lobby: Arc<Lobby>) -> Router {
+pub(crate) fn router(app: Arc<App>) -> Router {
     Router::new()
-        .route("/", get(|headers: HeaderMap| async move { assets::page(&headers) }))
+        .route("/", get(page))
         .route("/assets/{*name}", get(asset))
         .route(assets::PREVIEW_PATH, get(|| async { assets::preview() }))
         .route("/api/regions", get(regions))
@@ -30,14 +29,14 @@ pub fn router(lobby: Arc<Lobby>) -> Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .method_not_allowed_fallback(|| async { pages::wrong_method() })
         .fallback(|| async { pages::not_found() })
-        .layer(from_fn_with_state(lobby.clone(), in_flight::guard))
+        .layer(from_fn_with_state(app.in_flight.clone(), in_flight::guard))
         .layer(map_response(harden))
-        .with_state(lobby)
+        .with_state(app)
 }
 
 /// The metrics, on a port that nobody outside reaches.
-pub(crate) fn metrics_router(lobby: Arc<Lobby>) -> Router {
-    Router::new().route("/metrics", get(metrics)).with_state(lobby)
+pub(crate) fn metrics_router(app: Arc<App>) -> Router {
+    Router::new().route("/metrics", get(metrics)).with_state(app)
 }
 
 /// The headers of every answer. A room's name can be the key to it, so no other site gets to see an address.
@@ -48,44 +47,22 @@ async fn harden(mut response: Response) -> Response {
     response
 }
 
-/// The region of the edge that accepted this player's connection, if the proxy names it.
-pub(crate) fn edge_region(headers: &HeaderMap) -> Option<String> {
-    let region = headers.get("fly-region")?.to_str().ok()?;
-    is_name(region).then(|| region.to_owned())
-}
-
-/// The client's address: from the proxy, or the peer's where there is no proxy.
-pub(crate) fn client_address(headers: &HeaderMap, peer: SocketAddr) -> IpAddr {
-    let forwarded = headers.get("fly-client-ip").and_then(|value| value.to_str().ok()?.parse().ok());
-    forwarded.unwrap_or(peer.ip())
+async fn page(headers: HeaderMap) -> Response {
+    assets::page(&headers).unwrap_or_else(pages::not_built)
 }
 
 async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
-    assets::asset(&name, &headers)
+    assets::asset(&name, &headers).unwrap_or_else(pages::not_found)
 }
 
-async fn regions(State(lobby): State<Arc<Lobby>>, headers: HeaderMap) -> Response {
-    let snapshot = lobby.fleet.fresh().await;
-    let board = Board::new(&snapshot, &lobby.pools, edge_region(&headers).as_deref(), lobby.region.as_deref());
+async fn regions(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    let snapshot = app.fleet.fresh().await;
+    let board = Board::new(&snapshot, &app.pools, edge_region(&headers).as_deref(), app.region.as_deref());
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     (headers, board.to_json()).into_response()
 }
 
-async fn metrics(State(lobby): State<Arc<Lobby>>) -> Response {
+async fn metrics(State(app): State<Arc<App>>) -> Response {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], lobby.metrics.text()).into_response()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_proxy_says_who_the_client_is() {
-        let peer = "127.0.0.1:5".parse().unwrap();
-        let with = |value: &str| HeaderMap::from_iter([("fly-client-ip".parse().unwrap(), value.parse().unwrap())]);
-        assert_eq!(client_address(&with("203.0.113.9"), peer).to_string(), "203.0.113.9");
-        assert_eq!(client_address(&with("nonsense"), peer).to_string(), "127.0.0.1");
-        assert_eq!(client_address(&HeaderMap::new(), peer).to_string(), "127.0.0.1");
-    }
+    ([(header::CONTENT_TYPE, kind)], app.metrics.text()).into_response()
 }

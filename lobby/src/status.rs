@@ -9,7 +9,7 @@ use crate::clock_skew::ClockSkews;
 use crate::http_client::HttpClient;
 use crate::machine_view::Occupancy;
 use crate::metrics::Metrics;
-use crate::now_ms;
+use crate::unix_time::now_ms;
 use axum::http::{Method, StatusCode};
 use bytes::Bytes;
 use serde::Deserialize;

@@ -9,12 +9,11 @@
 
 use crate::api_errors::WakeError;
 use crate::fleet::Fleet;
+use crate::machine::{Machine, MachineConfig, MachineState};
 use crate::machine_view::Condition;
-use crate::machines_api::{Machine, MachineState, MachinesApi};
+use crate::machines_api::MachinesApi;
 use crate::metrics::Metrics;
-use crate::pools;
 use crate::progress::Progress;
-use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -79,11 +78,11 @@ impl StartTasks {
         self: &Arc<Self>,
         region: &str,
         name: &str,
-        template: &Value,
+        template: &MachineConfig,
         report: impl Fn(Progress),
     ) -> Result<String, WakeError> {
         let (tasks, region, own_name) = (self.clone(), region.to_owned(), name.to_owned());
-        let config = pools::mark(template, true);
+        let config = template.marked(true);
         let updates = self.follow_or_spawn(name, |updates| async move {
             let deadline = Instant::now() + Duration::from_millis(CREATE_DEADLINE_MS);
             updates.send_replace(Update::Progress(Progress::Creating));
@@ -157,7 +156,7 @@ impl StartTasks {
         &self,
         region: &str,
         name: &str,
-        config: &Value,
+        config: &MachineConfig,
         deadline: Instant,
     ) -> Result<String, WakeError> {
         if let Some(machine) = self.api.create(region, name, config, true, deadline).await? {

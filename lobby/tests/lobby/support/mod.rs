@@ -5,7 +5,8 @@
 pub(crate) mod api;
 
 use api::{Api, Shared};
-use lobby::config::{ApiConfig, ApiToken, Config};
+use lobby::api_config::{ApiConfig, ApiToken};
+use lobby::config::Config;
 use lobby::in_flight::REQUESTS_MAX_COUNT;
 use lobby::listen::Deadlines;
 use lobby::pools::Pools;
