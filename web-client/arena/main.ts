@@ -25,6 +25,7 @@ import { Sound } from './sound';
 import { exposeTestHook } from './test-hook';
 import { TouchPad } from './touch';
 import { Scene } from './view/scene';
+import { WORDS } from './words';
 import type { Ask, LinkState } from '../shared/link/reconnector';
 
 const SLOW_UPDATE_MS = 500;
@@ -138,6 +139,7 @@ class ArenaPage {
         relocate: async (why, signal, onStage) => askGrant(why === 'moved' ? await followRedirect(path) : path, signal, onStage),
         probe: () => serverAnswers(path),
         isOnline: () => navigator.onLine,
+        words: WORDS,
         joins: new Budget(tab, 'joins', ASKS_MAX),
         follows: new Budget(tab, 'follows', FOLLOWS_MAX),
         onState: (state) => this.tell(state),

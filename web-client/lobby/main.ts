@@ -2,6 +2,7 @@
 //
 // Path: the feed tells the board; a choice fills the button; flying (`departure.ts`) asks for a place and leaves for it.
 import { byId, setText } from '../shared/dom';
+import { NAME_MAX_BYTES } from '../shared/generated/protocol';
 import { hueChooser, planeIcon } from '../shared/hue-chooser';
 import { tidyCallSign } from '../shared/callsigns';
 import { settle } from '../shared/loading';
@@ -142,6 +143,7 @@ function offerNew(): void {
   byId('private').focus();
 }
 
+nameField.maxLength = NAME_MAX_BYTES;
 nameField.value = me.name;
 nameField.addEventListener('change', rememberMe);
 hueChooser(byId('hues'), me.hue, (hue) => {

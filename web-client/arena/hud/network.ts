@@ -1,5 +1,6 @@
 // The network panel: exact figures of the connection, the time between pictures, and a worse connection to try.
 import { byId, setText } from '../../shared/dom';
+import { TICK_HZ } from '../../shared/generated/protocol';
 import { giveBack } from '../focus';
 import type { FrameTimes } from '../frame-times';
 import type { LinkStats } from '../client-event';
@@ -16,7 +17,7 @@ export interface ConditionedLink {
 /** What the buttons do. Shorter than the silence after which the line is given up, and longer. */
 export const STALL_MS = 2_000;
 export const CUT_MS = 10_000;
-const TICK_MS = 1000 / 60;
+const TICK_MS = 1000 / TICK_HZ;
 /** Over so long bytes and messages are counted; shorter, and the figures dance. */
 const RATE_WINDOW_MS = 950;
 
