@@ -28,12 +28,9 @@ export interface LinkStats {
   /** How far others are shown behind it. */
   interp_ticks: number;
   frames: number;
-  mismatches: number;
   bytes_in: number;
   bytes_out: number;
   corrections: number;
-  /** Of those, with no late input and no contact to explain them. */
-  corrections_unexplained: number;
   /** How far off the own plane was the last time, plane lengths. */
   correction_lengths: number;
   /** Packets of inputs that missed their tick. */

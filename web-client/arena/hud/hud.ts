@@ -1,19 +1,20 @@
 // Everything in the DOM over the picture, and how events reach it. It reads frames and reports what the person wants by
 // callbacks.
+import { ChatPanel } from '../../shared/chat/panel';
 import { byId, setText } from '../../shared/dom';
+import type { ConditionedLink } from '../../shared/link/conditioner-controls';
 import type { Me } from '../../shared/me';
+import type { ClientEvent, LinkStats, Standing } from '../client-event';
 import { isForPlane } from '../focus';
 import type { Frame } from '../frame';
 import type { FrameTimes } from '../frame-times';
-import type { ClientEvent, LinkStats, Standing } from '../client-event';
-import { ChatPanel } from '../../shared/chat/panel';
+import { Diagnosis, FULL_SERVICE } from './diagnosis';
 import { KillFeed } from './kills';
 import { Minimap } from './minimap';
-import { NetworkPanel, type ConditionedLink } from './network';
+import { NetworkPanel } from './network';
 import { Curtain, DownPanel, LinkNote, RenameDialog, showHelpForAWhile } from './panels';
 import { ScoreBoard } from './score';
 import { ServiceNote } from './service';
-import { Diagnosis, FULL_SERVICE } from './diagnosis';
 
 export interface HudOptions {
   me: Me;

@@ -77,10 +77,6 @@ export class Reconnector {
     private readonly connect: (grant?: JoinGrant) => void,
   ) {}
 
-  get isStopped(): boolean {
-    return this.hasStopped;
-  }
-
   /** A failed attempt lies behind us. */
   get isAgain(): boolean {
     return this.attempt > 0;

@@ -77,9 +77,8 @@ pub(crate) fn stats(stats: &ClientStats) -> String {
     json!({
         "rtt_ms": stats.rtt_ms, "jitter_ms": stats.jitter_ms, "lead_ticks": stats.lead_ticks,
         "ahead_ticks": stats.ahead_ticks, "interp_ticks": stats.delay_ticks, "frames": stats.frames,
-        "mismatches": stats.mismatches, "bytes_in": stats.bytes_in, "bytes_out": stats.bytes_out,
-        "corrections": stats.corrections, "corrections_unexplained": stats.corrections_unexplained,
-        "correction_lengths": stats.correction_lengths, "late_packets": stats.late_packets,
+        "bytes_in": stats.bytes_in, "bytes_out": stats.bytes_out,
+        "corrections": stats.corrections, "correction_lengths": stats.correction_lengths, "late_packets": stats.late_packets,
         "shots_met": stats.shots.met, "shots_confirmed": stats.shots.confirmed, "shots_unseen": stats.shots.unseen,
     })
     .to_string()
