@@ -12,7 +12,7 @@ export interface Standing {
 export type ClientEvent =
   | SessionEvent
   | { type: 'kill'; killer: number; victim: number; killer_name: string; victim_name: string; rammed: boolean; behind_ms: number }
-  /** By so much the field is ahead of where it was taken to be; less than 0: it paused, unless this device's own clock jumped. */
+  /** By so much the room is ahead of where it was taken to be; less than 0: it paused, unless this device's own clock jumped. */
   | { type: 'jump'; ms: number; own: boolean }
   | { type: 'hit' | 'explosion' | 'shot'; pilot: number; x: number; y: number };
 

@@ -29,7 +29,7 @@ import { WORDS } from './words';
 
 const SLOW_UPDATE_MS = 500;
 const HIDDEN_DRAIN_MS = 1_000;
-/** On a line on which the game takes longer than this, the page says so and goes on waiting. */
+/** On a connection on which the game takes longer than this, the page says so and goes on waiting. */
 const LATE_MS = 30_000;
 /** As the page says it from the beginning. */
 const ROLLING_OUT = 'Rolling your plane out.';
@@ -164,7 +164,7 @@ class ArenaPage {
       },
       onComeBack: () => this.link.start(),
       onLeave: () => {
-        // What is not heard now would be said at the next welcome, if the person flies here again after all.
+        // What is not received now would be sent at the next welcome, if the person flies here again after all.
         if (this.link.isWelcomed) client.leave();
         this.link.leave();
         resume.forget();

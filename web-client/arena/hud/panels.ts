@@ -70,7 +70,7 @@ export class DownPanel {
     this.offer();
   }
 
-  /** The button works (again): what was asked for over a line that is lost may not have arrived. */
+  /** The button works (again): what was asked for over a connection that is lost may not have arrived. */
   offer(): void {
     this.isAsked = false;
     this.button.disabled = false;
