@@ -174,7 +174,7 @@ fn join_bytes(world: &mut World) -> anyhow::Result<(f64, f64)> {
     let (mut frames, mut welcomes) = (0, 0);
     for player in &world.players {
         let hello = protocol::message::Hello { resume: Some(player.welcome.resume.clone()), ..crate::world::hello(0) };
-        let session = world.room.join(&hello, false).map_err(|reason| anyhow::anyhow!("{}", reason.sentence()))?;
+        let session = world.room.join(&hello, false).map_err(|reason| anyhow::anyhow!("{}", reason.wire_text()))?;
         while let Some(arena::Output::Message(_, bytes)) = world.room.poll_output() {
             welcomes += websocket_bytes(bytes.len());
         }

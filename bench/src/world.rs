@@ -58,7 +58,8 @@ impl World {
         let mut room = Room::new(RoomConfig { fillers: 0, max_players: players as u16, cadence_ticks, ..config });
         let mut all = Vec::with_capacity(players);
         for number in 0..players {
-            let session = room.join(&hello(number), true).map_err(|reason| anyhow::anyhow!("{}", reason.sentence()))?;
+            let session =
+                room.join(&hello(number), true).map_err(|reason| anyhow::anyhow!("{}", reason.wire_text()))?;
             let welcome = welcome(&mut room);
             let mouse = MouseInput::new(seed, welcome.pilot);
             all.push(Player { session, welcome, mouse, packet: 0, sent: 0, controls: 0 });

@@ -250,7 +250,7 @@ impl<'a> BotConnection<'a> {
         while let Some(event) = self.client.poll_event() {
             let ClientEvent::Ended { reason, code } = event else { continue };
             let sentence =
-                reason.map_or_else(|| format!("The field closed with {code}."), |why| why.sentence().to_owned());
+                reason.map_or_else(|| format!("The field closed with {code}."), |why| why.wire_text().to_owned());
             let is_worth_retrying = reason.is_some_and(CloseReason::is_worth_retrying);
             self.goodbye =
                 Some(if is_worth_retrying { ConnectionEnd::Lost(sentence) } else { ConnectionEnd::Refused(sentence) });

@@ -1,6 +1,9 @@
-//! Every way a socket can end: a code for programs and a sentence for people.
+//! Every way a socket can end: a code for programs, a text for the close frame, a sentence for people.
 //!
-//! Invariant: codes are in 4000..=4999 (RFC 6455 §7.4.2 leaves them to applications) and never change their meaning.
+//! Path: the gameserver closes with [`CloseReason::code`] and [`CloseReason::wire_text`]; the page takes codes and
+//! [`CloseReason::sentence`]s from a module that `tests/page_constants.rs` writes.
+//! Invariants: codes are in 4000..=4999 (RFC 6455 §7.4.2 leaves them to applications) and never change their meaning; texts on the wire
+//! keep their bytes.
 
 /// Why a socket was closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -87,8 +90,8 @@ impl CloseReason {
         Self::ALL.into_iter().find(|reason| reason.code() == code)
     }
 
-    /// One plain sentence, short enough for a close frame (123 bytes).
-    pub fn sentence(self) -> &'static str {
+    /// The close frame's reason (RFC 6455 §5.5.1, 123 bytes at most): for logs and programs, its bytes never change.
+    pub fn wire_text(self) -> &'static str {
         match self {
             Self::ServerStopping => "This field is closing for maintenance.",
             Self::VersionMismatch => "This page is older than the field. Reload it.",
@@ -109,9 +112,26 @@ impl CloseReason {
         }
     }
 
-    /// Whether the way back leads through the lobby, which knows where the room is now.
-    pub fn is_elsewhere(self) -> bool {
-        matches!(self, Self::ServerStopping | Self::Moved)
+    /// What the page tells a person: what happened, and what happens next or what they can do. `None`: to a person it is a
+    /// lost connection like any other.
+    pub fn sentence(self) -> Option<&'static str> {
+        Some(match self {
+            Self::ServerStopping => "This server is closing. Your plane comes along to the next one.",
+            Self::VersionMismatch => {
+                "This page and the field do not match. Go back to the lobby and pick a field again."
+            }
+            Self::BadTicket => "Asking the lobby for a new place.",
+            Self::TooFast => "This page sent more messages than the field allows. You can come back now.",
+            Self::RoomFull => "This field is full. Try again in a moment, or pick another one in the lobby.",
+            Self::TooManyFromAddress => {
+                "Too many pilots are flying from your address. Close another window and try again."
+            }
+            Self::RoomFailed => "Something broke on this field. Coming back by itself.",
+            Self::Moved => "This field is on another server now. Following it.",
+            Self::NoSuchRoom => "This field is gone. You can open a new one in the lobby.",
+            Self::Replaced | Self::Overloaded | Self::TooManyRooms => self.wire_text(),
+            Self::HelloTimeout | Self::BadMessage | Self::Silent | Self::TooSlow => return None,
+        })
     }
 
     /// Whether a client should come back by itself, with its resume token or (after `BadTicket`) with a new ticket.
@@ -134,10 +154,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_are_unique_and_sentences_fit_a_close_frame() {
+    fn codes_are_unique_and_texts_fit_a_close_frame() {
         for reason in CloseReason::ALL {
             assert_eq!(CloseReason::from_code(reason.code()), Some(reason));
-            assert!(reason.sentence().len() <= 123);
+            assert!(reason.wire_text().len() <= 123);
         }
     }
 }

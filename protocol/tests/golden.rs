@@ -92,6 +92,12 @@ fn frames() -> Vec<(&'static str, Vec<u8>)> {
     vec![("frame of all", bytes(all)), ("frame of nothing", bytes(plain)), ("frame anew", bytes(anew))]
 }
 
+/// What a close frame says: the code, and the text beside it.
+fn closes() -> Vec<(&'static str, Vec<u8>)> {
+    let frame = |reason: CloseReason| [&reason.code().to_be_bytes(), reason.wire_text().as_bytes()].concat();
+    CloseReason::ALL.map(|reason| ("close frame", frame(reason))).to_vec()
+}
+
 fn tokens() -> Vec<(&'static str, Vec<u8>)> {
     let key = Key::new("only for this test, long enough").expect("it is long enough");
     let resume = Resume { session: 7, epoch: 3, generation: 2 };
@@ -105,7 +111,7 @@ fn tokens() -> Vec<(&'static str, Vec<u8>)> {
 #[test]
 fn every_message_has_the_bytes_it_always_had() {
     let mut golden = format!("version {PROTOCOL_VERSION}\n");
-    for (name, bytes) in [client_messages(), server_messages(), frames(), tokens()].concat() {
+    for (name, bytes) in [client_messages(), server_messages(), frames(), closes(), tokens()].concat() {
         let hex = bytes.iter().fold(String::new(), |mut hex, byte| {
             write!(hex, "{byte:02x}").expect("a string takes all");
             hex

@@ -12,7 +12,7 @@ export interface Standing {
 export type ClientEvent =
   | SessionEvent
   | { type: 'kill'; killer: number; victim: number; killer_name: string; victim_name: string; rammed: boolean; behind_ms: number }
-  /** By so much the field is ahead of where it was taken to be; less than 0: it paused, unless this device's own clock jumped. */
+  /** By so much the room is ahead of where it was taken to be; less than 0: it paused, unless this device's own clock jumped. */
   | { type: 'jump'; ms: number; own: boolean }
   | { type: 'hit' | 'explosion' | 'shot'; pilot: number; x: number; y: number };
 
@@ -28,12 +28,9 @@ export interface LinkStats {
   /** How far others are shown behind it. */
   interp_ticks: number;
   frames: number;
-  mismatches: number;
   bytes_in: number;
   bytes_out: number;
   corrections: number;
-  /** Of those, with no late input and no contact to explain them. */
-  corrections_unexplained: number;
   /** How far off the own plane was the last time, plane lengths. */
   correction_lengths: number;
   /** Packets of inputs that missed their tick. */

@@ -34,7 +34,7 @@ export class Input {
       addEventListener(type, (event) => this.onPointer(event), true);
     }
     addEventListener('contextmenu', (event) => this.onMenu(event), true);
-    // Touches as they are, whatever was heard of single ones.
+    // Touches as they are, whatever single ones reported.
     for (const type of ['touchend', 'touchcancel'] as const) addEventListener(type, (event) => this.onTouchEnd(event), true);
     document.documentElement.addEventListener('pointerleave', ({ pointerType }) => {
       if (pointerType !== 'touch') this.state.mouseOut();

@@ -2,34 +2,34 @@
 //
 // Path of a frame: input → what is due is sent → client → frame → events → picture and HUD. Only this file knows all
 // parts; views and HUD know frames and callbacks.
+import { Roster } from '../shared/chat/roster';
 import { byId } from '../shared/dom';
-import { join, JoinError } from '../shared/join';
-import { durableId, followRedirect, roomAddressOf, serverAnswers, socketUrl } from '../shared/room-address';
+import { Budget } from '../shared/link/budget';
+import { Link } from '../shared/link/link';
+import { ASKS_MAX, FOLLOWS_MAX } from '../shared/link/reconnect-policy';
+import type { LinkState } from '../shared/link/reconnector';
+import { Resume } from '../shared/link/resume-token';
+import { RoomLocation } from '../shared/link/room-location';
 import { hasReloaded, isCacheSuspect, loadAgain, settle, tellTrouble } from '../shared/loading';
 import { loadMe, parseArrival, saveMe } from '../shared/me';
 import { longStore, tabStore } from '../shared/store';
 import { canDraw, WEBGL_OFF } from '../shared/webgl';
-import { Budget } from '../shared/link/budget';
 import { loadClient, nextEvent, standings, stats, view, type Client } from './client';
+import type { ClientEvent } from './client-event';
 import { watchFocus } from './focus';
 import type { Frame } from './frame';
-import type { ClientEvent } from './client-event';
 import { Hud } from './hud/hud';
 import { Input } from './input';
 import { run, type FrameRate } from './loop';
-import { Link } from '../shared/link/link';
-import { ASKS_MAX, FOLLOWS_MAX } from '../shared/link/reconnect-policy';
-import { Resume } from '../shared/link/resume-token';
-import { Roster } from '../shared/chat/roster';
 import { Sound } from './sound';
 import { exposeTestHook } from './test-hook';
 import { TouchPad } from './touch';
 import { Scene } from './view/scene';
-import type { Ask, LinkState } from '../shared/link/reconnector';
+import { WORDS } from './words';
 
 const SLOW_UPDATE_MS = 500;
 const HIDDEN_DRAIN_MS = 1_000;
-/** On a line on which the game takes longer than this, the page says so and goes on waiting. */
+/** On a connection on which the game takes longer than this, the page says so and goes on waiting. */
 const LATE_MS = 30_000;
 /** As the page says it from the beginning. */
 const ROLLING_OUT = 'Rolling your plane out.';
@@ -40,9 +40,8 @@ const TOO_OLD = 'This browser is too old for the game. Try a newer one.';
 
 const store = longStore();
 const tab = tabStore();
-/** Where the room is; it may move. */
-let path = location.pathname.replace(/\/$/, '');
-const resume = new Resume(tab, store, durableId(roomAddressOf(path)));
+const room = new RoomLocation();
+const resume = new Resume(tab, store, room.durableId);
 const arrival = parseArrival(location.hash);
 
 const me = loadMe(store);
@@ -125,19 +124,19 @@ class ArenaPage {
     const { client } = this;
     return new Link(
       {
-        url: socketUrl(path, location.href),
+        url: room.socketUrl,
         client,
         hello: (ticket) => client.hello(me.name, me.hue, ticket, resume.token),
         hasResume: () => resume.token !== undefined,
         askTicket: (signal, onStage) => {
           // A refused ticket and a refused token look alike: come as somebody new.
           resume.refuse();
-          return askGrant(path, signal, onStage);
+          return room.askTicket(signal, onStage);
         },
-        // A room that has moved tells by its page where it is; of one whose machine is gone only the lobby knows.
-        relocate: async (why, signal, onStage) => askGrant(why === 'moved' ? await followRedirect(path) : path, signal, onStage),
-        probe: () => serverAnswers(path),
+        relocate: room.relocate,
+        probe: room.probe,
         isOnline: () => navigator.onLine,
+        words: WORDS,
         joins: new Budget(tab, 'joins', ASKS_MAX),
         follows: new Budget(tab, 'follows', FOLLOWS_MAX),
         onState: (state) => this.tell(state),
@@ -165,7 +164,7 @@ class ArenaPage {
       },
       onComeBack: () => this.link.start(),
       onLeave: () => {
-        // What is not heard now would be said at the next welcome, if the person flies here again after all.
+        // What is not received now would be sent at the next welcome, if the person flies here again after all.
         if (this.link.isWelcomed) client.leave();
         this.link.leave();
         resume.forget();
@@ -230,18 +229,6 @@ class ArenaPage {
     const quality = stats(this.client);
     this.rtt = quality.rtt_ms;
     this.hud.slowUpdate(now, standings(this.client), quality, this.link.takeSilence(), times, fps);
-  }
-}
-
-/** Asks the lobby to let us into this room, wherever it is now: from here on the page's address is there. */
-async function askGrant(at: string, ...[signal, onStage]: Parameters<Ask>): ReturnType<Ask> {
-  try {
-    const place = await join(roomAddressOf(at), ({ message }) => onStage(message), signal);
-    path = place.path.split(/[?#]/)[0] ?? path;
-    history.replaceState(null, '', path);
-    return { url: socketUrl(path, location.href), ticket: place.ticket };
-  } catch (error) {
-    throw new Error(error instanceof JoinError ? error.message : 'The lobby could not find you a place. Trying again.');
   }
 }
 

@@ -83,7 +83,7 @@ export class Thumbs {
     return this.held?.angle;
   }
 
-  /** A thumb that was only put down wishes for nothing yet. */
+  /** A thumb that was only put down asks for nothing yet. */
   get throttle(): number {
     const stick = this.held;
     if (stick?.angle === undefined) return THROTTLE_CRUISE;

@@ -1,4 +1,4 @@
-// Leaving for a field: asks the lobby for a place and says in words what it is doing, until the page goes there.
+// Leaving for a room: asks the lobby to let us in and says in words what it is doing, until the page goes there.
 //
 // A refusal is told in one sentence; if another region would take the pilot, a button offers it and nothing else happens.
 import { byId, prefersReducedMotion, setText } from '../shared/dom';
@@ -9,9 +9,9 @@ import { latencyText, seconds, type Region } from './regions';
 /** The stage's word on the button; stages that take a moment only have none of their own. */
 const BUTTON_WORDS: Record<string, string> = { asking: 'Asking Fly', creating: 'Asking Fly', waiting: 'Asking again', booting: 'Booting', another: 'Trying next' };
 
-/** A way to stay is offered at the latest after this, whatever is heard. */
+/** A way to stay is offered at the latest after this, whatever comes. */
 const STOP_SHOWN_AFTER_MS = 2_000;
-/** A field's page comes at once, or one that says why not; after so long without either, we are still here. */
+/** A room's page comes at once, or one that says why not; after so long without either, we are still here. */
 const PAGE_TIMEOUT_MS = 20_000;
 
 export interface DepartureOptions {
@@ -74,7 +74,7 @@ export class Departure {
     if (this.pageTimer !== undefined) this.leaveNot();
   }
 
-  /** The field's page is on its way, and is not to come any more. */
+  /** The room's page is on its way, and is not to come any more. */
   private leaveNot(): void {
     window.stop();
     this.stay();

@@ -1,7 +1,8 @@
 // The lobby page: board, pilot and the one big button.
 //
-// Path: the feed tells the board; a choice fills the button; flying (`departure.ts`) asks for a place and leaves for it.
+// Path: the feed tells the board; a choice fills the button; flying (`departure.ts`) asks to be let in and leaves for the room.
 import { byId, setText } from '../shared/dom';
+import { NAME_MAX_BYTES } from '../shared/generated/protocol';
 import { hueChooser, planeIcon } from '../shared/hue-chooser';
 import { tidyCallSign } from '../shared/callsigns';
 import { settle } from '../shared/loading';
@@ -17,7 +18,7 @@ import { roomPath, isFlyable, withMeasured, type Departures, type Region } from 
 
 const CLOCK_INTERVAL_MS = 100;
 const MEASURE_AFTER_MS = 400;
-/** In the fragment: somebody whose field is gone wants a new one. */
+/** In the fragment: somebody whose room is gone wants a new one. */
 const WANTS_NEW = '#new';
 
 const store = longStore();
@@ -135,13 +136,14 @@ function drawPlane(): void {
   flyby?.replaceChildren(...planeIcon(hueOf(me.hue)).childNodes);
 }
 
-/** Somebody comes from the page of a field that is gone. */
+/** Somebody comes from the page of a room that is gone. */
 function offerNew(): void {
   if (location.hash !== WANTS_NEW) return;
   setText(byId('progress-text'), 'Choose a place, then create a private room. Its address is the link for your friends.');
   byId('private').focus();
 }
 
+nameField.maxLength = NAME_MAX_BYTES;
 nameField.value = me.name;
 nameField.addEventListener('change', rememberMe);
 hueChooser(byId('hues'), me.hue, (hue) => {

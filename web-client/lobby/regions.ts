@@ -45,7 +45,7 @@ export interface RowTexts {
 }
 
 const STATUSES: readonly string[] = ['up', 'asleep', 'waking', 'full', 'unreachable'];
-/** A field with company beats a sleeping one that is nearer by up to this; the lobby orders by the same rule. */
+/** A machine with company beats a sleeping one that is nearer by up to this; the lobby orders by the same rule. */
 const COMPANY_WORTH_MS = 20;
 
 /** The answer of the lobby; `undefined` if it is none. A status from the future counts as unreachable. */
@@ -133,7 +133,7 @@ export function median(values: readonly number[]): number | undefined {
   return [...values].sort((a, b) => a - b)[(values.length - 1) >> 1];
 }
 
-/** The way to a field in what a person pasted, or `undefined` if it leads elsewhere. */
+/** The path of a room in what a person pasted, or `undefined` if it leads elsewhere. */
 export function roomPath(pasted: string, origin: string): string | undefined {
   try {
     const url = new URL(pasted.trim(), origin);

@@ -1,7 +1,5 @@
 // Call signs: the one offered to a newcomer, and what a typed one is cut to.
-
-/** Longest call sign in bytes of UTF-8; the server cuts what is longer. */
-export const CALLSIGN_MAX_BYTES = 24;
+import { NAME_MAX_BYTES } from './generated/protocol';
 
 const FIRST = [
   'Amber', 'Brisk', 'Calm', 'Copper', 'Distant', 'Early', 'Gentle', 'Golden', 'High', 'Lucky', 'Merry', 'Northern',
@@ -24,7 +22,7 @@ export function callSign(random: () => number = Math.random): string {
 /** What a person typed, as a call sign: no control characters, single spaces, not too long; empty if nothing is left. */
 export function tidyCallSign(typed: string): string {
   const clean = typed.replace(/\p{C}/gu, '').replace(/\s+/gu, ' ').trim();
-  return cutBytes(clean, CALLSIGN_MAX_BYTES).trim();
+  return cutBytes(clean, NAME_MAX_BYTES).trim();
 }
 
 /** The longest beginning of a text that fits into so many bytes of UTF-8, whole characters only. */

@@ -25,7 +25,7 @@ export class Deadline {
   }
 
   /** Something came. */
-  heard(): void {
+  received(): void {
     clearTimeout(this.silence);
     this.silence = setTimeout(this.abort, this.silenceMs);
   }

@@ -5,8 +5,8 @@ export interface ServerEvent {
   data: string;
 }
 
-/** All events of the stream, as they come; comments and events without data are left out, but are heard as any bytes. */
-export async function* events(body: ReadableStream<Uint8Array>, onHeard: () => void): AsyncGenerator<ServerEvent> {
+/** All events of the stream, as they come; comments and events without data are left out, but count as bytes like any. */
+export async function* events(body: ReadableStream<Uint8Array>, onBytes: () => void): AsyncGenerator<ServerEvent> {
   const reader = body.getReader();
   const decoder = new TextDecoder();
   let text = '';
@@ -14,7 +14,7 @@ export async function* events(body: ReadableStream<Uint8Array>, onHeard: () => v
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return;
-      onHeard();
+      onBytes();
       text += decoder.decode(value, { stream: true });
       const blocks = text.split('\n\n');
       text = blocks.pop() ?? '';

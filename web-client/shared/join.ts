@@ -68,7 +68,7 @@ export async function join(request: JoinRequest, onStage: (stage: JoinStage) => 
 async function answerOf(response: Response, end: Deadline, onStage: (stage: JoinStage) => void): Promise<unknown> {
   const isStream = response.headers.get('content-type')?.startsWith('text/event-stream') ?? false;
   if (!isStream || response.body === null) return response.json().catch(() => undefined);
-  for await (const { event, data } of events(response.body, () => end.heard())) {
+  for await (const { event, data } of events(response.body, () => end.received())) {
     const json: unknown = JSON.parse(data);
     if (event !== 'stage') return json;
     if (isJoinStage(json)) onStage(json);

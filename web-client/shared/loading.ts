@@ -8,7 +8,7 @@ import { byId } from './dom';
 /** As in the pages: said by the style sheet alone. */
 const LATER = 'This takes longer than usual.';
 
-/** `mismatch`: the field speaks another version than this page. */
+/** `mismatch`: the room speaks another version than this page. */
 export type Reason = 'failed' | 'late' | 'mismatch';
 
 /** `boot.js` leaves `true`: it watches over the script alone, which says nothing of the other parts. */

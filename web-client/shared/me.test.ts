@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { callSign, CALLSIGN_MAX_BYTES, tidyCallSign } from './callsigns';
+import { callSign, tidyCallSign } from './callsigns';
+import { NAME_MAX_BYTES } from './generated/protocol';
 import { arrivalFragment, loadMe, parseArrival, saveMe } from './me';
 import { openStore } from './store';
 
@@ -9,7 +10,7 @@ describe('who is flying', () => {
   it('gets a call sign that fits the wire', () => {
     for (let step = 0; step < 500; step += 1) {
       const name = callSign(Math.random);
-      expect(new TextEncoder().encode(name).length).toBeLessThanOrEqual(CALLSIGN_MAX_BYTES);
+      expect(new TextEncoder().encode(name).length).toBeLessThanOrEqual(NAME_MAX_BYTES);
       expect(tidyCallSign(name)).toBe(name);
     }
   });

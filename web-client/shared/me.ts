@@ -8,7 +8,7 @@ export interface Me {
   hue: number;
 }
 
-/** What the fragment carries from the lobby to the field. */
+/** What the fragment carries from the lobby to the room. */
 export interface Arrival {
   ticket: string | undefined;
   name: string | undefined;
@@ -27,7 +27,7 @@ export function saveMe(store: Store, me: Me): void {
   store.set('hue', String(me.hue));
 }
 
-/** The fragment for a field's address; name and hue travel in it only if the browser remembers nothing. */
+/** The fragment for a room's address; name and hue travel in it only if the browser remembers nothing. */
 export function arrivalFragment(ticket: string, me: Me, storeLasts: boolean): string {
   const fields = new URLSearchParams({ t: ticket });
   if (!storeLasts) {

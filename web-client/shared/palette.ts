@@ -27,7 +27,6 @@ export const HUES: readonly Hue[] = [
 
 export const NIGHT = {
   ground: '#12202b',
-  lowerSky: '#1b3140',
   ink: '#f2ebdd',
   quiet: '#8fa3ae',
   line: '#2a4352',

@@ -1,11 +1,10 @@
 // The address of a room, `/gameserver/<instance>/<room>`: what it says, and whether anybody answers there.
+import { PUBLIC_ROOM } from './generated/protocol';
 
 export interface RoomAddress {
   instance: string;
   room: string;
 }
-
-const PUBLIC_ROOM = 'arena';
 
 export function roomAddressOf(path: string): RoomAddress {
   const [, , instance = '', room = PUBLIC_ROOM] = path.split('/');

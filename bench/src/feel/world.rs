@@ -85,8 +85,8 @@ impl World {
         let mut client = Client::new();
         let hello = ClientPacket::decode(&client.hello(&format!("Pilot {number}"), 0, None, None))?;
         let ClientPacket::Message(ClientMessage::Hello(hello)) = hello else { anyhow::bail!("a hello was encoded") };
-        let session = self.room.join(&hello, true).map_err(|reason| anyhow::anyhow!("{}", reason.sentence()))?;
-        self.players.push(Player::new(client, session, conditions, number, self.now_ms()));
+        let session = self.room.join(&hello, true).map_err(|reason| anyhow::anyhow!("{}", reason.wire_text()))?;
+        self.players.push(Player::new(client, session, line, number, self.now_ms()));
         Ok(())
     }
 
@@ -180,7 +180,7 @@ impl World {
         while let Some(output) = self.room.poll_output() {
             match output {
                 Output::Message(session, bytes) => self.send(session, bytes.to_vec(), now_ms),
-                Output::Close(_, reason) => anyhow::bail!("a player was closed: {}", reason.sentence()),
+                Output::Close(_, reason) => anyhow::bail!("a player was closed: {}", reason.wire_text()),
             }
         }
         for index in 0..self.players.len() {

@@ -275,7 +275,7 @@ async fn run_room(mut room: Room, mut inputs: mpsc::UnboundedReceiver<Input>, sh
 }
 
 fn close(reason: CloseReason) -> Message {
-    Message::Close(Some(CloseFrame { code: reason.code(), reason: reason.sentence().into() }))
+    Message::Close(Some(CloseFrame { code: reason.code(), reason: reason.wire_text().into() }))
 }
 
 fn now_s() -> u64 {

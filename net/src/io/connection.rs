@@ -257,7 +257,7 @@ impl Connection {
         }
         self.queue_close(Some(CloseFrame {
             code: reason.code().into(),
-            reason: Utf8Bytes::from_static(reason.sentence()),
+            reason: Utf8Bytes::from_static(reason.wire_text()),
         }));
         true
     }

@@ -20,7 +20,7 @@ export type Cause = 'none' | 'slow server' | 'paused server' | 'silence' | 'netw
 
 /** All in milliseconds. */
 export interface Measured {
-  /** The longest silence of the line since the last judgement, the one going on included. News come at least every 100 ms. */
+  /** The longest silence of the connection since the last judgement, the one going on included. News come at least every 100 ms. */
   silenceMs: number;
   jitterMs: number;
   tripMs: number;
@@ -41,9 +41,9 @@ const JUDGED_EVERY_MS = 500;
 const STANDSTILL_MIN_MS = 250;
 /** Within this of the soonest, 95 % of the news should come; the buffer for others hides less without being felt. */
 const JITTER_BAD_MS = 60;
-/** A round trip so much longer than of late is felt; a line that is always long is not told again and again. */
+/** A round trip so much longer than of late is felt; a connection that is always long is not told again and again. */
 const TRIP_RISE_BAD_MS = 120;
-/** Below this share of the limits the line is good again. */
+/** Below this share of the limits the connection is good again. */
 const GOOD_SHARE = 0.6;
 /** How much of a risen round trip is taken for the usual one at each judgement: half of it within a minute. */
 const TRIP_USUAL_SHARE = 0.006;
@@ -74,7 +74,7 @@ class Suspicion {
   }
 }
 
-/** A silence of the line: going on, then over and not yet explained, then the network's. */
+/** A silence of the connection: going on, then over and not yet explained, then the network's. */
 class Silence {
   private heldUntil = Number.NEGATIVE_INFINITY;
   private endedAt: number | undefined;
@@ -145,10 +145,10 @@ export class Diagnosis {
     if (tripMs > 0) this.usualTripMs = tripMs < this.usualTripMs ? tripMs : this.usualTripMs + (tripMs - this.usualTripMs) * TRIP_USUAL_SHARE;
     const sinceJudged = now - (this.judgedAt ?? now) - JUDGED_EVERY_MS;
     const standstill = sinceJudged > STANDSTILL_MIN_MS ? sinceJudged : 0;
-    const silenceOfLine = silenceMs - standstill - SILENCE_OWN_FRAMES * frameMs;
+    const silenceOfLink = silenceMs - standstill - SILENCE_OWN_FRAMES * frameMs;
     const isDrawing = frameMs < FRAME_GOOD_MS;
     const unevenness = Math.max(jitterMs / JITTER_BAD_MS, (tripMs - this.usualTripMs) / TRIP_RISE_BAD_MS);
-    this.silence.weigh(silenceOfLine > SILENCE_BAD_MS, now);
+    this.silence.weigh(silenceOfLink > SILENCE_BAD_MS, now);
     this.uneven.weigh(isDrawing && unevenness > 1, !isDrawing || unevenness < GOOD_SHARE, now);
     this.slow.weigh(frameMs > FRAME_BAD_MS, frameMs < FRAME_GOOD_MS, now);
   }

@@ -1,19 +1,20 @@
 // Everything in the DOM over the picture, and how events reach it. It reads frames and reports what the person wants by
 // callbacks.
+import { ChatPanel } from '../../shared/chat/panel';
 import { byId, setText } from '../../shared/dom';
+import type { ConditionedLink } from '../../shared/link/conditioner-controls';
 import type { Me } from '../../shared/me';
+import type { ClientEvent, LinkStats, Standing } from '../client-event';
 import { isForPlane } from '../focus';
 import type { Frame } from '../frame';
 import type { FrameTimes } from '../frame-times';
-import type { ClientEvent, LinkStats, Standing } from '../client-event';
-import { ChatPanel } from '../../shared/chat/panel';
+import { Diagnosis, FULL_SERVICE } from './diagnosis';
 import { KillFeed } from './kills';
 import { Minimap } from './minimap';
-import { NetworkPanel, type ConditionedLink } from './network';
+import { NetworkPanel } from './network';
 import { Curtain, DownPanel, LinkNote, RenameDialog, showHelpForAWhile } from './panels';
 import { ScoreBoard } from './score';
 import { ServiceNote } from './service';
-import { Diagnosis, FULL_SERVICE } from './diagnosis';
 
 export interface HudOptions {
   me: Me;
@@ -71,12 +72,12 @@ export class Hud {
     this.network.draw(times);
   }
 
-  /** About twice a second. `silenceMs`: the line's longest since the last time. */
+  /** About twice a second. `silenceMs`: the connection's longest since the last time. */
   slowUpdate(now: number, standings: readonly Standing[], stats: LinkStats, silenceMs: number, times: FrameTimes, fps: number): void {
     this.score.top(standings, this.options.pilot());
     this.score.link(stats, fps);
     this.network.update(stats, times, now);
-    // A lost line is told above the picture already.
+    // A lost connection is told above the picture already.
     if (this.link.isShown) this.diagnosis.startOver(now);
     const measured = { silenceMs, jitterMs: stats.jitter_ms, tripMs: stats.rtt_ms, frameMs: times.within(0.95) };
     this.service.show(this.diagnosis.judge(measured, now), this.diagnosis.pausedMs);
@@ -89,7 +90,7 @@ export class Hud {
         this.diagnosis.serve(FULL_SERVICE);
         this.diagnosis.startOver(performance.now());
         this.down.offer();
-        // After a short loss of the line, what is shown still holds.
+        // After a short loss of the connection, what is shown still holds.
         if (!event.continues) this.chat.history(event.history);
         this.dialog.draw();
         showHelpForAWhile();

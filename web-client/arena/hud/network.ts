@@ -1,22 +1,13 @@
 // The network panel: exact figures of the connection, the time between pictures, and a worse connection to try.
 import { byId, setText } from '../../shared/dom';
+import { TICK_HZ } from '../../shared/generated/protocol';
+import { ConditionerControls, type ConditionedLink } from '../../shared/link/conditioner-controls';
+import type { LinkStats } from '../client-event';
 import { giveBack } from '../focus';
 import type { FrameTimes } from '../frame-times';
-import type { LinkStats } from '../client-event';
-import { BANDWIDTHS_BYTES_PER_SECOND, isUntouched, JITTER_MAX_MS, LATENCY_MAX_MS, type NetworkConditions } from '../../shared/link/delayed-queue';
 import { Graph } from './graph';
 
-/** What the panel may do to this page's own connection. */
-export interface ConditionedLink {
-  readonly conditions: NetworkConditions;
-  stall(forMs: number): void;
-  cut(forMs: number): void;
-}
-
-/** What the buttons do. Shorter than the silence after which the line is given up, and longer. */
-export const STALL_MS = 2_000;
-export const CUT_MS = 10_000;
-const TICK_MS = 1000 / 60;
+const TICK_MS = 1000 / TICK_HZ;
 /** Over so long bytes and messages are counted; shorter, and the figures dance. */
 const RATE_WINDOW_MS = 950;
 
@@ -24,10 +15,10 @@ export class NetworkPanel {
   private readonly panel = byId('network');
   private readonly button = byId('network-open');
   private readonly graph = new Graph(byId<HTMLCanvasElement>('net-graph'));
-  private readonly sliders = [byId<HTMLInputElement>('net-latency'), byId<HTMLInputElement>('net-jitter'), byId<HTMLInputElement>('net-width')];
   private counted: { stats: LinkStats; at: number } | undefined;
 
-  constructor(private readonly link: ConditionedLink) {
+  constructor(link: ConditionedLink) {
+    new ConditionerControls(link, (isConditioned) => this.button.classList.toggle('conditioned', isConditioned));
     // A phone has no room for both; there the sliders open with a tap.
     const worse = byId<HTMLDetailsElement>('net-worse');
     worse.open = matchMedia('(min-width: 561px)').matches;
@@ -36,12 +27,6 @@ export class NetworkPanel {
     });
     this.button.addEventListener('click', () => this.toggle());
     byId('network-close').addEventListener('click', () => this.close());
-    this.slider('net-latency', LATENCY_MAX_MS, (value) => (link.conditions.latencyMs = value), milliseconds);
-    this.slider('net-jitter', JITTER_MAX_MS, (value) => (link.conditions.jitterMs = value), milliseconds);
-    this.slider('net-width', BANDWIDTHS_BYTES_PER_SECOND.length - 1, (value) => (link.conditions.bytesPerSecond = widthOf(value)), widthName);
-    byId('net-stall').addEventListener('click', () => link.stall(STALL_MS));
-    byId('net-cut').addEventListener('click', () => link.cut(CUT_MS));
-    byId('net-reset').addEventListener('click', () => this.reset());
     this.panel.addEventListener('keydown', (event) => {
       if (event.key === 'Escape') this.close();
     });
@@ -92,41 +77,6 @@ export class NetworkPanel {
     setText(byId('net-in'), `${kilobytes(stats.bytes_in - before.bytes_in, seconds)} · ${frames} messages/s`);
     setText(byId('net-out'), kilobytes(stats.bytes_out - before.bytes_out, seconds));
   }
-
-  private slider(id: string, max: number, set: (value: number) => void, name: (value: number) => string): void {
-    const slider = byId<HTMLInputElement>(id);
-    slider.max = String(max);
-    const apply = (): void => {
-      set(slider.valueAsNumber);
-      setText(byId(`${id}-value`), name(slider.valueAsNumber));
-      slider.setAttribute('aria-valuetext', name(slider.valueAsNumber));
-      this.button.classList.toggle('conditioned', !isUntouched(this.link.conditions));
-    };
-    slider.addEventListener('input', apply);
-    // Dragged, it gives the keys back to the plane; reached by keyboard, it keeps them.
-    for (const type of ['pointerup', 'pointercancel']) slider.addEventListener(type, () => slider.blur());
-    apply();
-  }
-
-  private reset(): void {
-    for (const slider of this.sliders) {
-      slider.value = '0';
-      slider.dispatchEvent(new Event('input'));
-    }
-  }
-}
-
-function milliseconds(value: number): string {
-  return value === 0 ? 'none added' : `${value} ms added`;
-}
-
-function widthOf(step: number): number {
-  return BANDWIDTHS_BYTES_PER_SECOND[step] ?? 0;
-}
-
-function widthName(step: number): string {
-  const width = widthOf(step);
-  return width === 0 ? 'as it is' : `${width / 1000} kB/s`;
 }
 
 function ticks(count: number, digits: number): string {

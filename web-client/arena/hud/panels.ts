@@ -1,13 +1,13 @@
 // What lies over the picture now and then: the curtain while we come in, trouble with the link, the panel after a loss,
 // the hint of controls, and the dialog of call sign and colour.
 import { byId, setText } from '../../shared/dom';
+import { NAME_MAX_BYTES, TICK_HZ } from '../../shared/generated/protocol';
 import { hueChooser, planeIcon } from '../../shared/hue-chooser';
 import { tidyCallSign } from '../../shared/callsigns';
 import type { Me } from '../../shared/me';
 import { hueOf } from '../../shared/palette';
 import { closeDialog, giveBack } from '../focus';
 
-const TICKS_PER_SECOND = 60;
 const HELP_MS = 14_000;
 
 /** Covers the stage until there is something to see. */
@@ -70,7 +70,7 @@ export class DownPanel {
     this.offer();
   }
 
-  /** The button works (again): what was asked for over a line that is lost may not have arrived. */
+  /** The button works (again): what was asked for over a connection that is lost may not have arrived. */
   offer(): void {
     this.isAsked = false;
     this.button.disabled = false;
@@ -86,7 +86,7 @@ export class DownPanel {
   update(respawnTicks: number): void {
     if (!this.isOpen || respawnTicks < 0) return;
     this.button.disabled = true;
-    setText(this.button, `Back in ${(respawnTicks / TICKS_PER_SECOND).toFixed(1)} s`);
+    setText(this.button, `Back in ${(respawnTicks / TICK_HZ).toFixed(1)} s`);
   }
 
   again(): void {
@@ -117,6 +117,7 @@ export class RenameDialog {
     onChange: () => void,
   ) {
     this.hue = me.hue;
+    this.name.maxLength = NAME_MAX_BYTES;
     this.setHue = hueChooser(byId('rename-hues'), me.hue, (hue) => (this.hue = hue));
     this.draw();
     byId('me').addEventListener('click', () => this.open());

@@ -1,13 +1,12 @@
 // The chat panel: shows what was said and takes what is typed. Lines fade; the text field wakes and sleeps with the focus.
 import { cutBytes } from '../callsigns';
 import { byId, el } from '../dom';
+import { CHAT_MAX_BYTES } from '../generated/protocol';
 import { hueOf } from '../palette';
 import type { ChatLine } from '../session';
 
 const LINES_MAX = 100;
 const FADE_AFTER_MS = 9_000;
-/** What the wire takes. */
-const CHAT_MAX_BYTES = 240;
 
 export interface ChatPanelOptions {
   onSay(text: string): void;
@@ -20,6 +19,8 @@ export class ChatPanel {
   private readonly text = byId<HTMLInputElement>('chat-text');
 
   constructor(private readonly options: ChatPanelOptions) {
+    // In characters, of which each is a byte at least; `say` cuts by bytes.
+    this.text.maxLength = CHAT_MAX_BYTES;
     byId('chat-form').addEventListener('submit', (event) => {
       event.preventDefault();
       this.say();

@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
+import { CLOSE } from '../generated/protocol';
 import { FakeSocket, HELLO, newest, setUp, useFakes } from './fake-link';
-import { CLOSE } from './reconnect-policy';
 
 useFakes();
 

@@ -3,8 +3,9 @@
 // Path: `Link.start` opens a socket → hello → messages go to the client (wasm), whose answer is sent as soon as all that
 // came in one go has been read. A loss goes to the reconnector (`reconnector.ts`), which has the next socket opened.
 // It knows no message: bytes in, bytes out, through the page's own network conditioner (`network-conditioner.ts`).
+import { CLOSE } from '../generated/protocol';
 import { NetworkConditioner, type Incoming } from './network-conditioner';
-import { CLOSE, LOST_CODE } from './reconnect-policy';
+import { LOST_CODE } from './reconnect-policy';
 import { Reconnector, type JoinGrant, type ReconnectorOptions } from './reconnector';
 
 /** The client that the bytes are for. */

@@ -1,23 +1,6 @@
-// Decides what to do when a socket is gone: a pure policy. Close codes are those of the wire format and never change meaning.
+// Decides what to do when a socket is gone: a pure policy. It knows codes and counts; the words are the kind's.
+import { CLOSE } from '../generated/protocol';
 
-export const CLOSE = {
-  serverStopping: 4000,
-  versionMismatch: 4001,
-  helloTimeout: 4002,
-  badMessage: 4003,
-  badTicket: 4004,
-  tooFast: 4005,
-  silent: 4006,
-  replaced: 4007,
-  roomFull: 4008,
-  tooManyFromAddress: 4009,
-  roomFailed: 4010,
-  overloaded: 4011,
-  tooSlow: 4012,
-  moved: 4013,
-  noSuchRoom: 4014,
-  tooManyRooms: 4015,
-} as const;
 /** The browser's own, for a socket that ended without a word. */
 export const LOST_CODE = 1006;
 
@@ -52,13 +35,11 @@ export const FOLLOWS_MAX = FOLLOW_DELAYS_MS.length;
  */
 export const ASKS_MAX = 8;
 
-/** What the button says that goes on where the page did not by itself. */
-export type Again = 'Fly here again' | 'Try again';
-
 export interface Stop {
   do: 'stop';
   sentence: string;
-  again: Again;
+  /** What the button says that goes on where the page did not by itself. */
+  again: string;
 }
 
 export type NextStep =
@@ -92,64 +73,77 @@ export interface Situation {
   follows: number;
 }
 
-export const BLOCKED = 'This network seems to block WebSockets, which the game needs. Try again, or use another network.';
-export const ASKED_ENOUGH = 'This page found no way onto the field, and stopped trying. Try again in a minute, or pick another field in the lobby.';
-const SENT_ROUND = 'The servers keep sending this page to one another, so it stopped. Try again in a minute, or pick another field in the lobby.';
+/** What a person reads while the page reconnects; each kind of room has its own words. */
+export interface ReconnectWords {
+  /** By close code, where the server said why it ended the socket. */
+  closed: Readonly<Record<number, string>>;
+  /** The room keeps moving while the page follows it. */
+  betweenServers: string;
+  /** The servers send the page to one another, and it stopped. */
+  sentRound: string;
+  /** The server is silent, and the lobby is asked. */
+  notAnswering: string;
+  /** The network lets no WebSockets through. */
+  blocked: string;
+  /** The page found no way in, and stopped trying. */
+  gaveUp: string;
+  /** The person left, and the page is still here. */
+  left: string;
+  /** The button that leads back in. */
+  comeBack: string;
+}
 
-export function afterClose(situation: Situation, random: () => number = Math.random): NextStep {
-  const delayMs = backoffMs(situation.attempt, random);
-  switch (situation.code) {
+/** The button where only trying again may help. */
+export const TRY_AGAIN = 'Try again';
+
+export function afterClose(situation: Situation, words: ReconnectWords, random: () => number = Math.random): NextStep {
+  const { code, attempt } = situation;
+  const delayMs = backoffMs(attempt, random);
+  const sentence = words.closed[code] ?? '';
+  switch (code) {
     case CLOSE.versionMismatch:
-      return situation.hasReloaded
-        ? stop('This page and the field do not match. Go back to the lobby and pick a field again.')
-        : { do: 'reload' };
+      return situation.hasReloaded ? stop(sentence, words.comeBack) : { do: 'reload' };
     case CLOSE.badTicket:
-      return { do: 'ticket', delayMs: situation.attempt === 0 ? 0 : delayMs, sentence: 'Asking the lobby for a new place.' };
-    case CLOSE.replaced:
-      return stop('You are flying in another window now.');
-    case CLOSE.roomFull:
-      return stop('This field is full. Try again in a moment, or pick another one in the lobby.');
-    case CLOSE.overloaded:
-      return stop('This field is too busy for more pilots right now. Try again in a minute.');
-    case CLOSE.tooManyFromAddress:
-      return stop('Too many pilots are flying from your address. Close another window and try again.');
-    case CLOSE.tooFast:
-      return stop('This page sent more messages than the field allows. You can come back now.');
+      return { do: 'ticket', delayMs: attempt === 0 ? 0 : delayMs, sentence };
     case CLOSE.serverStopping:
-      return { do: 'relocate', why: 'gone', delayMs, sentence: 'This server is closing. Your plane comes along to the next one.' };
+      return { do: 'relocate', why: 'gone', delayMs, sentence };
     case CLOSE.moved:
-      return afterMove(situation.follows);
-    case CLOSE.noSuchRoom:
-      return stop('This field is gone. You can open a new one in the lobby.');
-    case CLOSE.tooManyRooms:
-      return stop('Your network opened many fields just now. Try again in a minute.');
+      return afterMove(situation.follows, words);
     case CLOSE.roomFailed:
-      return { do: 'retry', delayMs, sentence: 'Something broke on this field. Coming back by itself.' };
+      return { do: 'retry', delayMs, sentence };
+    case CLOSE.replaced:
+    case CLOSE.roomFull:
+    case CLOSE.overloaded:
+    case CLOSE.tooManyFromAddress:
+    case CLOSE.tooFast:
+    case CLOSE.noSuchRoom:
+    case CLOSE.tooManyRooms:
+      return stop(sentence, words.comeBack);
     default:
-      return afterLoss(situation, delayMs);
+      return afterLoss(situation, words, delayMs);
   }
 }
 
-function afterMove(follows: number): NextStep {
+function afterMove(follows: number, words: ReconnectWords): NextStep {
   const delayMs = FOLLOW_DELAYS_MS[follows];
-  if (delayMs === undefined) return stop(SENT_ROUND, 'Try again');
-  const sentence = follows === 0 ? 'This field is on another server now. Following it.' : 'This field is between two servers. Trying again in a few seconds.';
+  if (delayMs === undefined) return stop(words.sentRound, TRY_AGAIN);
+  const sentence = follows === 0 ? (words.closed[CLOSE.moved] ?? '') : words.betweenServers;
   return { do: 'relocate', why: 'moved', delayMs, sentence };
 }
 
 /** Nobody said why. */
-function afterLoss({ attempt, isSilent, unopened, unwelcomed, isReachable, isOnline }: Situation, delayMs: number): NextStep {
+function afterLoss({ attempt, isSilent, unopened, unwelcomed, isReachable, isOnline }: Situation, words: ReconnectWords, delayMs: number): NextStep {
   if (!isOnline) return { do: 'retry', delayMs, sentence: 'You are offline. Reconnecting as soon as the network is back.' };
-  if (unwelcomed >= UNWELCOMED_MAX) return stop(ASKED_ENOUGH, 'Try again');
-  if (isReachable && unopened >= UNOPENED_MAX) return stop(BLOCKED, 'Try again');
+  if (unwelcomed >= UNWELCOMED_MAX) return stop(words.gaveUp, TRY_AGAIN);
+  if (isReachable && unopened >= UNOPENED_MAX) return stop(words.blocked, TRY_AGAIN);
   if (!isReachable && unopened >= UNOPENED_MAX - 1) return { do: 'probe', sentence: 'Connection lost. Looking for the cause.' };
   // A socket to a server that stands still opens and answers as little as the one before: only the lobby knows more.
   return isSilent || attempt >= GONE_AFTER_ATTEMPTS
-    ? { do: 'relocate', why: 'gone', delayMs, sentence: 'This server does not answer. Asking the lobby where the field is now.' }
+    ? { do: 'relocate', why: 'gone', delayMs, sentence: words.notAnswering }
     : { do: 'retry', delayMs, sentence: 'Connection lost. Reconnecting by itself.' };
 }
 
-function stop(sentence: string, again: Again = 'Fly here again'): Stop {
+function stop(sentence: string, again: string): Stop {
   return { do: 'stop', sentence, again };
 }
 

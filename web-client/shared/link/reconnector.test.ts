@@ -1,6 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
-import { budget, FakeSocket, HELLO, newest, setUp, useFakes } from './fake-link';
-import { ASKS_MAX, CLOSE, FOLLOWS_MAX, UNWELCOMED_MAX } from './reconnect-policy';
+import { CLOSE } from '../generated/protocol';
+import { budget, FakeSocket, HELLO, newest, setUp, useFakes, WORDS } from './fake-link';
+import { ASKS_MAX, FOLLOWS_MAX, UNWELCOMED_MAX } from './reconnect-policy';
 
 useFakes();
 
@@ -43,7 +44,7 @@ describe('the reconnector', () => {
     newest().open();
     admit();
     newest().end(CLOSE.moved);
-    expect(states.at(-1)).toMatchObject({ kind: 'waiting', sentence: 'This field is on another server now. Following it.' });
+    expect(states.at(-1)).toMatchObject({ kind: 'waiting', sentence: WORDS.closed[CLOSE.moved] });
     await vi.advanceTimersByTimeAsync(300);
     newest().open();
     expect(relocate.mock.calls.map(([why]) => why)).toEqual(['moved']);
@@ -130,7 +131,7 @@ describe('the reconnector', () => {
       await vi.advanceTimersByTimeAsync(600);
     }
     await vi.advanceTimersByTimeAsync(120_000);
-    expect(states.at(-1)).toMatchObject({ kind: 'stopped', again: 'Try again', sentence: expect.stringContaining('seems to block WebSockets') });
+    expect(states.at(-1)).toMatchObject({ kind: 'stopped', again: 'Try again', sentence: WORDS.blocked });
     expect([FakeSocket.all.length, relocate.mock.calls.length, askTicket.mock.calls.length, probe.mock.calls.length]).toEqual([3, 0, 0, 1]);
     link.start();
     newest().open();
@@ -166,7 +167,7 @@ describe('the reconnector', () => {
     const { link, states } = setUp({ relocate });
     link.start();
     await vi.advanceTimersByTimeAsync(120_000);
-    expect(states.at(-1)).toMatchObject({ kind: 'stopped', sentence: expect.stringContaining('seems to block WebSockets') });
+    expect(states.at(-1)).toMatchObject({ kind: 'stopped', sentence: WORDS.blocked });
     expect([FakeSocket.all.length, relocate.mock.calls.length]).toEqual([3, 1]);
   });
 
@@ -189,7 +190,7 @@ describe('the reconnector', () => {
       await vi.advanceTimersByTimeAsync(1_000);
       if (code !== undefined && second % 5 === 4 && !newest().isClosed) newest().end(code);
     }
-    expect(states.at(-1)).toMatchObject({ kind: 'stopped', again: 'Try again', sentence: expect.stringContaining('stopped trying') });
+    expect(states.at(-1)).toMatchObject({ kind: 'stopped', again: 'Try again', sentence: WORDS.gaveUp });
     expect(FakeSocket.all).toHaveLength(UNWELCOMED_MAX);
     expect(relocate.mock.calls.length + askTicket.mock.calls.length).toBeLessThan(ASKS_MAX);
     link.start();
@@ -246,7 +247,7 @@ describe('the reconnector', () => {
     await sendRound(17_100);
     await sendRound(0);
     expect(relocate).toHaveBeenCalledTimes(3);
-    expect(states.at(-1)).toMatchObject({ kind: 'stopped', again: 'Try again', sentence: expect.stringContaining('keep sending this page') });
+    expect(states.at(-1)).toMatchObject({ kind: 'stopped', again: 'Try again', sentence: WORDS.sentRound });
     link.start();
     await vi.advanceTimersByTimeAsync(1);
     await sendRound(0);
@@ -321,7 +322,7 @@ describe('the reconnector', () => {
     await vi.advanceTimersByTimeAsync(399);
     expect(states).toHaveLength(before);
     await vi.advanceTimersByTimeAsync(60_000);
-    expect(states.slice(before)).toEqual([{ kind: 'stopped', sentence: 'You left this field.', again: 'Fly here again' }]);
+    expect(states.slice(before)).toEqual([{ kind: 'stopped', sentence: WORDS.left, again: WORDS.comeBack }]);
     expect(FakeSocket.all).toHaveLength(1);
     link.start();
     await vi.advanceTimersByTimeAsync(1);

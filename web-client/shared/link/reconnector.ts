@@ -5,12 +5,12 @@
 // Invariants: at most one timer or one request is under way, and beginning another ends it; the lobby is asked at most
 // `ASKS_MAX` times a minute without a person's hand. Never: bytes, a socket.
 import type { Budget } from './budget';
-import { afterClose, ASKED_ENOUGH, askDelayMs, ASKS_MAX, type Again, type NextStep, type Stop } from './reconnect-policy';
+import { afterClose, askDelayMs, ASKS_MAX, TRY_AGAIN, type NextStep, type ReconnectWords } from './reconnect-policy';
 
 export type LinkState =
   | { kind: 'connecting' | 'open'; sentence: string }
   | { kind: 'waiting'; sentence: string }
-  | { kind: 'stopped'; sentence: string; again: Again };
+  | { kind: 'stopped'; sentence: string; again: string };
 
 /** The lobby lets us in: where to connect, and with which ticket. */
 export interface JoinGrant {
@@ -30,6 +30,7 @@ export interface ReconnectorOptions {
   /** Whether the room's server answers over plain HTTP. */
   probe(): Promise<boolean>;
   isOnline(): boolean;
+  words: ReconnectWords;
   onState(state: LinkState): void;
   /** A newer version of the page is there. */
   reload(): void;
@@ -55,7 +56,6 @@ const STEADY_MS = 5_000;
  * are there before the silence of the connection would be told. Policy: the page says what holds, and a person may go on.
  */
 const LEFT_TOLD_AFTER_MS = 400;
-const LEFT: Stop = { do: 'stop', sentence: 'You left this field.', again: 'Fly here again' };
 
 export class Reconnector {
   private attempt = 0;
@@ -76,10 +76,6 @@ export class Reconnector {
     private readonly hasTicket: () => boolean,
     private readonly connect: (grant?: JoinGrant) => void,
   ) {}
-
-  get isStopped(): boolean {
-    return this.hasStopped;
-  }
 
   /** A failed attempt lies behind us. */
   get isAgain(): boolean {
@@ -114,7 +110,8 @@ export class Reconnector {
   leave(): void {
     this.stop();
     this.welcomedAt = Number.POSITIVE_INFINITY;
-    this.timer = setTimeout(() => this.stopWith(LEFT), LEFT_TOLD_AFTER_MS);
+    const { left, comeBack } = this.options.words;
+    this.timer = setTimeout(() => this.stopWith(left, comeBack), LEFT_TOLD_AFTER_MS);
   }
 
   opened(): void {
@@ -137,10 +134,10 @@ export class Reconnector {
     if (this.options.now() - this.welcomedAt > STEADY_MS) this.attempt = 0;
     this.welcomedAt = Number.POSITIVE_INFINITY;
     const { attempt, unopened, unwelcomed, isReachable } = this;
-    const { hasReloaded, follows } = this.options;
-    const step = afterClose({ code, attempt, hasReloaded, isSilent, unopened, unwelcomed, isReachable, isOnline, follows: follows.used });
+    const { hasReloaded, follows, words } = this.options;
+    const situation = { code, attempt, hasReloaded, isSilent, unopened, unwelcomed, isReachable, isOnline, follows: follows.used };
     this.attempt += 1;
-    this.run(step);
+    this.run(afterClose(situation, words));
   }
 
   private count(hasOpened: boolean): void {
@@ -154,7 +151,7 @@ export class Reconnector {
       case 'reload':
         return options.reload();
       case 'stop':
-        return this.stopWith(step);
+        return this.stopWith(step.sentence, step.again);
       case 'probe':
         this.tell(step.sentence);
         return void this.probe();
@@ -188,7 +185,7 @@ export class Reconnector {
 
   /** After the delay, and again as long as the lobby refuses. */
   private ask(delayMs: number, requestGrant: Ask): void {
-    if (this.options.joins.isSpent) return this.stopWith({ do: 'stop', sentence: ASKED_ENOUGH, again: 'Try again' });
+    if (this.options.joins.isSpent) return this.stopWith(this.options.words.gaveUp, TRY_AGAIN);
     this.timer = setTimeout(() => void this.askNow(requestGrant), delayMs);
   }
 
@@ -209,7 +206,7 @@ export class Reconnector {
 
   private refused(sentence: string, requestGrant: Ask): void {
     this.refusals += 1;
-    if (this.refusals >= ASKS_MAX || this.options.joins.isSpent) return this.stopWith({ do: 'stop', sentence, again: 'Try again' });
+    if (this.refusals >= ASKS_MAX || this.options.joins.isSpent) return this.stopWith(sentence, TRY_AGAIN);
     this.tell(sentence);
     this.ask(askDelayMs(this.refusals), requestGrant);
   }
@@ -219,7 +216,7 @@ export class Reconnector {
     this.hasStopped = true;
   }
 
-  private stopWith({ sentence, again }: Stop): void {
+  private stopWith(sentence: string, again: string): void {
     this.stop();
     this.options.onState({ kind: 'stopped', sentence, again });
   }

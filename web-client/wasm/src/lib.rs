@@ -111,10 +111,10 @@ impl Client {
         self.view.clone()
     }
 
-    /// The next happening as JSON, `undefined` when none is left.
+    /// The next event as JSON, `undefined` when none is left.
     pub fn poll_event(&mut self) -> Option<String> {
-        let happening = self.client.poll_event()?;
-        Some(report::happening(&happening, &mut self.client))
+        let event = self.client.poll_event()?;
+        Some(report::client_event(&event, &mut self.client))
     }
 
     /// A pilot's call sign; `undefined` until the answer is there.

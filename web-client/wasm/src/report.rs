@@ -1,4 +1,4 @@
-//! Happenings, standings and figures as JSON for the page.
+//! Events, standings and figures as JSON for the page (`web-client/shared/session.ts`, `web-client/arena/client-event.ts`).
 
 use arena::{Client, ClientEvent, ClientStats, Spot};
 use protocol::{
@@ -7,9 +7,9 @@ use protocol::{
 };
 use serde_json::{Value, json};
 
-/// One happening.
-pub(crate) fn happening(happening: &ClientEvent, client: &mut Client) -> String {
-    match happening {
+/// One event of the client.
+pub(crate) fn client_event(event: &ClientEvent, client: &mut Client) -> String {
+    match event {
         ClientEvent::Welcomed { resumed, continues, profile, history } => {
             let lines: Vec<Value> = history.iter().filter_map(chat_line).collect();
             let (member, name, hue) = (client.pilot(), &profile.name, profile.hue);
@@ -18,7 +18,7 @@ pub(crate) fn happening(happening: &ClientEvent, client: &mut Client) -> String 
                 "name": name, "hue": hue, "history": lines,
             })
         }
-        ClientEvent::Entry(event) => self::event(event, client),
+        ClientEvent::Entry(entry) => self::entry(entry, client),
         ClientEvent::Notice(text) => json!({"type": "notice", "text": text}),
         ClientEvent::Service { level, is_slow } => json!({"type": "service", "level": level.number(), "slow": is_slow}),
         ClientEvent::ClockJumped { ms, is_own } => json!({"type": "jump", "ms": ms, "own": is_own}),
@@ -30,8 +30,9 @@ pub(crate) fn happening(happening: &ClientEvent, client: &mut Client) -> String 
     .to_string()
 }
 
-fn event(event: &Event, client: &mut Client) -> Value {
-    match event {
+/// An entry of the room's event log.
+fn entry(entry: &Event, client: &mut Client) -> Value {
+    match entry {
         Event::Chat { pilot, name, text } => json!({"type": "chat", "member": pilot, "name": name, "text": text}),
         Event::Kill { killer, victim, rammed, view_delay } => json!({
             "type": "kill", "killer": killer, "victim": victim, "rammed": rammed, "behind_ms": ms_of_parts(*view_delay),
@@ -47,8 +48,8 @@ fn ms_of_parts(parts: u8) -> f64 {
     f64::from(parts) * 1000.0 / f64::from(TICK_HZ * PARTS_PER_TICK)
 }
 
-fn chat_line(event: &Event) -> Option<Value> {
-    match event {
+fn chat_line(entry: &Event) -> Option<Value> {
+    match entry {
         Event::Chat { pilot, name, text } => Some(json!({"member": pilot, "name": name, "text": text})),
         _ => None,
     }
@@ -77,9 +78,8 @@ pub(crate) fn stats(stats: &ClientStats) -> String {
     json!({
         "rtt_ms": stats.rtt_ms, "jitter_ms": stats.jitter_ms, "lead_ticks": stats.lead_ticks,
         "ahead_ticks": stats.ahead_ticks, "interp_ticks": stats.delay_ticks, "frames": stats.frames,
-        "mismatches": stats.mismatches, "bytes_in": stats.bytes_in, "bytes_out": stats.bytes_out,
-        "corrections": stats.corrections, "corrections_unexplained": stats.corrections_unexplained,
-        "correction_lengths": stats.correction_lengths, "late_packets": stats.late_packets,
+        "bytes_in": stats.bytes_in, "bytes_out": stats.bytes_out,
+        "corrections": stats.corrections, "correction_lengths": stats.correction_lengths, "late_packets": stats.late_packets,
         "shots_met": stats.shots.met, "shots_confirmed": stats.shots.confirmed, "shots_unseen": stats.shots.unseen,
     })
     .to_string()

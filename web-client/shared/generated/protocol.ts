@@ -1,0 +1,50 @@
+// The wire's constants for the pages, from the crate `protocol`; written by `cargo test -p protocol`.
+
+/** Ticks a second. */
+export const TICK_HZ = 60;
+/** Longest name in bytes of UTF-8; the server cuts what is longer. */
+export const NAME_MAX_BYTES = 24;
+/** Longest line of chat in bytes of UTF-8. */
+export const CHAT_MAX_BYTES = 240;
+/** Every machine's own public room. */
+export const PUBLIC_ROOM = 'arena';
+/** Examples for a test: instance, room, durable id. */
+export const DURABLE_ID_EXAMPLES = [
+  ['m1', 'arena', 'arena-m1'],
+  ['m9', 'arena-m1', 'arena-m1'],
+  ['m9', 'field-abc', 'field-abc'],
+] as const;
+/** Why the server closed a socket. */
+export const CLOSE = {
+  serverStopping: 4000,
+  versionMismatch: 4001,
+  helloTimeout: 4002,
+  badMessage: 4003,
+  badTicket: 4004,
+  tooFast: 4005,
+  silent: 4006,
+  replaced: 4007,
+  roomFull: 4008,
+  tooManyFromAddress: 4009,
+  roomFailed: 4010,
+  overloaded: 4011,
+  tooSlow: 4012,
+  moved: 4013,
+  noSuchRoom: 4014,
+  tooManyRooms: 4015,
+} as const;
+/** What a person is told, by close code; any other code is a lost connection. */
+export const CLOSE_SENTENCES = {
+  4000: 'This server is closing. Your plane comes along to the next one.',
+  4001: 'This page and the field do not match. Go back to the lobby and pick a field again.',
+  4004: 'Asking the lobby for a new place.',
+  4005: 'This page sent more messages than the field allows. You can come back now.',
+  4007: 'You are flying in another window now.',
+  4008: 'This field is full. Try again in a moment, or pick another one in the lobby.',
+  4009: 'Too many pilots are flying from your address. Close another window and try again.',
+  4010: 'Something broke on this field. Coming back by itself.',
+  4011: 'This field is too busy for more pilots right now. Try again in a minute.',
+  4013: 'This field is on another server now. Following it.',
+  4014: 'This field is gone. You can open a new one in the lobby.',
+  4015: 'Your network opened many fields just now. Try again in a minute.',
+} as const;
