@@ -2,7 +2,7 @@
 //!
 //! Path: an upgrade asks for a [`ConnectionPermit`] and keeps it as long as the connection, even if only to be told why
 //! it may not stay; a hello's ticket goes through [`Admission::admit`]; a room that is to be opened for it, through
-//! [`ConnectionPermit::charge_opening`].
+//! [`Opener::charge`].
 //! Invariants: a permit gives itself back when dropped, and so does a [`Charge`] that was not spent; both maps are
 //! bounded, whatever strangers do. A whole school shares one address, so the limits per address are generous.
 
@@ -79,6 +79,13 @@ pub(crate) struct ConnectionPermit {
     is_visitor: bool,
     /// Why the connection may only stay until it was told so.
     pub(crate) refusal: Option<CloseReason>,
+}
+
+/// The address of somebody who may want a room opened.
+#[derive(Debug)]
+pub(crate) struct Opener {
+    admission: Arc<Admission>,
+    address: IpAddr,
 }
 
 /// A room's opening, counted against an address; dropping it before it was spent takes that back.
@@ -191,8 +198,15 @@ impl ConnectionPermit {
         self
     }
 
-    /// Counts one more opening of a room against its address; `None` if that has had enough.
-    pub(crate) fn charge_opening(&self, now: Instant) -> Option<Charge> {
+    /// Whom a room's opening is charged to.
+    pub(crate) fn opener(&self) -> Opener {
+        Opener { admission: Arc::clone(&self.admission), address: self.address }
+    }
+}
+
+impl Opener {
+    /// Counts one more opening of a room against the address; `None` if that has had enough.
+    pub(crate) fn charge(&self, now: Instant) -> Option<Charge> {
         let mut addresses = lock(&self.admission.addresses);
         let is_allowed = addresses.by_address.get_mut(&self.address)?.rooms.take(now);
         // Made only then: one that is dropped gives back.
@@ -363,7 +377,7 @@ mod tests {
         let at = |address: &str| open(&admission, address.parse().unwrap(), now).unwrap();
         let (one, neighbour, other) = (at("2001:db8::1"), at("2001:db8::2"), at("203.0.113.9"));
         let spend =
-            |permit: &ConnectionPermit, now| permit.charge_opening(now).map(|mut charge| charge.spend()).is_some();
+            |permit: &ConnectionPermit, now| permit.opener().charge(now).map(|mut charge| charge.spend()).is_some();
         let opened = (0..100).filter(|_| spend(&one, now)).count();
         assert_eq!(opened, ROOMS_PER_ADDRESS_BURST_COUNT as usize);
         assert!(!spend(&neighbour, now) && spend(&other, now));
@@ -377,7 +391,7 @@ mod tests {
         let now = Instant::now();
         let permit = open(&admission, "203.0.113.9".parse().unwrap(), now).unwrap();
         for _ in 0..2 {
-            let charges: Vec<_> = std::iter::from_fn(|| permit.charge_opening(now)).take(100).collect();
+            let charges: Vec<_> = std::iter::from_fn(|| permit.opener().charge(now)).take(100).collect();
             assert_eq!(charges.len(), ROOMS_PER_ADDRESS_BURST_COUNT as usize, "they count while they last");
         }
     }

@@ -16,6 +16,7 @@ pub mod engine;
 pub mod server;
 
 mod admission;
+mod app;
 mod bucket;
 mod http;
 mod io;

@@ -3,7 +3,9 @@
 pub(crate) mod clock;
 pub(crate) mod connections;
 pub(crate) mod handle;
+pub(crate) mod incarnation;
 pub(crate) mod load;
+pub(crate) mod machine;
 pub(crate) mod open_policy;
 pub(crate) mod rooms;
 pub(crate) mod supervisor;

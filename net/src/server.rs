@@ -7,117 +7,53 @@
 //! together they are less than the grace that a machine has after SIGTERM (`net/fly.toml`).
 
 use crate::{
-    admission::{Admission, ConnectionPermit},
+    admission::Admission,
+    app::App,
     config::Config,
     engine::{Engine, Start},
     http::{listen::Listening, routes},
     io::{
         handshake::Handshake,
         worker::{WORKERS_COUNT, Worker},
-        worker_queue::{WorkerMessage, WorkerSender},
+        worker_queue::WorkerSender,
     },
-    live_count::LiveCount,
     metrics::Metrics,
     room::{
         handle::RoomEvent,
+        incarnation::{Incarnation, StartThread},
         load::Load,
-        rooms::{Machinery, Rooms},
-        supervisor::{Incarnation, StartThread},
+        machine::{Machine, Stage},
+        rooms::{JOINS_MAX_COUNT, Rooms},
         tick_thread::TickThread,
     },
-    store::{Store, unix_now_ms},
-    wall_clock::{self, LobbyClock},
+    store::Store,
+    wall_clock::{self, WallClock},
 };
 use anyhow::{Context, bail};
 use arena::{Room, RoomConfig, governor::Budget};
-use bytes::Bytes;
+use protocol::room::{ARENA, durable_id};
 use std::{
     net::SocketAddr,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc, PoisonError, Weak,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
-use tokio::{net::TcpListener, sync::Mutex};
+use tokio::{
+    net::TcpListener,
+    sync::{Mutex, mpsc, watch},
+};
 
 /// Longest time rooms take to be saved and to tell everybody. Policy: the rest is left as it was saved last, and the
 /// process ends with an error.
 const ROOMS_STOP_MAX: Duration = Duration::from_secs(8);
 /// Longest time connections have to answer the close. Policy: they are cut off.
 const STOP_MAX: Duration = Duration::from_secs(4);
-/// How often the clock is compared with the store's.
-const CLOCK_INTERVAL: Duration = Duration::from_secs(300);
-/// Longest time that may take before the machine listens. Policy: it listens, and the clock is compared later.
+/// Longest time that comparing the clock with the store's may take before the machine listens. Policy: it listens, and
+/// the clock is compared later.
 const CLOCK_MAX: Duration = Duration::from_secs(2);
 /// How often stopping looks whether all connections are gone.
 const STOP_POLL: Duration = Duration::from_millis(10);
-
-/// What every task shares.
-#[derive(Debug)]
-pub(crate) struct App {
-    pub(crate) config: Config,
-    pub(crate) admission: Arc<Admission>,
-    pub(crate) rooms: Arc<Rooms>,
-    pub(crate) metrics: Arc<Metrics>,
-    /// Connections that are HTTP's still.
-    pub(crate) http_connections: LiveCount,
-    workers: Arc<[WorkerSender]>,
-    /// Connections adopted so far.
-    adopted: AtomicUsize,
-    lobby_clock: std::sync::Mutex<LobbyClock>,
-}
-
-impl App {
-    /// Gives a connection for the room with this id to one of the workers, all in turn.
-    pub(crate) async fn adopt(
-        &self,
-        stream: std::net::TcpStream,
-        first: Bytes,
-        permit: ConnectionPermit,
-        room: Arc<str>,
-    ) {
-        let number = self.adopted.fetch_add(1, Ordering::Relaxed);
-        let stream = mio::net::TcpStream::from_std(stream);
-        self.workers[number % self.workers.len()].send(WorkerMessage::Adopt(stream, first, permit, room)).await;
-    }
-}
-
-impl App {
-    /// The lobby signed something at this time of its clock, and it came at this one of ours, unix seconds.
-    pub(crate) fn note_lobby_time(&self, signed_s: u64, own_s: u64) {
-        let mut clock = self.lobby_clock.lock().unwrap_or_else(PoisonError::into_inner);
-        let skew = clock.note(signed_s, own_s, Instant::now());
-        self.metrics.clock_ahead_of_lobby_seconds.set(skew.ahead_s);
-        if let Some(warning) = skew.warning {
-            tracing::warn!("{warning}");
-        }
-    }
-
-    /// How far the clock is ahead of the store's, milliseconds; a metric, and a word in the log if that is much.
-    async fn compare_clocks(&self) -> Option<i64> {
-        let (wall_clock, before_ms) = (self.config.wall_clock, self.config.wall_clock.now_ms());
-        let told = self.rooms.store.time_ms(&self.config.instance).await;
-        let store_ms = told.inspect_err(|error| tracing::warn!("the store does not tell the time: {error:#}")).ok()?;
-        let ahead_ms = wall_clock::from_store(before_ms, wall_clock.now_ms(), store_ms);
-        self.metrics.clock_ahead_of_store_ms.set(ahead_ms);
-        if let Some(complaint) = wall_clock::complaint(ahead_ms) {
-            tracing::warn!("{complaint}");
-        }
-        Some(ahead_ms)
-    }
-
-    /// Compares the clocks now and then, as long as anybody else has use for it.
-    async fn watch_clock(app: Weak<Self>) {
-        loop {
-            tokio::time::sleep(CLOCK_INTERVAL).await;
-            let Some(app) = app.upgrade() else { return };
-            app.compare_clocks().await;
-        }
-    }
-}
 
 /// A running gameserver.
 #[derive(Debug)]
@@ -164,7 +100,7 @@ impl Server {
             .map_err(|sentence| anyhow::anyhow!("The tuning cannot be used: {sentence}"))?;
         (usual.max_players, usual.cadence_ticks) = (config.max_players, config.cadence_ticks);
         let begin = move |start: Start<'_>| {
-            let (name, epoch, seed) = (start.id.to_owned(), start.epoch, unix_now_ms());
+            let (name, epoch, seed) = (start.id.to_owned(), start.epoch, WallClock::default().now_ms());
             let config = RoomConfig { name, epoch, seed, ..usual.clone() };
             let Some(saved) = start.saved else { return Room::new(config) };
             Room::restore(config.clone(), saved).unwrap_or_else(|error| {
@@ -191,16 +127,22 @@ impl Server {
 
         let metrics = Arc::new(Metrics::new());
         let admission = Arc::new(Admission::new(&config, config.wall_clock.now_s()));
-        let rooms = Rooms::new(&config, store, Arc::clone(&metrics));
-        let handshake = Handshake::new(&config, &rooms, Arc::clone(&admission), Arc::clone(&metrics));
+        let (joins, join_requests) = mpsc::channel(JOINS_MAX_COUNT);
+        let handshake = Handshake::new(&config, joins, Arc::clone(&admission), Arc::clone(&metrics));
         let workers = (0..WORKERS_COUNT).map(|index| Worker::start(index, handshake.clone()));
         let workers = workers.collect::<anyhow::Result<Arc<[WorkerSender]>>>()?;
-        let start = starter(begin, Arc::clone(&workers), Arc::clone(&metrics), &config);
-        rooms.equip(Machinery { start, workers: Arc::clone(&workers) });
-
-        let (http_connections, adopted) = (LiveCount::default(), AtomicUsize::new(0));
-        let lobby_clock = std::sync::Mutex::new(LobbyClock::new(Instant::now()));
-        let app = Arc::new(App { config, admission, rooms, metrics, http_connections, workers, adopted, lobby_clock });
+        let (stage_sender, stage) = watch::channel(Stage::Running);
+        let machine = Machine {
+            instance: config.instance.clone(),
+            store: store.clone(),
+            metrics: Arc::clone(&metrics),
+            workers: Arc::clone(&workers),
+            start: starter(begin, Arc::clone(&workers), Arc::clone(&metrics), &config),
+            stage,
+        };
+        let public = durable_id(&config.instance, ARENA).into();
+        let rooms = Rooms::start(Arc::new(machine), public, config.max_rooms, stage_sender, join_requests);
+        let app = Arc::new(App::new(config, admission, store, rooms, metrics, workers));
         let ahead_ms = tokio::time::timeout(CLOCK_MAX, app.compare_clocks()).await.ok().flatten().unwrap_or_default();
         if let Some(sentence) = wall_clock::complaint(ahead_ms).filter(|_| ahead_ms.abs() > wall_clock::SKEW_MAX_MS) {
             bail!(sentence);
@@ -221,7 +163,7 @@ impl Server {
     /// From now on a tick of the rooms that are open may cost this; nothing happens when the server was begun without a
     /// budget.
     pub async fn set_tick_budget(&self, budget: Budget) {
-        for room in self.app.rooms.list() {
+        for room in self.app.rooms.list().iter() {
             room.tell(RoomEvent::Budget(budget)).await;
         }
     }
@@ -231,9 +173,7 @@ impl Server {
     pub async fn stop(self) -> Stopped {
         self.close_listener().await;
         let Self { app, .. } = self;
-        for worker in app.workers.iter() {
-            worker.send(WorkerMessage::Stop).await;
-        }
+        app.stop_workers().await;
         let unwritten = app.rooms.stop(ROOMS_STOP_MAX).await;
         let goodbye = async {
             while app.admission.connections() > 0 {

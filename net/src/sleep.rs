@@ -74,7 +74,7 @@ impl Server {
         let mut since = Instant::now();
         while since.elapsed() < time {
             sleep(POLL.min(time)).await;
-            if self.app.admission.visitors() > 0 || self.app.rooms.store.is_awaited() {
+            if self.app.admission.visitors() > 0 || self.app.store.is_awaited() {
                 since = Instant::now();
             }
         }

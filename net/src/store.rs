@@ -13,8 +13,12 @@
 //! Never: what is in a snapshot, a room.
 
 pub(crate) mod lease;
+pub(crate) mod owner;
 
-use crate::store::lease::LeaseWatch;
+use crate::{
+    store::{lease::LeaseWatch, owner::Owner},
+    wall_clock::WallClock,
+};
 use anyhow::{Context, anyhow};
 use bytes::Bytes;
 use object_store::{
@@ -22,12 +26,11 @@ use object_store::{
     memory::InMemory, path::Path, prefix::PrefixStore,
 };
 use protocol::close::CloseReason;
-use serde::{Deserialize, Serialize};
 use std::{
     fs::File,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 use tokio::time::timeout;
 
@@ -44,41 +47,6 @@ const CLAIM_TRIES_COUNT: usize = 3;
 /// Longest record of an owner, and longest save with its epoch. Policy: counts as damaged.
 const OWNER_MAX_BYTES: u64 = 1024;
 const SAVE_MAX_BYTES: u64 = protocol::limits::SNAPSHOT_MAX_BYTES as u64 + 1024;
-
-/// Who has a room.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Owner {
-    /// The machine.
-    pub(crate) instance: String,
-    /// Counts owners of this room.
-    pub(crate) epoch: u32,
-    /// Counts how often this owner has said so: no two records are alike.
-    #[serde(default)]
-    pub(crate) renewals: u32,
-    /// When it last did, unix milliseconds of its own clock: for people, nothing is judged by it.
-    #[serde(default)]
-    pub(crate) renewed_unix_ms: u64,
-    /// It has saved the room and let go of it.
-    pub(crate) is_asleep: bool,
-}
-
-impl Owner {
-    /// In a damaged record's place: gone, and later than all owners that counted from 1.
-    fn unknown() -> Self {
-        let epoch = (unix_now_ms() / 1000) as u32;
-        Self { instance: String::new(), epoch, renewals: 0, renewed_unix_ms: 0, is_asleep: false }
-    }
-
-    /// Whether it is the same owner, at another moment.
-    fn is_life_of(&self, other: &Self) -> bool {
-        (&self.instance, self.epoch) == (&other.instance, other.epoch)
-    }
-
-    /// Whether it is another machine than this one that may still be there. A damaged record is nobody's.
-    fn is_foreign(&self, instance: &str) -> bool {
-        self.instance != instance && !self.is_asleep && !self.instance.is_empty()
-    }
-}
 
 /// Who has a room, as the store has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -234,7 +202,7 @@ impl Store {
             }
             check(earlier.as_ref().map(|(owner, _)| owner)).map_err(ClaimError::Refused)?;
             let epoch = earlier.as_ref().map_or_else(first_epoch, |(owner, _)| owner.epoch + 1);
-            let (instance, renewed_unix_ms) = (instance.to_owned(), unix_now_ms());
+            let (instance, renewed_unix_ms) = (instance.to_owned(), WallClock::default().now_ms());
             let owner = Owner { instance, epoch, renewals: 0, renewed_unix_ms, is_asleep: false };
             let was_handed = earlier.as_ref().is_none_or(|(owner, _)| owner.is_asleep);
             let owner_version = match earlier {
@@ -359,7 +327,7 @@ impl Claim {
 
     async fn renew(&mut self, is_asleep: bool) -> Result<(), SaveError> {
         self.owner.renewals = self.owner.renewals.wrapping_add(1);
-        let owner = json(&Owner { renewed_unix_ms: unix_now_ms(), is_asleep, ..self.owner.clone() });
+        let owner = json(&Owner { renewed_unix_ms: WallClock::default().now_ms(), is_asleep, ..self.owner.clone() });
         let (store, path) = (&self.store, owner_path(&self.id));
         let seen = self.owner_version.clone();
         let written = match store.write(&path, owner.clone(), seen).await {
@@ -429,11 +397,6 @@ async fn lock(path: PathBuf) -> Result<File, Error> {
     });
     let generic = |source: Box<dyn std::error::Error + Send + Sync>| Error::Generic { store: "file lock", source };
     locked.await.map_err(|error| generic(error.into()))?.map_err(|error| generic(error.into()))
-}
-
-/// Unix time.
-pub(crate) fn unix_now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 use crate::{
     admission::ConnectionPermit,
+    app::App,
     http::{
         assets,
         fly_replay::{self, Verdict},
@@ -13,7 +14,6 @@ use crate::{
         upgrade::Upgrade,
     },
     room::{handle::RoomFacts, open_policy::is_interrupted_here},
-    server::App,
     store::Kept,
 };
 use axum::{
@@ -173,7 +173,7 @@ async fn page(app: &App, id: &str, query: &str, headers: &HeaderMap) -> Response
     let own = &*app.config.instance;
     // Whom it sends here since that room's machine is lost, it sends with `?moved=`, and counts.
     let moved: Option<u32> = query.split('&').find_map(|part| part.strip_prefix("moved=")?.parse().ok());
-    let kept = match app.rooms.store.owner(id, own).await {
+    let kept = match app.store.owner(id, own).await {
         Ok(kept) => kept,
         Err(error) => {
             tracing::error!(room = id, "nobody knows where the room is: {error:#}");

@@ -11,7 +11,7 @@
 //! thread put it.
 
 use crate::{
-    admission::{Charge, ConnectionPermit},
+    admission::{ConnectionPermit, Opener},
     bucket::Bucket,
     io::{flow::FlowCounter, stream::Stream},
     room::handle::{ConnectionId, RoomEvent},
@@ -61,6 +61,8 @@ pub(crate) fn push_message(out: &mut Vec<u8>, message: &[u8]) {
 pub(crate) enum Phase {
     /// Its hello has not come.
     AwaitingHello,
+    /// Its hello is on its way to the room. Nothing else is read until the rooms' task has answered.
+    Joining,
     /// The room knows it.
     Joined,
     /// It was told to close: what still arrives is discarded.
@@ -101,7 +103,7 @@ pub(crate) struct Connection {
     /// The durable id of the room that it was opened for, and the way there once it joined.
     pub(crate) room: Arc<str>,
     pub(crate) events: Option<Sender<RoomEvent>>,
-    /// Reading waits until the room's queue has taken what was read.
+    /// Reading waits until the room, or its queue, has taken what was read.
     pub(crate) is_read_paused: bool,
     /// Its worker has it down for a visit.
     pub(crate) is_scheduled: bool,
@@ -169,9 +171,9 @@ impl Connection {
         self.flow.clone()
     }
 
-    /// Counts one more opening of a room against its address; `None` if that has had enough.
-    pub(crate) fn charge_opening(&self) -> Option<Charge> {
-        self.permit.charge_opening(Instant::now())
+    /// Whom a room's opening is charged to.
+    pub(crate) fn opener(&self) -> Opener {
+        self.permit.opener()
     }
 
     /// There is something to read again; `is_ending` tells that the end has come, too.

@@ -11,10 +11,7 @@ use crate::{
     config::Config,
     io::connection::Connection,
     metrics::Metrics,
-    room::{
-        handle::Join,
-        rooms::{Joined, Rooms},
-    },
+    room::{handle::Join, rooms::JoinRequest},
     wall_clock::WallClock,
 };
 use protocol::{
@@ -23,39 +20,35 @@ use protocol::{
     message::{ClientMessage, ClientPacket, Hello},
     token::Grant,
 };
-use std::{
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
+use tokio::sync::mpsc::{self, error::TrySendError};
 
 /// See the module; each worker has one.
 #[derive(Debug, Clone)]
 pub(crate) struct Handshake {
     pub(crate) hello_timeout: Duration,
     pub(crate) metrics: Arc<Metrics>,
-    /// Gone with the server: rooms hold the way to the workers, and each worker has a handshake.
-    rooms: Weak<Rooms>,
+    joins: mpsc::Sender<JoinRequest>,
     admission: Arc<Admission>,
     wall_clock: WallClock,
 }
 
 impl Handshake {
-    /// The way into these rooms.
-    pub(crate) fn new(config: &Config, rooms: &Arc<Rooms>, admission: Arc<Admission>, metrics: Arc<Metrics>) -> Self {
-        Self {
-            hello_timeout: config.hello_timeout,
-            metrics,
-            rooms: Arc::downgrade(rooms),
-            admission,
-            wall_clock: config.wall_clock,
-        }
+    /// The way into the rooms that serve these joins.
+    pub(crate) fn new(
+        config: &Config,
+        joins: mpsc::Sender<JoinRequest>,
+        admission: Arc<Admission>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self { hello_timeout: config.hello_timeout, metrics, joins, admission, wall_clock: config.wall_clock }
     }
 
-    /// Brings a newcomer into the room its connection was opened for.
+    /// Sends a newcomer to the room its connection was opened for.
     ///
     /// # Errors
     /// Why it does not come in.
-    pub(crate) fn accept(&self, message: &[u8], connection: &Connection) -> Result<Joined, CloseReason> {
+    pub(crate) fn accept(&self, message: &[u8], connection: &Connection) -> Result<(), CloseReason> {
         // Before anything else of it is read: another version's hello may look different behind its version.
         if Hello::version_of(message).is_some_and(|version| version != PROTOCOL_VERSION) {
             return Err(CloseReason::VersionMismatch);
@@ -64,9 +57,12 @@ impl Handshake {
             return Err(CloseReason::BadMessage);
         };
         let granted = self.admission.admit(&hello, &connection.room, self.wall_clock.now_s())?;
-        let rooms = self.rooms.upgrade().ok_or(CloseReason::ServerStopping)?;
-        let (id, flow, admitted) = (connection.id, connection.flow(), granted.is_some());
-        let join = Box::new(Join { connection: id, flow, hello, admitted, _waiting: None });
-        rooms.join(&connection.room, join, granted.unwrap_or(Grant::Enter), || connection.charge_opening())
+        let (flow, admitted, grant) = (connection.flow(), granted.is_some(), granted.unwrap_or(Grant::Enter));
+        let join = Box::new(Join { connection: connection.id, flow, hello, admitted, _waiting: None });
+        let request = JoinRequest { room: Arc::clone(&connection.room), join, grant, opener: connection.opener() };
+        self.joins.try_send(request).map_err(|error| match error {
+            TrySendError::Full(_) => CloseReason::RoomFull,
+            TrySendError::Closed(_) => CloseReason::ServerStopping,
+        })
     }
 }

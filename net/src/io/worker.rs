@@ -20,7 +20,7 @@ use crate::{
         connection::{Connection, Flushed, Incoming, Phase},
         flow::FlowCounters,
         handshake::Handshake,
-        worker_queue::{self, Batch, WAKER, WorkerMessage, WorkerReceiver, WorkerSender},
+        worker_queue::{self, Batch, Joined, WAKER, WorkerMessage, WorkerReceiver, WorkerSender},
     },
     room::handle::{ConnectionId, RoomEvent},
 };
@@ -196,6 +196,7 @@ impl Worker {
         loop {
             match self.queue.next() {
                 Ok(WorkerMessage::Adopt(stream, first, permit, room)) => self.adopt(stream, first, permit, room, now),
+                Ok(WorkerMessage::Joined(id, joined)) => self.finish_join(id, joined, now),
                 Ok(WorkerMessage::Batch(batch)) => self.send_batch(batch, now),
                 Ok(WorkerMessage::Stop) => self.stop(now),
                 Err(TryRecvError::Empty) => return true,
@@ -301,10 +302,9 @@ impl Worker {
         let Some(connection) = self.connections.get_mut(slot).and_then(Option::as_deref_mut) else { return };
         if connection.phase == Phase::AwaitingHello {
             return match self.handshake.accept(message, connection) {
-                Ok((events, waiting)) => {
-                    (connection.phase, connection.deadline) = (Phase::Joined, None);
-                    connection.events = Some(events.clone());
-                    waiting.into_iter().for_each(|event| self.defer(slot, event, events.clone(), now));
+                Ok(()) => {
+                    (connection.phase, connection.deadline) = (Phase::Joining, None);
+                    connection.is_read_paused = true;
                 }
                 Err(reason) => self.refuse(slot, reason, now),
             };
@@ -320,6 +320,25 @@ impl Worker {
                 self.leave(slot, now);
             }
             Ok(packet) => self.send_event(slot, RoomEvent::Packet(id, packet), now),
+        }
+    }
+
+    /// The rooms' answer to a hello. If the connection has ended meanwhile, the room learns that behind its join.
+    fn finish_join(&mut self, id: ConnectionId, joined: Result<Joined, CloseReason>, now: Instant) {
+        let slot = id.slot as usize;
+        self.resume(id);
+        match (self.connection_of(id).filter(|connection| connection.phase == Phase::Joining), joined) {
+            (Some(connection), Ok(Joined { events, unsent })) => {
+                connection.phase = Phase::Joined;
+                connection.events = Some(events.clone());
+                if let Some(event) = unsent {
+                    self.defer(slot, event, events, now);
+                }
+            }
+            (Some(_), Err(reason)) => self.refuse(slot, reason, now),
+            (None, Ok(Joined { events, unsent: None })) => self.send_last(id, events, now),
+            // The room has not heard of it.
+            (None, Ok(Joined { unsent: Some(_), .. }) | Err(_)) => {}
         }
     }
 

@@ -4,10 +4,15 @@
 //! worker's epoll wakes.
 //! Invariant: a frame is assembled only for a worker that has a place for it.
 
-use crate::{admission::ConnectionPermit, io::connection::push_message, room::handle::ConnectionId};
+use crate::{
+    admission::ConnectionPermit,
+    io::connection::push_message,
+    room::handle::{ConnectionId, RoomEvent},
+};
 use bytes::Bytes;
+use crossbeam_channel::Sender;
 use mio::{Events, Poll, Registry, Token, Waker, net::TcpStream};
-use protocol::close::CloseReason;
+use protocol::{close::CloseReason, message::ServerMessage};
 use std::{io, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 
@@ -22,10 +27,20 @@ pub(crate) const WAKER: Token = Token(usize::MAX);
 pub(crate) enum WorkerMessage {
     /// A new connection, the bytes that came right behind its upgrade, its permit, and the room it was opened for.
     Adopt(TcpStream, Bytes, ConnectionPermit, Arc<str>),
+    /// The rooms' answer to a hello.
+    Joined(ConnectionId, Result<Joined, CloseReason>),
     /// A tick's hand-over.
     Batch(Batch),
     /// The process is stopping: whoever has not said hello is told, and so is whoever comes.
     Stop,
+}
+
+/// The way to the room that a connection joins.
+#[derive(Debug)]
+pub(crate) struct Joined {
+    pub(crate) events: Sender<RoomEvent>,
+    /// The join itself, if the room's queue had no place for it.
+    pub(crate) unsent: Option<RoomEvent>,
 }
 
 /// Everything one tick has for one worker. Control messages go before frames, closes after both.
@@ -163,6 +178,13 @@ impl Reservation<'_> {
 /// Which worker owns a connection.
 pub(crate) fn worker_of(id: ConnectionId) -> usize {
     id.worker.into()
+}
+
+/// Says why, then closes.
+pub(crate) fn refuse(batches: &mut [Batch], connection: ConnectionId, reason: CloseReason) {
+    let batch = &mut batches[worker_of(connection)];
+    batch.controls.push((connection, ServerMessage::refused(reason).encode().into()));
+    batch.closes.push((connection, reason));
 }
 
 #[cfg(test)]

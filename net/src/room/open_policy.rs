@@ -8,7 +8,7 @@
 //! Why any machine may open a private room that was kept: only those find it who have its link, and whoever comes by
 //! another link is led to where it is (`Moved`).
 
-use crate::store::Owner;
+use crate::store::owner::Owner;
 use protocol::{close::CloseReason, room::home_of, token::Grant};
 
 /// Whether `instance` may open the room `id` for somebody with this grant; `kept` is its owner as the store has it.

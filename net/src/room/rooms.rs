@@ -1,198 +1,92 @@
 //! The rooms of this machine: opened by the first who may come in, closed when nobody has been there for a while.
 //!
-//! Path: a worker brings a hello that the handshake let through to [`Rooms::join`]; if the room is not open, its queue
-//! is there at once and its supervisor ([`crate::room::supervisor`]) opens it behind.
+//! Path: a worker sends a hello that passed the handshake as a [`JoinRequest`] → the rooms' task, which alone owns the
+//! list, puts it into the room's queue and answers with the way there; if the room is not open, its queue is there at
+//! once and a supervisor ([`crate::room::supervisor`]) opens it behind. Others see a copy of the list ([`Rooms`]).
 //! Invariants: at most `max_rooms` are open, and one of these places is the public room's own, whatever else is open;
 //! each other opening counts against the address of whoever asked for it, unless another machine has the room or the
-//! store does not work; nobody who was let in is forgotten: a room is closed under the same lock under which people
-//! come in, and only while nobody waits in its queue.
+//! store does not work; nobody who was let in is forgotten: one task lets people in and closes rooms, and it closes one
+//! only while nobody waits in its queue; the task ends with [`Rooms`], and with it all that it supervises.
+//! Never: the store, a tick; no thread waits for this task.
 
 use crate::{
-    admission::Charge,
-    config::Config,
-    io::worker_queue::WorkerSender,
-    metrics::Metrics,
+    admission::{Charge, Opener},
+    io::worker_queue::{Joined, WorkerMessage, worker_of},
     room::{
         handle::{Join, RoomEvent, RoomHandle},
-        open_policy,
-        supervisor::{self, StartThread},
+        machine::{Machine, Stage},
+        supervisor::Supervisor,
     },
-    store::{Owner, Store},
 };
-use crossbeam_channel::{Sender, TrySendError};
-use protocol::{
-    close::CloseReason,
-    room::{ARENA, durable_id},
-    token::Grant,
-};
+use crossbeam_channel::TrySendError;
+use protocol::{close::CloseReason, token::Grant};
 use std::{
     collections::BTreeMap,
-    fmt,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, atomic::Ordering},
-    time::Duration,
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
 };
 use tokio::{
-    runtime::Handle,
+    sync::{mpsc, watch},
+    task::{self, JoinError, JoinSet},
     time::{sleep, timeout},
 };
 
-/// How often stopping looks whether all rooms are closed.
-const STOP_POLL: Duration = Duration::from_millis(10);
+/// Joins on their way to the task, which waits for nothing but a place in a worker's queue. Policy: close with
+/// `RoomFull`.
+pub(crate) const JOINS_MAX_COUNT: usize = 4096;
+/// Pause before a room whose queue was full is told again to stop. Policy: delay.
+const STOP_RETRY: Duration = Duration::from_millis(10);
 
-/// See the module; shared by all.
+/// A connection that may join a room, and have it opened if its grant allows; that is found out behind.
+#[derive(Debug)]
+pub(crate) struct JoinRequest {
+    /// The room's durable id.
+    pub(crate) room: Arc<str>,
+    pub(crate) join: Box<Join>,
+    pub(crate) grant: Grant,
+    /// Whom an opening is charged to.
+    pub(crate) opener: Opener,
+}
+
+/// The rooms as everybody but their own task sees them, and the word to stop.
 #[derive(Debug)]
 pub(crate) struct Rooms {
-    pub(crate) instance: String,
-    pub(crate) store: Store,
-    pub(crate) metrics: Arc<Metrics>,
-    /// The public room's durable id.
     public: Arc<str>,
-    max_rooms: usize,
-    runtime: Handle,
-    /// Set before anybody can come.
-    machinery: OnceLock<Machinery>,
-    open: Mutex<Open>,
+    stage: watch::Sender<Stage>,
+    open: watch::Receiver<Open>,
 }
 
-/// What rooms run on.
-pub(crate) struct Machinery {
-    pub(crate) start: StartThread,
-    pub(crate) workers: Arc<[WorkerSender]>,
-}
-
-impl fmt::Debug for Machinery {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Machinery").field("workers", &self.workers).finish_non_exhaustive()
-    }
-}
-
-#[derive(Debug, Default)]
+/// What is open, as the task last had it.
+#[derive(Debug, Clone)]
 struct Open {
-    by_id: BTreeMap<Arc<str>, Listed>,
+    /// The public room first.
+    rooms: Arc<[RoomHandle]>,
+    /// No room will be added.
     is_stopping: bool,
-    /// What is not in the store by now is lost.
-    has_given_up: bool,
 }
-
-#[derive(Debug)]
-struct Listed {
-    room: RoomHandle,
-    /// The most that anybody who came was granted: whoever has to be turned away takes nobody along who need not be.
-    grant: Grant,
-}
-
-/// How to talk to a room that was joined; the event is the join itself if the room's queue had no place for it.
-pub(crate) type Joined = (Sender<RoomEvent>, Option<RoomEvent>);
 
 impl Rooms {
-    /// No room is open. Called within the runtime that is to keep the rooms.
-    pub(crate) fn new(config: &Config, store: Store, metrics: Arc<Metrics>) -> Arc<Self> {
-        Arc::new(Self {
-            instance: config.instance.clone(),
-            store,
-            metrics,
-            public: durable_id(&config.instance, ARENA).into(),
-            max_rooms: config.max_rooms,
-            runtime: Handle::current(),
-            machinery: OnceLock::new(),
-            open: Mutex::default(),
-        })
-    }
-
-    /// Says what rooms run on.
-    pub(crate) fn equip(&self, machinery: Machinery) {
-        assert!(self.machinery.set(machinery).is_ok(), "a machine is started once");
-    }
-
-    pub(crate) fn machinery(&self) -> &Machinery {
-        self.machinery.get().expect("rooms are equipped before anybody comes")
-    }
-
-    /// Brings somebody into a room, and has it opened if need be; whether they may have it opened is found out behind.
-    /// `charge` counts it against their address, if that may have it opened.
-    ///
-    /// # Errors
-    /// `RoomFull` when the machine has no place for another room, `TooManyRooms`, `ServerStopping`.
-    pub(crate) fn join(
-        self: &Arc<Self>,
-        id: &Arc<str>,
-        mut join: Box<Join>,
-        grant: Grant,
-        charge: impl FnOnce() -> Option<Charge>,
-    ) -> Result<Joined, CloseReason> {
-        let mut open = self.lock();
-        if open.is_stopping {
-            return Err(CloseReason::ServerStopping);
-        }
-        let room = match open.by_id.get_mut(id) {
-            Some(listed) => {
-                listed.grant = listed.grant.max(grant);
-                listed.room.clone()
-            }
-            None => {
-                let charge = self.take_place(&open, id, charge)?;
-                let (room, events) = RoomHandle::new(Arc::clone(id));
-                open.by_id.insert(Arc::clone(id), Listed { room: room.clone(), grant });
-                self.runtime.spawn(supervisor::supervise(Arc::clone(self), room.clone(), events, charge));
-                room
-            }
-        };
-        join._waiting = Some(room.waiting.enter());
-        let waiting = match room.events.try_send(RoomEvent::Join(join)) {
-            Ok(()) => None,
-            Err(TrySendError::Full(event)) => Some(event),
-            Err(TrySendError::Disconnected(_)) => {
-                unreachable!("a supervisor has the queue as long as its room is listed")
-            }
-        };
-        Ok((room.events, waiting))
-    }
-
-    /// Whether there is a place for one more room, and what that counts for: for the public one always, and nothing.
-    fn take_place(
-        &self,
-        open: &Open,
-        id: &str,
-        charge: impl FnOnce() -> Option<Charge>,
-    ) -> Result<Option<Charge>, CloseReason> {
-        if self.is_public(id) {
-            return Ok(None);
-        }
-        let others = open.by_id.keys().filter(|id| !self.is_public(id)).count();
-        if others + 1 >= self.max_rooms {
-            return Err(CloseReason::RoomFull);
-        }
-        charge().map(Some).ok_or(CloseReason::TooManyRooms)
-    }
-
-    /// Whether those who wait for a room may have it opened; `kept` is who had it last, as the store has it.
-    ///
-    /// # Errors
-    /// What they are told.
-    pub(crate) fn check_opening(&self, id: &str, kept: Option<&Owner>) -> Result<(), CloseReason> {
-        let grant = self.lock().by_id.get(id).map_or(Grant::Enter, |listed| listed.grant);
-        open_policy::check(id, &self.instance, grant, kept)
-    }
-
-    /// Forgets a room nobody waits for; false if somebody does. When the machine stops, nobody can wait for anything.
-    pub(crate) fn forget_if_quiet(&self, room: &RoomHandle) -> bool {
-        let mut open = self.lock();
-        let is_quiet = open.is_stopping || room.waiting.is_zero();
-        if is_quiet {
-            open.by_id.remove(&room.id);
-        }
-        is_quiet
+    /// Starts the task; no room is open. `public` is the durable id of the machine's own public room, `stage` the
+    /// sender of [`Machine::stage`].
+    pub(crate) fn start(
+        machine: Arc<Machine>,
+        public: Arc<str>,
+        max_rooms: usize,
+        stage: watch::Sender<Stage>,
+        joins: mpsc::Receiver<JoinRequest>,
+    ) -> Self {
+        let (task, open) = RoomsTask::new(machine, Arc::clone(&public), max_rooms);
+        tokio::spawn(task.run(joins));
+        Self { public, stage, open }
     }
 
     /// Everything that is open, the public room first.
-    pub(crate) fn list(&self) -> Vec<RoomHandle> {
-        let mut rooms: Vec<_> = self.lock().by_id.values().map(|listed| listed.room.clone()).collect();
-        rooms.sort_by_key(|room| !self.is_public(&room.id));
-        rooms
+    pub(crate) fn list(&self) -> Arc<[RoomHandle]> {
+        Arc::clone(&self.open.borrow().rooms)
     }
 
     pub(crate) fn is_open(&self, id: &str) -> bool {
-        self.lock().by_id.contains_key(id)
+        self.list().iter().any(|room| *room.id == *id)
     }
 
     /// Whether this is this machine's own public room.
@@ -201,12 +95,12 @@ impl Rooms {
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
-        self.lock().is_stopping
+        *self.stage.borrow() >= Stage::Stopping
     }
 
     /// Asks every room to be saved and closed, unless somebody is there.
     pub(crate) fn put_to_sleep(&self) {
-        for room in self.list() {
+        for room in self.list().iter() {
             room.facts.shall_sleep.store(true, Ordering::Relaxed);
         }
     }
@@ -214,78 +108,210 @@ impl Rooms {
     /// Lets nobody in any more, ends every room and returns when all are saved and everybody is told, or when they have
     /// had enough time for it: then with the rooms that the store did not take.
     pub(crate) async fn stop(&self, at_most: Duration) -> Vec<Arc<str>> {
-        self.lock().is_stopping = true;
-        // One whose queue is full keeps no other from being told.
-        let mut untold = self.list();
-        let closed = async {
-            while !self.are_all_closed() {
-                untold.retain(|room| room.events.try_send(RoomEvent::Stop).is_err());
-                sleep(STOP_POLL).await;
-            }
-        };
-        _ = timeout(at_most, closed).await;
+        self.stage.send_replace(Stage::Stopping);
+        let mut open = self.open.clone();
+        _ = timeout(at_most, open.wait_for(|open| open.is_stopping && open.rooms.is_empty())).await;
         self.give_up()
     }
 
     /// Tries to write nothing any more; the rooms that the store did not take. One that was only about to open lost
     /// nothing.
     pub(crate) fn give_up(&self) -> Vec<Arc<str>> {
-        let mut open = self.lock();
-        open.has_given_up = true;
-        let unwritten = open.by_id.iter().filter(|(_, listed)| listed.room.facts.is_unwritten());
-        unwritten.map(|(id, _)| Arc::clone(id)).collect()
-    }
-
-    pub(crate) fn has_given_up(&self) -> bool {
-        self.lock().has_given_up
+        self.stage.send_replace(Stage::GivenUp);
+        let rooms = self.list();
+        rooms.iter().filter(|room| room.facts.is_unwritten()).map(|room| Arc::clone(&room.id)).collect()
     }
 
     /// Whether rooms are open, and none of them for another reason than that the store does not take it.
     pub(crate) fn are_all_unwritable(&self) -> bool {
-        let open = self.lock();
-        let is_unwritable = |listed: &Listed| listed.room.facts.is_unwritable.load(Ordering::Relaxed);
-        !open.by_id.is_empty() && open.by_id.values().all(is_unwritable)
+        let rooms = self.list();
+        !rooms.is_empty() && rooms.iter().all(|room| room.facts.is_unwritable.load(Ordering::Relaxed))
     }
 
     pub(crate) fn are_all_closed(&self) -> bool {
-        self.lock().by_id.is_empty()
+        self.list().is_empty()
+    }
+}
+
+/// The task that owns the rooms.
+struct RoomsTask {
+    machine: Arc<Machine>,
+    public: Arc<str>,
+    max_rooms: usize,
+    by_id: BTreeMap<Arc<str>, Listed>,
+    supervisors: JoinSet<Supervisor>,
+    open: watch::Sender<Open>,
+    is_stopping: bool,
+    /// Rooms to be told to stop.
+    untold: Vec<RoomHandle>,
+}
+
+struct Listed {
+    room: RoomHandle,
+    /// The most that anybody who came was granted.
+    grant: watch::Sender<Grant>,
+    supervisor: task::Id,
+}
+
+impl RoomsTask {
+    fn new(machine: Arc<Machine>, public: Arc<str>, max_rooms: usize) -> (Self, watch::Receiver<Open>) {
+        let (open, seen) = watch::channel(Open { rooms: Arc::new([]), is_stopping: false });
+        let (by_id, supervisors, untold) = (BTreeMap::new(), JoinSet::new(), Vec::new());
+        (Self { machine, public, max_rooms, by_id, supervisors, open, is_stopping: false, untold }, seen)
     }
 
-    /// The map is whole after any panic: every change is a single insert or remove.
-    fn lock(&self) -> MutexGuard<'_, Open> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Serves joins until nobody needs rooms any more.
+    async fn run(mut self, mut joins: mpsc::Receiver<JoinRequest>) {
+        let mut stage = self.machine.stage.clone();
+        loop {
+            tokio::select! {
+                Some(request) = joins.recv() => self.join(request).await,
+                Some(ended) = self.supervisors.join_next_with_id() => self.note_ended(ended).await,
+                changed = stage.changed() => match changed {
+                    Ok(()) => self.stop(),
+                    Err(_) => return,
+                },
+                () = sleep(STOP_RETRY), if !self.untold.is_empty() => self.tell_stop(),
+            }
+        }
+    }
+
+    /// Brings somebody into a room, and has it opened if need be.
+    async fn join(&mut self, request: JoinRequest) {
+        let connection = request.join.connection;
+        let joined = self.try_join(request);
+        self.machine.workers[worker_of(connection)].send(WorkerMessage::Joined(connection, joined)).await;
+    }
+
+    /// `RoomFull` when the machine has no place for another room, `TooManyRooms`, `ServerStopping`.
+    fn try_join(&mut self, request: JoinRequest) -> Result<Joined, CloseReason> {
+        let JoinRequest { room: id, mut join, grant, opener } = request;
+        if self.machine.is_stopping() {
+            return Err(CloseReason::ServerStopping);
+        }
+        let room = match self.by_id.get(&id) {
+            Some(listed) => {
+                listed.grant.send_modify(|most| *most = grant.max(*most));
+                listed.room.clone()
+            }
+            None => {
+                let charge = self.take_place(&id, &opener)?;
+                self.open(id, grant, charge)
+            }
+        };
+        join._waiting = Some(room.waiting.enter());
+        let unsent = match room.events.try_send(RoomEvent::Join(join)) {
+            Ok(()) => None,
+            Err(TrySendError::Full(event)) => Some(event),
+            // A bug of ours: its supervisor has failed, and that is about to be noticed.
+            Err(TrySendError::Disconnected(_)) => return Err(CloseReason::RoomFailed),
+        };
+        Ok(Joined { events: room.events, unsent })
+    }
+
+    /// Whether there is a place for one more room, and what that counts for: for the public one always, and nothing.
+    fn take_place(&self, id: &str, opener: &Opener) -> Result<Option<Charge>, CloseReason> {
+        if *self.public == *id {
+            return Ok(None);
+        }
+        let others = self.by_id.keys().filter(|id| **id != self.public).count();
+        if others + 1 >= self.max_rooms {
+            return Err(CloseReason::RoomFull);
+        }
+        opener.charge(Instant::now()).map(Some).ok_or(CloseReason::TooManyRooms)
+    }
+
+    fn open(&mut self, id: Arc<str>, grant: Grant, charge: Option<Charge>) -> RoomHandle {
+        let (room, events) = RoomHandle::new(Arc::clone(&id));
+        let (grant, granted) = watch::channel(grant);
+        let supervisor = Supervisor::new(Arc::clone(&self.machine), room.clone(), events, granted, charge);
+        let supervisor = self.supervisors.spawn(supervisor.run()).id();
+        self.by_id.insert(id, Listed { room: room.clone(), grant, supervisor });
+        self.publish();
+        room
+    }
+
+    /// A room is closed: it is forgotten, or begins again for those who wait. When the machine stops, nobody can wait
+    /// for anything.
+    async fn note_ended(&mut self, ended: Result<(task::Id, Supervisor), JoinError>) {
+        let supervisor = match ended {
+            Ok((_, supervisor)) => supervisor,
+            Err(error) => {
+                tracing::error!("a room lost its supervisor: {error}");
+                self.by_id.retain(|_, listed| listed.supervisor != error.id());
+                return self.publish();
+            }
+        };
+        let listed = self.by_id.get_mut(supervisor.room()).expect("a room is listed as long as it is supervised");
+        let is_stopping = self.machine.is_stopping();
+        if !is_stopping && !listed.room.waiting.is_zero() {
+            listed.supervisor = self.supervisors.spawn(supervisor.run()).id();
+            return;
+        }
+        self.by_id.remove(supervisor.room());
+        self.publish();
+        if is_stopping {
+            supervisor.refuse_waiting(CloseReason::ServerStopping).await;
+        }
+    }
+
+    fn stop(&mut self) {
+        if std::mem::replace(&mut self.is_stopping, true) {
+            return;
+        }
+        self.untold = self.by_id.values().map(|listed| listed.room.clone()).collect();
+        self.tell_stop();
+        self.publish();
+    }
+
+    /// One whose queue is full keeps no other from being told.
+    fn tell_stop(&mut self) {
+        self.untold.retain(|room| matches!(room.events.try_send(RoomEvent::Stop), Err(TrySendError::Full(_))));
+    }
+
+    fn publish(&self) {
+        let mut rooms: Vec<_> = self.by_id.values().map(|listed| listed.room.clone()).collect();
+        rooms.sort_by_key(|room| room.id != self.public);
+        self.open.send_replace(Open { rooms: rooms.into(), is_stopping: self.is_stopping });
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{io::flow::FlowCounter, room::handle::ConnectionId};
+    use crate::{
+        admission::Admission, config::Config, io::flow::FlowCounter, metrics::Metrics, room::handle::ConnectionId,
+        store::Store,
+    };
     use crossbeam_channel::Receiver;
     use protocol::message::Hello;
-    use tokio::time::Instant;
 
-    /// A machine on which no thread is ever started.
-    fn rooms() -> Arc<Rooms> {
+    const CONNECTION: ConnectionId = ConnectionId { worker: 0, slot: 0, number: 0 };
+
+    /// A machine on which no thread is ever started, and nobody runs the task.
+    fn rooms() -> (Rooms, RoomsTask) {
+        let (stage, seen) = watch::channel(Stage::Running);
+        let machine = Machine {
+            instance: "m1".to_owned(),
+            store: Store::open("memory:///").unwrap(),
+            metrics: Arc::new(Metrics::new()),
+            workers: Arc::new([]),
+            start: Box::new(|_| anyhow::bail!("no thread is started here")),
+            stage: seen,
+        };
+        let public: Arc<str> = "arena-m1".into();
+        let (task, open) = RoomsTask::new(Arc::new(machine), Arc::clone(&public), 4);
+        (Rooms { public, stage, open }, task)
+    }
+
+    fn request(room: &str) -> JoinRequest {
         let config = Config::from_lookup(|name| match name {
             "AERODROME_SECRET" => Some("a secret of enough length".to_owned()),
             "FLY_MACHINE_ID" => Some("m1".to_owned()),
             _ => None,
         });
-        let store = Store::open("memory:///").unwrap();
-        Rooms::new(&config.unwrap(), store, Arc::new(Metrics::new()))
-    }
-
-    /// A room without a supervisor, and what it is told.
-    fn list(rooms: &Rooms, id: &str) -> (RoomHandle, Receiver<RoomEvent>) {
-        let (room, events) = RoomHandle::new(id.into());
-        rooms.lock().by_id.insert(id.into(), Listed { room: room.clone(), grant: Grant::Enter });
-        (room, events)
-    }
-
-    #[tokio::test]
-    async fn only_a_room_of_which_something_is_unwritten_is_given_up_as_lost() {
-        let rooms = rooms();
+        let admission = Arc::new(Admission::new(&config.unwrap(), 0));
+        let permit = admission.open([127, 0, 0, 1].into(), Instant::now()).unwrap();
         let hello = Hello {
             version: protocol::PROTOCOL_VERSION,
             ticket: None,
@@ -295,12 +321,28 @@ mod tests {
             name: "Ada".to_owned(),
             hue: 0,
         };
-        let connection = ConnectionId { worker: 0, slot: 0, number: 0 };
-        let join = Box::new(Join { connection, flow: FlowCounter::default(), hello, admitted: true, _waiting: None });
+        let flow = FlowCounter::default();
+        let join = Box::new(Join { connection: CONNECTION, flow, hello, admitted: true, _waiting: None });
+        JoinRequest { room: room.into(), join, grant: Grant::Enter, opener: permit.opener() }
+    }
+
+    /// A room without a supervisor, and what it is told.
+    fn list(task: &mut RoomsTask, id: &str) -> (RoomHandle, Receiver<RoomEvent>) {
+        let (room, events) = RoomHandle::new(id.into());
+        let (grant, _) = watch::channel(Grant::Enter);
+        let supervisor = tokio::spawn(async {}).id();
+        task.by_id.insert(id.into(), Listed { room: room.clone(), grant, supervisor });
+        task.publish();
+        (room, events)
+    }
+
+    #[tokio::test]
+    async fn only_a_room_of_which_something_is_unwritten_is_given_up_as_lost() {
+        let (rooms, mut task) = rooms();
         // Its supervisor has not even begun to ask the store.
-        rooms.join(&"arena-m1".into(), join, Grant::Enter, || None).unwrap();
-        let (flown, _events) = list(&rooms, "field-a");
-        flown.facts.note_unwritten(Instant::now());
+        assert!(task.try_join(request("arena-m1")).unwrap().unsent.is_none());
+        let (flown, _events) = list(&mut task, "field-a");
+        flown.facts.note_unwritten(tokio::time::Instant::now());
         assert_eq!(rooms.give_up(), ["field-a".into()]);
         flown.facts.set_written(None);
         assert!(rooms.give_up().is_empty());
@@ -308,12 +350,21 @@ mod tests {
 
     #[tokio::test]
     async fn a_room_whose_queue_is_full_keeps_no_other_from_being_told_to_stop() {
-        let rooms = rooms();
-        let [(stuck, _stuck_events), (_, events)] = ["field-a", "field-b"].map(|id| list(&rooms, id));
-        let connection = ConnectionId { worker: 0, slot: 0, number: 0 };
-        while stuck.events.try_send(RoomEvent::Disconnected(connection)).is_ok() {}
+        let (rooms, mut task) = rooms();
+        let [(stuck, _stuck_events), (_, events)] = ["field-a", "field-b"].map(|id| list(&mut task, id));
+        while stuck.events.try_send(RoomEvent::Disconnected(CONNECTION)).is_ok() {}
+        let (_joins, requests) = mpsc::channel(1);
+        tokio::spawn(task.run(requests));
         timeout(Duration::from_secs(10), rooms.stop(Duration::from_millis(100))).await.expect("it ends in time");
         assert!(matches!(events.try_recv(), Ok(RoomEvent::Stop)));
         assert!(events.is_empty(), "it is told once");
+    }
+
+    #[tokio::test]
+    async fn a_machine_that_stops_lets_nobody_in() {
+        let (rooms, mut task) = rooms();
+        rooms.stop(Duration::ZERO).await;
+        assert_eq!(task.try_join(request("arena-m1")).err(), Some(CloseReason::ServerStopping));
+        assert!(rooms.are_all_closed());
     }
 }

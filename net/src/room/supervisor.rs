@@ -1,8 +1,9 @@
 //! Supervises one room: takes its lease, restores it, writes its saves, restarts it after a crash.
 //!
-//! Path: [`supervise`] asks whether the room may be opened here and claims it in the store, has its thread started with
-//! the last save, writes what the thread hands over, and begins again if somebody came while it closed. What the store
-//! does not take is kept and tried again: while the room's thread goes on, and, when nobody is there any more, here.
+//! Path: [`Supervisor::run`] asks whether the room may be opened here and claims it in the store, has its thread
+//! started with the last save, writes what the thread hands over, and ends with it; if somebody came while it closed,
+//! the rooms' task runs it again. What the store does not take is kept and tried again: while the room's thread goes
+//! on, and, when nobody is there any more, here.
 //! Invariants: a room's thread runs only while this machine owns it, or while it is not in the store yet, when no other
 //! machine may open it; a room that was never used leaves nothing there; the store is never waited for on that thread,
 //! but at the very end; a save that brought its room down twice is left aside; a room whose last state is not in the
@@ -13,27 +14,27 @@
 
 use crate::{
     admission::Charge,
-    io::worker_queue::{Batch, WorkerMessage, worker_of},
+    io::worker_queue::{Batch, refuse},
     room::{
-        handle::{ConnectionId, RoomEvent, RoomFacts, RoomHandle},
-        rooms::Rooms,
+        handle::{RoomEvent, RoomHandle},
+        incarnation::{Incarnation, SAVES_MAX_COUNT, Save},
+        machine::Machine,
+        open_policy,
     },
-    store::{Claim, ClaimError, Owner, SaveError},
+    store::{Claim, ClaimError, SaveError, owner::Owner},
 };
 use bytes::Bytes;
 use crossbeam_channel::Receiver;
-use protocol::{close::CloseReason, message::ServerMessage};
+use protocol::{close::CloseReason, token::Grant};
 use std::{
-    sync::{Arc, atomic::Ordering, mpsc::SyncSender},
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, watch},
     time::{Instant, sleep, sleep_until},
 };
 
-/// Saves under way from a room's thread: one that is due, and the last. Policy: while one waits, none is taken.
-pub(crate) const SAVES_MAX_COUNT: usize = 2;
 /// Pause before a room that failed begins anew, so that one that always fails does not spin.
 const RESTART_PAUSE: Duration = Duration::from_millis(500);
 /// Incarnations in a row that failed before they were saved. Policy: the save they came from is left aside.
@@ -46,37 +47,6 @@ const RETRY_PAUSE_MAX: Duration = Duration::from_secs(10);
 const FAILURES_TOLD_COUNT: u32 = 2;
 /// How often a supervisor whose room cannot be written looks for somebody who wants in, and for the machine's stop.
 const KEEP_TRYING_POLL: Duration = Duration::from_millis(50);
-
-/// Starts the thread of a room.
-pub(crate) type StartThread = Box<dyn Fn(Incarnation) -> anyhow::Result<()> + Send + Sync>;
-
-/// One incarnation of a room, from its opening until its thread ends.
-#[derive(Debug)]
-pub(crate) struct Incarnation {
-    pub(crate) id: Arc<str>,
-    /// Tells this incarnation from all others of the room, unless it goes on exactly where another one had ended.
-    pub(crate) epoch: u32,
-    /// What it was.
-    pub(crate) saved: Option<Bytes>,
-    /// Whether somebody was in it before this incarnation.
-    pub(crate) was_used: bool,
-    pub(crate) events: Receiver<RoomEvent>,
-    pub(crate) facts: Arc<RoomFacts>,
-    pub(crate) saves: mpsc::Sender<Save>,
-}
-
-/// What a room's thread wants written.
-#[derive(Debug)]
-pub(crate) struct Save {
-    /// `None`: there is nothing that lasts in such a room, or nobody was in it.
-    pub(crate) room: Option<Bytes>,
-    /// When it was like that.
-    pub(crate) taken: Instant,
-    /// Nobody is there any more, and the thread ends.
-    pub(crate) is_last: bool,
-    /// Told when it is written.
-    pub(crate) written: Option<SyncSender<()>>,
-}
 
 /// How an incarnation ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,10 +65,24 @@ enum Outcome {
     Failed { has_saved: bool },
 }
 
+/// One room's supervisor, which outlives its incarnations.
+#[derive(Debug)]
+pub(crate) struct Supervisor {
+    machine: Arc<Machine>,
+    room: RoomHandle,
+    events: Receiver<RoomEvent>,
+    /// The most that anybody who came was granted: whoever has to be turned away takes nobody along who need not be.
+    grant: watch::Receiver<Grant>,
+    /// What the room's opening was charged. Given back if it ends without a claim that went through, or was refused.
+    charge: Option<Charge>,
+    /// Incarnations in a row that failed before they were saved.
+    quick_failures: u32,
+}
+
 /// The ownership of a room, and what the store does not have of it yet.
-struct Ownership<'a> {
-    rooms: &'a Rooms,
-    room: &'a RoomHandle,
+struct Ownership {
+    machine: Arc<Machine>,
+    room: RoomHandle,
     claim: Claim,
     unwritten: Option<Save>,
     /// Since the last write that went well.
@@ -109,111 +93,150 @@ struct Ownership<'a> {
     is_lost: bool,
 }
 
-/// Supervises a room until nobody wants to be there. What its opening was charged is given back if it ends without a
-/// claim that went through, or was refused.
-pub(crate) async fn supervise(
-    rooms: Arc<Rooms>,
-    room: RoomHandle,
-    events: Receiver<RoomEvent>,
-    mut charge: Option<Charge>,
-) {
-    let (mut quick_failures, mut kept_on) = (0, None);
-    loop {
-        let is_save_bad = quick_failures >= QUICK_FAILURES_MAX_COUNT;
-        let end = run_incarnation(&rooms, &room, &events, &mut kept_on, &mut charge, is_save_bad).await;
-        tracing::info!(room = %room.id, ?end, "a room is closed");
-        quick_failures = if end == (Outcome::Failed { has_saved: false }) { quick_failures + 1 } else { 0 };
-        match end {
-            Outcome::Wanted => continue,
-            Outcome::Refused(reason) => refuse_waiting(&rooms, &events, reason).await,
+impl Supervisor {
+    /// Of a room that is not open yet.
+    pub(crate) fn new(
+        machine: Arc<Machine>,
+        room: RoomHandle,
+        events: Receiver<RoomEvent>,
+        grant: watch::Receiver<Grant>,
+        charge: Option<Charge>,
+    ) -> Self {
+        Self { machine, room, events, grant, charge, quick_failures: 0 }
+    }
+
+    /// The room's durable id.
+    pub(crate) fn room(&self) -> &Arc<str> {
+        &self.room.id
+    }
+
+    /// Opens the room and returns when it is closed. Then it is forgotten, or, if somebody waits for it, this is called
+    /// again.
+    pub(crate) async fn run(mut self) -> Self {
+        let mut kept = None;
+        let outcome = loop {
+            let outcome = self.run_incarnation(&mut kept).await;
+            tracing::info!(room = %self.room.id, ?outcome, "a room is closed");
+            let has_failed_quickly = outcome == Outcome::Failed { has_saved: false };
+            self.quick_failures = if has_failed_quickly { self.quick_failures + 1 } else { 0 };
+            if outcome != Outcome::Wanted {
+                break outcome;
+            }
+        };
+        match outcome {
+            Outcome::Refused(reason) => self.refuse_waiting(reason).await,
             Outcome::Failed { .. } => sleep(RESTART_PAUSE).await,
-            Outcome::Asleep | Outcome::Unwritten | Outcome::Moved => {}
+            Outcome::Asleep | Outcome::Wanted | Outcome::Unwritten | Outcome::Moved => {}
         }
-        room.facts.clear();
-        if rooms.forget_if_quiet(&room) {
-            // Somebody is left only when the machine stops.
-            return refuse_waiting(&rooms, &events, CloseReason::ServerStopping).await;
-        }
+        self.room.facts.clear();
+        self
     }
-}
 
-/// One incarnation; `kept_on` is what the one before left, and what this one leaves to the next.
-async fn run_incarnation<'a>(
-    rooms: &'a Rooms,
-    room: &'a RoomHandle,
-    events: &Receiver<RoomEvent>,
-    kept_on: &mut Option<Ownership<'a>>,
-    charge: &mut Option<Charge>,
-    is_save_bad: bool,
-) -> Outcome {
-    let (mut ownership, saved) = match kept_on.take() {
-        Some(ownership) => {
-            let saved = ownership.unwritten.as_ref().and_then(|save| save.room.clone());
-            (ownership, saved)
+    /// One incarnation; `kept` is what the one before left, and what this one leaves to the next.
+    async fn run_incarnation(&mut self, kept: &mut Option<Ownership>) -> Outcome {
+        let (mut ownership, saved) = match kept.take() {
+            Some(ownership) => {
+                let saved = ownership.unwritten.as_ref().and_then(|save| save.room.clone());
+                (ownership, saved)
+            }
+            None => match self.claim().await {
+                Ok(claimed) => claimed,
+                Err(reason) => return Outcome::Refused(reason),
+            },
+        };
+        let is_save_bad = self.quick_failures >= QUICK_FAILURES_MAX_COUNT;
+        if is_save_bad {
+            tracing::error!(room = %self.room.id, "the last save brings the room down and is left aside");
         }
-        None => match claim(rooms, room, charge).await {
+        let (saves, handed) = mpsc::channel(SAVES_MAX_COUNT);
+        let incarnation = Incarnation {
+            id: Arc::clone(&self.room.id),
+            epoch: ownership.claim.epoch(),
+            was_used: saved.is_some(),
+            saved: saved.filter(|_| !is_save_bad),
+            events: self.events.clone(),
+            facts: Arc::clone(&self.room.facts),
+            saves,
+        };
+        let outcome = match (self.machine.start)(incarnation) {
+            Ok(()) => ownership.write(handed).await,
+            Err(error) => {
+                tracing::error!(room = %self.room.id, "{error:#}");
+                Outcome::Refused(CloseReason::RoomFailed)
+            }
+        };
+        let outcome = self.keep_trying(&mut ownership, outcome).await;
+        if outcome == Outcome::Wanted {
+            *kept = Some(ownership);
+        }
+        outcome
+    }
+
+    /// The room as the store has it, and as this machine's from now on.
+    async fn claim(&mut self) -> Result<(Ownership, Option<Bytes>), CloseReason> {
+        let (machine, room) = (Arc::clone(&self.machine), self.room.clone());
+        let check = |kept: Option<&Owner>| open_policy::check(&room.id, &machine.instance, *self.grant.borrow(), kept);
+        let claimed = machine.store.claim_if(&room.id, &machine.instance, check).await;
+        if let (Some(charge), Ok(_) | Err(ClaimError::Refused(_))) = (&mut self.charge, &claimed) {
+            charge.spend();
+        }
+        let (claim, saved) = match claimed {
             Ok(claimed) => claimed,
-            Err(reason) => return Outcome::Refused(reason),
-        },
-    };
-    if is_save_bad {
-        tracing::error!(room = %room.id, "the last save brings the room down and is left aside");
+            Err(ClaimError::Held) => return Err(CloseReason::Moved),
+            Err(ClaimError::Refused(reason)) => return Err(reason),
+            Err(ClaimError::Store(error)) => {
+                tracing::error!(room = %room.id, "the room cannot be opened: {error:#}");
+                machine.metrics.saves_failed.inc();
+                return Err(CloseReason::RoomFailed);
+            }
+        };
+        let now = Instant::now();
+        // Of a room that nobody used yet nothing is lost.
+        room.facts.set_written(saved.is_some().then_some(now));
+        let (unwritten, failures, pause) = (None, 0, Duration::ZERO);
+        let (tried_at, has_saved, is_lost) = (now, false, false);
+        Ok((Ownership { machine, room, claim, unwritten, failures, tried_at, pause, has_saved, is_lost }, saved))
     }
-    let (saves, handed) = mpsc::channel(SAVES_MAX_COUNT);
-    let incarnation = Incarnation {
-        id: Arc::clone(&room.id),
-        epoch: ownership.claim.epoch(),
-        was_used: saved.is_some(),
-        saved: saved.filter(|_| !is_save_bad),
-        events: events.clone(),
-        facts: Arc::clone(&room.facts),
-        saves,
-    };
-    let end = match (rooms.machinery().start)(incarnation) {
-        Ok(()) => ownership.write(handed).await,
-        Err(error) => {
-            tracing::error!(room = %room.id, "{error:#}");
-            Outcome::Refused(CloseReason::RoomFailed)
+
+    /// After the thread: tries on until the store has all of the room, somebody wants in, or the machine gives up.
+    async fn keep_trying(&self, ownership: &mut Ownership, outcome: Outcome) -> Outcome {
+        while ownership.unwritten.is_some() {
+            if self.machine.has_given_up() {
+                return Outcome::Unwritten;
+            }
+            let is_stopping = self.machine.is_stopping();
+            if ownership.is_due(is_stopping) {
+                ownership.try_to_write().await;
+                continue;
+            }
+            let is_wanted = !self.room.waiting.is_zero() && !is_stopping;
+            if is_wanted && outcome == Outcome::Asleep {
+                ownership.unmark_last();
+                return Outcome::Wanted;
+            } else if is_wanted {
+                // Who was in may be forgotten: only the next owner's number tells new sessions from theirs.
+                self.refuse_waiting(CloseReason::RoomFailed).await;
+            }
+            sleep(KEEP_TRYING_POLL).await;
         }
-    };
-    let end = ownership.keep_trying(events, end).await;
-    if end == Outcome::Wanted {
-        *kept_on = Some(ownership);
+        match outcome {
+            _ if ownership.is_lost => Outcome::Moved,
+            Outcome::Failed { .. } => Outcome::Failed { has_saved: ownership.has_saved },
+            outcome => outcome,
+        }
     }
-    end
+
+    /// Tells everybody who waits for the room that it will not open.
+    pub(crate) async fn refuse_waiting(&self, reason: CloseReason) {
+        let mut batches: Vec<_> = self.machine.workers.iter().map(|_| Batch::default()).collect();
+        for connection in self.events.try_iter().filter_map(RoomEvent::joining) {
+            refuse(&mut batches, connection, reason);
+        }
+        self.machine.send(batches).await;
+    }
 }
 
-/// The room as the store has it, and as this machine's from now on.
-async fn claim<'a>(
-    rooms: &'a Rooms,
-    room: &'a RoomHandle,
-    charge: &mut Option<Charge>,
-) -> Result<(Ownership<'a>, Option<Bytes>), CloseReason> {
-    let check = |kept: Option<&Owner>| rooms.check_opening(&room.id, kept);
-    let claimed = rooms.store.claim_if(&room.id, &rooms.instance, check).await;
-    if let (Some(charge), Ok(_) | Err(ClaimError::Refused(_))) = (charge, &claimed) {
-        charge.spend();
-    }
-    let (claim, saved) = match claimed {
-        Ok(claimed) => claimed,
-        Err(ClaimError::Held) => return Err(CloseReason::Moved),
-        Err(ClaimError::Refused(reason)) => return Err(reason),
-        Err(ClaimError::Store(error)) => {
-            tracing::error!(room = %room.id, "the room cannot be opened: {error:#}");
-            rooms.metrics.saves_failed.inc();
-            return Err(CloseReason::RoomFailed);
-        }
-    };
-    let now = Instant::now();
-    // Of a room that nobody used yet nothing is lost.
-    room.facts.set_written(saved.is_some().then_some(now));
-    let (unwritten, failures, pause) = (None, 0, Duration::ZERO);
-    let ownership =
-        Ownership { rooms, room, claim, unwritten, failures, tried_at: now, pause, has_saved: false, is_lost: false };
-    Ok((ownership, saved))
-}
-
-impl Ownership<'_> {
+impl Ownership {
     /// Writes saves until the thread has ended. A newer one takes the place of one that is not written yet.
     async fn write(&mut self, mut handed: mpsc::Receiver<Save>) -> Outcome {
         let mut is_last = false;
@@ -243,33 +266,10 @@ impl Ownership<'_> {
         }
     }
 
-    /// After the thread: tries on until the store has all of the room, somebody wants in, or the machine gives up.
-    async fn keep_trying(&mut self, events: &Receiver<RoomEvent>, end: Outcome) -> Outcome {
-        while self.unwritten.is_some() {
-            if self.rooms.has_given_up() {
-                return Outcome::Unwritten;
-            }
-            let is_stopping = self.rooms.is_stopping();
-            let pause = if is_stopping { self.pause.min(RETRY_PAUSE_MIN) } else { self.pause };
-            if self.tried_at.elapsed() >= pause {
-                self.try_to_write().await;
-                continue;
-            }
-            let is_wanted = !self.room.waiting.is_zero() && !is_stopping;
-            if is_wanted && end == Outcome::Asleep {
-                self.unmark_last();
-                return Outcome::Wanted;
-            } else if is_wanted {
-                // Who was in may be forgotten: only the next owner's number tells new sessions from theirs.
-                refuse_waiting(self.rooms, events, CloseReason::RoomFailed).await;
-            }
-            sleep(KEEP_TRYING_POLL).await;
-        }
-        match end {
-            _ if self.is_lost => Outcome::Moved,
-            Outcome::Failed { .. } => Outcome::Failed { has_saved: self.has_saved },
-            end => end,
-        }
+    /// Whether it is time for another try.
+    fn is_due(&self, is_stopping: bool) -> bool {
+        let pause = if is_stopping { self.pause.min(RETRY_PAUSE_MIN) } else { self.pause };
+        self.tried_at.elapsed() >= pause
     }
 
     /// What is kept is not the last of the room after all.
@@ -300,7 +300,7 @@ impl Ownership<'_> {
 
     fn note_written(&mut self) {
         let Some(save) = self.unwritten.take() else { return };
-        self.rooms.metrics.saves.inc();
+        self.machine.metrics.saves.inc();
         if self.failures > 0 {
             tracing::info!(room = %self.room.id, self.failures, "the room is saved again");
         }
@@ -312,9 +312,9 @@ impl Ownership<'_> {
     }
 
     fn note_failed(&mut self, error: &anyhow::Error) {
-        self.rooms.metrics.saves_failed.inc();
+        self.machine.metrics.saves_failed.inc();
         self.failures += 1;
-        let longest = if self.rooms.is_stopping() { RETRY_PAUSE_MIN } else { RETRY_PAUSE_MAX };
+        let longest = if self.machine.is_stopping() { RETRY_PAUSE_MIN } else { RETRY_PAUSE_MAX };
         self.pause = (self.pause * 2).clamp(RETRY_PAUSE_MIN, longest);
         let pause = self.pause;
         tracing::error!(room = %self.room.id, self.failures, ?pause, "the room is not saved, and is tried again: {error:#}");
@@ -326,23 +326,4 @@ impl Ownership<'_> {
             self.unwritten = None;
         }
     }
-}
-
-/// Tells everybody who waits for a room that it will not open.
-async fn refuse_waiting(rooms: &Rooms, events: &Receiver<RoomEvent>, reason: CloseReason) {
-    let workers = &rooms.machinery().workers;
-    let mut batches: Vec<_> = workers.iter().map(|_| Batch::default()).collect();
-    for connection in events.try_iter().filter_map(RoomEvent::joining) {
-        refuse(&mut batches, connection, reason);
-    }
-    for (worker, batch) in workers.iter().zip(batches).filter(|(_, batch)| !batch.is_empty()) {
-        worker.send(WorkerMessage::Batch(batch)).await;
-    }
-}
-
-/// Says why, then closes.
-pub(crate) fn refuse(batches: &mut [Batch], connection: ConnectionId, reason: CloseReason) {
-    let batch = &mut batches[worker_of(connection)];
-    batch.controls.push((connection, ServerMessage::refused(reason).encode().into()));
-    batch.closes.push((connection, reason));
 }

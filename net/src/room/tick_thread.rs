@@ -9,14 +9,14 @@
 
 use crate::{
     engine::Engine,
-    io::worker_queue::{Batch, WorkerMessage, WorkerSender, worker_of},
+    io::worker_queue::{Batch, WorkerMessage, WorkerSender, refuse, worker_of},
     metrics::Metrics,
     room::{
         clock::{Clock, thread_time},
         connections::{Connections, Entry},
         handle::{ConnectionId, Join, RoomEvent, RoomFacts},
+        incarnation::{Incarnation, SAVES_MAX_COUNT, Save},
         load::Load,
-        supervisor::{self, Incarnation, SAVES_MAX_COUNT, Save},
         thread_priority::TickPriority,
     },
 };
@@ -244,6 +244,10 @@ impl<E: Engine> TickThread<E> {
 
     /// A room nobody is in does not tick.
     fn note_emptiness(&mut self) {
+        if self.saves.is_closed() {
+            // A bug of ours: nobody renews the ownership or writes anything any more.
+            self.end = self.end.or(Some(EndReason::Failed));
+        }
         self.empty_ticks = if self.connections.is_empty() { self.empty_ticks + 1 } else { 0 };
         let shall_sleep = self.facts.shall_sleep.swap(false, Ordering::Relaxed);
         if shall_sleep || self.empty_ticks > SLEEP_AFTER_TICKS {
@@ -344,7 +348,7 @@ impl<E: Engine> TickThread<E> {
                 }
             }
             Err(reason) => {
-                supervisor::refuse(&mut self.batches, join.connection, reason);
+                refuse(&mut self.batches, join.connection, reason);
             }
         }
         self.joining_now = None;

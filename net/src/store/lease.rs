@@ -7,7 +7,7 @@
 //! all others: what has not changed from one to the other was not renewed between them. Bounded, whatever is asked for.
 //! Never: a store, an unfounded guess: a machine that has just started has seen nothing, and waits the whole lease.
 
-use crate::store::Owner;
+use crate::store::owner::Owner;
 use std::{
     collections::HashMap,
     time::{Duration, Instant},

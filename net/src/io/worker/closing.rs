@@ -27,7 +27,7 @@ impl Worker {
     pub(super) fn fault(&mut self, slot: usize, reason: CloseReason, now: Instant) {
         match self.connection(slot).map(|connection| connection.phase) {
             Some(Phase::AwaitingHello) => self.refuse(slot, reason, now),
-            Some(Phase::Joined) => {
+            Some(Phase::Joining | Phase::Joined) => {
                 self.send_disconnected(slot, now);
                 self.close(slot, bye(reason), reason, now);
                 self.flush(slot, now);
@@ -121,7 +121,9 @@ impl Worker {
             match phase {
                 _ if now < deadline => return true,
                 Phase::Closing => self.drop_connection(id.slot as usize),
-                Phase::AwaitingHello | Phase::Joined => self.fault(id.slot as usize, CloseReason::HelloTimeout, now),
+                Phase::AwaitingHello | Phase::Joining | Phase::Joined => {
+                    self.fault(id.slot as usize, CloseReason::HelloTimeout, now)
+                }
             }
             false
         });

@@ -47,12 +47,17 @@ impl Worker {
         let Some(connection) = self.connection(slot) else { return };
         let Some(events) = connection.events.clone() else { return };
         let (id, is_read_paused) = (connection.id, connection.is_read_paused);
-        let event = RoomEvent::Disconnected(id);
         // Behind whatever waits of this connection.
         if is_read_paused {
+            let event = RoomEvent::Disconnected(id);
             return self.deferred.push_back(Deferred { event, events, id, since: now });
         }
-        if let Err(TrySendError::Full(event)) = events.try_send(event) {
+        self.send_last(id, events, now);
+    }
+
+    /// The same of a connection of which nothing waits.
+    pub(super) fn send_last(&mut self, id: ConnectionId, events: Sender<RoomEvent>, now: Instant) {
+        if let Err(TrySendError::Full(event)) = events.try_send(RoomEvent::Disconnected(id)) {
             self.handshake.metrics.queue_full.inc();
             self.deferred.push_back(Deferred { event, events, id, since: now });
         }
@@ -101,7 +106,7 @@ impl Worker {
     }
 
     /// It is read on where the full queue had stopped it, when its turn comes.
-    fn resume(&mut self, id: ConnectionId) {
+    pub(super) fn resume(&mut self, id: ConnectionId) {
         if let Some(connection) = self.connection_of(id).filter(|connection| connection.is_read_paused) {
             connection.is_read_paused = false;
             self.schedule(id.slot as usize);

@@ -9,8 +9,9 @@ use crate::{
     metrics::Metrics,
     room::{
         handle::{ConnectionId, Join},
-        rooms::{Machinery, Rooms},
-        supervisor::Incarnation,
+        incarnation::Incarnation,
+        machine::{Machine, Stage},
+        rooms::{JOINS_MAX_COUNT, JoinRequest, Rooms},
     },
     store::Store,
 };
@@ -22,6 +23,7 @@ use std::{
     io::Write,
     sync::{Arc, mpsc},
 };
+use tokio::sync::{mpsc as async_mpsc, watch};
 use tungstenite::{Message, WebSocket, protocol::Role};
 
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -29,31 +31,32 @@ const ROOM: &str = "arena-m1";
 
 /// A worker whose room nobody ticks, a player's end of one of its connections, and the room.
 struct Bench {
-    inbox: WorkerSender,
+    queue: WorkerSender,
     player: WebSocket<std::net::TcpStream>,
     incarnations: mpsc::Receiver<Incarnation>,
+    rooms: Rooms,
     house: House,
 }
 
 async fn begin() -> Bench {
-    let (house, handshake) = build();
-    let inbox = Worker::start(0, handshake).unwrap();
-    let incarnations = house.open(&inbox);
+    let (house, handshake, joins) = build();
+    let queue = Worker::start(0, handshake).unwrap();
+    let (rooms, incarnations) = open(joins, &queue);
     let (player, stream) = connect();
     let permit = house.admission.open(player.local_addr().unwrap().ip(), Instant::now()).unwrap();
-    inbox.send(WorkerMessage::Adopt(stream, Bytes::new(), permit, ROOM.into())).await;
+    queue.send(WorkerMessage::Adopt(stream, Bytes::new(), permit, ROOM.into())).await;
     let player = WebSocket::from_raw_socket(player, Role::Client, None);
-    Bench { inbox, player, incarnations, house }
+    Bench { queue, player, incarnations, rooms, house }
 }
 
 /// What a worker works for.
 struct House {
-    rooms: Arc<Rooms>,
+    joins: async_mpsc::Sender<JoinRequest>,
     admission: Arc<Admission>,
     key: Key,
 }
 
-fn build() -> (House, Handshake) {
+fn build() -> (House, Handshake, async_mpsc::Receiver<JoinRequest>) {
     let config = Config::from_lookup(|name| match name {
         "AERODROME_SECRET" => Some("a secret of enough length".to_owned()),
         "FLY_MACHINE_ID" => Some("m1".to_owned()),
@@ -61,22 +64,27 @@ fn build() -> (House, Handshake) {
     });
     let config = config.unwrap();
     let admission = Arc::new(Admission::new(&config, 0));
-    let metrics = Arc::new(Metrics::new());
-    let rooms = Rooms::new(&config, Store::open("memory:///").unwrap(), Arc::clone(&metrics));
-    let handshake = Handshake::new(&config, &rooms, Arc::clone(&admission), metrics);
-    (House { rooms, admission, key: config.key }, handshake)
+    let (joins, requests) = async_mpsc::channel(JOINS_MAX_COUNT);
+    let handshake = Handshake::new(&config, joins.clone(), Arc::clone(&admission), Arc::new(Metrics::new()));
+    (House { joins, admission, key: config.key }, handshake, requests)
+}
+
+/// Rooms begin from now on, and nobody ticks them.
+fn open(joins: async_mpsc::Receiver<JoinRequest>, queue: &WorkerSender) -> (Rooms, mpsc::Receiver<Incarnation>) {
+    let (begun, incarnations) = mpsc::channel();
+    let (stage_sender, stage) = watch::channel(Stage::Running);
+    let machine = Machine {
+        instance: "m1".to_owned(),
+        store: Store::open("memory:///").unwrap(),
+        metrics: Arc::new(Metrics::new()),
+        workers: Arc::from([queue.clone()]),
+        start: Box::new(move |begins| begun.send(begins).map_err(|_| anyhow::anyhow!("nobody is interested"))),
+        stage,
+    };
+    (Rooms::start(Arc::new(machine), ROOM.into(), 4, stage_sender, joins), incarnations)
 }
 
 impl House {
-    /// Rooms begin from now on, and nobody ticks them.
-    fn open(&self, inbox: &WorkerSender) -> mpsc::Receiver<Incarnation> {
-        let (begun, incarnations) = mpsc::channel();
-        let start =
-            Box::new(move |incarnation| begun.send(incarnation).map_err(|_| anyhow::anyhow!("nobody is interested")));
-        self.rooms.equip(Machinery { start, workers: Arc::from([inbox.clone()]) });
-        incarnations
-    }
-
     fn hello(&self) -> Hello {
         let resume = self.key.sign_resume(ROOM, Resume { epoch: 1, session: 1, generation: 1 });
         let (version, ticket, resume) = (protocol::PROTOCOL_VERSION, None, Some(resume));
@@ -125,16 +133,15 @@ impl Bench {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_queue_delays_and_loses_nothing() {
     let mut bench = begin().await;
-    let other = ConnectionId { worker: 1, slot: 0, number: 0 };
-    let join = Join {
-        connection: other,
-        flow: FlowCounter::default(),
-        hello: bench.house.hello(),
-        admitted: false,
-        _waiting: None,
-    };
-    let (queue, _) = bench.house.rooms.join(&ROOM.into(), Box::new(join), Grant::Enter, || None).unwrap();
+    // One that is gone by the time the room is open.
+    let other = ConnectionId { worker: 0, slot: 99, number: 0 };
+    let (flow, hello) = (FlowCounter::default(), bench.house.hello());
+    let join = Box::new(Join { connection: other, flow, hello, admitted: false, _waiting: None });
+    let opener = bench.house.admission.open([127, 0, 0, 1].into(), Instant::now()).unwrap().opener();
+    let request = JoinRequest { room: ROOM.into(), join, grant: Grant::Enter, opener };
+    bench.house.joins.send(request).await.unwrap();
     let incarnation = bench.incarnations.recv_timeout(PATIENCE).unwrap();
+    let queue = bench.rooms.list()[0].events.clone();
     while queue.try_send(RoomEvent::Disconnected(other)).is_ok() {}
     bench.say_hello();
     (1..=100).for_each(|number| bench.say_input(number));
@@ -157,7 +164,7 @@ async fn a_full_queue_delays_and_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_room_that_ended_closes_its_sockets() {
+async fn a_room_that_ended_closes_its_connections() {
     let mut bench = begin().await;
     bench.say_hello();
     let incarnation = bench.incarnations.recv_timeout(PATIENCE).unwrap();
@@ -165,7 +172,7 @@ async fn a_room_that_ended_closes_its_sockets() {
     // Its thread ends without a word.
     drop(incarnation);
     let began = Instant::now();
-    while bench.house.rooms.is_open(ROOM) {
+    while bench.rooms.is_open(ROOM) {
         assert!(began.elapsed() < PATIENCE, "the room stays");
         thread::sleep(Duration::from_millis(5));
     }
@@ -174,16 +181,16 @@ async fn a_room_that_ended_closes_its_sockets() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_worker_ends_with_its_last_inbox() {
+async fn a_worker_ends_with_its_last_sender() {
     let mut bench = begin().await;
     bench.say_hello();
     let incarnation = bench.incarnations.recv_timeout(PATIENCE).unwrap();
     assert!(matches!(incarnation.events.recv_timeout(PATIENCE), Ok(RoomEvent::Join(_))));
-    // The room's keeper has an inbox as long as there is a room.
-    drop((bench.inbox, bench.house.rooms, incarnation));
+    // Their task has one as long as there are rooms.
+    drop((bench.queue, bench.rooms, incarnation));
     let began = Instant::now();
     while bench.house.admission.connections() > 0 {
-        assert!(began.elapsed() < PATIENCE, "its sockets stay");
+        assert!(began.elapsed() < PATIENCE, "its connections stay");
         thread::sleep(Duration::from_millis(5));
     }
 }
@@ -194,29 +201,34 @@ struct ByHand {
     events: Events,
     house: House,
     incarnations: mpsc::Receiver<Incarnation>,
-    _inbox: WorkerSender,
+    _rooms: Rooms,
+    _queue: WorkerSender,
 }
 
 impl ByHand {
     fn begin() -> Self {
-        let (house, handshake) = build();
-        let (worker, inbox) = Worker::new(0, handshake).unwrap();
-        let incarnations = house.open(&inbox);
-        Self { worker, events: Events::with_capacity(EVENTS_MAX_COUNT), house, incarnations, _inbox: inbox }
+        let (house, handshake, joins) = build();
+        let (worker, queue) = Worker::new(0, handshake).unwrap();
+        let (rooms, incarnations) = open(joins, &queue);
+        let events = Events::with_capacity(EVENTS_MAX_COUNT);
+        Self { worker, events, house, incarnations, _rooms: rooms, _queue: queue }
     }
 
-    /// The player's end of a connection that has sent its hello and then this, and its slot.
-    fn adopt(&mut self, sent: &[u8]) -> (std::net::TcpStream, usize) {
+    /// The player's end of a connection that has joined, and its slot.
+    fn join(&mut self) -> (std::net::TcpStream, usize) {
         let (mut player, stream) = connect();
         let hello = ClientMessage::Hello(self.house.hello()).encode();
         player.write_all(&masked(2, true, &hello)).unwrap();
         player.set_nonblocking(true).unwrap();
-        // As much as the kernel takes: the rest does not matter.
-        let _ = player.write_all(sent);
         let now = Instant::now();
         let permit = self.house.admission.open(player.local_addr().unwrap().ip(), now).unwrap();
         self.worker.adopt(stream, Bytes::new(), permit, ROOM.into(), now);
-        (player, self.worker.connections.len() - 1)
+        let slot = self.worker.connections.len() - 1;
+        while self.phase(slot) != Some(Phase::Joined) {
+            assert!(now.elapsed() < PATIENCE, "it does not join");
+            self.turn();
+        }
+        (player, slot)
     }
 
     fn turn(&mut self) {
@@ -252,8 +264,10 @@ async fn whoever_sends_without_end_has_a_turn_like_everybody() {
         [("fragments", fragments), ("inputs", inputs), ("pings", nothing.repeat(FLOOD_COUNT)), ("too long", too_long)]
     {
         let mut by_hand = ByHand::begin();
-        let (_flooding, flooder) = by_hand.adopt(&flood);
-        let (mut player, well_behaved) = by_hand.adopt(&[]);
+        let (mut player, well_behaved) = by_hand.join();
+        let (mut flooding, flooder) = by_hand.join();
+        // As much as the kernel takes: the rest does not matter.
+        let _ = flooding.write_all(&flood);
         let mut turns = 0;
         while by_hand.phase(flooder) != Some(Phase::Closing) {
             by_hand.turn();
@@ -284,11 +298,11 @@ async fn whoever_sends_without_end_has_a_turn_like_everybody() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sockets_are_heard_one_after_the_other() {
+async fn connections_are_read_one_after_the_other() {
     let mut by_hand = ByHand::begin();
-    let _players: Vec<_> = (0..3).map(|_| by_hand.adopt(&masked(9, true, &[0; 100]).repeat(230))).collect();
+    let mut players: Vec<_> = (0..3).map(|_| by_hand.join().0).collect();
+    players.iter_mut().for_each(|player| player.write_all(&masked(9, true, &[0; 100]).repeat(230)).unwrap());
     let order = |worker: &Worker| worker.scheduled.iter().map(|id| id.slot as usize).collect::<Vec<_>>();
-    assert_eq!(order(&by_hand.worker), [0, 1, 2]);
     for _ in 0..3 {
         by_hand.turn();
         assert_eq!(order(&by_hand.worker), [0, 1, 2], "all have more, and keep their turn");
