@@ -11,6 +11,7 @@ pub mod client;
 mod events;
 pub mod governor;
 mod names;
+mod replica;
 mod room;
 mod rows;
 mod session;
@@ -25,17 +26,27 @@ pub use client::{
     view,
 };
 pub use governor::Level;
+pub use replica::Replica;
 pub use room::{CADENCE_TICKS, Output, Room, RoomConfig, RoomStats, SnapshotError};
 pub use rows::{
     code_stats::{CodeStats, Counts},
     code_tables::Choice,
-    replica::Replica,
 };
 pub use session::SessionId;
+
+use game::{KINDS, schema::Grid};
+use rows::{code_tables::CodeTables, codec::Codec};
+use std::sync::LazyLock;
 
 // The game and the wire are leaves that do not know each other; here they meet.
 const _: () = assert!(game::rules::TICKS_PER_S as u32 == protocol::TICK_HZ);
 const _: () = assert!(game::lag_compensation::PARTS == protocol::message::PARTS_PER_TICK);
+
+/// How both ends code the game's rows. The tables are read once, by whoever comes first.
+fn codec(grid: Grid) -> Codec {
+    static TABLES: LazyLock<CodeTables> = LazyLock::new(|| CodeTables::shipped(KINDS));
+    Codec { kinds: KINDS, tables: &TABLES, grid }
+}
 
 /// Controls from a page's numbers, each brought into its range.
 pub fn controls(steer: i32, throttle: i32, boost: bool, fire: bool) -> game::Controls {

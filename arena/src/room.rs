@@ -11,12 +11,12 @@ pub(crate) mod input_buffer;
 mod snapshot;
 
 use crate::{
-    SessionId,
+    SessionId, codec,
     events::Events,
     governor::Level,
     room::input_buffer::{InputBuffer, Pending},
     rows::cell_log::Logs,
-    rows::codec::{Scratch, Surprises},
+    rows::codec::{Codec, Scratch, Surprises},
     rows::frame_body::Assembly,
     rows::step::{self, Stepped},
     session::{Ending, Session},
@@ -28,6 +28,7 @@ use game::{
     Controls, Game, PilotId, Standing, bullet,
     rules::Rules,
     schema::{CellId, Row},
+    step_row,
 };
 use glam::IVec2;
 use protocol::{
@@ -151,6 +152,7 @@ pub struct Room {
     level: Level,
     /// How far a bullet can get, units.
     reach: i32,
+    codec: Codec,
     logs: Logs,
     assembly: Assembly,
     events: Events,
@@ -176,7 +178,7 @@ impl Room {
 
     /// A room with nobody in it but who is in the game.
     fn around(game: Game, config: RoomConfig) -> Self {
-        let cells = 1 + (config.rules.field_cells * config.rules.field_cells) as usize;
+        let cells = config.rules.grid.ids_count();
         Self {
             game,
             sessions: Sessions::default(),
@@ -194,6 +196,7 @@ impl Room {
             scratch: Scratch::default(),
             level: Level::Full,
             reach: bullet::reach(&config.rules),
+            codec: codec(config.rules.grid),
             logs: Logs::new(cells),
             assembly: Assembly::new(cells),
             events: Events::default(),
@@ -261,7 +264,8 @@ impl Room {
                 Pending::View(delay) => self.game.look(pilot, delay.into()),
             }
         }
-        self.predicted.step(&self.mirror, &self.config.rules);
+        let rules = &self.config.rules;
+        self.predicted.step(&self.mirror, rules.grid, |row, next| step_row(row, rules, next));
         self.game.step();
         self.game.rows(&mut self.mirror);
         self.index_rows(tick);
@@ -401,9 +405,9 @@ impl Room {
             }
             ClientMessage::Verify => session.wants_sums = true,
             ClientMessage::Repair(cells) => {
-                let (viewpoint, rules) = (session.derived_viewpoint(), &self.config.rules);
+                let (viewpoint, grid) = (session.derived_viewpoint(), self.codec.grid);
                 if session.may_repair(now) {
-                    session.lost = cells.into_iter().map(CellId).filter(|cell| viewpoint.holds(*cell, rules)).collect();
+                    session.lost = cells.into_iter().map(CellId).filter(|cell| viewpoint.holds(*cell, grid)).collect();
                     self.repairs += session.lost.len() as u64;
                 }
             }
@@ -435,13 +439,13 @@ impl Room {
 
     /// Compares, sums and codes the last tick once more, and forgets it: for measuring what that costs.
     pub fn encode_again(&mut self) -> u64 {
-        let rules = &self.config.rules;
+        let codec = &self.codec;
         let (mut at_predicted, mut at_actual, mut total) = (0, 0, 0u64);
         for cell in (0..self.sums.len()).map(|index| CellId(index as u16)) {
             let before = take_cell(&self.predicted.rows, &mut at_predicted, cell);
             let after = take_cell(&self.mirror, &mut at_actual, cell);
-            total = total.wrapping_add(step::sum(after));
-            let surprises = Surprises::between(before, after, rules, &mut self.scratch);
+            total = total.wrapping_add(step::sum(after, codec.kinds));
+            let surprises = Surprises::between(before, after, codec, &mut self.scratch);
             total = total.wrapping_add(u64::from(surprises.is_some()));
         }
         total
@@ -453,7 +457,7 @@ impl Room {
         for (index, sum) in self.sums.iter_mut().enumerate() {
             self.starts[index] = at as u32;
             let rows = take_cell(&self.mirror, &mut at, CellId(index as u16));
-            *sum = step::sum(rows);
+            *sum = step::sum(rows, self.codec.kinds);
             rows.iter().for_each(|row| note_plane(&mut self.planes, row, tick));
         }
         *self.starts.last_mut().expect("it has one more than there are cells") = at as u32;
@@ -461,7 +465,7 @@ impl Room {
 
     /// Compares what every replica predicts with what is, cell by cell, and logs the difference once.
     fn log_surprises(&mut self, tick: Tick) {
-        let rules = &self.config.rules;
+        let codec = &self.codec;
         self.predicted.moved.sort_unstable_by_key(|(_, row)| row.order());
         let mut moved = self.predicted.moved.iter().peekable();
         self.logs.begin_tick(tick);
@@ -472,11 +476,11 @@ impl Room {
             let after = &self.mirror[range[0] as usize..range[1] as usize];
             let mut entering = Vec::new();
             while let Some((from, row)) = moved.next_if(|(_, row)| row.cell == cell) {
-                entering.extend(cell.direction_to(*from, rules).map(|direction| (direction, *row)));
+                entering.extend(cell.direction_to(*from, codec.grid).map(|direction| (direction, *row)));
             }
-            let surprises = Surprises::between(before, after, rules, &mut self.scratch);
+            let surprises = Surprises::between(before, after, codec, &mut self.scratch);
             if !entering.is_empty() || surprises.is_some() {
-                self.logs.append(cell, tick, entering, surprises, rules);
+                self.logs.append(cell, tick, entering, surprises, codec);
             }
         }
     }

@@ -20,8 +20,7 @@ use game::{
     Standing,
     geometry::squared,
     plane::STICK_TICKS,
-    rules::Rules,
-    schema::{CELL_UNITS, CellId},
+    schema::{CELL_UNITS, CellId, Grid},
 };
 use glam::IVec2;
 use protocol::{
@@ -49,7 +48,7 @@ impl Room {
     /// What the session is shown next, if something is due and its window has room; to be sent, since the session counts
     /// it as handed over.
     pub fn frame_for(&mut self, id: SessionId) -> Option<Bytes> {
-        let (tick, rules) = (self.game.tick(), &self.config.rules);
+        let (tick, grid) = (self.game.tick(), self.codec.grid);
         let session = self.sessions.get_mut(&id)?;
         let waited = session.window.last().map_or(Tick::MAX, |last| tick - last.tick);
         if waited == 0 || !session.has_window(tick, waited) {
@@ -61,12 +60,8 @@ impl Room {
         let is_fresh = knows_standing && waited < HEARTBEAT_MAX_TICKS && !tick.is_multiple_of(STICK_TICKS);
         let standing = if is_fresh { None } else { self.game.standing(session.pilot) };
         let derived = session.derived_viewpoint();
-        let viewpoint = viewpoint_of(
-            Viewpoint { is_near: self.level >= Level::Detail, ..derived },
-            plane,
-            standing.as_ref(),
-            rules,
-        );
+        let viewpoint =
+            viewpoint_of(Viewpoint { is_near: self.level >= Level::Detail, ..derived }, plane, standing.as_ref(), grid);
         let private = standing.map_or(session.private, |standing| Some(private_state(standing, tick)));
         let has_events = session.event < self.events.last();
         let schedule = SendSchedule::new(self.config.cadence_ticks, self.level);
@@ -76,14 +71,14 @@ impl Room {
         let is_due = viewpoint != derived || session.has_asked() || has_private;
         if !is_due && waited < HEARTBEAT_MAX_TICKS && !schedule.is_always() {
             let since = tick - waited;
-            let news = viewpoint.area(rules).cells().filter(|cell| self.logs.newest(*cell) > since);
-            let mut urgent = news.filter(|cell| is_send_tick || schedule.is_urgent(*cell, plane, self.reach, rules));
+            let news = viewpoint.area(grid).cells().filter(|cell| self.logs.newest(*cell) > since);
+            let mut urgent = news.filter(|cell| is_send_tick || schedule.is_urgent(*cell, plane, self.reach, grid));
             urgent.next()?;
         }
 
         let last = session.window.last().filter(|last| last.tick + FRAME_SPAN_MAX_TICKS >= tick);
         let from = last.map(|last| (last.tick, last.viewpoint));
-        let now = Now { tick, rules, rows: &self.mirror, starts: &self.starts, sums: &self.sums };
+        let now = Now { tick, codec: &self.codec, rows: &self.mirror, starts: &self.starts, sums: &self.sums };
         let bytes = &mut self.frame;
         bytes.clear();
         let body = self.assembly.body(&mut self.logs, now, Wanted { from, viewpoint, lost: &session.lost });
@@ -107,7 +102,7 @@ impl Room {
             session.event = self.events.encode_after(session.event, bytes);
         }
         session.private = private;
-        session.handed(Sent { tick, viewpoint, next_viewpoint: viewpoint.next(plane.map(|plane| plane.cell), rules) });
+        session.handed(Sent { tick, viewpoint, next_viewpoint: viewpoint.next(plane.map(|plane| plane.cell), grid) });
         self.frames += 1;
         self.arena.extend_from_slice(bytes);
         Some(self.arena.split().freeze())
@@ -116,15 +111,10 @@ impl Room {
 
 /// Where a session looks: where its plane will come back, else where the client itself expects to look, unless the plane
 /// is not to be seen from there.
-fn viewpoint_of(
-    expected: Viewpoint,
-    plane: Option<Whereabouts>,
-    standing: Option<&Standing>,
-    rules: &Rules,
-) -> Viewpoint {
+fn viewpoint_of(expected: Viewpoint, plane: Option<Whereabouts>, standing: Option<&Standing>, grid: Grid) -> Viewpoint {
     let cell = match (standing.and_then(|standing| standing.respawn), plane) {
-        (Some(respawn), _) => CellId::at(IVec2::new(respawn.x, respawn.y), rules),
-        (None, Some(plane)) if !expected.holds(plane.cell, rules) => plane.cell,
+        (Some(respawn), _) => CellId::at(IVec2::new(respawn.x, respawn.y), grid),
+        (None, Some(plane)) if !expected.holds(plane.cell, grid) => plane.cell,
         _ => expected.cell,
     };
     Viewpoint { cell, ..expected }
@@ -132,7 +122,7 @@ fn viewpoint_of(
 
 /// Per held cell its checksum, folded to 16 bits (LE), in canonical order.
 fn encode_sums(now: Now<'_>, viewpoint: Viewpoint, bytes: &mut Vec<u8>) {
-    for cell in viewpoint.interest(now.rules) {
+    for cell in viewpoint.interest(now.codec.grid) {
         bytes.extend_from_slice(&step::fold(now.sums[usize::from(cell.0)]).to_le_bytes());
     }
 }
@@ -171,8 +161,8 @@ impl SendSchedule {
     }
 
     /// Whether news of a cell cannot wait: the cell is within weapon range (`reach_units`) of the own plane.
-    fn is_urgent(self, cell: CellId, plane: Option<Whereabouts>, reach_units: i32, rules: &Rules) -> bool {
-        let (Some(plane), Some(column_and_row), false) = (plane, cell.place(rules), self.all_wait) else {
+    fn is_urgent(self, cell: CellId, plane: Option<Whereabouts>, reach_units: i32, grid: Grid) -> bool {
+        let (Some(plane), Some(column_and_row), false) = (plane, cell.place(grid), self.all_wait) else {
             return false;
         };
         let corner = column_and_row * CELL_UNITS;
