@@ -20,7 +20,8 @@ use crate::{
     client::kill_feed::Feed,
     client::prediction::{Flight, Inputs},
     client::view::{History, lengths},
-    rows::replica::{Applied, Replica},
+    replica::Replica,
+    rows::replica::Applied,
 };
 use game::{Controls, PilotId, geometry::heading_of, minimap, rules::Rules, schema::Row, standing::Line};
 use glam::IVec2;
@@ -302,13 +303,13 @@ impl Client {
     /// Densities 0..=3 of the minimap's sectors, line by line: as many lines as sectors in a line; empty before they are
     /// known.
     pub fn minimap(&self) -> Vec<u8> {
-        let side = self.replica.as_ref().map_or(0, |replica| minimap::side(replica.rules()) as usize);
+        let side = self.replica.as_ref().map_or(0, |replica| minimap::side(replica.rules().grid) as usize);
         self.rows_of(game::SECTOR).flat_map(|line| &line.fields[..side]).map(|density| *density as u8).collect()
     }
 
     /// Side of the field, plane lengths; 0 before the welcome.
     pub fn field_side(&self) -> f32 {
-        self.replica.as_ref().map_or(0.0, |replica| lengths(replica.rules().field_side()))
+        self.replica.as_ref().map_or(0.0, |replica| lengths(replica.rules().grid.side_units()))
     }
 
     fn rows_of(&self, kind: u8) -> impl Iterator<Item = &Row> {

@@ -8,6 +8,7 @@
 //! Never: a socket, a clock (time is an argument), a lock, async; another kind of room.
 
 pub mod client;
+mod replica;
 mod room;
 mod rows;
 
@@ -17,16 +18,26 @@ pub use client::{
     hit_prediction::ShotCounts,
     view,
 };
+pub use replica::Replica;
 pub use room::{CADENCE_TICKS, Room, RoomConfig, RoomStats, SnapshotError};
 pub use rows::{
     code_stats::{CodeStats, Counts},
     code_tables::Choice,
-    replica::Replica,
 };
+
+use game::{KINDS, schema::Grid};
+use rows::{code_tables::CodeTables, codec::Codec};
+use std::sync::LazyLock;
 
 // The game and the wire are leaves that do not know each other; here they meet.
 const _: () = assert!(game::rules::TICKS_PER_S as u32 == protocol::TICK_HZ);
 const _: () = assert!(game::lag_compensation::PARTS == protocol::message::PARTS_PER_TICK);
+
+/// How both ends code the game's rows. The tables are read once, by whoever comes first.
+fn codec(grid: Grid) -> Codec {
+    static TABLES: LazyLock<CodeTables> = LazyLock::new(|| CodeTables::shipped(KINDS));
+    Codec { kinds: KINDS, tables: &TABLES, grid }
+}
 
 /// Controls from a page's numbers, each brought into its range.
 pub fn controls(steer: i32, throttle: i32, boost: bool, fire: bool) -> game::Controls {

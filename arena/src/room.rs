@@ -13,9 +13,10 @@ mod member;
 mod snapshot;
 
 use crate::{
+    codec,
     room::input_buffer::{InputBuffer, Pending},
     rows::cell_log::Logs,
-    rows::codec::{Scratch, Surprises},
+    rows::codec::{Codec, Scratch, Surprises},
     rows::frame_body::Assembly,
     rows::step::{self, Stepped},
 };
@@ -24,6 +25,7 @@ use game::{
     Controls, Game, PilotId, bullet,
     rules::Rules,
     schema::{CellId, Row},
+    step_row,
 };
 use glam::IVec2;
 use member::{State, View};
@@ -135,6 +137,7 @@ pub struct Room {
     scratch: Scratch,
     /// How far a bullet can get, units.
     reach: i32,
+    codec: Codec,
     logs: Logs,
     assembly: Assembly,
     frames: u64,
@@ -198,7 +201,8 @@ impl Engine for Room {
                 Pending::View(delay) => self.game.look(pilot, delay.into()),
             }
         }
-        self.predicted.step(&self.mirror, &self.config.rules);
+        let rules = &self.config.rules;
+        self.predicted.step(&self.mirror, rules.grid, |row, next| step_row(row, rules, next));
         self.game.step();
         self.game.rows(&mut self.mirror);
         self.index_rows(tick);
@@ -247,7 +251,7 @@ impl Room {
 
     /// A room of these members and this game, which fit each other.
     fn around(game: Game, host: Host<View, State>, config: RoomConfig) -> Self {
-        let cells = 1 + (config.rules.field_cells * config.rules.field_cells) as usize;
+        let cells = config.rules.grid.ids_count();
         Self {
             host,
             game,
@@ -260,6 +264,7 @@ impl Room {
             planes: Vec::new(),
             scratch: Scratch::default(),
             reach: bullet::reach(&config.rules),
+            codec: codec(config.rules.grid),
             logs: Logs::new(cells),
             assembly: Assembly::new(cells),
             frames: 0,
@@ -307,7 +312,7 @@ impl Room {
     }
 
     fn receive_message(&mut self, id: MemberId, message: ClientMessage) {
-        let (now, rules) = (self.game.tick(), &self.config.rules);
+        let (now, grid) = (self.game.tick(), self.codec.grid);
         let member = self.host.member(id).expect("the host just named it");
         match message {
             ClientMessage::FlyAgain => self.game.fly_again(PilotId(member.author)),
@@ -315,7 +320,7 @@ impl Room {
             ClientMessage::Repair(cells) => {
                 let viewpoint = member::derived_viewpoint(member);
                 if member.state.may_repair(now) {
-                    let held = cells.into_iter().map(CellId).filter(|cell| viewpoint.holds(*cell, rules));
+                    let held = cells.into_iter().map(CellId).filter(|cell| viewpoint.holds(*cell, grid));
                     member.state.lost = held.collect();
                     self.repairs += member.state.lost.len() as u64;
                 }
@@ -336,13 +341,13 @@ impl Room {
 
     /// Compares, sums and codes the last tick once more, and forgets it: for measuring what that costs.
     pub fn encode_again(&mut self) -> u64 {
-        let rules = &self.config.rules;
+        let codec = &self.codec;
         let (mut at_predicted, mut at_actual, mut total) = (0, 0, 0u64);
         for cell in (0..self.sums.len()).map(|index| CellId(index as u16)) {
             let before = take_cell(&self.predicted.rows, &mut at_predicted, cell);
             let after = take_cell(&self.mirror, &mut at_actual, cell);
-            total = total.wrapping_add(step::sum(after));
-            let surprises = Surprises::between(before, after, rules, &mut self.scratch);
+            total = total.wrapping_add(step::sum(after, codec.kinds));
+            let surprises = Surprises::between(before, after, codec, &mut self.scratch);
             total = total.wrapping_add(u64::from(surprises.is_some()));
         }
         total
@@ -354,7 +359,7 @@ impl Room {
         for (index, sum) in self.sums.iter_mut().enumerate() {
             self.starts[index] = at as u32;
             let rows = take_cell(&self.mirror, &mut at, CellId(index as u16));
-            *sum = step::sum(rows);
+            *sum = step::sum(rows, self.codec.kinds);
             rows.iter().for_each(|row| note_plane(&mut self.planes, row, tick));
         }
         *self.starts.last_mut().expect("it has one more than there are cells") = at as u32;
@@ -362,7 +367,7 @@ impl Room {
 
     /// Compares what every replica predicts with what is, cell by cell, and logs the difference once.
     fn log_surprises(&mut self, tick: Tick) {
-        let rules = &self.config.rules;
+        let codec = &self.codec;
         self.predicted.moved.sort_unstable_by_key(|(_, row)| row.order());
         let mut moved = self.predicted.moved.iter().peekable();
         self.logs.begin_tick(tick);
@@ -373,11 +378,11 @@ impl Room {
             let after = &self.mirror[range[0] as usize..range[1] as usize];
             let mut entering = Vec::new();
             while let Some((from, row)) = moved.next_if(|(_, row)| row.cell == cell) {
-                entering.extend(cell.direction_to(*from, rules).map(|direction| (direction, *row)));
+                entering.extend(cell.direction_to(*from, codec.grid).map(|direction| (direction, *row)));
             }
-            let surprises = Surprises::between(before, after, rules, &mut self.scratch);
+            let surprises = Surprises::between(before, after, codec, &mut self.scratch);
             if !entering.is_empty() || surprises.is_some() {
-                self.logs.append(cell, tick, entering, surprises, rules);
+                self.logs.append(cell, tick, entering, surprises, codec);
             }
         }
     }

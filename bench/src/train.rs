@@ -12,6 +12,7 @@ use crate::{
 };
 use anyhow::Context;
 use arena::{Choice, CodeStats, Counts};
+use game::KINDS;
 use protocol::prefix::CODE_MAX_BITS;
 use std::{collections::BTreeMap, fmt::Write};
 
@@ -55,8 +56,9 @@ pub(crate) fn run(progress: &Progress) -> anyhow::Result<()> {
         let ideal = entropy_bits(counts);
         coded_bits += table.bits;
         ideal_bits += ideal;
-        costs.push((table.bits, ideal, choice));
-        writeln!(text, "{choice} {}", table.line)?;
+        let name = choice.name(KINDS);
+        writeln!(text, "{name} {}", table.line)?;
+        costs.push((table.bits, ideal, name));
     }
     costs.sort_by(|a, b| b.0.total_cmp(&a.0));
     for (bits, ideal, choice) in costs.iter().take(CHOICES_SHOWN_COUNT) {

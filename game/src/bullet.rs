@@ -3,7 +3,6 @@
 //! Invariant: a bullet's id tells its shooter, and no two in the air share one (256 shots take longer than a life).
 
 use crate::{
-    BULLET,
     geometry::toward,
     row_kind,
     rules::Rules,
@@ -34,13 +33,16 @@ row_kind! {
     }
 }
 
+/// Kind of the rows of bullets.
+pub const BULLET: u8 = 1;
+
 /// The declaration of bullets; see [`id`].
 pub const KIND: Kind = Kind {
+    number: BULLET,
     name: "bullet",
     id_bits: 24,
     fields: Bullet::FIELDS,
     is_placed: true,
-    step: step_row,
     derived: 0,
     derive: nothing_is_derived,
 };
@@ -61,10 +63,11 @@ pub fn reach(rules: &Rules) -> i32 {
     fastest.min(SPEED_MAX) * rules.bullet_life + rules.bullet_reach
 }
 
-fn step_row(row: &Row, rules: &Rules, next: &mut Vec<Row>) {
+/// The motion step of a bullet's row.
+pub(crate) fn step_row(row: &Row, rules: &Rules, next: &mut Vec<Row>) {
     let mut bullet = Bullet::from_fields(&row.fields);
     if bullet.step(rules) {
-        next.push(Row::new(BULLET, row.id, bullet.to_fields(), rules));
+        next.push(Row::new(&KIND, row.id, bullet.to_fields(), rules.grid));
     }
 }
 
@@ -72,7 +75,7 @@ impl Bullet {
     /// A bullet leaving a gun at `muzzle`; `plane_speed` in 1/16 unit per tick.
     pub(crate) fn new(muzzle: IVec2, heading: i32, plane_speed: i32, rules: &Rules) -> Self {
         let velocity = toward(heading, rules.bullet_speed + plane_speed * rules.bullet_inherits / 16_000);
-        let inside = muzzle.clamp(IVec2::ZERO, IVec2::splat(rules.field_side() - 1));
+        let inside = muzzle.clamp(IVec2::ZERO, IVec2::splat(rules.grid.side_units() - 1));
         Self { x: inside.x, y: inside.y, vx: velocity.x, vy: velocity.y, ttl: rules.bullet_life }
     }
 
@@ -89,7 +92,7 @@ impl Bullet {
     /// One tick of flight; `false` if it ends here.
     pub fn step(&mut self, rules: &Rules) -> bool {
         let place = self.position() + self.velocity();
-        let side = 0..rules.field_side();
+        let side = 0..rules.grid.side_units();
         (self.x, self.y, self.ttl) = (place.x, place.y, self.ttl - 1);
         self.ttl > 0 && side.contains(&self.x) && side.contains(&self.y)
     }

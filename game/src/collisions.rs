@@ -6,12 +6,11 @@
 //! is neither hurt nor made to reel again, so that a touch that lasts is not fatal. Nobody is moved or turned by surprise.
 
 use crate::{
-    Clock,
     geometry::{TURN, heading_of, squared, turn_between},
     plane::Plane,
     roster::{Kill, Kills, Pilot},
     rules::Rules,
-    schedule::{Phase, Setup},
+    schedule::{Clock, Phase, Setup},
     spatial_index::SpatialIndex,
 };
 use bevy_ecs::prelude::*;

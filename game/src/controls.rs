@@ -5,12 +5,11 @@
 //! Invariant: whatever bits arrive, the controls are in range.
 
 use crate::{
-    Clock,
     geometry::turn_between,
     plane::{Plane, STEER_MAX, STICK_REST_TICKS, STICK_TICKS, THROTTLE_MAX},
     roster::Pilot,
     rules::Rules,
-    schedule::{Phase, Setup},
+    schedule::{Clock, Phase, Setup},
 };
 use bevy_ecs::prelude::*;
 use serde::{Deserialize, Serialize};

@@ -1,11 +1,11 @@
 //! Computer pilots among the others: they see what a player may see and want what `pilot::decide` says.
 
 use crate::{
-    Clock, pilot,
+    pilot,
     plane::Plane,
     roster::Pilot,
     rules::Rules,
-    schedule::{Phase, Setup},
+    schedule::{Clock, Phase, Setup},
     spatial_index::SpatialIndex,
 };
 use bevy_ecs::prelude::*;
@@ -19,7 +19,7 @@ fn decide(rules: Res<Rules>, clock: Res<Clock>, index: Res<SpatialIndex>, mut pi
     for (mut pilot, plane) in &mut pilots {
         if pilot.is_bot {
             let id = pilot.id.0;
-            let seen = index.seen_from(plane.position(), &rules).filter(|aloft| aloft.id != id);
+            let seen = index.seen_from(plane.position(), rules.grid).filter(|aloft| aloft.id != id);
             let mut others = seen.map(|aloft| (aloft.id, aloft.plane));
             pilot.wanted = pilot::decide(plane, id, &mut others, &rules, clock.tick, clock.seed);
         }

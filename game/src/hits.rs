@@ -7,14 +7,13 @@
 //! plane and is gone.
 
 use crate::{
-    Clock,
     bullet::{self, Bullet},
     lag_compensation::{PARTS, PositionHistory, moment, moment_of_meeting},
     motion::BulletId,
     plane::{Plane, SPEED_MAX},
     roster::{Kill, Kills, Pilot, PilotId, Roster},
     rules::Rules,
-    schedule::{Phase, Setup},
+    schedule::{Clock, Phase, Setup},
     spatial_index::{Aloft, SpatialIndex},
     standing::Board,
 };

@@ -7,10 +7,9 @@
 //! Invariants: never farther back than [`BEHIND_MAX`]; a plane that was not there then cannot be hit there.
 
 use crate::{
-    Clock,
     geometry::squared,
     plane::Plane,
-    schedule::{Phase, Setup},
+    schedule::{Clock, Phase, Setup},
 };
 use bevy_ecs::prelude::*;
 use glam::IVec2;

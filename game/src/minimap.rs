@@ -6,10 +6,10 @@
 //! Invariant: refreshed once in [`REFRESH_TICKS`] and constant in between, so that it costs next to nothing.
 
 use crate::{
-    Clock, row_kind,
+    row_kind,
     rules::Rules,
-    schedule::{Phase, Setup},
-    schema::{CellId, FIELDS_MAX_COUNT, Fields, Kind, Row, nothing_is_derived},
+    schedule::{Clock, Phase, Setup},
+    schema::{CellId, FIELDS_MAX_COUNT, Fields, Grid, Kind, nothing_is_derived},
     spatial_index::SpatialIndex,
 };
 use bevy_ecs::prelude::*;
@@ -43,29 +43,28 @@ row_kind! {
     }
 }
 
+/// Kind of the minimap's rows.
+pub const SECTOR: u8 = 3;
+
 /// The declaration of the minimap's lines: everybody sees them.
 pub const KIND: Kind = Kind {
+    number: SECTOR,
     name: "sector",
     id_bits: 4,
     fields: SectorLine::FIELDS,
     is_placed: false,
-    step: stay,
     derived: 0,
     derive: nothing_is_derived,
 };
 
-fn stay(row: &Row, _: &Rules, next: &mut Vec<Row>) {
-    next.push(*row);
-}
-
 /// Width of a sector in cells; the last of a line may reach beyond the field.
-pub fn cells_wide(rules: &Rules) -> i32 {
-    (rules.field_cells - 1) / SIDE_MAX_SECTORS + 1
+pub fn cells_wide(grid: Grid) -> i32 {
+    (grid.cells - 1) / SIDE_MAX_SECTORS + 1
 }
 
 /// Sectors in a line, and lines.
-pub fn side(rules: &Rules) -> i32 {
-    (rules.field_cells - 1) / cells_wide(rules) + 1
+pub fn side(grid: Grid) -> i32 {
+    (grid.cells - 1) / cells_wide(grid) + 1
 }
 
 /// The lines, from the top.
@@ -73,24 +72,24 @@ pub fn side(rules: &Rules) -> i32 {
 pub(crate) struct Minimap(pub(crate) Vec<Fields>);
 
 /// Counts planes for the minimap.
-pub(crate) fn plugin(setup: &mut Setup, rules: &Rules) {
-    setup.world.insert_resource(Minimap(vec![Fields::default(); side(rules) as usize]));
+pub(crate) fn plugin(setup: &mut Setup, grid: Grid) {
+    setup.world.insert_resource(Minimap(vec![Fields::default(); side(grid) as usize]));
     let is_due = |clock: Res<Clock>| clock.tick % REFRESH_TICKS == 1;
     setup.schedule.add_systems(count.run_if(is_due).in_set(Phase::Boards));
 }
 
 fn count(rules: Res<Rules>, index: Res<SpatialIndex>, mut minimap: ResMut<Minimap>) {
-    let lines = &mut minimap.0;
+    let (grid, lines) = (rules.grid, &mut minimap.0);
     lines.fill(Fields::default());
-    let wide = cells_wide(&rules);
+    let wide = cells_wide(grid);
     for plane in index.planes() {
-        let cell = CellId::at(plane.plane.position(), &rules);
-        let sector = cell.place(&rules).expect("a position is in a cell of the field") / wide;
+        let cell = CellId::at(plane.plane.position(), grid);
+        let sector = cell.place(grid).expect("a position is in a cell of the field") / wide;
         lines[sector.y as usize][sector.x as usize] += 1;
     }
-    let cells_from = |sector: usize| wide.min(rules.field_cells - sector as i32 * wide);
+    let cells_from = |sector: usize| wide.min(grid.cells - sector as i32 * wide);
     for (y, line) in lines.iter_mut().enumerate() {
-        for (x, planes) in line[..side(&rules) as usize].iter_mut().enumerate() {
+        for (x, planes) in line[..side(grid) as usize].iter_mut().enumerate() {
             *planes = density(*planes, cells_from(x) * cells_from(y));
         }
     }
@@ -109,9 +108,10 @@ fn density(planes: i32, cells: i32) -> i32 {
 mod tests {
     use super::*;
     use crate::{
-        Game, SECTOR,
+        Game,
         plane::Plane,
         roster::PilotId,
+        schema::Row,
         schema::{CELL_UNITS, FIELD_MAX_CELLS},
         test_support::{plane_at, room_with},
     };
@@ -143,8 +143,8 @@ mod tests {
     #[test]
     fn sectors_cover_every_field_and_there_are_few() {
         for field_cells in 3..=FIELD_MAX_CELLS {
-            let rules = Rules { field_cells, ..Rules::default() };
-            let (wide, side) = (cells_wide(&rules), side(&rules));
+            let grid = Grid { cells: field_cells };
+            let (wide, side) = (cells_wide(grid), side(grid));
             assert!(side <= SIDE_MAX_SECTORS && wide * side >= field_cells && wide * (side - 1) < field_cells);
             assert!(wide == 1 || side > SIDE_MAX_SECTORS / 2, "{side} sectors on {field_cells} cells");
             // What the page goes by, which is told the two numbers of a side only.
@@ -159,7 +159,7 @@ mod tests {
         assert_eq!(of(4, &[0, 1, 7, 8, 15, 16]), [0, 1, 1, 2, 2, 3]);
 
         // 17 cells a side: sectors are 2 cells wide, and of the last one a quarter is inside.
-        let mut game = Game::new(1, Rules { field_cells: 17, ..Rules::default() });
+        let mut game = Game::new(1, Rules { grid: Grid { cells: 17 }, ..Rules::default() });
         assert!((0..4).all(|_| game.join(false).is_some()));
         game.step();
         let corner = IVec2::splat(17 * CELL_UNITS - CELL_UNITS / 2);

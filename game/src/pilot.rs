@@ -169,8 +169,8 @@ impl Intent {
 fn keep_off_the_edge(me: &Plane, rules: &Rules) -> Option<Intent> {
     let margin = rules.border + LENGTH;
     let soon = me.position() + me.velocity() * EDGE_TICKS;
-    let inside = soon.clamp(IVec2::splat(margin), IVec2::splat(rules.field_side() - margin));
-    let middle = IVec2::splat(rules.field_side() / 2);
+    let inside = soon.clamp(IVec2::splat(margin), IVec2::splat(rules.grid.side_units() - margin));
+    let middle = IVec2::splat(rules.grid.side_units() / 2);
     let heading = heading_of(middle - me.position());
     (inside != soon).then_some(Intent { heading, throttle: 1, boost: false, fire: false })
 }
@@ -221,7 +221,7 @@ fn chase(me: &Plane, target: &Plane, rules: &Rules, mind: Mind) -> Intent {
 
 /// Wanders over the field, more often than not towards the middle.
 fn wander(me: &Plane, rules: &Rules, mind: Mind) -> Intent {
-    let room = rules.field_side() - 4 * rules.border;
+    let room = rules.grid.side_units() - 4 * rules.border;
     let place =
         IVec2::new(mind.chance(Purpose::WanderX, 240, room.max(1)), mind.chance(Purpose::WanderY, 240, room.max(1)))
             + 2 * rules.border;

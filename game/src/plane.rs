@@ -6,7 +6,6 @@
 //! step reads this row and the rules, nothing else. A plane without health ends by its next step.
 
 use crate::{
-    BULLET, PLANE,
     bullet::{self, Bullet},
     geometry::{PLANE_LENGTH_UNITS, TURN, heading_of, toward, turn_between},
     lag_compensation::{BEHIND_MAX, PARTS},
@@ -78,13 +77,16 @@ row_kind! {
     }
 }
 
+/// Kind of the rows of planes.
+pub const PLANE: u8 = 0;
+
 /// The declaration of planes; the id is the pilot's.
 pub const KIND: Kind = Kind {
+    number: PLANE,
     name: "plane",
     id_bits: 16,
     fields: Plane::FIELDS,
     is_placed: true,
-    step: step_row,
     derived: 1 << STICK_HOLD,
     derive,
 };
@@ -100,15 +102,16 @@ fn derive(before: &Fields, after: &mut Fields) {
     }
 }
 
-fn step_row(row: &Row, rules: &Rules, next: &mut Vec<Row>) {
+/// The motion step of a plane's row: itself, and the bullet that it fires.
+pub(crate) fn step_row(row: &Row, rules: &Rules, next: &mut Vec<Row>) {
     let mut plane = Plane::from_fields(&row.fields);
     if plane.health == 0 {
         return;
     }
     let bullet = plane.step(row.id, rules);
-    next.push(Row::new(PLANE, row.id, plane.to_fields(), rules));
+    next.push(Row::new(&KIND, row.id, plane.to_fields(), rules.grid));
     if let Some((id, bullet)) = bullet {
-        next.push(Row::new(BULLET, id, bullet.to_fields(), rules));
+        next.push(Row::new(&bullet::KIND, id, bullet.to_fields(), rules.grid));
     }
 }
 
@@ -202,7 +205,7 @@ impl Plane {
 
     /// Moves the plane there, or as far as the field goes.
     fn move_to(&mut self, place: IVec2, rules: &Rules) {
-        let inside = place.clamp(IVec2::ZERO, IVec2::splat(rules.field_side() - 1));
+        let inside = place.clamp(IVec2::ZERO, IVec2::splat(rules.grid.side_units() - 1));
         (self.x, self.y) = (inside.x, inside.y);
     }
 
@@ -214,7 +217,7 @@ impl Plane {
     /// In the strip along the field's edge: the steer that brings the plane back; `None` if the pilot flies.
     fn autopilot(&self, rules: &Rules) -> Option<i32> {
         let place = self.position();
-        let inside = place.clamp(IVec2::splat(rules.border), IVec2::splat(rules.field_side() - 1 - rules.border));
+        let inside = place.clamp(IVec2::splat(rules.border), IVec2::splat(rules.grid.side_units() - 1 - rules.border));
         if inside == place {
             return None;
         }
@@ -403,12 +406,12 @@ mod tests {
     #[test]
     fn a_plane_without_health_ends_by_its_next_step() {
         let rules = Rules::default();
-        let row = |health| Row::new(PLANE, 1, Plane { health, fire: 1, ..plane_at(0, 0, 0) }.to_fields(), &rules);
+        let row = |health| Row::new(&KIND, 1, Plane { health, fire: 1, ..plane_at(0, 0, 0) }.to_fields(), rules.grid);
         let mut next = Vec::new();
-        row(0).step(&rules, &mut next);
+        step_row(&row(0), &rules, &mut next);
         assert!(next.is_empty());
-        row(1).step(&rules, &mut next);
-        assert_eq!(next.iter().map(|row| row.kind).collect::<Vec<_>>(), [PLANE, BULLET]);
+        step_row(&row(1), &rules, &mut next);
+        assert_eq!(next.iter().map(|row| row.kind).collect::<Vec<_>>(), [PLANE, bullet::BULLET]);
     }
 
     /// Any values that the declaration allows, in the order of the fields.
@@ -433,7 +436,7 @@ mod tests {
             for (field, value) in Plane::FIELDS.iter().zip(plane.to_fields()) {
                 prop_assert!(field.range.contains(&value), "{}: {value}", field.name);
             }
-            prop_assert!(plane.position().max_element() < rules.field_side());
+            prop_assert!(plane.position().max_element() < rules.grid.side_units());
         }
     }
 
@@ -455,10 +458,11 @@ mod tests {
     #[test]
     fn nothing_leaves_the_field_even_when_it_flies_into_a_corner_at_full_boost() {
         let rules = extreme_rules();
-        let mut plane = Plane { boost: 1, x: MIDDLE.min(rules.field_side() - 1), y: 0, ..plane_at(0, 0, TURN * 7 / 8) };
+        let mut plane =
+            Plane { boost: 1, x: MIDDLE.min(rules.grid.side_units() - 1), y: 0, ..plane_at(0, 0, TURN * 7 / 8) };
         for _ in 0..1000 {
             plane.step(1, &rules);
-            assert!(plane.position().min_element() >= 0 && plane.position().max_element() < rules.field_side());
+            assert!(plane.position().min_element() >= 0 && plane.position().max_element() < rules.grid.side_units());
         }
     }
 }

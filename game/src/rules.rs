@@ -9,7 +9,7 @@ use crate::{
     bullet::{LIFE_MAX_TICKS, SPEED_MAX as BULLET_SPEED_MAX},
     geometry::TURN,
     plane::{REEL_MAX_TICKS, SPEED_MAX},
-    schema::FIELD_MAX_CELLS,
+    schema::{FIELD_MAX_CELLS, Grid},
     tuning::Tuning,
 };
 use bevy_ecs::prelude::Resource;
@@ -21,12 +21,13 @@ pub const TICKS_PER_S: i32 = 60;
 /// The tuning that ships with the game.
 const DEFAULT_TUNING: &str = include_str!("../../assets/tuning.ron");
 
-/// The rules of a room. Speeds of planes are in 1/16 unit per tick, other lengths in units (see [`crate::field`]),
+/// The rules of a room. Speeds of planes are in 1/16 unit per tick, other lengths in units (see [`crate::geometry`]),
 /// turns in 1/65536 of a full turn, times in ticks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Resource)]
 pub struct Rules {
-    /// Side of the field in cells.
-    pub field_cells: i32,
+    /// The field's.
+    #[serde(rename = "field_cells")]
+    pub grid: Grid,
     /// Width of the strip along the edge in which the autopilot turns a plane back.
     pub border: i32,
     /// Speed with throttle 0, 1 and 2; ascending.
@@ -108,7 +109,7 @@ impl Rules {
             self.bullet_speed,
             self.bullet_inherits,
         ];
-        (3..=FIELD_MAX_CELLS).contains(&self.field_cells)
+        (3..=FIELD_MAX_CELLS).contains(&self.grid.cells)
             && speeds.is_sorted()
             && slow < self.boost_speed
             && small.iter().all(|value| (0..=TURN).contains(value))
@@ -117,11 +118,6 @@ impl Rules {
             && (0..=REEL_MAX_TICKS).contains(&self.ram_reel)
             && (1..=LIFE_MAX_TICKS).contains(&self.bullet_life)
             && self.bullet_speed + SPEED_MAX * self.bullet_inherits / 16_000 <= BULLET_SPEED_MAX
-    }
-
-    /// Side of the field in units; coordinates run from 0 to one less.
-    pub fn field_side(&self) -> i32 {
-        self.field_cells * crate::schema::CELL_UNITS
     }
 }
 
@@ -152,7 +148,7 @@ mod tests {
         let rules = Rules::parse(DEFAULT_TUNING).unwrap();
         assert_eq!(rules, Rules::default());
         assert!(rules.are_sound());
-        assert!(!Rules { field_cells: 0, ..rules.clone() }.are_sound());
+        assert!(!Rules { grid: Grid { cells: 0 }, ..rules.clone() }.are_sound());
         assert!(!Rules { boost_speed: rules.throttle_speeds[0], ..rules.clone() }.are_sound());
         assert_eq!(rules.throttle_speeds[1], 3823, "cruise is 7 lengths a second");
         assert_eq!(rules.gun_pause, 9, "6 to 7 shots a second");

@@ -8,6 +8,13 @@ use bevy_ecs::{
     schedule::{ScheduleLabel, SingleThreadedExecutor},
 };
 
+/// Time and chance, for the systems.
+#[derive(Debug, Resource)]
+pub(crate) struct Clock {
+    pub(crate) tick: u32,
+    pub(crate) seed: u64,
+}
+
 /// The parts of a tick, in order. First what both ends of the wire compute alike, then the surprises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, SystemSet)]
 pub(crate) enum Phase {

@@ -6,5 +6,5 @@
 mod grid;
 mod row;
 
-pub use grid::{CELL_UNITS, CellId, FIELD_MAX_CELLS, POSITION_MAX, VIEW_CELLS};
+pub use grid::{CELL_UNITS, CellId, FIELD_MAX_CELLS, Grid, POSITION_MAX, VIEW_CELLS};
 pub use row::{FIELDS_MAX_COUNT, Field, Fields, Kind, Row, nothing_is_derived};

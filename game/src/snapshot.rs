@@ -6,16 +6,18 @@
 //! Never: a format, what a step works out anew (spatial index, ranking), kills that nobody drained.
 
 use crate::{
-    BULLET, Clock, Controls, Game, KINDS, PILOTS_MAX_COUNT, PLANE, PilotId, SCORE_MAX, SECTOR,
-    bullet::Bullet,
+    bullet::{self, Bullet},
+    controls::Controls,
+    game::Game,
     geometry::TURN,
     lag_compensation::{BEHIND_MAX, PositionHistory},
     minimap::{self, Minimap},
     motion::BulletId,
-    plane::Plane,
-    roster::{Pilot, Roster},
+    plane::{self, Plane},
+    roster::{PILOTS_MAX_COUNT, Pilot, PilotId, Roster, SCORE_MAX},
     rules::Rules,
-    schema::Fields,
+    schedule::Clock,
+    schema::{Fields, Kind},
     spawn::{NOTICE_TICKS, Place, Status},
     standing::Board,
 };
@@ -81,7 +83,7 @@ impl Game {
         GameSnapshot {
             tick: clock.tick,
             seed: clock.seed,
-            field_cells: self.rules().field_cells,
+            field_cells: self.rules().grid.cells,
             last_pilot: world.resource::<Roster>().last_id,
             is_board_stale: world.resource::<Board>().is_stale,
             minimap: world.resource::<Minimap>().0.clone(),
@@ -131,23 +133,23 @@ impl Game {
 impl GameSnapshot {
     /// Whether a step of this can be taken without leaving a range.
     fn check(&self, rules: &Rules) -> Result<(), UnfitSnapshot> {
-        if self.field_cells != rules.field_cells {
+        if self.field_cells != rules.grid.cells {
             return Err(UnfitSnapshot::OtherField);
         }
         within(self.tick <= TICK_MAX, "tick")?;
-        let side = minimap::side(rules) as usize;
+        let side = minimap::side(rules.grid) as usize;
         within(self.minimap.len() == side, "minimap")?;
         let mut lines = self.minimap.iter().enumerate();
-        lines.try_for_each(|(line, fields)| check_row(SECTOR, line as u32, fields, rules))?;
+        lines.try_for_each(|(line, fields)| check_row(&minimap::KIND, line as u32, fields, rules))?;
         within(self.pilots.len() <= PILOTS_MAX_COUNT, "number of pilots")?;
         within(self.pilots.is_sorted_by(|(a, ..), (b, ..)| a.id < b.id), "order of pilots")?;
         within(self.bullets.is_sorted_by(|(a, _), (b, _)| a < b), "order of bullets")?;
         for (pilot, history, plane) in &self.pilots {
             pilot.check(self.tick, plane.is_some(), rules)?;
-            within(history.is_within(rules.field_side()), "position history")?;
-            plane.iter().try_for_each(|fields| check_row(PLANE, pilot.id.0.into(), fields, rules))?;
+            within(history.is_within(rules.grid.side_units()), "position history")?;
+            plane.iter().try_for_each(|fields| check_row(&plane::KIND, pilot.id.0.into(), fields, rules))?;
         }
-        self.bullets.iter().try_for_each(|(id, fields)| check_row(BULLET, *id, fields, rules))
+        self.bullets.iter().try_for_each(|(id, fields)| check_row(&bullet::KIND, *id, fields, rules))
     }
 }
 
@@ -174,8 +176,7 @@ impl Pilot {
 }
 
 /// A row's id and fields are what its kind declares, and its place is on the field.
-fn check_row(kind: u8, id: u32, fields: &Fields, rules: &Rules) -> Result<(), UnfitSnapshot> {
-    let kind = &KINDS[usize::from(kind)];
+fn check_row(kind: &Kind, id: u32, fields: &Fields, rules: &Rules) -> Result<(), UnfitSnapshot> {
     within(u64::from(id) < 1 << kind.id_bits, kind.name)?;
     let (used, unused) = fields.split_at(kind.fields.len());
     let are_fields = used.iter().zip(kind.fields).all(|(value, field)| field.range.contains(value));
@@ -184,7 +185,7 @@ fn check_row(kind: u8, id: u32, fields: &Fields, rules: &Rules) -> Result<(), Un
 }
 
 fn is_inside(place: IVec2, rules: &Rules) -> bool {
-    place.min_element() >= 0 && place.max_element() < rules.field_side()
+    place.min_element() >= 0 && place.max_element() < rules.grid.side_units()
 }
 
 fn within(is_within: bool, name: &'static str) -> Result<(), UnfitSnapshot> {
@@ -194,7 +195,7 @@ fn within(is_within: bool, name: &'static str) -> Result<(), UnfitSnapshot> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::rand;
+    use crate::{random::rand, schema::Grid};
 
     /// A room in which everything happens: people who come, go, steer, shoot, die and come back, among computer pilots.
     fn play(game: &mut Game, ticks: u32) {
@@ -275,7 +276,7 @@ mod tests {
         refused(&|bad| bad.pilots[aloft].2.as_mut().unwrap()[8] = 101, "plane");
         refused(&|bad| bad.pilots[aloft].2.as_mut().unwrap()[15] = 1, "plane");
         refused(&|bad| bad.bullets[0].1[4] = 256, "bullet");
-        let other = Rules { field_cells: 11, ..game.rules().clone() };
+        let other = Rules { grid: Grid { cells: 11 }, ..game.rules().clone() };
         assert_eq!(Game::restore(good.clone(), other).map(|_| ()).unwrap_err(), UnfitSnapshot::OtherField);
     }
 }

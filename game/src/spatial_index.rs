@@ -8,7 +8,7 @@ use crate::{
     roster::Pilot,
     rules::Rules,
     schedule::{Phase, Setup},
-    schema::{CELL_UNITS, CellId, VIEW_CELLS},
+    schema::{CELL_UNITS, CellId, Grid, VIEW_CELLS},
 };
 use bevy_ecs::prelude::*;
 use glam::IVec2;
@@ -53,8 +53,8 @@ impl SpatialIndex {
     }
 
     /// What a pilot at this place may see: the planes in its cell and the two cells around in every direction.
-    pub(crate) fn seen_from(&self, place: IVec2, rules: &Rules) -> impl Iterator<Item = &Aloft> {
-        let cell = CellId::at(place, rules).place(rules).expect("a position is in a cell of the field");
+    pub(crate) fn seen_from(&self, place: IVec2, grid: Grid) -> impl Iterator<Item = &Aloft> {
+        let cell = CellId::at(place, grid).place(grid).expect("a position is in a cell of the field");
         let low = (cell - VIEW_CELLS / 2) * CELL_UNITS;
         let high = (cell + VIEW_CELLS / 2 + 1) * CELL_UNITS - 1;
         // Buckets divide cells evenly, so that none holds a plane from beyond.
@@ -72,8 +72,8 @@ impl SpatialIndex {
     }
 
     /// A counting sort of all planes into buckets; `planes` gives the same ones each time, in any order.
-    fn fill<I: Iterator<Item = Aloft>>(&mut self, planes: impl Fn() -> I, rules: &Rules) {
-        self.side = rules.field_side() / BUCKET_UNITS;
+    fn fill<I: Iterator<Item = Aloft>>(&mut self, planes: impl Fn() -> I, grid: Grid) {
+        self.side = grid.side_units() / BUCKET_UNITS;
         self.starts.clear();
         self.starts.resize((self.side * self.side) as usize + 1, 0);
         for aloft in planes() {
@@ -107,5 +107,5 @@ pub(crate) fn plugin(setup: &mut Setup) {
 
 fn build(rules: Res<Rules>, mut index: ResMut<SpatialIndex>, planes: Query<(Entity, &Pilot, &Plane)>) {
     let aloft = |(entity, pilot, plane): (Entity, &Pilot, &Plane)| Aloft { id: pilot.id.0, entity, plane: *plane };
-    index.fill(|| planes.iter().map(aloft), &rules);
+    index.fill(|| planes.iter().map(aloft), rules.grid);
 }

@@ -5,13 +5,12 @@
 //! Invariants: the place is drawn by counter-based randomness from where the others are; a new plane is protected.
 
 use crate::{
-    Clock,
     geometry::{heading_of, squared},
     plane::Plane,
     random::{Purpose, rand},
     roster::Pilot,
     rules::Rules,
-    schedule::{Phase, Setup},
+    schedule::{Clock, Phase, Setup},
     spatial_index::SpatialIndex,
 };
 use bevy_ecs::prelude::*;
@@ -103,7 +102,7 @@ fn place(id: u16, clock: &Clock, index: &SpatialIndex, rules: &Rules) -> (IVec2,
         let bits = rand(clock.seed, clock.tick, id.into(), Purpose::SpawnPlace as u32 + attempt);
         // Keep out of the autopilot's strip, with room to turn.
         let margin = rules.border + crate::schema::CELL_UNITS / 4;
-        let room = (rules.field_side() - 2 * margin) as u64;
+        let room = (rules.grid.side_units() - 2 * margin) as u64;
         let along = |bits: u64| margin + ((bits * room) >> 32) as i32;
         let candidate = IVec2::new(along(bits & 0xffff_ffff), along(bits >> 32));
         let clearance = clearance(candidate, index, rules);
@@ -114,7 +113,7 @@ fn place(id: u16, clock: &Clock, index: &SpatialIndex, rules: &Rules) -> (IVec2,
             break;
         }
     }
-    (best.1, heading_of(IVec2::splat(rules.field_side() / 2) - best.1))
+    (best.1, heading_of(IVec2::splat(rules.grid.side_units() / 2) - best.1))
 }
 
 /// Distance to the nearest plane, no more than `rules.spawn_clearance`.

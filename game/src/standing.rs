@@ -6,9 +6,8 @@
 use crate::{
     roster::{Pilot, SCORE_MAX},
     row_kind,
-    rules::Rules,
     schedule::{Phase, Setup},
-    schema::{Kind, Row, nothing_is_derived},
+    schema::{Kind, nothing_is_derived},
 };
 use bevy_ecs::prelude::*;
 
@@ -25,20 +24,19 @@ row_kind! {
     }
 }
 
+/// Kind of the top list's rows.
+pub const STANDING: u8 = 2;
+
 /// The declaration of the top list's lines: everybody sees them.
 pub const KIND: Kind = Kind {
+    number: STANDING,
     name: "standing",
     id_bits: 4,
     fields: Line::FIELDS,
     is_placed: false,
-    step: stay,
     derived: 0,
     derive: nothing_is_derived,
 };
-
-fn stay(row: &Row, _: &Rules, next: &mut Vec<Row>) {
-    next.push(*row);
-}
 
 /// How a pilot stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,7 +121,7 @@ fn rank(mut board: ResMut<Board>, pilots: Query<&Pilot>) {
 mod tests {
     use super::*;
     use crate::{
-        Game, STANDING,
+        Game,
         plane::Plane,
         roster,
         test_support::{plane_at, room_with},

@@ -8,7 +8,7 @@ use crate::{
     geometry::{PLANE_LENGTH_UNITS, TURN},
     plane::{ENERGY_FULL, HEALTH_FULL, REEL_MAX_TICKS, SHIELD_MAX_TICKS, SPEED_MAX},
     rules::{Rules, RulesError, TICKS_PER_S},
-    schema::{CELL_UNITS, FIELD_MAX_CELLS},
+    schema::{CELL_UNITS, FIELD_MAX_CELLS, Grid},
 };
 use serde::Deserialize;
 use std::ops::RangeInclusive;
@@ -102,7 +102,7 @@ impl Tuning {
         let Self { field, flight, boost, guns, ramming, respawn, score } = self;
         let health = f64::from(HEALTH_FULL);
         let rules = Rules {
-            field_cells: number("field.cells", field.cells, 3.0..=f64::from(FIELD_MAX_CELLS), "cells", 1.0)?,
+            grid: Grid { cells: number("field.cells", field.cells, 3.0..=f64::from(FIELD_MAX_CELLS), "cells", 1.0)? },
             border: number("field.border", field.border, 0.0..=8.0, "plane lengths", LENGTH)?,
             throttle_speeds: [
                 speed("flight.slow", flight.slow, 0.0)?,
@@ -189,7 +189,7 @@ mod tests {
     fn the_field_has_3_to_128_cells_a_side() {
         let parse = |cells: &str| Rules::parse(&include_str!("../../assets/tuning.ron").replace("cells: 10", cells));
         for cells in [3, FIELD_MAX_CELLS] {
-            assert_eq!(parse(&format!("cells: {cells}")).unwrap().field_cells, cells);
+            assert_eq!(parse(&format!("cells: {cells}")).unwrap().grid.cells, cells);
         }
         for cells in ["cells: 2", "cells: 129"] {
             let sentence = parse(cells).unwrap_err().to_string();

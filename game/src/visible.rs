@@ -5,31 +5,30 @@
 //! Invariant: what sorting all rows by [`Row::order`] gives.
 
 use crate::{
-    BULLET, PLANE, SECTOR, STANDING,
-    bullet::Bullet,
-    minimap::Minimap,
+    bullet::{self, Bullet},
+    minimap::{self, Minimap},
     motion::BulletId,
-    plane::Plane,
+    plane::{self, Plane},
     roster::Pilot,
     rules::Rules,
-    schema::{CellId, FIELDS_MAX_COUNT, Row},
-    standing::Board,
+    schema::{CellId, FIELDS_MAX_COUNT, Grid, Row},
+    standing::{self, Board},
 };
 use bevy_ecs::prelude::*;
 
 /// Replaces `rows` by the world's.
 pub(crate) fn list(world: &World, rows: &mut Vec<Row>) {
-    let rules = world.resource::<Rules>();
+    let grid = world.resource::<Rules>().grid;
     let mut planes = world.try_query::<(&Pilot, &Plane)>().expect("registered by the plugins");
     let mut bullets = world.try_query::<(&BulletId, &Bullet)>().expect("as above");
     rows.clear();
-    everyones(world, rules, rows);
+    everyones(world, grid, rows);
 
-    let mut starts = vec![0; (rules.field_cells * rules.field_cells) as usize + 2];
+    let mut starts = vec![0; grid.ids_count() + 1];
     starts[0] = rows.len();
     let plane_places = planes.iter(world).map(|(_, plane)| plane.position());
     let bullet_places = bullets.iter(world).map(|(_, bullet)| bullet.position());
-    plane_places.chain(bullet_places).for_each(|place| starts[usize::from(CellId::at(place, rules).0)] += 1);
+    plane_places.chain(bullet_places).for_each(|place| starts[usize::from(CellId::at(place, grid).0)] += 1);
     let mut end = 0;
     for start in &mut starts {
         end += *start;
@@ -45,10 +44,10 @@ pub(crate) fn list(world: &World, rows: &mut Vec<Row>) {
         rows[*start] = row;
     };
     for (pilot, plane) in planes.iter(world) {
-        put(Row::new(PLANE, pilot.id.0.into(), plane.to_fields(), rules));
+        put(Row::new(&plane::KIND, pilot.id.0.into(), plane.to_fields(), grid));
     }
     for (BulletId(id), bullet) in bullets.iter(world) {
-        put(Row::new(BULLET, *id, bullet.to_fields(), rules));
+        put(Row::new(&bullet::KIND, *id, bullet.to_fields(), grid));
     }
     for part in starts.windows(2).filter(|part| part[1] - part[0] > 1) {
         rows[part[0]..part[1]].sort_unstable_by_key(Row::order);
@@ -56,11 +55,11 @@ pub(crate) fn list(world: &World, rows: &mut Vec<Row>) {
 }
 
 /// Adds what is in [`CellId::EVERYONE`], in order.
-fn everyones(world: &World, rules: &Rules, rows: &mut Vec<Row>) {
+fn everyones(world: &World, grid: Grid, rows: &mut Vec<Row>) {
     for (place, line) in (0..).zip(&world.resource::<Board>().top) {
-        rows.push(Row::new(STANDING, place, line.to_fields(), rules));
+        rows.push(Row::new(&standing::KIND, place, line.to_fields(), grid));
     }
     for (line, densities) in (0..).zip(&world.resource::<Minimap>().0) {
-        rows.push(Row::new(SECTOR, line, *densities, rules));
+        rows.push(Row::new(&minimap::KIND, line, *densities, grid));
     }
 }

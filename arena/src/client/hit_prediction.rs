@@ -17,6 +17,7 @@ use game::{
     plane::Plane,
     rules::Rules,
     schema::{CellId, Row},
+    step_row,
 };
 use protocol::Tick;
 use std::collections::BTreeMap;
@@ -146,7 +147,7 @@ impl Shots {
         let mut confirmed = Vec::new();
         for row in &self.flying {
             self.stepped.clear();
-            row.step(rules, &mut self.stepped);
+            step_row(row, rules, &mut self.stepped);
             let Some(stepped) = self.stepped.first() else {
                 // Spent, or off the field: whatever it met here, it did not hit.
                 self.counts.met += u64::from(self.met.remove(&row.id).is_some());

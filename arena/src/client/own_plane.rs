@@ -17,6 +17,7 @@ use game::{
     plane::Plane,
     rules::Rules,
     schema::Row,
+    step_row,
 };
 use protocol::Tick;
 
@@ -176,7 +177,7 @@ impl OwnFlight {
             row.map(|row| Plane::from_fields(&row.fields))
         };
         self.stepped.clear();
-        self.before.iter().for_each(|row| row.step(rules, &mut self.stepped));
+        self.before.iter().for_each(|row| step_row(row, rules, &mut self.stepped));
         let flight = |plane: Plane| (plane.position(), plane.heading, plane.speed, plane.health, plane.reel);
         let (stepped, actual) = (plane(&self.stepped).map(flight), plane(rows).map(flight));
         // A plane that was not there before took off: that was announced.

@@ -4,7 +4,13 @@
 //! construction: every prediction starts from the newest truth. Invariant: an input is replayed until a frame both
 //! acknowledges its packet and has reached its tick; from then on it is in the truth.
 
-use game::{Controls, PilotId, bullet, plane::Plane, rules::Rules, schema::Row};
+use game::{
+    Controls, PilotId, bullet,
+    plane::{self, Plane},
+    rules::Rules,
+    schema::{Grid, Row},
+    step_row,
+};
 use glam::IVec2;
 use protocol::{Tick, frame::Respawn, limits::INPUTS_MAX_COUNT, message::Input};
 use std::collections::VecDeque;
@@ -165,22 +171,22 @@ impl Flight {
         for tick in from + 1..=to {
             std::mem::swap(&mut self.rows, &mut self.before);
             self.rows.clear();
-            self.before.iter().for_each(|row| row.step(rules, &mut self.rows));
+            self.before.iter().for_each(|row| step_row(row, rules, &mut self.rows));
             if let Some(respawn) = respawn.filter(|respawn| respawn.tick == tick) {
                 let at = IVec2::new(respawn.x as i32, respawn.y as i32);
                 let plane = Plane::new(at, respawn.heading.into(), respawn.shots.into(), rules);
-                self.rows.insert(0, Row::new(game::PLANE, pilot.0.into(), plane.to_fields(), rules));
+                self.rows.insert(0, Row::new(&plane::KIND, pilot.0.into(), plane.to_fields(), rules.grid));
             }
             let wanted = inputs.wanted_at(tick);
             let planes = self.rows.iter_mut().filter(|row| row.kind == game::PLANE);
-            planes.for_each(|row| take_over(row, wanted, tick, rules));
+            planes.for_each(|row| take_over(row, wanted, tick, rules.grid));
             on_tick(tick, &self.rows);
         }
     }
 }
 
-fn take_over(row: &mut Row, controls: Controls, tick: Tick, rules: &Rules) {
+fn take_over(row: &mut Row, controls: Controls, tick: Tick, grid: Grid) {
     let mut plane = Plane::from_fields(&row.fields);
     plane.take_over(controls, tick);
-    *row = Row::new(row.kind, row.id, plane.to_fields(), rules);
+    *row = Row::new(&plane::KIND, row.id, plane.to_fields(), grid);
 }

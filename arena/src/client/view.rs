@@ -13,6 +13,7 @@ use game::{
     plane::{ENERGY_FULL, HEALTH_FULL, Plane, STEER_MAX},
     rules::Rules,
     schema::{CELL_UNITS, Row, VIEW_CELLS},
+    step_row,
 };
 use glam::IVec2;
 use protocol::{TICK_HZ, Tick};
@@ -276,7 +277,7 @@ impl Beyond {
         for _ in 0..steps {
             std::mem::swap(&mut self.rows, &mut self.before);
             self.rows.clear();
-            self.before.iter().for_each(|row| row.step(rules, &mut self.rows));
+            self.before.iter().for_each(|row| step_row(row, rules, &mut self.rows));
         }
         self.rows.sort_unstable_by_key(Row::key);
         &self.rows

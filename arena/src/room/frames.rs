@@ -20,8 +20,7 @@ use game::{
     Game, PilotId, Standing,
     geometry::squared,
     plane::STICK_TICKS,
-    rules::Rules,
-    schema::{CELL_UNITS, CellId},
+    schema::{CELL_UNITS, CellId, Grid},
 };
 use glam::IVec2;
 use protocol::{
@@ -69,9 +68,9 @@ struct Due {
 impl Room {
     /// Puts everybody's frames that are due into the sink.
     pub(super) fn assemble_frames(&mut self, sink: &mut dyn FrameSink) {
-        let (tick, rules, level) = (self.game.tick(), &self.config.rules, self.host.level());
+        let (tick, level) = (self.game.tick(), self.host.level());
         let (log, shards) = self.host.frame_parts();
-        let now = Now { tick, rules, rows: &self.mirror, starts: &self.starts, sums: &self.sums };
+        let now = Now { tick, codec: &self.codec, rows: &self.mirror, starts: &self.starts, sums: &self.sums };
         let schedule = SendSchedule::new(self.config.cadence_ticks, level);
         let (game, planes) = (&self.game, &self.planes[..]);
         let shared = Shared { now, game, log, planes, level, schedule, reach_units: self.reach };
@@ -101,7 +100,7 @@ impl Shared<'_> {
                 }
             });
             member.state.handed(due.private);
-            let next = due.viewpoint.next(due.plane.map(|plane| plane.cell), self.now.rules);
+            let next = due.viewpoint.next(due.plane.map(|plane| plane.cell), self.now.codec.grid);
             member.window.handed(Sent { tick: self.now.tick, view: View { viewpoint: due.viewpoint, next } });
             frames += 1;
         }
@@ -110,7 +109,7 @@ impl Shared<'_> {
 
     /// Whether a frame is due, and what of.
     fn due(self, member: &Member, logs: &Logs) -> Option<Due> {
-        let (tick, rules) = (self.now.tick, self.now.rules);
+        let (tick, grid) = (self.now.tick, self.now.codec.grid);
         let waited = member.window.last().map_or(Tick::MAX, |last| tick - last.tick);
         if waited == 0 || !member.has_window(tick, waited) {
             return None;
@@ -123,7 +122,7 @@ impl Shared<'_> {
         let standing = if is_fresh { None } else { self.game.standing(pilot) };
         let derived = derived_viewpoint(member);
         let expected = Viewpoint { is_near: self.level >= Level::Detail, ..derived };
-        let viewpoint = viewpoint_of(expected, plane, standing.as_ref(), rules);
+        let viewpoint = viewpoint_of(expected, plane, standing.as_ref(), grid);
         let private = standing.map_or(state.private, |standing| Some(private_state(standing, tick)));
         let has_entries = member.cursor < self.log.last();
         let is_send_tick = self.schedule.is_send_tick(tick, viewpoint.cell, waited);
@@ -132,8 +131,8 @@ impl Shared<'_> {
         let is_due = viewpoint != derived || state.has_asked() || has_private;
         if !is_due && waited < HEARTBEAT_MAX_TICKS && !self.schedule.is_always() {
             let since = tick - waited;
-            let news = viewpoint.area(rules).cells().filter(|cell| logs.newest(*cell) > since);
-            let is_urgent = |cell: &CellId| self.schedule.is_urgent(*cell, plane, self.reach_units, rules);
+            let news = viewpoint.area(grid).cells().filter(|cell| logs.newest(*cell) > since);
+            let is_urgent = |cell: &CellId| self.schedule.is_urgent(*cell, plane, self.reach_units, grid);
             news.into_iter().find(|cell| is_send_tick || is_urgent(cell))?;
         }
         Some(Due { viewpoint, plane, private, has_entries })
@@ -180,15 +179,10 @@ fn private_state(standing: Standing, now: Tick) -> PrivateState {
 
 /// Where a session looks: where its plane will come back, else where the client itself expects to look, unless the plane
 /// is not to be seen from there.
-fn viewpoint_of(
-    expected: Viewpoint,
-    plane: Option<Whereabouts>,
-    standing: Option<&Standing>,
-    rules: &Rules,
-) -> Viewpoint {
+fn viewpoint_of(expected: Viewpoint, plane: Option<Whereabouts>, standing: Option<&Standing>, grid: Grid) -> Viewpoint {
     let cell = match (standing.and_then(|standing| standing.respawn), plane) {
-        (Some(respawn), _) => CellId::at(IVec2::new(respawn.x, respawn.y), rules),
-        (None, Some(plane)) if !expected.holds(plane.cell, rules) => plane.cell,
+        (Some(respawn), _) => CellId::at(IVec2::new(respawn.x, respawn.y), grid),
+        (None, Some(plane)) if !expected.holds(plane.cell, grid) => plane.cell,
         _ => expected.cell,
     };
     Viewpoint { cell, ..expected }
@@ -196,7 +190,7 @@ fn viewpoint_of(
 
 /// Per held cell its checksum, folded to 16 bits (LE), in canonical order.
 fn encode_sums(now: Now<'_>, viewpoint: Viewpoint, bytes: &mut Vec<u8>) {
-    for cell in viewpoint.interest(now.rules) {
+    for cell in viewpoint.interest(now.codec.grid) {
         bytes.extend_from_slice(&step::fold(now.sums[usize::from(cell.0)]).to_le_bytes());
     }
 }
@@ -235,8 +229,8 @@ impl SendSchedule {
     }
 
     /// Whether news of a cell cannot wait: the cell is within weapon range (`reach_units`) of the own plane.
-    fn is_urgent(self, cell: CellId, plane: Option<Whereabouts>, reach_units: i32, rules: &Rules) -> bool {
-        let (Some(plane), Some(column_and_row), false) = (plane, cell.place(rules), self.all_wait) else {
+    fn is_urgent(self, cell: CellId, plane: Option<Whereabouts>, reach_units: i32, grid: Grid) -> bool {
+        let (Some(plane), Some(column_and_row), false) = (plane, cell.place(grid), self.all_wait) else {
             return false;
         };
         let corner = column_and_row * CELL_UNITS;

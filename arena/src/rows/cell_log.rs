@@ -7,11 +7,8 @@
 //! most once per (cell, tick, unknown neighbours that something came from) and shared by everyone who asks; a cell in
 //! which nothing happened has no entry.
 
-use crate::rows::codec::{self, Surprises};
-use game::{
-    rules::Rules,
-    schema::{CellId, Row},
-};
+use crate::rows::codec::{self, Codec, Surprises};
+use game::schema::{CellId, Row};
 use protocol::{
     Tick,
     bits::{BitWriter, Bits},
@@ -116,14 +113,14 @@ impl Logs {
         tick: Tick,
         entering: Vec<(u8, Row)>,
         surprises: Option<Surprises>,
-        rules: &Rules,
+        codec: &Codec,
     ) {
         let directions = entering.iter().fold(0, |set, (from, _)| set | 1 << from);
         let entries = &mut self.ticks[slot(tick)].entries;
         let mut newest = Newest { tick, entry: entries.len() as u16, directions, len: 0, bits: 0 };
         let mut shared = Bits::default();
         if surprises.is_some() {
-            shared = encode(&[], surprises.as_ref(), rules);
+            shared = encode(&[], surprises.as_ref(), codec);
             self.encoded += 1;
             let word = shared.as_word().map(|word| (word, shared.bit_len() as u8));
             (newest.bits, newest.len) = word.unwrap_or((0, LONG));
@@ -140,7 +137,7 @@ impl Logs {
 
     /// The cell's part of `tick` for someone who did not know the rows of the `unknown` neighbours; `None` if empty.
     #[inline]
-    pub(crate) fn part(&mut self, cell: CellId, tick: Tick, unknown: Directions, rules: &Rules) -> Option<Part> {
+    pub(crate) fn part(&mut self, cell: CellId, tick: Tick, unknown: Directions, codec: &Codec) -> Option<Part> {
         let newest = self.newest[usize::from(cell.0)];
         if newest.tick < tick {
             return None;
@@ -148,24 +145,24 @@ impl Logs {
         if newest.tick > tick {
             let entries = &self.ticks[slot(tick)].entries;
             let at = entries.binary_search_by_key(&cell, |entry| entry.cell).ok()?;
-            return self.part_of(tick, at, unknown, rules);
+            return self.part_of(tick, at, unknown, codec);
         }
         match newest.len {
-            _ if newest.directions & unknown != 0 => self.part_of(tick, newest.entry.into(), unknown, rules),
+            _ if newest.directions & unknown != 0 => self.part_of(tick, newest.entry.into(), unknown, codec),
             0 => None,
-            LONG => self.part_of(tick, newest.entry.into(), 0, rules),
+            LONG => self.part_of(tick, newest.entry.into(), 0, codec),
             _ => Some(Part::Newest(cell)),
         }
     }
 
     /// The part of an entry, the one for those who do not know some of its directions among them.
-    fn part_of(&mut self, tick: Tick, at: usize, unknown: Directions, rules: &Rules) -> Option<Part> {
+    fn part_of(&mut self, tick: Tick, at: usize, unknown: Directions, codec: &Codec) -> Option<Part> {
         let log = &mut self.ticks[slot(tick)];
         debug_assert_eq!(log.tick, tick, "frames ask for no tick that is forgotten");
         let entry = &mut log.entries[at];
         let unknown = unknown & entry.directions;
         let other = match &mut entry.crossing {
-            Some(crossing) if unknown != 0 => Some(crossing.part(unknown, rules, &mut self.encoded)),
+            Some(crossing) if unknown != 0 => Some(crossing.part(unknown, codec, &mut self.encoded)),
             _ if entry.shared.bit_len() > 0 => None,
             _ => return None,
         };
@@ -201,11 +198,11 @@ impl Logs {
     }
 
     /// The whole cell as it is at `tick`, the newest; `rows` are its rows.
-    pub(crate) fn whole(&mut self, cell: CellId, tick: Tick, rows: &[Row], rules: &Rules) -> &Bits {
+    pub(crate) fn whole(&mut self, cell: CellId, tick: Tick, rows: &[Row], codec: &Codec) -> &Bits {
         let whole = &mut self.wholes[usize::from(cell.0)];
         if whole.as_ref().is_none_or(|(at, _)| *at != tick) {
             let mut bits = BitWriter::new();
-            codec::put_rows(&mut bits, rows.iter(), rules);
+            codec::put_rows(&mut bits, rows.iter(), codec);
             self.encoded += 1;
             *whole = Some((tick, bits.finish()));
         }
@@ -215,20 +212,20 @@ impl Logs {
 
 impl Crossing {
     /// The place of the part for someone who does not know these of the directions; encoded if nobody asked before.
-    fn part(&mut self, unknown: Directions, rules: &Rules, encoded: &mut u64) -> usize {
+    fn part(&mut self, unknown: Directions, codec: &Codec, encoded: &mut u64) -> usize {
         let known = self.others.iter().position(|(other, _)| *other == unknown);
         known.unwrap_or_else(|| {
             let is_unknown = |(from, _): &&(u8, Row)| unknown >> from & 1 == 1;
             let entering: Vec<&Row> = self.entering.iter().filter(is_unknown).map(|(_, row)| row).collect();
-            self.others.push((unknown, encode(&entering, self.surprises.as_ref(), rules)));
+            self.others.push((unknown, encode(&entering, self.surprises.as_ref(), codec)));
             *encoded += 1;
             self.others.len() - 1
         })
     }
 }
 
-fn encode(entering: &[&Row], surprises: Option<&Surprises>, rules: &Rules) -> Bits {
+fn encode(entering: &[&Row], surprises: Option<&Surprises>, codec: &Codec) -> Bits {
     let mut bits = BitWriter::new();
-    codec::put_part(&mut bits, entering, surprises, rules);
+    codec::put_part(&mut bits, entering, surprises, codec);
     bits.finish()
 }

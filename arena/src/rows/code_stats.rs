@@ -1,6 +1,6 @@
 //! Statistics of the coder's choices, from which `bench train` makes the code tables.
 //!
-//! Path: [`crate::Replica::apply_counting`] notes every choice that it decodes → [`CodeStats::choices`] → `bench train` makes
+//! Path: `Replica::apply_counting` notes every choice that it decodes → [`CodeStats::choices`] → `bench train` makes
 //! prefix codes of them.
 
 use crate::rows::code_tables::Choice;

@@ -1,17 +1,17 @@
 //! The static prefix codes of the row coder: one table per choice, trained from recorded play.
 //!
-//! Path: [`protocol::ROW_TABLES`] (data, with its origin) → [`model`], once → [`Table::put`] and [`Table::get`].
+//! Path: [`protocol::ROW_TABLES`] (data, with its origin) → [`CodeTables::parse`], once → [`Table::put`] and [`Table::get`].
 //! Invariants: every choice has a table; one the file does not name knows nothing and costs nothing but its escape, so
 //! that a new kind of row works before it was trained; contexts are what both ends hold, so both choose the same table.
 //! Never: a kind by name, but as a declaration names itself.
 
-use game::{KINDS, schema::Field};
+use game::schema::{Field, Kind};
 use protocol::{
     DecodeError, ROW_TABLES,
     bits::{BitReader, BitWriter},
     prefix::PrefixCode,
 };
-use std::{collections::BTreeMap, fmt, sync::LazyLock};
+use std::collections::BTreeMap;
 
 /// A field with at most this many values is coded by its old value; any other by how much it changed.
 const SMALL_MAX_VALUES: i32 = 16;
@@ -44,21 +44,21 @@ pub enum Choice {
     Change(u8, u8, u8),
 }
 
-impl fmt::Display for Choice {
+impl Choice {
     /// As the file of tables names it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = |kind: u8| KINDS[usize::from(kind)].name;
-        let field = |kind: u8, field: u8| KINDS[usize::from(kind)].fields[usize::from(field)].name;
-        match *self {
-            Self::Density => f.write_str("density"),
-            Self::CellGap(density) => write!(f, "cell-gap.{density}"),
-            Self::Head => f.write_str("head"),
-            Self::RowGap(most) => write!(f, "row-gap.{most}"),
-            Self::Kind => f.write_str("kind"),
-            Self::Id(k) => write!(f, "{}:id", kind(k)),
-            Self::Full(k, i) => write!(f, "{}.{}", kind(k), field(k, i)),
-            Self::Mask(k) => write!(f, "{}:mask", kind(k)),
-            Self::Change(k, i, old) => write!(f, "{}.{}:change.{old}", kind(k), field(k, i)),
+    pub fn name(self, kinds: &[Kind]) -> String {
+        let kind = |kind: u8| kinds[usize::from(kind)].name;
+        let field = |kind: u8, field: u8| kinds[usize::from(kind)].fields[usize::from(field)].name;
+        match self {
+            Self::Density => "density".to_owned(),
+            Self::CellGap(density) => format!("cell-gap.{density}"),
+            Self::Head => "head".to_owned(),
+            Self::RowGap(most) => format!("row-gap.{most}"),
+            Self::Kind => "kind".to_owned(),
+            Self::Id(k) => format!("{}:id", kind(k)),
+            Self::Full(k, i) => format!("{}.{}", kind(k), field(k, i)),
+            Self::Mask(k) => format!("{}:mask", kind(k)),
+            Self::Change(k, i, old) => format!("{}.{}:change.{old}", kind(k), field(k, i)),
         }
     }
 }
@@ -173,7 +173,7 @@ struct KindTables {
 
 /// All tables.
 #[derive(Debug)]
-pub(crate) struct Model {
+pub(crate) struct CodeTables {
     density: Table,
     cell_gap: [Table; 2],
     head: Table,
@@ -182,19 +182,17 @@ pub(crate) struct Model {
     kinds: Vec<KindTables>,
 }
 
-/// The model that this version of the wire is coded by.
-pub(crate) fn model() -> &'static Model {
-    static MODEL: LazyLock<Model> =
-        LazyLock::new(|| Model::parse(ROW_TABLES).expect("a test parses the tables that ship"));
-    &MODEL
-}
+impl CodeTables {
+    /// The tables that this version of the wire is coded by.
+    pub(crate) fn shipped(kinds: &[Kind]) -> Self {
+        Self::parse(ROW_TABLES, kinds).expect("a test parses the tables that ship")
+    }
 
-impl Model {
     /// Reads the file of tables: a line `name value=length …` per choice; lines that begin with `#` are for people.
     ///
     /// # Errors
     /// A sentence that names the line.
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str, kinds: &[Kind]) -> Result<Self, String> {
         let mut lines = BTreeMap::new();
         for line in text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
             let (name, codes) = line.split_once(' ').unwrap_or((line, ""));
@@ -202,11 +200,11 @@ impl Model {
                 Table::parse(codes).ok_or_else(|| format!("the table \"{name}\" is no complete prefix code"))?;
             lines.insert(name.to_owned(), table);
         }
-        let mut table = |choice: Choice| lines.remove(&choice.to_string()).unwrap_or_else(Table::unknowing);
-        let mut kinds = Vec::new();
-        for (kind, declared) in (0..).zip(KINDS) {
+        let mut table = |choice: Choice| lines.remove(&choice.name(kinds)).unwrap_or_else(Table::unknowing);
+        let mut by_kind = Vec::new();
+        for (kind, declared) in (0..).zip(kinds) {
             let fields = || (0..).zip(declared.fields);
-            kinds.push(KindTables {
+            by_kind.push(KindTables {
                 id: table(Choice::Id(kind)),
                 mask: table(Choice::Mask(kind)),
                 full: fields().map(|(field, _)| table(Choice::Full(kind, field))).collect(),
@@ -224,7 +222,7 @@ impl Model {
             head: table(Choice::Head),
             row_gap: std::array::from_fn(|most| table(Choice::RowGap(most as u8))),
             kind: table(Choice::Kind),
-            kinds,
+            kinds: by_kind,
         })
     }
 
@@ -252,12 +250,12 @@ mod tests {
 
     #[test]
     fn the_tables_that_ship_are_complete_codes() {
-        Model::parse(ROW_TABLES).unwrap();
+        CodeTables::parse(ROW_TABLES, &[]).unwrap();
     }
 
     #[test]
     fn a_table_that_is_no_code_is_named() {
-        let sentence = Model::parse("head 0=1 1=3 *=3\n").unwrap_err();
+        let sentence = CodeTables::parse("head 0=1 1=3 *=3\n", &[]).unwrap_err();
         assert!(sentence.contains("\"head\""), "{sentence}");
     }
 

@@ -8,21 +8,15 @@
 
 use crate::{
     rows::code_stats::CodeStats,
-    rows::code_tables::{Choice, Model, ROW_GAP_CONTEXTS, Table, is_small, model},
+    rows::code_tables::{Choice, CodeTables, ROW_GAP_CONTEXTS, Table, is_small},
 };
-use game::{
-    KINDS,
-    rules::Rules,
-    schema::{CELL_UNITS, CellId, FIELDS_MAX_COUNT, Field, Row},
-};
+use game::schema::{CELL_UNITS, CellId, FIELDS_MAX_COUNT, Field, Grid, Kind, Row};
 use protocol::{
     DecodeError,
     bits::{BitReader, BitWriter, Bits},
     limits::CELL_ROWS_MAX_COUNT,
 };
 
-/// Bits of a kind's index.
-const KIND_BITS: u32 = usize::BITS - (KINDS.len() - 1).leading_zeros();
 /// Bits of a coordinate within its cell.
 const PLACE_BITS: u32 = CELL_UNITS.ilog2();
 /// Bits of an id's length in bits, 0..=32.
@@ -36,21 +30,57 @@ const HEAD_BITS: u32 = 6;
 /// From this number of touched rows on the head tells the rest separately.
 const TOUCHED_MANY: u32 = 7;
 
-/// Reads choices, by the model; counts them if somebody wants to know.
+/// What both ends code rows by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Codec {
+    /// The declarations, by number.
+    pub(crate) kinds: &'static [Kind],
+    /// The tables for them.
+    pub(crate) tables: &'static CodeTables,
+    pub(crate) grid: Grid,
+}
+
+impl Codec {
+    fn kind(&self, row: &Row) -> &'static Kind {
+        &self.kinds[usize::from(row.kind)]
+    }
+
+    /// Bits of a kind's number.
+    fn kind_bits(&self) -> u32 {
+        usize::BITS - (self.kinds.len() - 1).leading_zeros()
+    }
+
+    /// What most surprises of this kind of row change; `None` while nobody knows.
+    fn usual_mask(&self, kind: u8) -> Option<i32> {
+        self.tables.table(Choice::Mask(kind)).first()
+    }
+
+    /// A cell's corner, which positions are told from.
+    fn corner(&self, cell: CellId) -> [i32; 2] {
+        cell.place(self.grid).map_or([0; 2], |place| (place * CELL_UNITS).to_array())
+    }
+
+    /// Appends a value by its table, or its distance from `least` in `bits` bits if the table does not know it.
+    pub(crate) fn put_choice(&self, bits: &mut BitWriter, choice: Choice, value: i32, least: i32, escaped_bits: u32) {
+        put_by(bits, self.tables.table(choice), value, least, escaped_bits);
+    }
+}
+
+/// Reads choices, by their tables; counts them if somebody wants to know.
 pub(crate) struct Source<'a, 't> {
     pub(crate) reader: BitReader<'a>,
-    model: &'static Model,
+    codec: Codec,
     tally: Option<&'t mut CodeStats>,
 }
 
 impl<'a, 't> Source<'a, 't> {
-    pub(crate) fn new(reader: BitReader<'a>, tally: Option<&'t mut CodeStats>) -> Self {
-        Self { reader, model: model(), tally }
+    pub(crate) fn new(reader: BitReader<'a>, codec: Codec, tally: Option<&'t mut CodeStats>) -> Self {
+        Self { reader, codec, tally }
     }
 
     /// A value by its table; one that the table does not know comes as `bits` bits, counted from `least`.
     pub(crate) fn choose(&mut self, choice: Choice, least: i32, bits: u32) -> Result<i32, DecodeError> {
-        let value = match self.model.table(choice).get(&mut self.reader)? {
+        let value = match self.codec.tables.table(choice).get(&mut self.reader)? {
             Some(value) => value,
             None => least.wrapping_add(self.reader.get(bits)? as i32),
         };
@@ -62,7 +92,7 @@ impl<'a, 't> Source<'a, 't> {
 
     /// The same for a field that changes by some difference.
     fn choose_difference(&mut self, choice: Choice, field: &Field, old: i32) -> Result<i32, DecodeError> {
-        let value = match self.model.table(choice).get(&mut self.reader)? {
+        let value = match self.codec.tables.table(choice).get(&mut self.reader)? {
             Some(difference) => old.wrapping_add(difference),
             None => old.wrapping_add(get_difference(&mut self.reader)?),
         };
@@ -86,11 +116,6 @@ impl<'a, 't> Source<'a, 't> {
         }
         Ok(count as usize)
     }
-}
-
-/// Appends a value by its table, or its distance from `least` in `bits` bits if the table does not know it.
-pub(crate) fn put_choice(bits: &mut BitWriter, choice: Choice, value: i32, least: i32, escaped_bits: u32) {
-    put_by(bits, model().table(choice), value, least, escaped_bits);
 }
 
 /// The same by a table that was looked up before.
@@ -120,33 +145,29 @@ fn checked(field: &Field, value: i32) -> Result<i32, DecodeError> {
     if field.range.contains(&value) { Ok(value) } else { Err(DecodeError::OutOfRange(field.name)) }
 }
 
-/// A cell's corner, which positions are told from.
-fn corner(cell: CellId, rules: &Rules) -> [i32; 2] {
-    cell.place(rules).map_or([0; 2], |place| (place * CELL_UNITS).to_array())
-}
-
-fn put_row(bits: &mut BitWriter, row: &Row, rules: &Rules) {
-    let kind = &KINDS[usize::from(row.kind)];
-    put_choice(bits, Choice::Kind, i32::from(row.kind), 0, KIND_BITS);
+fn put_row(bits: &mut BitWriter, row: &Row, codec: &Codec) {
+    let kind = codec.kind(row);
+    codec.put_choice(bits, Choice::Kind, i32::from(row.kind), 0, codec.kind_bits());
     let length = 32 - row.id.leading_zeros();
-    put_choice(bits, Choice::Id(row.kind), length as i32, 0, ID_LENGTH_BITS);
+    codec.put_choice(bits, Choice::Id(row.kind), length as i32, 0, ID_LENGTH_BITS);
     let below_first = length.saturating_sub(1);
     bits.put(row.id & ((1 << below_first) - 1), below_first);
-    let corner = corner(row.cell, rules);
+    let corner = codec.corner(row.cell);
     for (index, (field, value)) in kind.fields.iter().zip(row.fields).enumerate() {
         assert!(field.range.contains(&value), "{} = {value} is outside {:?}", field.name, field.range);
         match corner.get(index).filter(|_| kind.is_placed) {
             Some(corner) => bits.put((value - corner) as u32, PLACE_BITS),
             None => {
-                put_choice(bits, Choice::Full(row.kind, index as u8), value, *field.range.start(), field.bits());
+                codec.put_choice(bits, Choice::Full(row.kind, index as u8), value, *field.range.start(), field.bits());
             }
         }
     }
 }
 
-fn get_row(source: &mut Source<'_, '_>, cell: CellId, rules: &Rules) -> Result<Row, DecodeError> {
-    let index = source.choose(Choice::Kind, 0, KIND_BITS)? as u8;
-    let kind = KINDS.get(usize::from(index)).ok_or(DecodeError::OutOfRange("row kind"))?;
+fn get_row(source: &mut Source<'_, '_>, cell: CellId) -> Result<Row, DecodeError> {
+    let codec = source.codec;
+    let index = source.choose(Choice::Kind, 0, codec.kind_bits())? as u8;
+    let kind = codec.kinds.get(usize::from(index)).ok_or(DecodeError::OutOfRange("row kind"))?;
     if kind.is_placed == (cell == CellId::EVERYONE) {
         return Err(DecodeError::OutOfRange("row's cell"));
     }
@@ -155,7 +176,7 @@ fn get_row(source: &mut Source<'_, '_>, cell: CellId, rules: &Rules) -> Result<R
         return Err(DecodeError::OutOfRange("row id"));
     }
     let id = if length == 0 { 0 } else { 1 << (length - 1) | source.raw(length - 1)? };
-    let corner = corner(cell, rules);
+    let corner = codec.corner(cell);
     let mut fields = [0; FIELDS_MAX_COUNT];
     for (at, field) in kind.fields.iter().enumerate() {
         let value = match corner.get(at).filter(|_| kind.is_placed) {
@@ -168,22 +189,17 @@ fn get_row(source: &mut Source<'_, '_>, cell: CellId, rules: &Rules) -> Result<R
 }
 
 /// Appends rows in full, behind their count.
-pub(crate) fn put_rows<'a>(bits: &mut BitWriter, rows: impl ExactSizeIterator<Item = &'a Row>, rules: &Rules) {
+pub(crate) fn put_rows<'a>(bits: &mut BitWriter, rows: impl ExactSizeIterator<Item = &'a Row>, codec: &Codec) {
     bits.put_count(rows.len() as u32);
-    rows.for_each(|row| put_row(bits, row, rules));
+    rows.for_each(|row| put_row(bits, row, codec));
 }
 
 /// Reads rows in full behind the cell's rows, which begin at `start` and are the last ones.
-pub(crate) fn get_rows(
-    source: &mut Source<'_, '_>,
-    cell: CellId,
-    rules: &Rules,
-    rows: &mut Vec<Row>,
-) -> Result<(), DecodeError> {
+pub(crate) fn get_rows(source: &mut Source<'_, '_>, cell: CellId, rows: &mut Vec<Row>) -> Result<(), DecodeError> {
     let (start, count) = (rows.len(), source.count("row count")?);
     let mut end = start;
     for _ in 0..count {
-        insert(rows, start, &mut end, get_row(source, cell, rules)?)?;
+        insert(rows, start, &mut end, get_row(source, cell)?)?;
     }
     Ok(())
 }
@@ -214,31 +230,31 @@ pub(crate) struct Surprises {
 
 impl Surprises {
     /// What turns `predicted` into `actual` (both one cell's, in canonical order); `None` when they are equal.
-    pub(crate) fn between(predicted: &[Row], actual: &[Row], rules: &Rules, scratch: &mut Scratch) -> Option<Self> {
+    pub(crate) fn between(predicted: &[Row], actual: &[Row], codec: &Codec, scratch: &mut Scratch) -> Option<Self> {
         if predicted == actual {
             return None;
         }
-        scratch.find(predicted, actual);
+        scratch.find(predicted, actual, codec);
         let Scratch { touched, spawned } = scratch;
         let is_usual = !touched.is_empty()
-            && touched.iter().all(|touched| usual_mask(predicted[touched.index].kind) == Some(touched.mask));
+            && touched.iter().all(|touched| codec.usual_mask(predicted[touched.index].kind) == Some(touched.mask));
         let mut bits = BitWriter::new();
         let mut next = 0;
         for (before, touch) in touched.iter().enumerate() {
-            put_row_gap(&mut bits, touch.index - next, predicted.len() - next - (touched.len() - before));
+            put_row_gap(&mut bits, touch.index - next, predicted.len() - next - (touched.len() - before), codec);
             next = touch.index + 1;
             let from = &predicted[touch.index];
             if !is_usual {
-                let fields = KINDS[usize::from(from.kind)].fields;
-                put_choice(&mut bits, Choice::Mask(from.kind), touch.mask, 0, fields.len() as u32);
+                let fields = codec.kind(from).fields;
+                codec.put_choice(&mut bits, Choice::Mask(from.kind), touch.mask, 0, fields.len() as u32);
             }
             if touch.mask != 0 {
-                put_change(&mut bits, from, &actual[touch.became], touch.mask);
+                put_change(&mut bits, from, &actual[touch.became], touch.mask, codec);
             }
         }
         if !spawned.is_empty() {
             bits.put_count(spawned.len() as u32 - 1);
-            spawned.iter().for_each(|index| put_row(&mut bits, &actual[*index], rules));
+            spawned.iter().for_each(|index| put_row(&mut bits, &actual[*index], codec));
         }
         Some(Self { touched: touched.len() as u32, is_usual, spawned: spawned.len() as u32, bits: bits.finish() })
     }
@@ -265,7 +281,7 @@ struct Touched {
 
 impl Scratch {
     /// Walks through both in step.
-    fn find(&mut self, predicted: &[Row], actual: &[Row]) {
+    fn find(&mut self, predicted: &[Row], actual: &[Row], codec: &Codec) {
         self.touched.clear();
         self.spawned.clear();
         let mut next = 0;
@@ -277,7 +293,7 @@ impl Scratch {
             match actual.get(next) {
                 Some(other) if other.order() == row.order() => {
                     if other.fields != row.fields {
-                        self.touched.push(Touched { index, became: next, mask: mask(row, other) });
+                        self.touched.push(Touched { index, became: next, mask: mask(codec.kind(row), row, other) });
                     }
                     next += 1;
                 }
@@ -289,20 +305,20 @@ impl Scratch {
 }
 
 /// Appends a cell's part of a tick: rows that entered, in full, then the surprises. One of both must be there.
-pub(crate) fn put_part(bits: &mut BitWriter, entering: &[&Row], surprises: Option<&Surprises>, rules: &Rules) {
+pub(crate) fn put_part(bits: &mut BitWriter, entering: &[&Row], surprises: Option<&Surprises>, codec: &Codec) {
     let (touched, spawned) = surprises.map_or((0, 0), |surprises| (surprises.touched, surprises.spawned));
     let is_usual = surprises.is_some_and(|surprises| surprises.is_usual);
     let head = touched.min(TOUCHED_MANY)
         | u32::from(!entering.is_empty()) << 3
         | u32::from(spawned > 0) << 4
         | u32::from(is_usual) << 5;
-    put_choice(bits, Choice::Head, head as i32, 0, HEAD_BITS);
+    codec.put_choice(bits, Choice::Head, head as i32, 0, HEAD_BITS);
     if touched >= TOUCHED_MANY {
         bits.put_count(touched - TOUCHED_MANY);
     }
     if !entering.is_empty() {
         bits.put_count(entering.len() as u32 - 1);
-        entering.iter().for_each(|row| put_row(bits, row, rules));
+        entering.iter().for_each(|row| put_row(bits, row, codec));
     }
     if let Some(surprises) = surprises {
         bits.append(&surprises.bits);
@@ -313,7 +329,6 @@ pub(crate) fn put_part(bits: &mut BitWriter, entering: &[&Row], surprises: Optio
 pub(crate) fn get_part(
     source: &mut Source<'_, '_>,
     cell: CellId,
-    rules: &Rules,
     rows: &mut Vec<Row>,
     start: usize,
 ) -> Result<(), DecodeError> {
@@ -325,7 +340,7 @@ pub(crate) fn get_part(
     }
     if head >> 3 & 1 == 1 {
         for _ in 0..=source.count("row count")? {
-            let row = get_row(source, cell, rules)?;
+            let row = get_row(source, cell)?;
             insert(rows, start, &mut end, row)?;
         }
     }
@@ -334,7 +349,7 @@ pub(crate) fn get_part(
     for left in (1..=touched).rev() {
         let most = (end - next).checked_sub(left).ok_or(DecodeError::OutOfRange("surprise count"))?;
         next += get_row_gap(source, most)?;
-        if !get_change(source, &mut rows[next], head >> 5 & 1 == 1, rules)? {
+        if !get_change(source, &mut rows[next], head >> 5 & 1 == 1)? {
             removed.push(next);
         }
         next += 1;
@@ -345,7 +360,7 @@ pub(crate) fn get_part(
     }
     if head >> 4 & 1 == 1 {
         for _ in 0..=source.count("row count")? {
-            let row = get_row(source, cell, rules)?;
+            let row = get_row(source, cell)?;
             insert(rows, start, &mut end, row)?;
         }
     }
@@ -357,9 +372,9 @@ fn row_gap(most: usize) -> Choice {
     Choice::RowGap(most.min(ROW_GAP_CONTEXTS) as u8 - 1)
 }
 
-fn put_row_gap(bits: &mut BitWriter, gap: usize, most: usize) {
+fn put_row_gap(bits: &mut BitWriter, gap: usize, most: usize, codec: &Codec) {
     if most > 0 {
-        put_choice(bits, row_gap(most), gap as i32, 0, ROW_GAP_BITS);
+        codec.put_choice(bits, row_gap(most), gap as i32, 0, ROW_GAP_BITS);
     }
 }
 
@@ -370,7 +385,7 @@ fn get_row_gap(source: &mut Source<'_, '_>, most: usize) -> Result<usize, Decode
 
 /// The new value of a row's field.
 fn get_value(source: &mut Source<'_, '_>, row: &Row, index: usize) -> Result<i32, DecodeError> {
-    let field = &KINDS[usize::from(row.kind)].fields[index];
+    let field = &source.codec.kind(row).fields[index];
     let (old, least) = (row.fields[index], *field.range.start());
     let value = if !is_small(field) {
         source.choose_difference(Choice::Change(row.kind, index as u8, 0), field, old)?
@@ -382,15 +397,9 @@ fn get_value(source: &mut Source<'_, '_>, row: &Row, index: usize) -> Result<i32
     checked(field, value)
 }
 
-/// What most surprises of this kind of row change; `None` while nobody knows.
-fn usual_mask(kind: u8) -> Option<i32> {
-    model().table(Choice::Mask(kind)).first()
-}
-
 /// The fields that must be told, one bit each: those that differ from what they were, and of the derived ones those
 /// that differ from what [`game::schema::Kind::derive`] makes of them.
-fn mask(from: &Row, to: &Row) -> i32 {
-    let kind = &KINDS[usize::from(from.kind)];
+fn mask(kind: &Kind, from: &Row, to: &Row) -> i32 {
     let mut known = from.fields;
     let mut mask = 0;
     for index in (0..kind.fields.len()).filter(|index| kind.derived >> index & 1 == 0) {
@@ -403,34 +412,34 @@ fn mask(from: &Row, to: &Row) -> i32 {
 }
 
 /// Appends the new values of the fields of `mask`.
-fn put_change(bits: &mut BitWriter, from: &Row, to: &Row, mask: i32) {
-    let fields = KINDS[usize::from(from.kind)].fields;
+fn put_change(bits: &mut BitWriter, from: &Row, to: &Row, mask: i32, codec: &Codec) {
+    let fields = codec.kind(from).fields;
     for (index, field) in fields.iter().enumerate().filter(|(index, _)| mask >> index & 1 == 1) {
         let (old, new, least) = (from.fields[index], to.fields[index], *field.range.start());
         assert!(field.range.contains(&new), "{} = {new} is outside {:?}", field.name, field.range);
         if !is_small(field) {
-            if !model().table(Choice::Change(from.kind, index as u8, 0)).put(bits, new - old) {
+            if !codec.tables.table(Choice::Change(from.kind, index as u8, 0)).put(bits, new - old) {
                 put_difference(bits, new - old);
             }
         } else if is_choice(field) {
             let choice = Choice::Change(from.kind, index as u8, (old - least) as u8);
-            put_choice(bits, choice, new, least, field.bits());
+            codec.put_choice(bits, choice, new, least, field.bits());
         }
     }
 }
 
 /// Reads what became of a row; `false`: it is gone.
-fn get_change(source: &mut Source<'_, '_>, row: &mut Row, is_usual: bool, rules: &Rules) -> Result<bool, DecodeError> {
-    let fields = KINDS[usize::from(row.kind)].fields;
+fn get_change(source: &mut Source<'_, '_>, row: &mut Row, is_usual: bool) -> Result<bool, DecodeError> {
+    let kind = source.codec.kind(row);
+    let fields = kind.fields;
     let mask = if is_usual {
-        usual_mask(row.kind).ok_or(DecodeError::OutOfRange("changed fields"))?
+        source.codec.usual_mask(row.kind).ok_or(DecodeError::OutOfRange("changed fields"))?
     } else {
         source.choose(Choice::Mask(row.kind), 0, fields.len() as u32)?
     };
     if mask == 0 {
         return Ok(false);
     }
-    let kind = &KINDS[usize::from(row.kind)];
     let mut changed = row.fields;
     for index in (0..fields.len()).filter(|index| mask >> index & 1 == 1) {
         changed[index] = get_value(source, row, index)?;
@@ -439,7 +448,7 @@ fn get_change(source: &mut Source<'_, '_>, row: &mut Row, is_usual: bool, rules:
     (kind.derive)(&row.fields, &mut derived);
     let unlisted = kind.derived & !(mask as u16);
     (0..fields.len()).filter(|index| unlisted >> index & 1 == 1).for_each(|index| changed[index] = derived[index]);
-    if KINDS[usize::from(row.kind)].is_placed && Row::new(row.kind, row.id, changed, rules).cell != row.cell {
+    if kind.cell_of(&changed, source.codec.grid) != row.cell {
         return Err(DecodeError::OutOfRange("row's cell"));
     }
     row.fields = changed;

@@ -8,15 +8,12 @@
 
 use crate::{
     rows::cell_log::{Directions, Logs, Part},
-    rows::code_tables::{Choice, model},
-    rows::codec::{put_by, put_choice},
+    rows::code_tables::Choice,
+    rows::codec::{Codec, put_by},
     rows::interest::{Viewpoint, unknown_around},
     rows::step,
 };
-use game::{
-    rules::Rules,
-    schema::{CellId, Row},
-};
+use game::schema::{CellId, Row};
 use protocol::{Tick, bits::BitWriter};
 use std::ops::Range;
 
@@ -60,7 +57,7 @@ struct Made {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Now<'a> {
     pub(crate) tick: Tick,
-    pub(crate) rules: &'a Rules,
+    pub(crate) codec: &'a Codec,
     /// All rows in canonical order.
     pub(crate) rows: &'a [Row],
     /// Where each cell's begin, and the end.
@@ -137,7 +134,7 @@ impl Assembly {
         let mut bits = BitWriter::behind(std::mem::take(bytes));
         let has_whole = assemble(&mut bits, parts, logs, now, wanted);
         *bytes = bits.into_bytes();
-        let held = wanted.viewpoint.area(now.rules).cells();
+        let held = wanted.viewpoint.area(now.codec.grid).cells();
         let sum = held.fold(0u64, |sum, cell| sum.wrapping_add(now.sums[usize::from(cell.0)]));
         let newest = &mut newest[usize::from(wanted.viewpoint.cell.0)];
         let (from, viewpoint, checksum) = (wanted.from, wanted.viewpoint, step::fold(sum));
@@ -170,13 +167,13 @@ fn assemble(
         return put_continued(bits, parts, logs, now, wanted);
     }
     let mut count = 0;
-    wanted.viewpoint.area(now.rules).for_each(|cell, unknown| {
-        if let Some(part) = logs.part(cell, now.tick, unknown, now.rules) {
+    wanted.viewpoint.area(now.codec.grid).for_each(|cell, unknown| {
+        if let Some(part) = logs.part(cell, now.tick, unknown, now.codec) {
             parts.push((count, part));
         }
         count += 1;
     });
-    put_parts(bits, parts, logs, count);
+    put_parts(bits, parts, logs, now.codec, count);
     false
 }
 
@@ -189,7 +186,7 @@ fn put_continued(
     wanted: Wanted<'_>,
 ) -> bool {
     let continued = continued(logs, now, wanted);
-    let held = wanted.viewpoint.interest(now.rules);
+    let held = wanted.viewpoint.interest(now.codec.grid);
     let is_whole = |cell: &CellId| continued.cells.binary_search(cell).is_err();
     if continued.has_whole {
         held.iter().for_each(|cell| bits.put_bit(is_whole(cell)));
@@ -197,11 +194,11 @@ fn put_continued(
     let since = wanted.from.map_or(now.tick, |(since, _)| since);
     for tick in since + 1..=now.tick {
         let each = continued.cells.iter().zip(&continued.unknown).enumerate();
-        parts.extend(each.filter_map(|(at, (cell, unknown))| Some((at, logs.part(*cell, tick, *unknown, now.rules)?))));
-        put_parts(bits, parts, logs, continued.cells.len());
+        parts.extend(each.filter_map(|(at, (cell, unknown))| Some((at, logs.part(*cell, tick, *unknown, now.codec)?))));
+        put_parts(bits, parts, logs, now.codec, continued.cells.len());
     }
     for cell in held.iter().filter(|cell| is_whole(cell)) {
-        bits.append(logs.whole(*cell, now.tick, now.rows_of(*cell), now.rules));
+        bits.append(logs.whole(*cell, now.tick, now.rows_of(*cell), now.codec));
     }
     continued.has_whole
 }
@@ -211,7 +208,7 @@ fn continued(logs: &mut Logs, now: Now<'_>, wanted: Wanted<'_>) -> Continued {
         return Continued { cells: Vec::new(), unknown: Vec::new(), has_whole: false };
     };
     let (mut cells, mut unknown) = (Vec::new(), Vec::new());
-    wanted.viewpoint.area(now.rules).and(viewpoint.area(now.rules)).for_each(|cell, around| {
+    wanted.viewpoint.area(now.codec.grid).and(viewpoint.area(now.codec.grid)).for_each(|cell, around| {
         cells.push(cell);
         unknown.push(around);
     });
@@ -222,20 +219,20 @@ fn continued(logs: &mut Logs, now: Now<'_>, wanted: Wanted<'_>) -> Continued {
     }
     let has_whole = cells.len() < possible;
     if has_whole {
-        unknown = cells.iter().map(|cell| unknown_around(*cell, &cells, now.rules)).collect();
+        unknown = cells.iter().map(|cell| unknown_around(*cell, &cells, now.codec.grid)).collect();
     }
     Continued { cells, unknown, has_whole }
 }
 
 /// Appends the parts of one tick, each with its place among the `count` cells: how many cells have one, then each with its
 /// distance from the one before.
-fn put_parts(bits: &mut BitWriter, parts: &mut Vec<(usize, Part)>, logs: &Logs, count: usize) {
+fn put_parts(bits: &mut BitWriter, parts: &mut Vec<(usize, Part)>, logs: &Logs, codec: &Codec, count: usize) {
     let density = density(parts.len(), count);
-    put_choice(bits, Choice::Density, density, 0, DENSITY_BITS);
+    codec.put_choice(bits, Choice::Density, density, 0, DENSITY_BITS);
     if density == 0 {
         return;
     }
-    let gaps = model().table(Choice::CellGap(density as u8 - 1));
+    let gaps = codec.tables.table(Choice::CellGap(density as u8 - 1));
     let mut next = 0;
     for (at, part) in parts.drain(..) {
         put_by(bits, gaps, (at - next) as i32, NO_MORE, CELL_GAP_BITS);
@@ -260,12 +257,12 @@ fn density(parts: usize, cells: usize) -> i32 {
 fn drop_dearer_than_whole(logs: &mut Logs, now: Now<'_>, since: Tick, continued: &mut Vec<CellId>) {
     let all = continued.clone();
     continued.retain(|cell| {
-        let unknown = unknown_around(*cell, &all, now.rules);
+        let unknown = unknown_around(*cell, &all, now.codec.grid);
         let mut suffix = 0;
         for tick in since + 1..=now.tick {
-            let part = logs.part(*cell, tick, unknown, now.rules);
+            let part = logs.part(*cell, tick, unknown, now.codec);
             suffix += part.map_or(0, |part| logs.len(part) + 1);
         }
-        suffix <= WHOLE_BESIDES_BITS + logs.whole(*cell, now.tick, now.rows_of(*cell), now.rules).bit_len()
+        suffix <= WHOLE_BESIDES_BITS + logs.whole(*cell, now.tick, now.rows_of(*cell), now.codec).bit_len()
     });
 }

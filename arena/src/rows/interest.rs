@@ -4,10 +4,7 @@
 //! from a viewpoint is an [`Area`] of cells, walked row by row: nothing to look up, whoever looks from wherever.
 
 use crate::rows::cell_log::Directions;
-use game::{
-    rules::Rules,
-    schema::{CellId, VIEW_CELLS},
-};
+use game::schema::{CellId, FIELD_MAX_CELLS, Grid, VIEW_CELLS};
 use glam::IVec2;
 
 /// How far a viewpoint reaches with full detail: half a view in every direction.
@@ -16,7 +13,7 @@ const FULL_REACH_CELLS: i32 = VIEW_CELLS / 2;
 const NEAR_REACH_CELLS: i32 = 1;
 /// On the wire: set for a viewpoint that reaches less far. Cells need 15 bits at most.
 const NEAR_BIT: u16 = 1 << 15;
-const _: () = assert!(game::schema::FIELD_MAX_CELLS * game::schema::FIELD_MAX_CELLS < NEAR_BIT as i32);
+const _: () = assert!(FIELD_MAX_CELLS * FIELD_MAX_CELLS < NEAR_BIT as i32);
 
 /// See the module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,23 +42,23 @@ impl Viewpoint {
     }
 
     /// Whether `cell` is held.
-    pub(crate) fn holds(self, cell: CellId, rules: &Rules) -> bool {
-        self.cell.holds(cell, self.reach(), rules)
+    pub(crate) fn holds(self, cell: CellId, grid: Grid) -> bool {
+        self.cell.holds(cell, self.reach(), grid)
     }
 
     /// What is held, to be walked through.
-    pub(crate) fn area(self, rules: &Rules) -> Area {
-        Area::around(self, rules)
+    pub(crate) fn area(self, grid: Grid) -> Area {
+        Area::around(self, grid)
     }
 
     /// The cells held, ascending.
-    pub(crate) fn interest(self, rules: &Rules) -> Vec<CellId> {
-        self.cell.interest(self.reach(), rules)
+    pub(crate) fn interest(self, grid: Grid) -> Vec<CellId> {
+        self.cell.interest(self.reach(), grid)
     }
 
     /// The viewpoint both ends expect after a frame made for this one, when the own plane is in `plane` then.
-    pub(crate) fn next(self, plane: Option<CellId>, rules: &Rules) -> Self {
-        plane.filter(|cell| self.holds(*cell, rules)).map_or(self, |cell| Self { cell, ..self })
+    pub(crate) fn next(self, plane: Option<CellId>, grid: Grid) -> Self {
+        plane.filter(|cell| self.holds(*cell, grid)).map_or(self, |cell| Self { cell, ..self })
     }
 }
 
@@ -83,9 +80,9 @@ pub(crate) struct Area {
 }
 
 impl Area {
-    fn around(viewpoint: Viewpoint, rules: &Rules) -> Self {
-        let field_cells = rules.field_cells;
-        let Some(centre) = viewpoint.cell.place(rules) else {
+    fn around(viewpoint: Viewpoint, grid: Grid) -> Self {
+        let field_cells = grid.cells;
+        let Some(centre) = viewpoint.cell.place(grid) else {
             return Self { first: IVec2::ONE, last: IVec2::ZERO, reached: (IVec2::ONE, IVec2::ZERO), field_cells };
         };
         let reached = (centre - viewpoint.reach(), centre + viewpoint.reach());
@@ -126,8 +123,8 @@ impl Area {
 }
 
 /// The neighbours of `cell` that are not among `known`, which are ascending.
-pub(crate) fn unknown_around(cell: CellId, known: &[CellId], rules: &Rules) -> Directions {
-    let unknown = cell.neighbours(rules).filter(|(_, other)| known.binary_search(other).is_err());
+pub(crate) fn unknown_around(cell: CellId, known: &[CellId], grid: Grid) -> Directions {
+    let unknown = cell.neighbours(grid).filter(|(_, other)| known.binary_search(other).is_err());
     unknown.fold(0, |set, (direction, _)| set | 1 << direction)
 }
 
@@ -138,28 +135,28 @@ mod tests {
     #[test]
     fn a_square_holds_what_the_field_says_and_knows_its_edges() {
         for field_cells in [3, 4, 5, 7] {
-            let rules = Rules { field_cells, ..Rules::default() };
+            let grid = Grid { cells: field_cells };
             let cells = (0..=(field_cells * field_cells) as u16 + 1).map(CellId);
             let viewpoints: Vec<_> =
                 cells.flat_map(|cell| [false, true].map(|is_near| Viewpoint { cell, is_near })).collect();
             for viewpoint in &viewpoints {
-                check(viewpoint.area(&rules), &viewpoint.interest(&rules), &rules);
+                check(viewpoint.area(grid), &viewpoint.interest(grid), grid);
                 for other in &viewpoints {
                     let common: Vec<_> =
-                        viewpoint.interest(&rules).into_iter().filter(|cell| other.holds(*cell, &rules)).collect();
-                    check(viewpoint.area(&rules).and(other.area(&rules)), &common, &rules);
+                        viewpoint.interest(grid).into_iter().filter(|cell| other.holds(*cell, grid)).collect();
+                    check(viewpoint.area(grid).and(other.area(grid)), &common, grid);
                 }
             }
         }
     }
 
-    fn check(area: Area, cells: &[CellId], rules: &Rules) {
+    fn check(area: Area, cells: &[CellId], grid: Grid) {
         assert_eq!(area.cells().collect::<Vec<_>>(), cells, "{area:?}");
         let mut walked = Vec::new();
         area.for_each(|cell, unknown| {
             walked.push(cell);
-            let inside = cell.neighbours(rules).fold(0, |set, (direction, _)| set | 1 << direction);
-            assert_eq!(unknown & inside, unknown_around(cell, cells, rules), "{area:?} {cell:?}");
+            let inside = cell.neighbours(grid).fold(0, |set, (direction, _)| set | 1 << direction);
+            assert_eq!(unknown & inside, unknown_around(cell, cells, grid), "{area:?} {cell:?}");
         });
         assert_eq!(walked, cells);
     }

@@ -1,6 +1,6 @@
-//! The replica: a client's copy of the rows it holds, stepped by the same rules and corrected by frames.
+//! A client's copy of the rows it holds, stepped as the room steps them and corrected by frames.
 //!
-//! Path: [`Replica::apply`] reads a frame: drop what is no longer held → per covered tick: step all rows, apply the
+//! Path: [`RowReplica::apply`] reads a frame: drop what is no longer held → per covered tick: step all rows, apply the
 //! cells' parts → whole cells → compare checksums → events. Invariants: after a good frame every held cell equals the
 //! room's; after an error the replica is void and must begin anew.
 //! Never: trusts a byte; knows a socket or a clock.
@@ -8,16 +8,12 @@
 use crate::{
     rows::code_stats::CodeStats,
     rows::code_tables::Choice,
-    rows::codec::{self, Source},
+    rows::codec::{self, Codec, Source},
     rows::frame_body::{CELL_GAP_BITS, DENSITY_BITS, NO_MORE},
     rows::interest::Viewpoint,
     rows::step::{self, Stepped},
 };
-use game::{
-    PilotId,
-    rules::Rules,
-    schema::{CellId, Row},
-};
+use game::schema::{CellId, Row};
 use protocol::{
     DecodeError, Tick,
     bits::BitReader,
@@ -44,9 +40,10 @@ pub struct Applied {
 
 /// See the module.
 #[derive(Debug, Clone)]
-pub struct Replica {
-    rules: Rules,
-    pilot: PilotId,
+pub(crate) struct RowReplica {
+    codec: Codec,
+    /// Kind and id of the row that the viewpoint moves with.
+    own: (u8, u32),
     tick: Tick,
     /// The viewpoint expected for the next frame.
     viewpoint: Viewpoint,
@@ -58,13 +55,13 @@ pub struct Replica {
     stepped: Stepped,
 }
 
-impl Replica {
-    /// A replica that holds nothing yet.
-    pub fn new(rules: Rules, pilot: PilotId) -> Self {
+impl RowReplica {
+    /// A replica that holds nothing yet, of a room whose clock is at `tick`.
+    pub(crate) fn new(codec: Codec, own: (u8, u32), tick: Tick) -> Self {
         Self {
-            rules,
-            pilot,
-            tick: 0,
+            codec,
+            own,
+            tick,
             viewpoint: Viewpoint::NOWHERE,
             last_viewpoint: Viewpoint::NOWHERE,
             held: Vec::new(),
@@ -73,60 +70,31 @@ impl Replica {
         }
     }
 
-    /// The same, for a room whose clock is at `tick`: frames tell only the low bits of theirs.
-    pub fn starting_at(rules: Rules, pilot: PilotId, tick: Tick) -> Self {
-        Self { tick, ..Self::new(rules, pilot) }
-    }
-
-    /// Whose it is.
-    pub fn pilot(&self) -> PilotId {
-        self.pilot
-    }
-
     /// The last tick applied, 0 before the first frame.
-    pub fn tick(&self) -> Tick {
+    pub(crate) fn tick(&self) -> Tick {
         self.tick
     }
 
-    /// The room's rules.
-    pub fn rules(&self) -> &Rules {
-        &self.rules
-    }
-
     /// All rows of the held cells, in canonical order.
-    pub fn rows(&self) -> &[Row] {
+    pub(crate) fn rows(&self) -> &[Row] {
         &self.rows
     }
 
     /// The cells held, ascending.
-    pub fn held(&self) -> &[CellId] {
+    pub(crate) fn held(&self) -> &[CellId] {
         &self.held
     }
 
-    /// Applies a frame; `on_tick` sees the rows after every tick it covers, and the cells that were held through it.
+    /// Applies a frame. `step_row` is the room's motion step; `on_tick` sees the rows after every tick that the frame
+    /// covers, and the cells that were held through it; `stats` counts which way every choice of the coder fell.
     ///
     /// # Errors
     /// [`DecodeError`]; the replica is void then.
-    pub fn apply(
+    pub(crate) fn apply(
         &mut self,
         bytes: &[u8],
-        on_tick: impl FnMut(Tick, &[Row], &[CellId]),
-    ) -> Result<Applied, DecodeError> {
-        self.apply_with(bytes, None, on_tick)
-    }
-
-    /// The same, and counts which way every choice of the coder fell.
-    ///
-    /// # Errors
-    /// As [`Replica::apply`].
-    pub fn apply_counting(&mut self, bytes: &[u8], tally: &mut CodeStats) -> Result<Applied, DecodeError> {
-        self.apply_with(bytes, Some(tally), |_, _, _| {})
-    }
-
-    fn apply_with(
-        &mut self,
-        bytes: &[u8],
-        tally: Option<&mut CodeStats>,
+        stats: Option<&mut CodeStats>,
+        step_row: impl Fn(&Row, &mut Vec<Row>),
         mut on_tick: impl FnMut(Tick, &[Row], &[CellId]),
     ) -> Result<Applied, DecodeError> {
         if bytes.len() > FRAME_MAX_BYTES {
@@ -134,31 +102,31 @@ impl Replica {
         }
         let mut reader = BitReader::new(bytes);
         let header = Header::decode(&mut reader, self.tick)?;
-        let mut source = Source::new(reader, tally);
+        let mut source = Source::new(reader, self.codec, stats);
         let viewpoint = header.viewpoint.map_or(self.viewpoint, Viewpoint::from_bits);
         let is_steady = viewpoint == self.last_viewpoint && !header.has_whole && header.span != 0;
-        let held = if is_steady { std::mem::take(&mut self.held) } else { viewpoint.interest(&self.rules) };
+        let held = if is_steady { std::mem::take(&mut self.held) } else { viewpoint.interest(self.codec.grid) };
         let fresh = if is_steady { None } else { Some(self.continued(&mut source.reader, &header, &held)?) };
         let continued = fresh.as_ref().unwrap_or(&held);
         for tick in header.tick - u32::from(header.span)..header.tick {
-            self.continue_tick(&mut source, continued)?;
+            self.continue_tick(&mut source, continued, &step_row)?;
             if tick + 1 < header.tick {
                 on_tick(tick + 1, &self.rows, continued);
             }
         }
         if !is_steady {
             for cell in held.iter().filter(|cell| continued.binary_search(cell).is_err()) {
-                codec::get_rows(&mut source, *cell, &self.rules, &mut self.rows)?;
+                codec::get_rows(&mut source, *cell, &mut self.rows)?;
             }
             self.rows.sort_by_key(Row::order);
         }
         on_tick(header.tick, &self.rows, continued);
         (self.tick, self.held, self.last_viewpoint) = (header.tick, held, viewpoint);
-        self.viewpoint = viewpoint.next(self.plane_cell(), &self.rules);
+        self.viewpoint = viewpoint.next(self.own_cell(), self.codec.grid);
 
         let mut reader = source.reader;
         reader.align();
-        let is_true = step::fold(step::sum(&self.rows)) == header.checksum;
+        let is_true = step::fold(step::sum(&self.rows, self.codec.kinds)) == header.checksum;
         let wrong_cells = if header.has_sums { self.wrong_cells(&mut reader)? } else { Vec::new() };
         let events = if header.has_events { decode_events(&mut reader)? } else { Vec::new() };
         if reader.rest().is_empty() {
@@ -189,8 +157,13 @@ impl Replica {
     }
 
     /// One tick of the continued cells: the step, then each cell's part.
-    fn continue_tick(&mut self, source: &mut Source<'_, '_>, continued: &[CellId]) -> Result<(), DecodeError> {
-        self.stepped.step(&self.rows, &self.rules);
+    fn continue_tick(
+        &mut self,
+        source: &mut Source<'_, '_>,
+        continued: &[CellId],
+        step_row: impl Fn(&Row, &mut Vec<Row>),
+    ) -> Result<(), DecodeError> {
+        self.stepped.step(&self.rows, self.codec.grid, step_row);
         std::mem::swap(&mut self.rows, &mut self.stepped.rows);
         let has_left = |(_, row): &(CellId, Row)| continued.binary_search(&row.cell).is_err();
         if self.stepped.moved.iter().any(has_left) {
@@ -213,22 +186,21 @@ impl Replica {
             next += gap as usize;
             let cell = *continued.get(next).ok_or(DecodeError::OutOfRange("cell"))?;
             start += self.rows[start..].partition_point(|row| row.cell < cell);
-            codec::get_part(source, cell, &self.rules, &mut self.rows, start)?;
+            codec::get_part(source, cell, &mut self.rows, start)?;
             next += 1;
         }
         Ok(())
     }
 
-    fn plane_cell(&self) -> Option<CellId> {
-        let key = (game::PLANE, u32::from(self.pilot.0));
-        self.rows.iter().find(|row| row.key() == key).map(|row| row.cell)
+    fn own_cell(&self) -> Option<CellId> {
+        self.rows.iter().find(|row| row.key() == self.own).map(|row| row.cell)
     }
 
     fn wrong_cells(&self, reader: &mut BitReader<'_>) -> Result<Vec<u16>, DecodeError> {
         let mut wrong = Vec::new();
         for cell in &self.held {
             let sum = reader.get(16)? as u16;
-            if step::fold(step::sum(&self.rows[step::range_of(&self.rows, *cell)])) != sum {
+            if step::fold(step::sum(&self.rows[step::range_of(&self.rows, *cell)], self.codec.kinds)) != sum {
                 wrong.push(cell.0);
             }
         }
@@ -250,17 +222,4 @@ fn decode_events(reader: &mut BitReader<'_>) -> Result<Vec<(u32, Event)>, Decode
         events.push((number, Event::decode(&bytes)?));
     }
     Ok(events)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Found by the fuzzer when frames told the low bits of a tick: it pointed below 0.
-    #[test]
-    fn a_frame_from_before_the_beginning_is_refused() {
-        let mut replica = Replica::new(Rules::default(), PilotId(1));
-        let bytes = [0x80 | 32, 0, 0, 64, 0, 0, 0];
-        assert!(replica.apply(&bytes, |_, _, _| {}).is_err());
-    }
 }

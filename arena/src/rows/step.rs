@@ -3,10 +3,7 @@
 //! Invariants: rows are sorted by (cell, kind, id), and a cell's rows are one slice; a row that would step beyond the
 //! neighbouring cells vanishes on both ends alike (the room then finds it as a surprise).
 
-use game::{
-    rules::Rules,
-    schema::{CellId, Row},
-};
+use game::schema::{CellId, Grid, Kind, Row};
 use std::ops::Range;
 
 /// All rows after a step.
@@ -21,17 +18,17 @@ pub(crate) struct Stepped {
 }
 
 impl Stepped {
-    /// Becomes what `rows` (in canonical order) are one tick later.
-    pub(crate) fn step(&mut self, rows: &[Row], rules: &Rules) {
+    /// Becomes what `rows` (in canonical order) are one tick later; `step_row` appends what becomes of one.
+    pub(crate) fn step(&mut self, rows: &[Row], grid: Grid, step_row: impl Fn(&Row, &mut Vec<Row>)) {
         self.rows.clear();
         self.moved.clear();
         self.strays.clear();
         for row in rows {
             let first = self.rows.len();
-            row.step(rules, &mut self.rows);
+            step_row(row, &mut self.rows);
             // Nearly all of them stay where they were: themselves, in their cell.
             if self.rows.len() != first + 1 || self.rows[first].order() != row.order() {
-                self.set_apart(row, first, rules);
+                self.set_apart(row, first, grid);
             }
         }
         self.strays.sort_unstable_by_key(Row::order);
@@ -39,7 +36,7 @@ impl Stepped {
     }
 
     /// Of what became of `row`, from place `first` on, leaves the row itself where it is, if that is still its place.
-    fn set_apart(&mut self, row: &Row, first: usize, rules: &Rules) {
+    fn set_apart(&mut self, row: &Row, first: usize, grid: Grid) {
         let mut at = first;
         while let Some(next) = self.rows.get(at).copied() {
             if next.order() == row.order() {
@@ -49,7 +46,7 @@ impl Stepped {
             self.rows.remove(at);
             if next.cell == row.cell {
                 self.strays.push(next);
-            } else if row.cell.direction_to(next.cell, rules).is_some() {
+            } else if row.cell.direction_to(next.cell, grid).is_some() {
                 self.moved.push((row.cell, next));
                 self.strays.push(next);
             }
@@ -79,8 +76,8 @@ pub(crate) fn range_of(rows: &[Row], cell: CellId) -> Range<usize> {
 }
 
 /// A cell's checksum: the sum of its rows' hashes, so that it does not depend on order.
-pub(crate) fn sum(rows: &[Row]) -> u64 {
-    rows.iter().fold(0, |sum, row| sum.wrapping_add(row.hash()))
+pub(crate) fn sum(rows: &[Row], kinds: &[Kind]) -> u64 {
+    rows.iter().fold(0, |sum, row| sum.wrapping_add(row.hash(kinds)))
 }
 
 /// A checksum on the wire: 64 bits folded to 16.

@@ -75,7 +75,7 @@ impl GroundTruth {
         let there: BTreeMap<u32, &Row> =
             rows.iter().filter(|row| row.kind == game::BULLET).map(|row| (row.id, row)).collect();
         self.stepped.clear();
-        self.bullets.iter().for_each(|row| row.step(rules, &mut self.stepped));
+        self.bullets.iter().for_each(|row| game::step_row(row, rules, &mut self.stepped));
         let gone: Vec<_> = self.stepped.iter().filter(|row| !there.contains_key(&row.id)).copied().collect();
         let hurt: Vec<u16> = self
             .planes(tick - 1)

@@ -86,7 +86,7 @@ impl World {
         let hello = ClientPacket::decode(&client.hello(&format!("Pilot {number}"), 0, None, None))?;
         let ClientPacket::Message(ClientMessage::Hello(hello)) = hello else { anyhow::bail!("a hello was encoded") };
         let session = self.room.join(&hello, true).map_err(|reason| anyhow::anyhow!("{}", reason.wire_text()))?;
-        self.players.push(Player::new(client, session, line, number, self.now_ms()));
+        self.players.push(Player::new(client, session, conditions, number, self.now_ms()));
         Ok(())
     }
 

@@ -1,12 +1,11 @@
 //! Rows, which are all that can be seen of a room, and the one declaration that each kind of row has.
 //!
-//! Path: a kind declares its fields with `row_kind!` and a motion step; `Game::rows` writes the world as rows; `arena`
-//! replicates rows and steps them with the same functions, knowing no kind by name.
-//! Invariants: a row is all integers; equal rows and rules step to equal rows, on every platform; a step reads only its
-//! own row. What depends on others (hits, rams) is no part of a step: it is surprise, found by comparing.
+//! Path: a kind declares its fields with `row_kind!`; `Game::rows` writes the world as rows; `arena` replicates them,
+//! knowing no kind by name.
+//! Invariants: a row is all integers; its cell follows from kind and fields.
 //! Never: the wire, the ECS.
 
-use crate::{rules::Rules, schema::CellId};
+use super::grid::{CellId, Grid};
 use glam::IVec2;
 use std::ops::RangeInclusive;
 
@@ -21,7 +20,7 @@ pub type Fields = [i32; FIELDS_MAX_COUNT];
 pub struct Row {
     /// The cell it is in, derived from kind and fields (see [`Row::new`]).
     pub cell: CellId,
-    /// Index into [`crate::KINDS`].
+    /// Its kind's [`Kind::number`].
     pub kind: u8,
     /// Unique within the kind, below 2^`id_bits`.
     pub id: u32,
@@ -32,10 +31,8 @@ pub struct Row {
 impl Row {
     /// A row in the cell that its kind derives from its fields.
     #[inline]
-    pub fn new(kind: u8, id: u32, fields: Fields, rules: &Rules) -> Self {
-        let is_placed = crate::KINDS[usize::from(kind)].is_placed;
-        let cell = if is_placed { CellId::at(IVec2::new(fields[0], fields[1]), rules) } else { CellId::EVERYONE };
-        Self { cell, kind, id, fields }
+    pub fn new(kind: &Kind, id: u32, fields: Fields, grid: Grid) -> Self {
+        Self { cell: kind.cell_of(&fields, grid), kind: kind.number, id, fields }
     }
 
     /// Canonical order: by cell, then kind, then id.
@@ -49,18 +46,13 @@ impl Row {
         (self.kind, self.id)
     }
 
-    /// The row one tick later, and whatever it brings forth, appended to `next`; nothing when it ends by the rules.
-    pub fn step(&self, rules: &Rules, next: &mut Vec<Row>) {
-        (crate::KINDS[usize::from(self.kind)].step)(self, rules, next);
-    }
-
-    /// A 64-bit hash of kind, id and fields: cells sum it up for the checksum.
+    /// A 64-bit hash of kind, id and fields: cells sum it up for the checksum. `kinds` are all, by number.
     #[inline]
-    pub fn hash(&self) -> u64 {
+    pub fn hash(&self, kinds: &[Kind]) -> u64 {
         // FxHash's multiplier (rustc-hash): one multiply a field is enough to find a slip, it need not stop a forger.
         const MULTIPLIER: u64 = 0xf135_7aea_2e62_a9c5;
         let seed = (u64::from(self.kind) << 32 | u64::from(self.id)).wrapping_mul(MULTIPLIER);
-        let used = crate::KINDS[usize::from(self.kind)].fields.len();
+        let used = kinds[usize::from(self.kind)].fields.len();
         // Two fields at a time: a chain of multiplies is all that this costs.
         let pairs = self.fields.chunks_exact(2).take(used.div_ceil(2));
         let words = pairs.map(|pair| u64::from(pair[0] as u32) | u64::from(pair[1] as u32) << 32);
@@ -89,6 +81,8 @@ impl Field {
 /// The declaration of a kind of row.
 #[derive(Debug)]
 pub struct Kind {
+    /// Its place in the list of all kinds.
+    pub number: u8,
     /// For people.
     pub name: &'static str,
     /// Bits of an id.
@@ -98,13 +92,19 @@ pub struct Kind {
     /// Whether the first two fields are a position, in units, which decides the row's cell; a row of a kind without one
     /// is in [`CellId::EVERYONE`], for all to see.
     pub is_placed: bool,
-    /// The motion step: see [`Row::step`].
-    pub step: fn(&Row, &Rules, &mut Vec<Row>),
     /// Fields that are derived from others when a row changes by surprise, one bit each: as long as `derive` is right
     /// about them, nobody needs to be told.
     pub derived: u16,
     /// Sets the derived fields of a row that was `before` and whose other fields are as in `after`.
     pub derive: fn(before: &Fields, after: &mut Fields),
+}
+
+impl Kind {
+    /// The cell of a row of this kind with these fields.
+    #[inline]
+    pub fn cell_of(&self, fields: &Fields, grid: Grid) -> CellId {
+        if self.is_placed { CellId::at(IVec2::new(fields[0], fields[1]), grid) } else { CellId::EVERYONE }
+    }
 }
 
 /// For kinds without derived fields.
