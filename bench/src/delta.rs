@@ -7,7 +7,7 @@
 use crate::{
     mouse_input::share_of_changes,
     report::{Aim, Figures, Progress},
-    world::World,
+    world::{Frames, World},
 };
 use arena::{CADENCE_TICKS, CodeStats, Replica};
 use game::{
@@ -16,6 +16,7 @@ use game::{
     schema::{CELL_UNITS, Row, VIEW_CELLS},
 };
 use protocol::Tick;
+use session::{ConnectionId, Engine, Output, sim::Outbox};
 
 const PLAYERS: usize = 200;
 const WARM_UP_TICKS: u32 = 300;
@@ -92,7 +93,7 @@ pub(crate) fn play(
         .iter()
         .map(|player| Replica::starting_at(world.rules.clone(), PilotId(player.welcome.pilot), player.welcome.tick))
         .collect();
-    let mut traffic = Traffic::default();
+    let (mut traffic, mut frames) = (Traffic::default(), Frames::default());
     for tick in 0..WARM_UP_TICKS + MEASURED_TICKS {
         if tick % 60 == 0 {
             progress.say(&format!("{style:?} hands, tick {tick} of {}", WARM_UP_TICKS + MEASURED_TICKS));
@@ -102,20 +103,21 @@ pub(crate) fn play(
         let is_measured = tick >= WARM_UP_TICKS;
         let mut is_right = true;
         let traffic = &mut traffic;
-        world.frames(|index, frame| {
+        world.frames(&mut frames);
+        for (index, frame) in frames.iter() {
             let replica = &mut replicas[index];
             let is_counted = is_measured && index % replicas_every == 0;
             let applied = if is_counted {
-                replica.apply_counting(&frame, &mut traffic.tally)
+                replica.apply_counting(frame, &mut traffic.tally)
             } else {
-                replica.apply(&frame, |_, _, _| {})
+                replica.apply(frame, |_, _, _| {})
             };
             is_right &= applied.is_ok_and(|applied| applied.is_true);
             if is_counted {
                 traffic.bytes += websocket_bytes(frame.len()) as u64;
                 traffic.frames += 1;
             }
-        });
+        }
         anyhow::ensure!(is_right, "a replica differs from the room at tick {tick}");
         for replica in replicas.iter().step_by(replicas_every).filter(|_| is_measured) {
             let (planes, bullets) = seen(replica);
@@ -174,11 +176,17 @@ fn join_bytes(world: &mut World) -> anyhow::Result<(f64, f64)> {
     let (mut frames, mut welcomes) = (0, 0);
     for player in &world.players {
         let hello = protocol::message::Hello { resume: Some(player.welcome.resume.clone()), ..crate::world::hello(0) };
-        let session = world.room.join(&hello, false).map_err(|reason| anyhow::anyhow!("{}", reason.wire_text()))?;
-        while let Some(arena::Output::Message(_, bytes)) = world.room.poll_output() {
-            welcomes += websocket_bytes(bytes.len());
+        let connection = ConnectionId { number: u32::MAX, ..player.connection };
+        world.room.connect(connection, &hello, false);
+        while let Some(output) = world.room.poll_output() {
+            if let Output::Message(_, bytes) = output {
+                welcomes += websocket_bytes(bytes.len());
+            }
         }
-        frames += world.room.frame_for(session).map_or(0, |frame| websocket_bytes(frame.len()));
+        let mut outbox = Outbox::default();
+        world.room.frames(&mut outbox);
+        let own = outbox.frames.iter().filter(|(to, _)| *to == connection);
+        frames += own.map(|(_, frame)| websocket_bytes(frame.len())).sum::<usize>();
     }
     Ok((frames as f64 / PLAYERS as f64, welcomes as f64 / PLAYERS as f64))
 }

@@ -3,13 +3,13 @@
 //! Path: [`start`] runs the real server around it → [`frame`] makes the frames, of which clients read tick and count with
 //! [`read_frame`]. The servers beside which it is measured send the same frames.
 
-use arena::{Output, RoomStats, SessionId};
 use bytes::Bytes;
-use net::{Config, Engine, Server};
+use net::{Config, Server};
 use protocol::{
     close::CloseReason,
     message::{ClientPacket, HOT_BIT, Hello, Profile, ServerMessage, Welcome},
 };
+use session::{Command, ConnectionId, Engine, FrameSink, Output, Stats};
 use std::collections::{BTreeSet, VecDeque};
 
 /// Of an input on the wire: WebSocket's head and mask, the packet's head, one change of the controls.
@@ -48,62 +48,66 @@ pub(crate) async fn start(mut config: Config, frame_bytes: usize) -> anyhow::Res
 struct Fixed {
     /// 0: no frames.
     frame_bytes: usize,
-    frame: Bytes,
+    frame: Vec<u8>,
     tick: u32,
     inputs: u64,
-    sessions: BTreeSet<SessionId>,
-    next_session: u32,
+    connections: BTreeSet<ConnectionId>,
     output: VecDeque<Output>,
 }
 
 impl Fixed {
     fn new(frame_bytes: usize) -> Self {
-        let (sessions, output) = (BTreeSet::new(), VecDeque::new());
-        Self { frame_bytes, frame: Bytes::new(), tick: 0, inputs: 0, sessions, next_session: 1, output }
+        let (connections, output) = (BTreeSet::new(), VecDeque::new());
+        Self { frame_bytes, frame: Vec::new(), tick: 0, inputs: 0, connections, output }
     }
 }
 
 impl Engine for Fixed {
-    fn join(&mut self, hello: &Hello, is_admitted: bool) -> Result<SessionId, CloseReason> {
-        if !is_admitted {
-            return Err(CloseReason::BadTicket);
-        }
-        let session = SessionId(self.next_session);
-        self.next_session += 1;
-        self.sessions.insert(session);
-        self.output.push_back(Output::Message(session, welcome(hello)));
-        Ok(session)
+    fn connect(&mut self, from: ConnectionId, hello: &Hello, is_admitted: bool) {
+        self.output.push_back(if is_admitted {
+            self.connections.insert(from);
+            Output::Message(from, welcome(hello))
+        } else {
+            Output::Refuse(from, CloseReason::BadTicket)
+        });
     }
 
-    fn handle(&mut self, _session: SessionId, packet: ClientPacket) {
+    fn receive(&mut self, _from: ConnectionId, packet: ClientPacket) {
         self.inputs += u64::from(matches!(packet, ClientPacket::Inputs(_)));
     }
 
-    fn disconnect(&mut self, session: SessionId) {
-        self.sessions.remove(&session);
+    fn disconnect(&mut self, from: ConnectionId) {
+        self.connections.remove(&from);
     }
+
+    fn command(&mut self, _command: Command) {}
 
     fn tick(&mut self) {
         self.tick += 1;
         if self.frame_bytes > 0 {
-            self.frame = frame(self.frame_bytes, self.tick, self.inputs).into();
+            self.frame = frame(self.frame_bytes, self.tick, self.inputs);
         }
     }
 
-    fn frame_for(&mut self, _session: SessionId) -> Option<Bytes> {
-        (!self.frame.is_empty()).then(|| self.frame.clone())
+    fn frames(&mut self, sink: &mut dyn FrameSink) {
+        for to in self.connections.iter().filter(|_| !self.frame.is_empty()) {
+            if sink.can_take(*to) {
+                sink.put(*to, &mut |bytes| bytes.extend_from_slice(&self.frame));
+            }
+        }
     }
 
     fn poll_output(&mut self) -> Option<Output> {
         self.output.pop_front()
     }
 
-    fn stats(&self) -> RoomStats {
-        RoomStats { tick: self.tick, players: self.sessions.len() as u32, ..RoomStats::default() }
+    fn snapshot(&self) -> Option<Vec<u8>> {
+        None
     }
 
-    fn max_players(&self) -> u32 {
-        u32::from(u16::MAX)
+    fn stats(&self) -> Stats {
+        let members = self.connections.len() as u32;
+        Stats { tick: self.tick, members, population: members, capacity: u32::from(u16::MAX) }
     }
 }
 

@@ -5,7 +5,7 @@
 use crate::{
     report::{Aim, Figures, Progress},
     stopwatch::Stopwatch,
-    world::World,
+    world::{Frames, World},
 };
 use arena::Replica;
 use game::PilotId;
@@ -51,9 +51,10 @@ fn replicas(world: &mut World) -> Vec<(usize, Replica)> {
     for at in (0..REPLICAS).map(index) {
         let player = &world.players[at];
         let hello = protocol::message::Hello { resume: Some(player.welcome.resume.clone()), ..crate::world::hello(at) };
-        let is_back = world.room.join(&hello, false) == Ok(player.session);
-        assert!(is_back, "a resume token leads back to its session");
-        let tick = world.room.stats().tick;
+        world.room.connect(player.connection, &hello, false);
+        let welcome = crate::world::welcome(&mut world.room).expect("a resume token leads back to its session");
+        assert!(welcome.resumed, "a resume token leads back to its session");
+        let tick = world.room.figures().tick;
         replicas.push((at, Replica::starting_at(world.rules.clone(), PilotId(player.welcome.pilot), tick)));
     }
     replicas
@@ -73,7 +74,7 @@ struct Spent {
 
 fn play(world: &mut World, replicas: &mut [(usize, Replica)]) -> anyhow::Result<Spent> {
     let mut spent = Spent::default();
-    let mut frames = Vec::with_capacity(PLAYERS);
+    let mut frames = Frames::default();
     for _ in 0..TICKS_PER_ROUND {
         world.inputs();
         let began = Stopwatch::start();
@@ -84,17 +85,18 @@ fn play(world: &mut World, replicas: &mut [(usize, Replica)]) -> anyhow::Result<
         world.room.encode_again();
         spent.encoding += began.elapsed();
 
-        frames.clear();
         let began = Stopwatch::start();
-        world.frames(|index, frame| frames.push((index, frame)));
+        world.frames(&mut frames);
         spent.assembling += began.elapsed();
         spent.frames += frames.len() as u64;
 
         let began = Stopwatch::start();
         let mut is_right = true;
-        for (player, replica) in replicas.iter_mut() {
-            if let Ok(at) = frames.binary_search_by_key(player, |(index, _)| *index) {
-                is_right &= replica.apply(&frames[at].1, |_, _, _| {}).is_ok_and(|applied| applied.is_true);
+        let mut replicas_left = replicas.iter_mut().peekable();
+        for (index, frame) in frames.iter() {
+            while replicas_left.next_if(|(player, _)| *player < index).is_some() {}
+            if let Some((_, replica)) = replicas_left.next_if(|(player, _)| *player == index) {
+                is_right &= replica.apply(frame, |_, _, _| {}).is_ok_and(|applied| applied.is_true);
             }
         }
         spent.decoding += began.elapsed();

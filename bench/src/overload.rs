@@ -13,8 +13,8 @@ use crate::{
     world,
 };
 use anyhow::ensure;
-use arena::governor::TICK_US;
 use protocol::TICK_HZ;
+use session::governor::TICK_US;
 use std::time::{Duration, Instant};
 
 const PLAYERS_COUNT: usize = 300;

@@ -7,13 +7,13 @@
 
 use crate::{axum_tasks, fixed_engine, load::Handshake, raw_server};
 use anyhow::{Context, bail, ensure};
-use arena::governor::Budget;
 use net::{Config, Server};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
 use protocol::token::{Grant, Key};
+use session::governor::Budget;
 use std::{
     fs,
     io::{BufRead, BufReader, Write},

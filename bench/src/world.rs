@@ -5,8 +5,7 @@
 //! acknowledges at least every 100 ms, as a page does.
 
 use crate::mouse_input::MouseInput;
-use arena::{Output, Room, RoomConfig, SessionId};
-use bytes::Bytes;
+use arena::{Room, RoomConfig};
 use game::rules::Rules;
 use protocol::{
     PROTOCOL_VERSION, Tick,
@@ -14,6 +13,7 @@ use protocol::{
     message::{ClientMessage, ClientPacket, Hello, Input, InputPacket, ServerMessage, Welcome},
     token::Key,
 };
+use session::{ConnectionId, Engine, FrameSink, Output, sim};
 
 /// Planes per cell in every measurement: 33 planes in a view of 4×4 cells.
 pub(crate) const PLANES_PER_CELL: f64 = 2.0;
@@ -25,7 +25,7 @@ const ACK_INTERVAL_TICKS: u32 = (ACK_INTERVAL_MAX_MS * protocol::TICK_HZ as u64 
 /// One who plays.
 #[derive(Debug)]
 pub(crate) struct Player {
-    pub(crate) session: SessionId,
+    pub(crate) connection: ConnectionId,
     pub(crate) welcome: Welcome,
     pub(crate) mouse: MouseInput,
     packet: u8,
@@ -58,18 +58,18 @@ impl World {
         let mut room = Room::new(RoomConfig { fillers: 0, max_players: players as u16, cadence_ticks, ..config });
         let mut all = Vec::with_capacity(players);
         for number in 0..players {
-            let session =
-                room.join(&hello(number), true).map_err(|reason| anyhow::anyhow!("{}", reason.wire_text()))?;
-            let welcome = welcome(&mut room);
+            let connection = sim::connection(number as u32);
+            room.connect(connection, &hello(number), true);
+            let welcome = welcome(&mut room)?;
             let mouse = MouseInput::new(seed, welcome.pilot);
-            all.push(Player { session, welcome, mouse, packet: 0, sent: 0, controls: 0 });
+            all.push(Player { connection, welcome, mouse, packet: 0, sent: 0, controls: 0 });
         }
         Ok(Self { room, rules, players: all })
     }
 
     /// Everybody's controls for the next tick, by mice whose owners do not look; who was shot down asks to fly again.
     pub(crate) fn inputs(&mut self) {
-        let tick = self.room.stats().tick;
+        let tick = self.room.figures().tick;
         for index in 0..self.players.len() {
             let controls = self.players[index].mouse.blind(tick);
             self.input(index, tick, controls.to_bits(), tick.is_multiple_of(60));
@@ -80,7 +80,7 @@ impl World {
     pub(crate) fn input(&mut self, index: usize, tick: Tick, controls: u16, flies_again: bool) {
         let player = &mut self.players[index];
         if flies_again {
-            self.room.handle(player.session, ClientPacket::Message(ClientMessage::FlyAgain));
+            self.room.receive(player.connection, ClientPacket::Message(ClientMessage::FlyAgain));
         }
         let has_changed = controls != player.controls;
         if !has_changed && tick < player.sent + ACK_INTERVAL_TICKS {
@@ -89,7 +89,7 @@ impl World {
         (player.packet, player.sent, player.controls) = (player.packet % 255 + 1, tick, controls);
         let inputs = if has_changed { vec![Input { tick: tick + 1, controls }] } else { Vec::new() };
         let packet = InputPacket { number: player.packet, ack: tick, at: tick + 1, view_delay: 0, inputs };
-        self.room.handle(player.session, ClientPacket::Inputs(packet));
+        self.room.receive(player.connection, ClientPacket::Inputs(packet));
     }
 
     /// One tick of the room.
@@ -98,22 +98,60 @@ impl World {
         while self.room.poll_output().is_some() {}
     }
 
-    /// Every player's frame, as many as there are.
-    pub(crate) fn frames(&mut self, mut take: impl FnMut(usize, Bytes)) {
-        for (index, player) in self.players.iter().enumerate() {
-            if let Some(frame) = self.room.frame_for(player.session) {
-                take(index, frame);
-            }
-        }
+    /// Every player's frame, as many as there are, instead of those that were there.
+    pub(crate) fn frames(&mut self, frames: &mut Frames) {
+        frames.clear();
+        self.room.frames(frames);
     }
 
     /// Ticks with inputs and frames that nobody looks at.
     pub(crate) fn warm_up(&mut self, ticks: u32) {
+        let mut frames = Frames::default();
         for _ in 0..ticks {
             self.inputs();
             self.tick();
-            self.frames(|_, _| {});
+            self.frames(&mut frames);
         }
+    }
+}
+
+/// A tick's frames, one behind the other, as a worker's batch has them.
+#[derive(Debug, Default)]
+pub(crate) struct Frames {
+    bytes: Vec<u8>,
+    /// Whose frame ends where.
+    ends: Vec<(ConnectionId, usize)>,
+}
+
+impl Frames {
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Each with the number of the player it is for, ascending.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &[u8])> {
+        let mut start = 0;
+        self.ends.iter().map(move |(to, end)| {
+            let frame = &self.bytes[start..*end];
+            start = *end;
+            (to.slot as usize, frame)
+        })
+    }
+}
+
+impl FrameSink for Frames {
+    fn can_take(&mut self, _to: ConnectionId) -> bool {
+        true
+    }
+
+    fn put(&mut self, to: ConnectionId, write: &mut dyn FnMut(&mut Vec<u8>)) {
+        write(&mut self.bytes);
+        self.ends.push((to, self.bytes.len()));
     }
 }
 
@@ -130,11 +168,21 @@ pub(crate) fn hello(number: usize) -> Hello {
     }
 }
 
-fn welcome(room: &mut Room) -> Welcome {
-    loop {
-        let Some(Output::Message(_, bytes)) = room.poll_output() else { unreachable!("a join is answered") };
-        if let Ok(ServerMessage::Welcome(welcome)) = ServerMessage::decode(&bytes) {
-            return *welcome;
+/// The welcome that the room has just answered with.
+///
+/// # Errors
+/// Why there is none.
+pub(crate) fn welcome(room: &mut Room) -> anyhow::Result<Welcome> {
+    while let Some(output) = room.poll_output() {
+        match output {
+            Output::Message(_, bytes) => {
+                if let Ok(ServerMessage::Welcome(welcome)) = ServerMessage::decode(&bytes) {
+                    return Ok(*welcome);
+                }
+            }
+            Output::Refuse(_, reason) => anyhow::bail!("{}", reason.wire_text()),
+            Output::Close(..) => {}
         }
     }
+    anyhow::bail!("a hello was not answered")
 }

@@ -14,6 +14,7 @@ use protocol::{
     close::CloseReason,
     message::{ClientMessage, ClientPacket, HOT_BIT},
 };
+use session::SessionEvent;
 use std::{
     sync::atomic::Ordering::Relaxed,
     time::{Duration, Instant},
@@ -248,7 +249,7 @@ impl<'a> BotConnection<'a> {
     /// Of all events, only the end of the session matters here.
     fn note_end(&mut self) {
         while let Some(event) = self.client.poll_event() {
-            let ClientEvent::Ended { reason, code } = event else { continue };
+            let ClientEvent::Session(SessionEvent::Ended { reason, code }) = event else { continue };
             let sentence =
                 reason.map_or_else(|| format!("The field closed with {code}."), |why| why.wire_text().to_owned());
             let is_worth_retrying = reason.is_some_and(CloseReason::is_worth_retrying);

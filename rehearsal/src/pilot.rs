@@ -13,6 +13,7 @@ use protocol::{close::CloseReason, limits::FRAME_MAX_BYTES, message::ClientMessa
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use session::SessionEvent;
 use std::{
     error, fmt,
     time::{Duration, Instant},
@@ -224,8 +225,8 @@ impl Pilot {
     fn handle_events(&mut self) -> Option<SocketState> {
         while let Some(event) = self.client.poll_event() {
             match event {
-                ClientEvent::Welcomed { resumed, .. } => self.was_resumed = resumed,
-                ClientEvent::Ended { reason, .. } => {
+                ClientEvent::Session(SessionEvent::Welcomed { resumed, .. }) => self.was_resumed = resumed,
+                ClientEvent::Session(SessionEvent::Ended { reason, .. }) => {
                     return Some(reason.map_or(SocketState::Broken, SocketState::Closed));
                 }
                 _ => {}

@@ -10,8 +10,8 @@ use super::{
 };
 use crate::report::Progress;
 use anyhow::Context;
-use arena::sim_link::LinkConditions;
 use protocol::Tick;
+use session::sim::LinkConditions;
 use std::{fmt::Write, path::Path};
 
 const FOLDER: &str = "docs/pictures";

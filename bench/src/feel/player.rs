@@ -5,8 +5,7 @@
 
 use super::player_log::{Correction, DrawnPlane, Picture, PlayerLog};
 use arena::{
-    Client, SessionId,
-    sim_link::{Link, LinkConditions, Rng},
+    Client,
     view::{PlaneView, Scene},
 };
 use game::{
@@ -17,6 +16,10 @@ use game::{
     rules::Rules,
 };
 use protocol::message::{ClientMessage, ClientPacket};
+use session::{
+    ConnectionId,
+    sim::{Link, LinkConditions, Rng},
+};
 use std::collections::VecDeque;
 
 const TICK_MS: f64 = 1000.0 / protocol::TICK_HZ as f64;
@@ -30,7 +33,7 @@ const FLY_AGAIN_INTERVAL_MS: f64 = 500.0;
 #[derive(Debug)]
 pub(crate) struct Player {
     pub(crate) client: Client,
-    pub(crate) session: SessionId,
+    pub(crate) connection: ConnectionId,
     pub(crate) conditions: LinkConditions,
     pub(crate) up: Link,
     pub(crate) down: Link,
@@ -54,7 +57,7 @@ impl Player {
     /// Player number `number`, whose first frame is rendered at `now_ms` or soon after.
     pub(crate) fn new(
         client: Client,
-        session: SessionId,
+        connection: ConnectionId,
         conditions: LinkConditions,
         number: usize,
         now_ms: f64,
@@ -62,7 +65,7 @@ impl Player {
         let screen_ms = 1000.0 / SCREENS_HZ[number % SCREENS_HZ.len()];
         Self {
             client,
-            session,
+            connection,
             conditions,
             up: Link::default(),
             down: Link::default(),

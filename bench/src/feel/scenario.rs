@@ -1,6 +1,6 @@
 //! What the parts of this measurement have in common: how many play, by which seed, over what network.
 
-use arena::sim_link::LinkConditions;
+use session::sim::LinkConditions;
 
 pub(super) const PLAYERS: usize = 16;
 pub(super) const SEED: u64 = 7;

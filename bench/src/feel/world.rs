@@ -9,15 +9,16 @@ use super::{
     player_log::{PlayerLog, Sent},
 };
 use anyhow::Context;
-use arena::{
-    Client, Output, Room, RoomConfig, SessionId,
-    sim_link::{LinkConditions, Rng},
-};
+use arena::{Client, Room, RoomConfig};
 use game::rules::Rules;
 use protocol::{
     limits::INPUT_LEAD_MAX_TICKS,
     message::{ClientMessage, ClientPacket},
     token::Key,
+};
+use session::{
+    ConnectionId, Engine, Output,
+    sim::{self, LinkConditions, Outbox, Rng},
 };
 
 pub(crate) const TICK_MS: f64 = 1000.0 / protocol::TICK_HZ as f64;
@@ -85,8 +86,9 @@ impl World {
         let mut client = Client::new();
         let hello = ClientPacket::decode(&client.hello(&format!("Pilot {number}"), 0, None, None))?;
         let ClientPacket::Message(ClientMessage::Hello(hello)) = hello else { anyhow::bail!("a hello was encoded") };
-        let session = self.room.join(&hello, true).map_err(|reason| anyhow::anyhow!("{}", reason.wire_text()))?;
-        self.players.push(Player::new(client, session, conditions, number, self.now_ms()));
+        let connection = sim::connection(number as u32);
+        self.room.connect(connection, &hello, true);
+        self.players.push(Player::new(client, connection, conditions, number, self.now_ms()));
         Ok(())
     }
 
@@ -170,7 +172,7 @@ impl World {
                         player.log.sent.push(Sent { changed_ms, tick: input.tick, effect });
                     }
                 }
-                self.room.handle(player.session, packet);
+                self.room.receive(player.connection, packet);
             }
         }
         Ok(())
@@ -179,22 +181,23 @@ impl World {
     fn hand_over(&mut self, now_ms: f64) -> anyhow::Result<()> {
         while let Some(output) = self.room.poll_output() {
             match output {
-                Output::Message(session, bytes) => self.send(session, bytes.to_vec(), now_ms),
-                Output::Close(_, reason) => anyhow::bail!("a player was closed: {}", reason.wire_text()),
+                Output::Message(to, bytes) => self.send(to, bytes.to_vec(), now_ms),
+                Output::Close(_, reason) | Output::Refuse(_, reason) => {
+                    anyhow::bail!("a player was closed: {}", reason.wire_text())
+                }
             }
         }
-        for index in 0..self.players.len() {
-            let session = self.players[index].session;
-            if let Some(bytes) = self.room.frame_for(session) {
-                self.send(session, bytes.to_vec(), now_ms);
-            }
-        }
+        let mut outbox = Outbox::default();
+        self.room.frames(&mut outbox);
+        // Chance is drawn for one after the other, in whatever order the room has them.
+        outbox.frames.sort_by_key(|(to, _)| to.slot);
+        outbox.frames.into_iter().for_each(|(to, bytes)| self.send(to, bytes, now_ms));
         Ok(())
     }
 
-    fn send(&mut self, session: SessionId, bytes: Vec<u8>, now_ms: f64) {
+    fn send(&mut self, to: ConnectionId, bytes: Vec<u8>, now_ms: f64) {
         let jitter = self.rng.share();
-        if let Some(player) = self.players.iter_mut().find(|player| player.session == session) {
+        if let Some(player) = self.players.iter_mut().find(|player| player.connection == to) {
             player.down.send(bytes, player.conditions, jitter, now_ms);
         }
     }

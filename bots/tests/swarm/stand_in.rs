@@ -3,7 +3,7 @@
 //! Path: axum answers the board, joins and sockets; one task owns the room, ticks it at 60 Hz, and gives each socket
 //! its messages and frames through a small channel. Tickets and replay states are verified as the real ones do.
 
-use arena::{Output, Room, RoomConfig, SessionId};
+use arena::{Room, RoomConfig};
 use axum::{
     Json, Router,
     extract::{
@@ -20,6 +20,10 @@ use protocol::{
     token::{Grant, Key},
 };
 use serde_json::json;
+use session::{
+    ConnectionId, Engine, Output,
+    sim::{self, Outbox},
+};
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
@@ -56,9 +60,9 @@ pub(crate) enum LobbyMode {
 
 /// What a socket's task tells the room's.
 enum Input {
-    Join(Hello, mpsc::Sender<Message>, tokio::sync::oneshot::Sender<SessionId>),
-    Packet(SessionId, ClientPacket),
-    Gone(SessionId),
+    Join(Hello, mpsc::Sender<Message>, tokio::sync::oneshot::Sender<ConnectionId>),
+    Packet(ConnectionId, ClientPacket),
+    Gone(ConnectionId),
     CutOne,
 }
 
@@ -201,9 +205,9 @@ async fn serve(mut socket: WebSocket, shared: Arc<Shared>) -> Option<()> {
         return socket.send(Message::Binary(refusal.into())).await.ok();
     }
     let (sender, mut outbox) = mpsc::channel(WAITING_MAX_COUNT);
-    let (answer, session) = tokio::sync::oneshot::channel();
+    let (answer, connection) = tokio::sync::oneshot::channel();
     shared.inputs.send(Input::Join(hello, sender, answer)).ok()?;
-    let session = session.await.ok()?;
+    let connection = connection.await.ok()?;
     loop {
         tokio::select! {
             message = outbox.recv() => {
@@ -216,19 +220,20 @@ async fn serve(mut socket: WebSocket, shared: Arc<Shared>) -> Option<()> {
             item = socket.recv() => match item {
                 Some(Ok(Message::Binary(bytes))) => {
                     let packet = ClientPacket::decode(&bytes).expect("bots send what servers read");
-                    shared.inputs.send(Input::Packet(session, packet)).ok()?;
+                    shared.inputs.send(Input::Packet(connection, packet)).ok()?;
                 }
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                 _ => break,
             },
         }
     }
-    shared.inputs.send(Input::Gone(session)).ok()
+    shared.inputs.send(Input::Gone(connection)).ok()
 }
 
 /// Owns the room: inputs, a tick, frames.
 async fn run_room(mut room: Room, mut inputs: mpsc::UnboundedReceiver<Input>, shared: Arc<Shared>) {
-    let mut sockets = BTreeMap::<SessionId, mpsc::Sender<Message>>::new();
+    let mut sockets = BTreeMap::<ConnectionId, mpsc::Sender<Message>>::new();
+    let mut connections = 0;
     let mut clock = interval(TICK);
     clock.set_missed_tick_behavior(MissedTickBehavior::Burst);
     loop {
@@ -236,41 +241,43 @@ async fn run_room(mut room: Room, mut inputs: mpsc::UnboundedReceiver<Input>, sh
         while let Ok(input) = inputs.try_recv() {
             match input {
                 Input::Join(hello, socket, answer) => {
-                    let session = room.join(&hello, true).expect("there is room");
-                    sockets.insert(session, socket);
-                    answer.send(session).expect("the socket's task waits for it");
+                    connections += 1;
+                    let connection = sim::connection(connections);
+                    room.connect(connection, &hello, true);
+                    sockets.insert(connection, socket);
+                    answer.send(connection).expect("the socket's task waits for it");
                 }
-                Input::Packet(session, packet) => {
+                Input::Packet(connection, packet) => {
                     let is_goodbye = packet == ClientPacket::Message(ClientMessage::Leave);
                     shared.goodbyes.fetch_add(u32::from(is_goodbye), Relaxed);
-                    room.handle(session, packet);
+                    room.receive(connection, packet);
                 }
-                Input::Gone(session) => {
-                    sockets.remove(&session);
-                    room.disconnect(session);
+                Input::Gone(connection) => {
+                    sockets.remove(&connection);
+                    room.disconnect(connection);
                 }
                 Input::CutOne => drop(sockets.pop_first()),
             }
         }
         room.tick();
         while let Some(output) = room.poll_output() {
-            let (session, message) = match output {
-                Output::Message(session, bytes) => (session, Message::Binary(bytes)),
-                Output::Close(session, reason) => (session, close(reason)),
+            let (to, message) = match output {
+                Output::Message(to, bytes) => (to, Message::Binary(bytes)),
+                Output::Close(to, reason) | Output::Refuse(to, reason) => (to, close(reason)),
             };
-            if let Some(socket) = sockets.get(&session) {
+            if let Some(socket) = sockets.get(&to) {
                 socket.try_send(message).expect("control messages are few");
             }
         }
-        for (session, socket) in &sockets {
-            if socket.capacity() == WAITING_MAX_COUNT
-                && let Some(frame) = room.frame_for(*session)
-            {
-                // Its task may have ended a moment ago; that it is gone comes next.
-                let _ = socket.try_send(Message::Binary(frame));
-            }
+        let is_blocked = |socket: &mpsc::Sender<Message>| socket.capacity() < WAITING_MAX_COUNT;
+        let blocked = sockets.iter().filter(|(_, socket)| is_blocked(socket)).map(|(to, _)| *to).collect();
+        let mut outbox = Outbox { blocked, ..Outbox::default() };
+        room.frames(&mut outbox);
+        for (to, frame) in outbox.frames {
+            // Its task may have ended a moment ago; that it is gone comes next.
+            _ = sockets.get(&to).map(|socket| socket.try_send(Message::Binary(frame.into())));
         }
-        shared.players.store(room.stats().players, Relaxed);
+        shared.players.store(room.stats().members, Relaxed);
     }
 }
 

@@ -7,6 +7,7 @@ use arena::{
     governor::{Budget, TICK_US},
 };
 use protocol::close::CloseReason;
+use session::SessionEvent;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -14,7 +15,7 @@ use tokio::sync::watch;
 fn told(player: &mut Player) -> Vec<Level> {
     let happenings = std::iter::from_fn(|| player.client.poll_event());
     let levels = happenings.filter_map(|happening| match happening {
-        ClientEvent::Service { level, .. } => Some(level),
+        ClientEvent::Session(SessionEvent::Service { level, .. }) => Some(level),
         _ => None,
     });
     levels.collect()

@@ -8,13 +8,14 @@ use protocol::{
     message::{ClientMessage, Event, ServerMessage},
     token::Grant,
 };
+use session::SessionEvent;
 use std::time::{Duration, Instant};
 
 /// What the tower said before, to somebody who was just welcomed.
 fn history(player: &mut crate::harness::Player) -> Vec<String> {
     let happenings = std::iter::from_fn(|| player.client.poll_event());
     let histories = happenings.filter_map(|happening| match happening {
-        ClientEvent::Welcomed { history, .. } => Some(history),
+        ClientEvent::Session(SessionEvent::Welcomed { history, .. }) => Some(history),
         _ => None,
     });
     let chat =

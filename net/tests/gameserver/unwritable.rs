@@ -6,6 +6,7 @@ use crate::{
 };
 use arena::ClientEvent;
 use protocol::close::CloseReason;
+use session::SessionEvent;
 use std::{
     io::Read,
     process::{Child, Command},
@@ -28,7 +29,11 @@ fn hang_up(mut player: Player) -> arena::Client {
 fn notices(player: &mut Player) -> Vec<String> {
     let happenings = std::iter::from_fn(|| player.client.poll_event());
     happenings
-        .filter_map(|happening| if let ClientEvent::Notice(text) = happening { Some(text) } else { None })
+        .filter_map(
+            |happening| {
+                if let ClientEvent::Session(SessionEvent::Notice(text)) = happening { Some(text) } else { None }
+            },
+        )
         .collect()
 }
 

@@ -13,7 +13,11 @@ use protocol::{
     token::Key,
 };
 use std::sync::LazyLock;
-use arena::{Output, Replica, Room, RoomConfig, SessionId};
+use arena::{Replica, Room, RoomConfig};
+use session::{
+    Engine, Output,
+    sim::{self, Outbox},
+};
 
 /// Ticks before the replica's first frame, so that there is something to see, and frames that can be damaged.
 const WARM_UP_TICKS: u32 = 120;
@@ -71,11 +75,11 @@ fn scene() -> (Replica, Vec<Vec<u8>>) {
         name: "Ada".into(),
         hue: 0,
     };
-    let session = room.join(&hello, true).expect("the room is empty");
+    room.connect(sim::connection(1), &hello, true);
     let welcome = welcome(&mut room);
     (0..WARM_UP_TICKS).for_each(|_| room.tick());
     let mut replica = Replica::starting_at(rules, PilotId(welcome.pilot), welcome.tick);
-    let mut frames = frames(&mut room, session);
+    let mut frames = frames(&mut room);
     replica.apply(&frames.remove(0), |_, _, _| {}).expect("the room's own frames are fine");
     (replica, frames)
 }
@@ -89,7 +93,7 @@ fn welcome(room: &mut Room) -> protocol::message::Welcome {
 }
 
 /// The first frame and those after it: of one tick, of several, with sums, with events.
-fn frames(room: &mut Room, session: SessionId) -> Vec<Vec<u8>> {
+fn frames(room: &mut Room) -> Vec<Vec<u8>> {
     let mut frames = Vec::new();
     for number in 0..=FRAMES_COUNT {
         let packet = InputPacket {
@@ -99,14 +103,16 @@ fn frames(room: &mut Room, session: SessionId) -> Vec<Vec<u8>> {
             view_delay: 0,
             inputs: vec![],
         };
-        room.handle(session, ClientPacket::Inputs(packet));
+        room.receive(sim::connection(1), ClientPacket::Inputs(packet));
         match number % 3 {
-            1 => room.handle(session, ClientPacket::Message(ClientMessage::Verify)),
-            2 => room.handle(session, ClientPacket::Message(ClientMessage::Chat("hello".into()))),
+            1 => room.receive(sim::connection(1), ClientPacket::Message(ClientMessage::Verify)),
+            2 => room.receive(sim::connection(1), ClientPacket::Message(ClientMessage::Chat("hello".into()))),
             _ => (0..6).for_each(|_| room.tick()),
         }
         room.tick();
-        frames.push(room.frame_for(session).expect("its window has room").to_vec());
+        let mut outbox = Outbox::default();
+        room.frames(&mut outbox);
+        frames.push(outbox.frames.pop().expect("its window has room").1);
     }
     frames
 }

@@ -6,11 +6,12 @@ use protocol::{
     message::{Event, PARTS_PER_TICK},
 };
 use serde_json::{Value, json};
+use session::SessionEvent;
 
 /// One event of the client.
 pub(crate) fn client_event(event: &ClientEvent, client: &mut Client) -> String {
     match event {
-        ClientEvent::Welcomed { resumed, continues, profile, history } => {
+        ClientEvent::Session(SessionEvent::Welcomed { resumed, continues, profile, history }) => {
             let lines: Vec<Value> = history.iter().filter_map(chat_line).collect();
             let (member, name, hue) = (client.pilot(), &profile.name, profile.hue);
             json!({
@@ -18,11 +19,13 @@ pub(crate) fn client_event(event: &ClientEvent, client: &mut Client) -> String {
                 "name": name, "hue": hue, "history": lines,
             })
         }
-        ClientEvent::Entry(entry) => self::entry(entry, client),
-        ClientEvent::Notice(text) => json!({"type": "notice", "text": text}),
-        ClientEvent::Service { level, is_slow } => json!({"type": "service", "level": level.number(), "slow": is_slow}),
+        ClientEvent::Session(SessionEvent::Entry(entry)) => self::entry(entry, client),
+        ClientEvent::Session(SessionEvent::Notice(text)) => json!({"type": "notice", "text": text}),
+        ClientEvent::Session(SessionEvent::Service { level, is_slow }) => {
+            json!({"type": "service", "level": level.number(), "slow": is_slow})
+        }
         ClientEvent::ClockJumped { ms, is_own } => json!({"type": "jump", "ms": ms, "own": is_own}),
-        ClientEvent::Ended { code, .. } => json!({"type": "ended", "code": code}),
+        ClientEvent::Session(SessionEvent::Ended { code, .. }) => json!({"type": "ended", "code": code}),
         ClientEvent::Hit(at) => spot("hit", *at),
         ClientEvent::Explosion(at) => spot("explosion", *at),
         ClientEvent::Shot(at) => spot("shot", *at),
