@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use ulid::Ulid;
 
 use crate::app::App;
-use crate::controls::{Controls, News};
+use crate::controls::{Controls, Update};
 use crate::lease::Leases;
 use crate::spec::Spec;
 use crate::supervisor::Supervisor;
@@ -39,7 +39,7 @@ pub(crate) struct Machine {
     /// Who it is.
     pub(crate) identity: Arc<Identity>,
     view: watch::Sender<View>,
-    commands: mpsc::Sender<Ask>,
+    commands: mpsc::Sender<PendingCommand>,
     controls: Arc<Controls>,
     leases: Mutex<Leases>,
     /// Requests and WebSockets that the edge has brought here and that have not ended.
@@ -135,9 +135,9 @@ pub(crate) struct Event {
     pub(crate) request: Option<Value>,
 }
 
-/// Why a machine does not do as it was told.
+/// Why a machine refuses a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refused {
+pub(crate) enum CommandError {
     /// A start is under way.
     StartUnderWay,
     /// It runs already, and the setting says to make an error of it.
@@ -164,7 +164,7 @@ pub(crate) enum Refused {
     Ending,
 }
 
-/// What a supervisor may be told.
+/// A command to a machine's supervisor.
 #[derive(Debug)]
 pub(crate) enum Command {
     Start,
@@ -192,14 +192,14 @@ pub(crate) enum Command {
     End,
 }
 
-/// A command and where its answer goes: the state before it.
+/// A command that waits, and where its answer goes: the state before it.
 #[derive(Debug)]
-pub(crate) struct Ask {
+pub(crate) struct PendingCommand {
     pub(crate) command: Command,
-    pub(crate) reply: oneshot::Sender<Result<State, Refused>>,
+    pub(crate) reply: oneshot::Sender<Result<State, CommandError>>,
 }
 
-/// A place taken at a machine; it is free again when this is dropped.
+/// One of the connections a machine may have; it is given back when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Slot(Arc<AtomicU32>);
 
@@ -236,7 +236,7 @@ impl Machine {
     }
 
     /// Reads something of the machine as it is now.
-    pub(crate) fn look<T>(&self, read: impl FnOnce(&View) -> T) -> T {
+    pub(crate) fn with_view<T>(&self, read: impl FnOnce(&View) -> T) -> T {
         read(&self.view.borrow())
     }
 
@@ -246,34 +246,34 @@ impl Machine {
     }
 
     /// Its state as it was `lag` ago.
-    pub(crate) fn seen_after(&self, lag: Duration) -> State {
+    pub(crate) fn state_seen_after(&self, lag: Duration) -> State {
         let then = Instant::now().checked_sub(lag);
         self.view.borrow().seen_at(then)
     }
 
     /// Changes what is no state: cordon and metadata.
-    pub(crate) fn alter(&self, change: impl FnOnce(&mut View)) {
+    pub(crate) fn modify(&self, change: impl FnOnce(&mut View)) {
         self.view.send_modify(|view| {
             change(view);
             view.updated_at = SystemTime::now();
         });
-        self.controls.tell(News::Machine(self.identity.id.clone()));
+        self.controls.publish(Update::Machine(self.identity.id.clone()));
     }
 
     /// Has the supervisor do `command`. Returns as soon as it is begun, with the state before it.
-    pub(crate) async fn tell(&self, command: Command) -> Result<State, Refused> {
+    pub(crate) async fn send(&self, command: Command) -> Result<State, CommandError> {
         let gone = || match self.state() {
-            State::Destroyed => Refused::StartFrom(State::Destroyed),
-            _ => Refused::Ending,
+            State::Destroyed => CommandError::StartFrom(State::Destroyed),
+            _ => CommandError::Ending,
         };
         let (reply, answer) = oneshot::channel();
-        self.commands.send(Ask { command, reply }).await.map_err(|_| gone())?;
+        self.commands.send(PendingCommand { command, reply }).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }
 
     /// Stops it as its configuration says, waits until it has ended, and never lets it start again.
     pub(crate) async fn end(&self) {
-        let _ = self.tell(Command::End).await;
+        let _ = self.send(Command::End).await;
         self.commands.closed().await;
     }
 
@@ -296,8 +296,8 @@ impl Machine {
         self.load.load(Ordering::Relaxed)
     }
 
-    /// Takes a place, if fewer than `limit` are taken.
-    pub(crate) fn occupy(&self, limit: u32) -> Option<Slot> {
+    /// Takes a slot, if fewer than `limit` are taken.
+    pub(crate) fn acquire_slot(&self, limit: u32) -> Option<Slot> {
         let more = |load: u32| (load < limit).then(|| load + 1);
         self.load.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
         Some(Slot(Arc::clone(&self.load)))

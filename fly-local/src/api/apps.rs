@@ -11,11 +11,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::error::{ApiError, invalid, precondition};
+use super::resource;
 use super::{Answer, Parameters, body, find_app, is_true, parameter};
 use crate::app::{App, NETWORK_DEFAULT};
 use crate::fleet::Fleet;
 use crate::machine::{Command, Machine, State};
-use crate::object;
 
 /// The one organisation there is.
 const ORG: &str = "local";
@@ -31,7 +31,7 @@ struct NewApp {
 
 pub(super) async fn list(Shared(fleet): Shared<Arc<Fleet>>, Query(parameters): Parameters) -> Answer {
     let wanted = parameter(&parameters, "org_slug").ok_or_else(|| invalid("org_slug: is required"))?;
-    let shown = |app: Arc<App>| object::app(&app, machine_count(&fleet, &app.name));
+    let shown = |app: Arc<App>| resource::app(&app, machine_count(&fleet, &app.name));
     let apps: Vec<Value> = match wanted {
         ORG | "personal" => fleet.apps().into_iter().map(shown).collect(),
         _ => Vec::new(),
@@ -62,7 +62,7 @@ pub(super) async fn create(Shared(fleet): Shared<Arc<Fleet>>, bytes: Bytes) -> R
 
 pub(super) async fn show(Shared(fleet): Shared<Arc<Fleet>>, Path(app): Path<String>) -> Answer {
     let found = find_app(&fleet, &app)?;
-    Ok(Json(object::app(&found, machine_count(&fleet, &app))))
+    Ok(Json(resource::app(&found, machine_count(&fleet, &app))))
 }
 
 /// Takes the machines along; running ones only by force.
@@ -79,7 +79,7 @@ pub(super) async fn destroy(
         return Err(precondition("the app has running machines; stop them first, or force it"));
     }
     for machine in machines {
-        machine.tell(Command::Destroy { force: true }).await?;
+        machine.send(Command::Destroy { force: true }).await?;
     }
     fleet.remove_app(&app);
     Ok(StatusCode::ACCEPTED)

@@ -1,4 +1,4 @@
-//! Apps and machines as JSON, in the shape of the Machines API.
+//! Apps and machines as the Machines API's JSON.
 //!
 //! Path: the API looks a machine up and shows it with [`machine`].
 //! Invariants: every field the real API always sends is there; secrets are not.
