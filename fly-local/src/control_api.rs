@@ -24,7 +24,8 @@ use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use crate::controls::{Faults, Update};
 use crate::fleet::Fleet;
-use crate::machine::{Command, Machine};
+use crate::machine::Machine;
+use crate::machine_state::Command;
 use crate::settings::Settings;
 
 const PAGE: &str = include_str!("page.html");

@@ -25,10 +25,9 @@ use ulid::Ulid;
 
 use crate::control_api;
 use crate::failure::Failure;
-use crate::fleet::Fleet;
 use crate::headers;
 use crate::replayable::ReplayableRequest;
-use crate::routing::Answered;
+use crate::routing::{Answered, Routing};
 use crate::settings::Settings;
 use crate::upstream::Body;
 
@@ -37,9 +36,7 @@ const ACCEPT_RETRY_MS: u64 = 50;
 
 /// The edge proxy in one region.
 pub(crate) struct Edge {
-    pub(crate) fleet: Arc<Fleet>,
-    /// Whether distance costs time.
-    pub(crate) has_latency: bool,
+    pub(crate) routing: Routing,
     /// The address clients connect to.
     pub(crate) address: SocketAddr,
     /// The page and the API of `/_fly`.
@@ -83,8 +80,8 @@ impl Edge {
             return answer.map(|body| body.map_err(std::io::Error::other).boxed_unsync());
         }
         let began = Instant::now();
-        let settings = self.fleet.controls.settings();
-        let region = &self.fleet.edge_region;
+        let settings = self.routing.fleet.controls.settings();
+        let region = &self.routing.fleet.edge_region;
         let request_id = format!("{}-{region}", Ulid::new());
         let what = format!("{} {}", request.method(), request.uri().path());
         if request.version() < Version::HTTP_11 {
@@ -97,7 +94,7 @@ impl Edge {
         })
         .await
         {
-            Ok(mut original) => self.forward(&mut original).await,
+            Ok(mut original) => self.routing.forward(&mut original).await,
             Err(failure) => Err(failure),
         };
         let mut response = match answered {
@@ -121,7 +118,7 @@ impl Edge {
             && let Some(client) = client
         {
             let upstream = on(&mut response);
-            let controls = Arc::clone(&self.fleet.controls);
+            let controls = Arc::clone(&self.routing.fleet.controls);
             // Not the machine itself: whoever holds that keeps its process alive.
             let id = machine.identity.id.clone();
             tokio::spawn(async move {

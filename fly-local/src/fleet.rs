@@ -19,7 +19,8 @@ use crate::app::App;
 use crate::boot::app_of_image;
 use crate::controls::{Controls, Faults, Host, Update};
 use crate::fly_replay::{Candidate, FleetView, Load};
-use crate::machine::{Identity, Machine, State};
+use crate::machine::Machine;
+use crate::machine_state::{Identity, State};
 use crate::regions::Regions;
 use crate::spec::Spec;
 

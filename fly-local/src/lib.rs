@@ -29,8 +29,9 @@ use controls::Controls;
 use data_dir::DataDir;
 use edge::Edge;
 use fleet::{Fleet, MachineDefaults, Pools};
-use machine::Command;
+use machine_state::Command;
 use regions::Regions;
+use routing::Routing;
 
 mod api;
 mod app;
@@ -46,6 +47,7 @@ mod headers;
 mod latency;
 mod lease;
 mod machine;
+mod machine_state;
 
 mod edge;
 mod fly_replay;
@@ -56,6 +58,7 @@ mod routing;
 mod settings;
 mod spec;
 mod supervisor;
+mod unix_time;
 mod upstream;
 
 /// Program of the lobby app, in the folder of programs.
@@ -123,8 +126,7 @@ impl FlyLocal {
         let router = api::router(Arc::clone(&fleet), &token);
         let edge_proxy = Arc::new(Edge {
             control: TowerToHyperService::new(control_api::router(Arc::clone(&fleet), edge)),
-            fleet: Arc::clone(&fleet),
-            has_latency: config.latency.is_on(),
+            routing: Routing { fleet: Arc::clone(&fleet), has_latency: config.latency.is_on() },
             address: edge,
         });
         let tasks = vec![

@@ -1,6 +1,6 @@
 //! Routing: takes a request to the lobby, and from there to whichever machine `Fly-Replay` names.
 //!
-//! Path: [`Edge::forward`] → the lobby's machine → as long as an answer carries `Fly-Replay`, the machine it names, or
+//! Path: [`Routing::forward`] → the lobby's machine → as long as an answer carries `Fly-Replay`, the machine it names, or
 //! back to the one that named it.
 //! Invariants: of a replaying answer only that header counts, and its status only for WebSockets, as the setting says;
 //! the replays of one request are bounded; a request that came back to its source may not be replayed again.
@@ -14,17 +14,26 @@ use hyper::{HeaderMap, Response, StatusCode};
 use tokio::time::Instant;
 
 use crate::controls::{Replay, Update};
-use crate::edge::Edge;
 use crate::failure::Failure;
+use crate::fleet::Fleet;
 use crate::fly_replay::{Candidate, Directive, Fallback, ReplayError};
 use crate::headers::{self, FLY_PREFERRED_UNAVAILABLE, FLY_REPLAY, FLY_REPLAY_FAILED, FLY_REPLAY_SRC};
-use crate::machine::{Identity, Machine, Slot, unix_time};
+use crate::machine::{Machine, Slot};
+use crate::machine_state::Identity;
 use crate::replayable::ReplayableRequest;
 use crate::settings::WebsocketReplay;
+use crate::unix_time::unix_time;
 use crate::upstream::{Reached, exchange, reach};
 
 /// Longest time a replay may ask for. Policy: a longer one is shortened to it.
 const REACH_TIMEOUT_MAX_MS: u64 = 60_000;
+
+/// Where a request goes.
+pub(crate) struct Routing {
+    pub(crate) fleet: Arc<Fleet>,
+    /// Whether distance costs time.
+    pub(crate) has_latency: bool,
+}
 
 /// What a machine answered, for the client.
 pub(crate) struct Answered {
@@ -49,7 +58,7 @@ struct Unreached {
     reason: &'static str,
 }
 
-impl Edge {
+impl Routing {
     /// Takes the request to the lobby and from there wherever replays lead.
     pub(crate) async fn forward(&self, original: &mut ReplayableRequest) -> Result<Answered, Failure> {
         let replays_max = self.fleet.controls.settings().replays_max;

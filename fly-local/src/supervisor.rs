@@ -19,9 +19,10 @@ use tokio::time::{Instant, sleep_until};
 use crate::boot::boot;
 use crate::child::Process;
 use crate::controls::{Controls, Update};
-use crate::machine::{Event, Identity, PendingCommand, State, View, unix_time};
+use crate::machine_state::{Event, Identity, PendingCommand, State, View};
 use crate::settings::Switch;
 use crate::spec::{RestartPolicy, Spec};
+use crate::unix_time::unix_time;
 
 /// Pause before the first restart; it doubles with each further one.
 const RESTART_PAUSE_MS: u64 = 500;
@@ -138,15 +139,15 @@ impl Supervisor {
         match due {
             Timer::Prepared { launch: true } => self.begin_start("flyd"),
             Timer::Prepared { launch: false } if self.controls.settings().created_settles == Switch::Off => {}
-            Timer::Prepared { launch: false } => self.enter("launch", State::Stopped, "flyd", None),
+            Timer::Prepared { launch: false } => self.transition("launch", State::Stopped, "flyd", None),
             Timer::Boot => self.boot(),
             Timer::Resume => {
                 self.signal_process(Signal::SIGCONT);
-                self.enter("start", State::Started, "flyd", None);
+                self.transition("start", State::Started, "flyd", None);
             }
             Timer::Freeze => {
                 self.signal_process(Signal::SIGSTOP);
-                self.enter("suspend", State::Suspended, "flyd", None);
+                self.transition("suspend", State::Suspended, "flyd", None);
             }
             Timer::Kill => {
                 tracing::warn!(machine = %self.identity.id, "did not stop in time and was killed");
@@ -158,9 +159,9 @@ impl Supervisor {
                     machine = %self.identity.id,
                     "machine was in a non-started state prior to the update so leaving the new version stopped"
                 );
-                self.enter("update", State::Stopped, "flyd", None);
+                self.transition("update", State::Stopped, "flyd", None);
             }
-            Timer::Destroyed => self.enter("destroy", State::Destroyed, "flyd", None),
+            Timer::Destroyed => self.transition("destroy", State::Destroyed, "flyd", None),
         }
     }
 
@@ -175,12 +176,12 @@ impl Supervisor {
                 tracing::info!(machine = %id.id, app = %id.app.name, region = %id.region, "machine started");
                 self.view.send_modify(|view| (view.address, view.pid) = (process.address(), process.id()));
                 (self.process, self.began, self.after_exit) = (Some(process), Instant::now(), AfterExit::Policy);
-                self.enter("start", State::Started, "flyd", None);
+                self.transition("start", State::Started, "flyd", None);
             }
             Err(error) => {
                 let program = self.identity.program.display();
                 tracing::error!(machine = %self.identity.id, "{program} cannot be run: {error}");
-                self.enter("exit", State::Failed, "flyd", None);
+                self.transition("exit", State::Failed, "flyd", None);
             }
         }
     }
@@ -204,7 +205,12 @@ impl Supervisor {
             AfterExit::Policy | AfterExit::Stop => State::Stopped,
         };
         tracing::info!(machine = %self.identity.id, %status, again, "machine exited");
-        self.enter("exit", next, "flyd", Some(exit_details(status, then != AfterExit::Policy, again, self.restarts)));
+        self.transition(
+            "exit",
+            next,
+            "flyd",
+            Some(exit_details(status, then != AfterExit::Policy, again, self.restarts)),
+        );
         self.after_exit = AfterExit::Policy;
         match next {
             State::Starting => {
@@ -251,8 +257,8 @@ impl Supervisor {
         Arc::clone(&self.view.borrow().spec)
     }
 
-    fn enter(&self, kind: &'static str, state: State, source: &'static str, details: Option<Value>) {
-        self.view.send_modify(|view| view.enter(Event::now(kind, state, source, details)));
+    fn transition(&self, kind: &'static str, state: State, source: &'static str, details: Option<Value>) {
+        self.view.send_modify(|view| view.transition(Event::now(kind, state, source, details)));
         self.controls.publish(Update::Machine(self.identity.id.clone()));
     }
 }

@@ -21,7 +21,8 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::controls::{Controls, Host};
 use crate::latency::add_latency;
-use crate::machine::{Command, Machine, Slot, State};
+use crate::machine::{Machine, Slot};
+use crate::machine_state::{Command, State};
 use crate::settings::Settings;
 use crate::spec::Spec;
 

@@ -15,7 +15,8 @@ use super::resource;
 use super::{Answer, Parameters, body, find_app, is_true, parameter};
 use crate::app::{App, NETWORK_DEFAULT};
 use crate::fleet::Fleet;
-use crate::machine::{Command, Machine, State};
+use crate::machine::Machine;
+use crate::machine_state::{Command, State};
 
 /// The one organisation there is.
 const ORG: &str = "local";
@@ -56,7 +57,7 @@ pub(super) async fn create(Shared(fleet): Shared<Arc<Fleet>>, bytes: Bytes) -> R
         let taken = "Validation failed: Name has already been taken";
         return Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, taken).with_code("name_taken"));
     }
-    let created_at = u64::try_from(crate::machine::unix_time().as_millis()).unwrap_or(u64::MAX);
+    let created_at = u64::try_from(crate::unix_time::unix_time().as_millis()).unwrap_or(u64::MAX);
     Ok((StatusCode::CREATED, Json(json!({ "id": new.name, "created_at": created_at }))).into_response())
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::fleet::CreateError;
 use crate::lease::Lease;
-use crate::machine::CommandError;
+use crate::machine_state::CommandError;
 
 /// An error as the API words it.
 #[derive(Debug, Clone)]

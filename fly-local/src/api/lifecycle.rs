@@ -16,7 +16,7 @@ use super::error::{ApiError, invalid, not_found};
 use super::{Answer, OfMachine, Parameters, body, changeable, find, is_true, list, ok, parameter, reachable};
 use crate::controls::Host;
 use crate::fleet::Fleet;
-use crate::machine::{Command, View};
+use crate::machine_state::{Command, View};
 use crate::spec;
 
 /// The longest a `wait` may hang, and how long it hangs when it does not say. Policy: longer ones are shortened.

@@ -13,7 +13,8 @@ use super::error::{ApiError, invalid};
 use super::resource;
 use super::{Answer, OfMachine, Parameters, body, changeable, find, find_app, is_true, list as values, ok};
 use crate::fleet::{Fleet, NewMachine};
-use crate::machine::{Command, CommandError, Machine, State};
+use crate::machine::Machine;
+use crate::machine_state::{Command, CommandError, State};
 use crate::spec::Spec;
 
 /// Body of a creation or an update.

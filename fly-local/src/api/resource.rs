@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::app::App;
 use crate::boot::private_ip;
 use crate::controls::Host;
-use crate::machine::{Event, Identity, View};
+use crate::machine_state::{Event, Identity, View};
 
 /// Events in a machine's own object; the events' endpoint shows more.
 const EVENTS_SHOWN_MAX: usize = 20;

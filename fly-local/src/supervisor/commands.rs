@@ -12,7 +12,7 @@ use ulid::Ulid;
 
 use super::{AfterExit, Supervisor, Timer};
 use crate::controls::Host;
-use crate::machine::{Command, CommandError, State};
+use crate::machine_state::{Command, CommandError, State};
 use crate::settings::{StartOnStarted, Switch};
 use crate::spec::Spec;
 
@@ -55,12 +55,12 @@ impl Supervisor {
             }
             // What is suspended still holds its place on the host.
             State::Suspended => {
-                self.enter("start", State::Starting, "user", None);
+                self.transition("start", State::Starting, "user", None);
                 self.set_timer(self.controls.settings().resume_ms, Timer::Resume);
             }
             State::Suspending => {
                 self.timer = None;
-                self.enter("start", State::Started, "user", None);
+                self.transition("start", State::Started, "user", None);
             }
             State::Stopping | State::Restarting | State::Destroying | State::Destroyed => {
                 return Err(CommandError::StartFrom(state));
@@ -85,7 +85,7 @@ impl Supervisor {
 
     /// On the way up, from nothing.
     pub(super) fn begin_start(&mut self, source: &'static str) {
-        self.enter("start", State::Starting, source, None);
+        self.transition("start", State::Starting, source, None);
         let settings = self.controls.settings();
         let faults = self.controls.machine_faults(&self.identity.id);
         self.set_timer(faults.boot_ms.unwrap_or(settings.boot_ms), Timer::Boot);
@@ -98,7 +98,7 @@ impl Supervisor {
                 self.after_exit = AfterExit::Stop;
                 self.ask_to_stop(signal, grace);
                 if state != State::Stopping {
-                    self.enter("stop", State::Stopping, "user", None);
+                    self.transition("stop", State::Stopping, "user", None);
                 }
             }
             // Its snapshot is thrown away.
@@ -107,7 +107,7 @@ impl Supervisor {
             State::Starting if self.process.is_some() => self.kill(AfterExit::Stop, "stop", State::Stopping),
             State::Starting => {
                 self.timer = None;
-                self.enter("stop", State::Stopped, "user", None);
+                self.transition("stop", State::Stopped, "user", None);
             }
             State::Replacing if self.process.is_some() => self.after_exit = AfterExit::Stop,
             // It was to start when it is ready, and does not now.
@@ -130,7 +130,7 @@ impl Supervisor {
         }
         self.after_exit = AfterExit::Start;
         self.ask_to_stop(signal, grace);
-        self.enter("restart", State::Restarting, "user", None);
+        self.transition("restart", State::Restarting, "user", None);
         Ok(state)
     }
 
@@ -144,7 +144,7 @@ impl Supervisor {
         if spec.memory_mb() > settings.suspend_memory_max_mb || spec.is_scheduled() {
             return Err(CommandError::NotSuspendable);
         }
-        self.enter("suspend", State::Suspending, "user", None);
+        self.transition("suspend", State::Suspending, "user", None);
         self.set_timer(settings.suspend_ms, Timer::Freeze);
         Ok(state)
     }
@@ -175,12 +175,12 @@ impl Supervisor {
             State::Started | State::Suspending => {
                 self.after_exit = if launch { AfterExit::Start } else { AfterExit::Stop };
                 self.ask_to_stop(None, None);
-                self.enter("update", State::Replacing, "user", None);
+                self.transition("update", State::Replacing, "user", None);
             }
             _ if self.process.is_some() => self.kill(AfterExit::Stop, "update", State::Replacing),
             _ => {
                 let was_to_run = matches!(self.timer, Some((_, Timer::Boot | Timer::Prepared { launch: true })));
-                self.enter("update", State::Replacing, "user", None);
+                self.transition("update", State::Replacing, "user", None);
                 let launch = launch && was_to_run;
                 self.set_timer(self.controls.settings().replace_ms, Timer::Replaced { launch });
             }
@@ -203,7 +203,7 @@ impl Supervisor {
         match self.process {
             Some(_) => self.kill(AfterExit::Destroy, "destroy", State::Destroying),
             None => {
-                self.enter("destroy", State::Destroying, "user", None);
+                self.transition("destroy", State::Destroying, "user", None);
                 self.set_timer(self.controls.settings().destroy_ms, Timer::Destroyed);
             }
         }
@@ -225,6 +225,6 @@ impl Supervisor {
         if let Some(process) = &self.process {
             process.signal(Signal::SIGKILL);
         }
-        self.enter(kind, state, "user", None);
+        self.transition(kind, state, "user", None);
     }
 }
