@@ -66,7 +66,7 @@ test: setup ## Run every test and check, as continuous integration does
 	@cd web-client && npm run --silent check && npm run --silent test
 	$(SAY) 'Checking the Rust code with clippy'
 	@cargo clippy --workspace --all-targets -- -D warnings
-	@cargo clippy --locked --manifest-path protocol/fuzz/Cargo.toml --no-default-features -- -D warnings
+	@cargo clippy --locked --manifest-path fuzz/Cargo.toml --no-default-features -- -D warnings
 	$(SAY) 'Testing the Rust code'
 	@cargo test --workspace
 	@$(MAKE) --no-print-directory build
@@ -92,7 +92,7 @@ soak: setup build ## Fly seven minutes in a browser at 150 ms; writes target/ben
 
 fuzz: ## Feed the decoders nonsense for SECONDS each (needs cargo-fuzz and a nightly Rust)
 	@cargo fuzz --version >/dev/null 2>&1 || { echo 'cargo-fuzz is missing: cargo install cargo-fuzz' >&2; exit 1; }
-	cd protocol && for target in decode frame; do \
+	for target in decode frame; do \
 		cargo +nightly fuzz run $$target -- -max_total_time=$(SECONDS) || exit 1; done
 
 deny: ## Check licences, advisories and sources of the dependencies (needs cargo-deny)

@@ -61,7 +61,7 @@ impl App {
     }
 
     /// An app that was asked for through the API.
-    pub(crate) fn bare(
+    pub(crate) fn without_file(
         name: String,
         network: String,
         primary_region: String,

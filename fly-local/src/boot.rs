@@ -11,7 +11,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use tokio::net::TcpSocket;
 
 use crate::child::Process;
-use crate::machine::{Identity, View};
+use crate::machine_state::{Identity, View};
 
 /// Empties the root disk and runs the program on a port of its own.
 pub(crate) fn boot(identity: &Identity, view: &View) -> std::io::Result<Process> {

@@ -90,7 +90,7 @@ impl Process {
     }
 
     /// After [`Self::wait`]: ends what the child left behind, and its guard.
-    pub(crate) async fn clear_up(mut self) {
+    pub(crate) async fn clean_up(mut self) {
         self.signal(Signal::SIGKILL);
         if let Some(mut pipe) = self.guard_pipe.take() {
             let _ = pipe.write_all(b"\n").await;

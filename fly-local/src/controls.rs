@@ -1,9 +1,9 @@
-//! Settings, faults and news: what the control API turns and what the page hears.
+//! The state behind the control API: settings, injected faults, and the updates that its page is sent.
 //!
 //! Path: edge, API and machines ask for [`Controls::settings`] and [`Controls::machine_faults`] when they act, and
-//! [`Controls::tell`] what happened; the control API changes the first two and listens to the third.
-//! Invariants: a change holds from the next question on; news are never waited for, so a slow listener loses some and is
-//! told so by its channel.
+//! [`Controls::publish`] what happened; the control API changes the first two and listens to the third.
+//! Invariants: a change holds from the next question on; updates are never waited for, so a slow listener loses some
+//! and its channel says so.
 //! Never: knows a machine, a socket or a page.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -14,8 +14,8 @@ use tokio::sync::{broadcast, watch};
 
 use crate::settings::Settings;
 
-/// News a listener may be behind. Policy: it loses the oldest and reads everything anew.
-const NEWS_MAX: usize = 256;
+/// Updates a listener may be behind. Policy: it loses the oldest and reads everything anew.
+const UPDATES_MAX: usize = 256;
 /// Replays remembered for a page that is opened later. Policy: the oldest is forgotten.
 const REPLAYS_KEPT_MAX: usize = 100;
 
@@ -116,7 +116,7 @@ pub(crate) struct Replay {
 
 /// Something that happened.
 #[derive(Debug, Clone)]
-pub(crate) enum News {
+pub(crate) enum Update {
     /// The machine of this id changed, came or went.
     Machine(String),
     /// A request was replayed.
@@ -130,7 +130,7 @@ pub(crate) enum News {
 pub(crate) struct Controls {
     settings: watch::Sender<Settings>,
     faults: watch::Sender<Faults>,
-    news: broadcast::Sender<News>,
+    updates: broadcast::Sender<Update>,
     replays: Mutex<VecDeque<Replay>>,
 }
 
@@ -139,7 +139,7 @@ impl Controls {
         Self {
             settings: watch::Sender::new(settings),
             faults: watch::Sender::default(),
-            news: broadcast::Sender::new(NEWS_MAX),
+            updates: broadcast::Sender::new(UPDATES_MAX),
             replays: Mutex::default(),
         }
     }
@@ -170,14 +170,14 @@ impl Controls {
     }
 
     /// Returns when the host of the machine `id` is out of reach.
-    pub(crate) async fn out_of_reach(&self, id: &str) {
+    pub(crate) async fn until_unreachable(&self, id: &str) {
         let is_gone = |faults: &Faults| faults.machines.get(id).is_some_and(|it| it.host == Host::Unreachable);
         // The sender is ours, so waiting cannot fail.
         let _ = self.faults.subscribe().wait_for(is_gone).await;
     }
 
     /// The answer to give instead of the API's own, if there is one; counts it.
-    pub(crate) fn answer_instead(&self, method: &str, path: &str) -> Option<Answer> {
+    pub(crate) fn forced_answer(&self, method: &str, path: &str) -> Option<Answer> {
         let fits = |answer: &Answer| {
             answer.method.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(method))
                 && path.ends_with(&answer.path_end)
@@ -197,33 +197,33 @@ impl Controls {
 
     pub(crate) fn set_settings(&self, settings: Settings) {
         self.settings.send_replace(settings);
-        self.tell(News::Controls);
+        self.publish(Update::Controls);
     }
 
     pub(crate) fn set_faults(&self, faults: Faults) {
         self.faults.send_replace(faults);
-        self.tell(News::Controls);
+        self.publish(Update::Controls);
     }
 
     /// Changes what is wrong with one machine.
-    pub(crate) fn alter_machine_faults(&self, id: &str, change: impl FnOnce(&mut MachineFaults)) {
+    pub(crate) fn modify_machine_faults(&self, id: &str, change: impl FnOnce(&mut MachineFaults)) {
         self.faults.send_modify(|faults| change(faults.machines.entry(id.to_owned()).or_default()));
-        self.tell(News::Controls);
+        self.publish(Update::Controls);
     }
 
-    /// Tells whoever listens, and remembers replays.
-    pub(crate) fn tell(&self, news: News) {
-        if let News::Replay(replay) = &news {
+    /// Sends an update to all subscribers, and remembers replays.
+    pub(crate) fn publish(&self, update: Update) {
+        if let Update::Replay(replay) = &update {
             let mut replays = self.replays_kept();
             replays.push_front(replay.clone());
             replays.truncate(REPLAYS_KEPT_MAX);
         }
         // Nobody listens while no page is open.
-        let _ = self.news.send(news);
+        let _ = self.updates.send(update);
     }
 
-    pub(crate) fn listen(&self) -> broadcast::Receiver<News> {
-        self.news.subscribe()
+    pub(crate) fn subscribe(&self) -> broadcast::Receiver<Update> {
+        self.updates.subscribe()
     }
 
     /// The latest replays, newest first.

@@ -8,7 +8,7 @@ use std::fmt;
 
 use hyper::StatusCode;
 
-use crate::replay::Refusal;
+use crate::fly_replay::ReplayError;
 use crate::settings::Settings;
 
 /// Why a request got no answer from an app.
@@ -21,7 +21,7 @@ pub(crate) enum Failure {
     TooManyReplays,
     /// A request that came back to its source was replayed again.
     ReplayAfterFallback,
-    Refused(Refusal),
+    Replay(ReplayError),
     /// The machines that fit could not be reached in time.
     Unreached,
     /// The machine took the connection and gave no answer.
@@ -33,9 +33,9 @@ impl Failure {
     pub(crate) fn status(&self, settings: &Settings) -> StatusCode {
         let status = match self {
             Self::BodyBroken => 400,
-            Self::Refused(Refusal::NoCandidate) => settings.status_no_candidate,
+            Self::Replay(ReplayError::NoCandidate) => settings.status_no_candidate,
             Self::Unreached | Self::NoAnswer(_) => settings.status_unreached,
-            Self::BodyTooLong | Self::TooManyReplays | Self::ReplayAfterFallback | Self::Refused(_) => {
+            Self::BodyTooLong | Self::TooManyReplays | Self::ReplayAfterFallback | Self::Replay(_) => {
                 settings.status_refused
             }
         };
@@ -50,20 +50,20 @@ impl fmt::Display for Failure {
             Self::BodyTooLong => write!(f, "PA01: this request is too long to be replayed."),
             Self::TooManyReplays => write!(f, "PA02: this request was replayed too often."),
             Self::ReplayAfterFallback => write!(f, "PA02: a request that came back may not be replayed again."),
-            Self::Refused(Refusal::Malformed(why)) => write!(f, "PA03: malformed fly-replay: {why}."),
-            Self::Refused(Refusal::UnknownApp(app)) => write!(f, "PA04: there is no app `{app}` to replay to."),
-            Self::Refused(Refusal::OtherNetwork(app)) => {
+            Self::Replay(ReplayError::Malformed(why)) => write!(f, "PA03: malformed fly-replay: {why}."),
+            Self::Replay(ReplayError::UnknownApp(app)) => write!(f, "PA04: there is no app `{app}` to replay to."),
+            Self::Replay(ReplayError::OtherNetwork(app)) => {
                 write!(f, "PA05: the app `{app}` is on another private network, and replays may not cross.")
             }
-            Self::Refused(Refusal::NoCandidate) => write!(f, "PR01: no machine fits this request."),
+            Self::Replay(ReplayError::NoCandidate) => write!(f, "PR01: no machine fits this request."),
             Self::Unreached => write!(f, "PR03: the machine could not be reached in time."),
             Self::NoAnswer(why) => write!(f, "PU02: the machine did not answer: {why}."),
         }
     }
 }
 
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
+impl From<ReplayError> for Failure {
+    fn from(refusal: ReplayError) -> Self {
+        Self::Replay(refusal)
     }
 }

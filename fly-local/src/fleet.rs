@@ -17,10 +17,11 @@ use sha2::{Digest, Sha256};
 
 use crate::app::App;
 use crate::boot::app_of_image;
-use crate::controls::{Controls, Faults, Host, News};
-use crate::machine::{Identity, Machine, State};
+use crate::controls::{Controls, Faults, Host, Update};
+use crate::fly_replay::{Candidate, FleetView, Load};
+use crate::machine::Machine;
+use crate::machine_state::{Identity, State};
 use crate::regions::Regions;
-use crate::replay::{Candidate, Load, Seen};
 use crate::spec::Spec;
 
 /// Destroyed machines that are remembered. Policy: the oldest is forgotten.
@@ -40,7 +41,7 @@ pub(crate) struct Fleet {
     /// Folder of the machines' root disks.
     disks: PathBuf,
     /// What every machine finds in its environment, whatever its configuration says.
-    every_child: BTreeMap<String, String>,
+    common_env: BTreeMap<String, String>,
     apps: RwLock<BTreeMap<String, Arc<App>>>,
     machines: RwLock<BTreeMap<String, Arc<Machine>>>,
 }
@@ -59,18 +60,18 @@ struct Pool {
     machines: u32,
 }
 
-/// What all machines stand on.
+/// What all machines have in common.
 #[derive(Debug)]
-pub(crate) struct Ground {
+pub(crate) struct MachineDefaults {
     /// Folder of their root disks.
     pub(crate) disks: PathBuf,
     /// What each finds in its environment, whatever its configuration says.
-    pub(crate) every_child: BTreeMap<String, String>,
+    pub(crate) common_env: BTreeMap<String, String>,
 }
 
-/// A machine that somebody asks for.
+/// A machine to be created.
 #[derive(Debug)]
-pub(crate) struct Order {
+pub(crate) struct NewMachine {
     /// Without one, one is made up.
     pub(crate) name: Option<String>,
     /// Regions or aliases, tried in order; without any, the edge's.
@@ -82,7 +83,7 @@ pub(crate) struct Order {
 
 /// Why there is no new machine.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum OrderRefused {
+pub(crate) enum CreateError {
     /// The machine of this id has the name already.
     NameTaken(String, String),
     UnknownRegion(String),
@@ -115,12 +116,12 @@ impl Fleet {
         pools: &Pools,
         regions: Regions,
         edge_region: String,
-        ground: Ground,
+        defaults: MachineDefaults,
         controls: Arc<Controls>,
     ) -> Self {
-        let Ground { disks, every_child } = ground;
+        let MachineDefaults { disks, common_env } = defaults;
         for app in [&mut lobby, &mut game] {
-            app.secrets.extend(every_child.clone());
+            app.secrets.extend(common_env.clone());
         }
         let (lobby, game) = (Arc::new(lobby), Arc::new(game));
         let apps = [&lobby, &game].map(|app| (app.name.clone(), Arc::clone(app)));
@@ -131,7 +132,7 @@ impl Fleet {
             controls,
             edge_region,
             disks,
-            every_child,
+            common_env,
             apps: RwLock::new(apps.into()),
             machines: RwLock::default(),
         };
@@ -168,26 +169,26 @@ impl Fleet {
         machine
     }
 
-    /// Makes the machine that `order` describes.
-    pub(crate) fn create(&self, app: &Arc<App>, order: Order) -> Result<Arc<Machine>, OrderRefused> {
+    /// Makes the machine that `new` describes.
+    pub(crate) fn create(&self, app: &Arc<App>, new: NewMachine) -> Result<Arc<Machine>, CreateError> {
         let id = hex(&random_bytes());
         let machines: Vec<_> = self.machines().into_iter().filter(|it| it.state() != State::Destroyed).collect();
-        let name = order.name.unwrap_or_else(|| format!("nameless-{}", &id[..6]));
+        let name = new.name.unwrap_or_else(|| format!("nameless-{}", &id[..6]));
         let twin = machines.iter().find(|it| it.identity.app.name == app.name && it.identity.name == name);
         if let Some(twin) = twin {
-            return Err(OrderRefused::NameTaken(twin.identity.id.clone(), name));
+            return Err(CreateError::NameTaken(twin.identity.id.clone(), name));
         }
         let limit = self.controls.settings().machines_max;
         if machines.len() >= limit {
-            return Err(OrderRefused::TooMany(limit));
+            return Err(CreateError::TooMany(limit));
         }
-        let unknown_image = || OrderRefused::UnknownImage(order.spec.image().to_owned());
-        let program = self.program_of(app, &order.spec).ok_or_else(unknown_image)?;
-        let region = self.place(&order.regions)?;
+        let unknown_image = || CreateError::UnknownImage(new.spec.image().to_owned());
+        let program = self.program_of(app, &new.spec).ok_or_else(unknown_image)?;
+        let region = self.choose_region(&new.regions)?;
         let identity = self.identity(app, id, name, region, program);
-        let machine = self.add(identity, order.spec, State::Created, order.launch);
-        if order.is_cordoned {
-            machine.alter(|view| view.is_cordoned = true);
+        let machine = self.add(identity, new.spec, State::Created, new.launch);
+        if new.is_cordoned {
+            machine.modify(|view| view.is_cordoned = true);
         }
         Ok(machine)
     }
@@ -199,18 +200,18 @@ impl Fleet {
     }
 
     /// The first wanted region that has room.
-    fn place(&self, wanted: &[String]) -> Result<String, OrderRefused> {
+    fn choose_region(&self, wanted: &[String]) -> Result<String, CreateError> {
         let here = std::slice::from_ref(&self.edge_region);
         for wanted in if wanted.is_empty() { here } else { wanted } {
             let codes = self.regions.meant_by(wanted, &self.edge_region);
             if codes.is_empty() {
-                return Err(OrderRefused::UnknownRegion(wanted.clone()));
+                return Err(CreateError::UnknownRegion(wanted.clone()));
             }
             if let Some(code) = codes.into_iter().find(|code| !self.controls.is_region_full(code)) {
                 return Ok(code.to_owned());
             }
         }
-        Err(OrderRefused::RegionsFull)
+        Err(CreateError::RegionsFull)
     }
 
     /// All apps, by name.
@@ -229,16 +230,16 @@ impl Fleet {
         if apps.contains_key(name) {
             return false;
         }
-        let app = App::bare(name.into(), network.into(), self.edge_region.clone(), self.every_child.clone());
+        let app = App::without_file(name.into(), network.into(), self.edge_region.clone(), self.common_env.clone());
         apps.insert(name.into(), Arc::new(app));
         drop(apps);
-        self.controls.tell(News::Controls);
+        self.controls.publish(Update::Controls);
         true
     }
 
     pub(crate) fn remove_app(&self, name: &str) {
         write(&self.apps).remove(name);
-        self.controls.tell(News::Controls);
+        self.controls.publish(Update::Controls);
     }
 
     /// The machine of that id, also when it is destroyed.
@@ -254,19 +255,20 @@ impl Fleet {
     /// Whether the API still shows this machine.
     pub(crate) fn is_shown(&self, machine: &Machine) -> bool {
         let shows = Duration::from_millis(self.controls.settings().destroyed_shows_ms);
-        machine
-            .look(|view| view.state != State::Destroyed || view.updated_at.elapsed().is_ok_and(|since| since < shows))
+        machine.with_view(|view| {
+            view.state != State::Destroyed || view.updated_at.elapsed().is_ok_and(|since| since < shows)
+        })
     }
 
     /// Apps and machines as the edge sees them, which is a little late.
-    pub(crate) fn seen(&self) -> Seen {
+    pub(crate) fn view(&self) -> FleetView {
         let settings = self.controls.settings();
         let see = |machine: &Arc<Machine>| {
             let identity = &machine.identity;
             let faults = self.controls.machine_faults(&identity.id);
             let lag = Duration::from_millis(faults.edge_lag_ms.unwrap_or(settings.edge_lag_ms));
-            let state = machine.seen_after(lag);
-            let (is_cordoned, spec) = machine.look(|view| (view.is_cordoned, Arc::clone(&view.spec)));
+            let state = machine.state_seen_after(lag);
+            let (is_cordoned, spec) = machine.with_view(|view| (view.is_cordoned, Arc::clone(&view.spec)));
             let service = spec.service(settings.edge_serves_port);
             let connections = machine.load();
             Candidate {
@@ -284,7 +286,7 @@ impl Fleet {
                 distance: self.regions.one_way(&self.edge_region, &identity.region),
             }
         };
-        Seen {
+        FleetView {
             apps: self.apps().into_iter().map(|app| (app.name.clone(), app.network.clone())).collect(),
             machines: read(&self.machines).values().map(see).collect(),
             is_crossing_networks: settings.cross_network_replay.is_on(),
@@ -321,7 +323,7 @@ fn forget_destroyed(machines: &mut BTreeMap<String, Arc<Machine>>) {
     let gone = |machine: &Machine| machine.state() == State::Destroyed;
     while machines.values().filter(|machine| gone(machine)).count() > DESTROYED_KEPT_MAX {
         let gone = machines.values().filter(|machine| gone(machine));
-        let oldest = gone.min_by_key(|machine| machine.look(|view| view.updated_at));
+        let oldest = gone.min_by_key(|machine| machine.with_view(|view| view.updated_at));
         let Some(id) = oldest.map(|machine| machine.identity.id.clone()) else { return };
         machines.remove(&id);
     }

@@ -1,6 +1,6 @@
 //! Which headers cross the edge, and which ones it writes itself.
 //!
-//! Path: the proxy runs [`enter`] once on what a client sent and [`leave`] once on what it gets back.
+//! Path: the proxy runs [`prepare_request`] once on what a client sent and [`prepare_response`] once on what it gets back.
 //! Invariants: nothing a client sends can look like the edge's own word; hop-by-hop headers never cross, except an
 //! upgrade's.
 //! Never: looks at a body.
@@ -33,7 +33,7 @@ const HOP_BY_HOP: [&str; 10] = [
 
 /// Makes a client's headers those that an app behind Fly's edge receives.
 /// `strip_forged`: take out whatever a client sends under a name of Fly's.
-pub(crate) fn enter(
+pub(crate) fn prepare_request(
     headers: &mut HeaderMap,
     client: SocketAddr,
     edge: SocketAddr,
@@ -73,7 +73,7 @@ pub(crate) fn enter(
 }
 
 /// Makes an app's answer what a client gets. `upgraded`: it is the 101 of an upgrade.
-pub(crate) fn leave(headers: &mut HeaderMap, request_id: &str, upgraded: bool) {
+pub(crate) fn prepare_response(headers: &mut HeaderMap, request_id: &str, upgraded: bool) {
     let upgrade = upgrade_of(headers).filter(|_| upgraded);
     drop_hop_by_hop(headers);
     if let Some(protocol) = upgrade {
@@ -124,7 +124,7 @@ mod tests {
             headers.append(HeaderName::from_static(name), HeaderValue::from_static(text));
         }
         let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
-        enter(&mut headers, address(50_000), address(8080), "ewr", strip_forged);
+        prepare_request(&mut headers, address(50_000), address(8080), "ewr", strip_forged);
         headers
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use ulid::Ulid;
 
-use crate::machine::unix_time;
+use crate::unix_time::unix_time;
 
 /// How long a lease lasts when nobody says.
 const TTL_DEFAULT_SECS: u64 = 60;

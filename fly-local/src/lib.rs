@@ -26,36 +26,39 @@ pub use settings::{KillSignal, Settings, StartOnStarted, Switch, WebsocketReplay
 
 use app::App;
 use controls::Controls;
-use data::Data;
-use fleet::{Fleet, Ground, Pools};
-use machine::Command;
-use proxy::Edge;
+use data_dir::DataDir;
+use edge::Edge;
+use fleet::{Fleet, MachineDefaults, Pools};
+use machine_state::Command;
 use regions::Regions;
+use routing::Routing;
 
 mod api;
 mod app;
 mod boot;
 mod child;
 mod config;
-mod control;
+mod control_api;
 mod controls;
-mod data;
-mod delay;
+mod data_dir;
 mod failure;
 mod fleet;
 mod headers;
+mod latency;
 mod lease;
 mod machine;
-mod object;
-mod original;
-mod proxy;
-mod rate;
+mod machine_state;
+
+mod edge;
+mod fly_replay;
+mod rate_limit;
 mod regions;
-mod replay;
-mod route;
+mod replayable;
+mod routing;
 mod settings;
 mod spec;
 mod supervisor;
+mod unix_time;
 mod upstream;
 
 /// Program of the lobby app, in the folder of programs.
@@ -75,7 +78,7 @@ pub struct FlyLocal {
     token: String,
     fleet: Arc<Fleet>,
     tasks: Vec<JoinHandle<()>>,
-    _data: Data,
+    _data: DataDir,
 }
 
 impl FlyLocal {
@@ -94,10 +97,10 @@ impl FlyLocal {
         let edge_listener = listen(config.port, "PORT").await?;
         let api_listener = listen(config.api_port, "FLY_API_PORT").await?;
         let (edge, api) = (edge_listener.local_addr()?, api_listener.local_addr()?);
-        let data = Data::open(config.data_dir.as_deref(), config.port)?;
+        let data = DataDir::open(config.data_dir.as_deref(), config.port)?;
         let token = config.api_token.map_or_else(random_hex, Ok)?;
         let secret = config.secret.map_or_else(random_hex, Ok)?;
-        let every_child = BTreeMap::from([
+        let common_env = BTreeMap::from([
             ("LOG_FORMAT".into(), "text".into()),
             ("STORE_URL".into(), config.store_url.unwrap_or_else(|| data.store_url())),
         ]);
@@ -112,8 +115,8 @@ impl FlyLocal {
         lobby.secrets.insert("FLY_API_TOKEN".into(), token.clone());
 
         let controls = Arc::new(Controls::new(config.settings));
-        let ground = Ground { disks: data.disks(), every_child };
-        let fleet = Fleet::seed(lobby, game, &pools, regions, config.edge_region, ground, controls);
+        let defaults = MachineDefaults { disks: data.disks(), common_env };
+        let fleet = Fleet::seed(lobby, game, &pools, regions, config.edge_region, defaults, controls);
         if let Some((path, faults)) = config.faults.as_ref().zip(faults) {
             let checked = fleet.check(&faults).map_err(anyhow::Error::msg);
             checked.with_context(|| format!("The file of faults {} is not valid.", path.display()))?;
@@ -122,9 +125,8 @@ impl FlyLocal {
         let fleet = Arc::new(fleet);
         let router = api::router(Arc::clone(&fleet), &token);
         let edge_proxy = Arc::new(Edge {
-            control: TowerToHyperService::new(control::router(Arc::clone(&fleet), edge)),
-            fleet: Arc::clone(&fleet),
-            has_latency: config.latency.is_on(),
+            control: TowerToHyperService::new(control_api::router(Arc::clone(&fleet), edge)),
+            routing: Routing { fleet: Arc::clone(&fleet), has_latency: config.latency.is_on() },
             address: edge,
         });
         let tasks = vec![
@@ -184,7 +186,7 @@ impl FlyLocal {
 
     async fn start_lobby(&self) -> anyhow::Result<()> {
         for machine in self.lobby_machines() {
-            if let Err(refused) = machine.tell(Command::Start).await {
+            if let Err(refused) = machine.send(Command::Start).await {
                 bail!("The lobby could not be started: {refused:?}");
             }
         }
@@ -236,7 +238,7 @@ fn bin_dir(config: &Config) -> anyhow::Result<PathBuf> {
 fn load_faults(path: &Path) -> anyhow::Result<Faults> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("The file of faults {} cannot be read.", path.display()))?;
-    let faults = control::read_faults(&text).map_err(anyhow::Error::msg);
+    let faults = control_api::read_faults(&text).map_err(anyhow::Error::msg);
     faults.with_context(|| format!("The file of faults {} is not valid.", path.display()))
 }
 

@@ -6,32 +6,21 @@
 //! `started` means that the process runs, not that it listens, as on Fly.
 //! Never: touches a process.
 
-use std::collections::VecDeque;
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
-use nix::sys::signal::Signal;
-use serde::Serialize;
-use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
-use ulid::Ulid;
 
-use crate::app::App;
-use crate::controls::{Controls, News};
+use crate::controls::{Controls, Update};
 use crate::lease::Leases;
+use crate::machine_state::{Command, CommandError, Identity, PendingCommand, State, View};
 use crate::spec::Spec;
 use crate::supervisor::Supervisor;
 
 /// Commands a supervisor may have waiting. Policy: more senders wait.
 const COMMANDS_MAX: usize = 16;
-/// Events kept per machine, newest first. Policy: older ones are forgotten.
-const EVENTS_MAX: usize = 50;
-/// States kept for an edge that lags behind. Policy: the oldest is forgotten, so a picture can only get newer.
-const PAST_MAX: usize = 32;
 
 /// The handle of one machine.
 #[derive(Debug)]
@@ -39,167 +28,14 @@ pub(crate) struct Machine {
     /// Who it is.
     pub(crate) identity: Arc<Identity>,
     view: watch::Sender<View>,
-    commands: mpsc::Sender<Ask>,
+    commands: mpsc::Sender<PendingCommand>,
     controls: Arc<Controls>,
     leases: Mutex<Leases>,
     /// Requests and WebSockets that the edge has brought here and that have not ended.
     load: Arc<AtomicU32>,
 }
 
-/// What never changes about a machine.
-#[derive(Debug)]
-pub(crate) struct Identity {
-    /// 14 hex characters.
-    pub(crate) id: String,
-    /// A readable name, unique in its app.
-    pub(crate) name: String,
-    /// Code of its region.
-    pub(crate) region: String,
-    /// Its app.
-    pub(crate) app: Arc<App>,
-    /// What it runs.
-    pub(crate) program: PathBuf,
-    /// Its root disk: emptied on every start.
-    pub(crate) root: PathBuf,
-    pub(crate) created_at: SystemTime,
-}
-
-/// What changes about a machine.
-#[derive(Debug, Clone)]
-pub(crate) struct View {
-    /// Where it is in its life.
-    pub(crate) state: State,
-    /// Version of its configuration (Fly's `instance_id`).
-    pub(crate) version: String,
-    pub(crate) spec: Arc<Spec>,
-    /// The edge brings it nothing.
-    pub(crate) is_cordoned: bool,
-    /// Where its process listens or will listen, while it has one.
-    pub(crate) address: Option<SocketAddr>,
-    /// Its process, while it has one.
-    pub(crate) pid: Option<u32>,
-    /// Newest first, at most [`EVENTS_MAX`].
-    pub(crate) events: VecDeque<Event>,
-    /// When something last changed.
-    pub(crate) updated_at: SystemTime,
-    /// States with their beginnings, newest first.
-    past: VecDeque<(Instant, State)>,
-}
-
-/// A machine's state, as the Machines API spells it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum State {
-    /// Never started yet.
-    Created,
-    /// About to run, or waiting to be restarted after a failure.
-    Starting,
-    /// Its process runs.
-    Started,
-    /// Asked to stop; still running.
-    Stopping,
-    /// Not running; can be started.
-    Stopped,
-    /// About to be frozen.
-    Suspending,
-    /// Frozen with its memory; a start goes on where it was.
-    Suspended,
-    /// Asked to stop in order to start again.
-    Restarting,
-    /// Between two versions.
-    Replacing,
-    /// It could not boot.
-    Failed,
-    /// Being destroyed.
-    Destroying,
-    /// Gone for good.
-    Destroyed,
-}
-
-/// Something that happened to a machine.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Event {
-    /// Unique and ordered by time.
-    pub(crate) id: String,
-    /// `launch`, `start`, `stop`, `exit`, `restart`, `suspend`, `update` or `destroy`.
-    #[serde(rename = "type")]
-    pub(crate) kind: &'static str,
-    /// State it led to.
-    pub(crate) status: State,
-    /// `user` (the API or the proxy asked) or `flyd` (it happened).
-    pub(crate) source: &'static str,
-    /// Milliseconds since 1970.
-    pub(crate) timestamp: u64,
-    /// Details, for `exit`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) request: Option<Value>,
-}
-
-/// Why a machine does not do as it was told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refused {
-    /// A start is under way.
-    StartUnderWay,
-    /// It runs already, and the setting says to make an error of it.
-    AlreadyStarted,
-    /// No start leads out of this state.
-    StartFrom(State),
-    /// It reads `stopped` and is still being taken down.
-    StillActive,
-    /// A new version of it is on its way.
-    Replacing,
-    /// Its host has no room.
-    HostFull,
-    /// It would have to run for this.
-    NotRunning,
-    /// It runs, and nobody said to destroy it all the same.
-    NotStopped,
-    /// No suspension leads out of this state.
-    SuspendFrom(State),
-    /// It has too much memory, or a schedule.
-    NotSuspendable,
-    /// Something else changes it right now, or its version is not the one that was meant.
-    Concurrent,
-    /// fly-local ends.
-    Ending,
-}
-
-/// What a supervisor may be told.
-#[derive(Debug)]
-pub(crate) enum Command {
-    Start,
-    /// Without arguments, as its configuration says.
-    Stop {
-        signal: Option<Signal>,
-        grace: Option<Duration>,
-    },
-    Restart {
-        signal: Option<Signal>,
-        grace: Option<Duration>,
-    },
-    Suspend,
-    Signal(Signal),
-    /// `launch`: start the new version if the old one ran.
-    Update {
-        spec: Box<Spec>,
-        expected_version: Option<String>,
-        launch: bool,
-    },
-    Destroy {
-        force: bool,
-    },
-    /// Stop, and never start again, so that nobody who reconnects wakes it while fly-local ends.
-    End,
-}
-
-/// A command and where its answer goes: the state before it.
-#[derive(Debug)]
-pub(crate) struct Ask {
-    pub(crate) command: Command,
-    pub(crate) reply: oneshot::Sender<Result<State, Refused>>,
-}
-
-/// A place taken at a machine; it is free again when this is dropped.
+/// One of the connections a machine may have; it is given back when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Slot(Arc<AtomicU32>);
 
@@ -214,17 +50,7 @@ impl Machine {
     ) -> Arc<Self> {
         let identity = Arc::new(identity);
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
-        let view = watch::Sender::new(View {
-            state,
-            version: Ulid::new().to_string(),
-            spec: Arc::new(spec),
-            is_cordoned: false,
-            address: None,
-            pid: None,
-            events: VecDeque::from([Event::now("launch", State::Created, "user", None)]),
-            updated_at: identity.created_at,
-            past: VecDeque::from([(Instant::now(), state)]),
-        });
+        let view = watch::Sender::new(View::new(state, spec, identity.created_at));
         let supervisor = Supervisor::new(Arc::clone(&identity), Arc::clone(&controls), inbox, view.clone());
         tokio::spawn(supervisor.run(launch));
         Arc::new(Self { identity, view, commands, controls, leases: Mutex::default(), load: Arc::default() })
@@ -236,7 +62,7 @@ impl Machine {
     }
 
     /// Reads something of the machine as it is now.
-    pub(crate) fn look<T>(&self, read: impl FnOnce(&View) -> T) -> T {
+    pub(crate) fn with_view<T>(&self, read: impl FnOnce(&View) -> T) -> T {
         read(&self.view.borrow())
     }
 
@@ -246,34 +72,34 @@ impl Machine {
     }
 
     /// Its state as it was `lag` ago.
-    pub(crate) fn seen_after(&self, lag: Duration) -> State {
+    pub(crate) fn state_seen_after(&self, lag: Duration) -> State {
         let then = Instant::now().checked_sub(lag);
         self.view.borrow().seen_at(then)
     }
 
     /// Changes what is no state: cordon and metadata.
-    pub(crate) fn alter(&self, change: impl FnOnce(&mut View)) {
+    pub(crate) fn modify(&self, change: impl FnOnce(&mut View)) {
         self.view.send_modify(|view| {
             change(view);
             view.updated_at = SystemTime::now();
         });
-        self.controls.tell(News::Machine(self.identity.id.clone()));
+        self.controls.publish(Update::Machine(self.identity.id.clone()));
     }
 
     /// Has the supervisor do `command`. Returns as soon as it is begun, with the state before it.
-    pub(crate) async fn tell(&self, command: Command) -> Result<State, Refused> {
+    pub(crate) async fn send(&self, command: Command) -> Result<State, CommandError> {
         let gone = || match self.state() {
-            State::Destroyed => Refused::StartFrom(State::Destroyed),
-            _ => Refused::Ending,
+            State::Destroyed => CommandError::StartFrom(State::Destroyed),
+            _ => CommandError::Ending,
         };
         let (reply, answer) = oneshot::channel();
-        self.commands.send(Ask { command, reply }).await.map_err(|_| gone())?;
+        self.commands.send(PendingCommand { command, reply }).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }
 
     /// Stops it as its configuration says, waits until it has ended, and never lets it start again.
     pub(crate) async fn end(&self) {
-        let _ = self.tell(Command::End).await;
+        let _ = self.send(Command::End).await;
         self.commands.closed().await;
     }
 
@@ -296,8 +122,8 @@ impl Machine {
         self.load.load(Ordering::Relaxed)
     }
 
-    /// Takes a place, if fewer than `limit` are taken.
-    pub(crate) fn occupy(&self, limit: u32) -> Option<Slot> {
+    /// Takes a slot, if fewer than `limit` are taken.
+    pub(crate) fn acquire_slot(&self, limit: u32) -> Option<Slot> {
         let more = |load: u32| (load < limit).then(|| load + 1);
         self.load.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
         Some(Slot(Arc::clone(&self.load)))
@@ -307,90 +133,5 @@ impl Machine {
 impl Drop for Slot {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl View {
-    /// Moves to the event's state and notes why.
-    pub(crate) fn enter(&mut self, event: Event) {
-        self.state = event.status;
-        self.updated_at = SystemTime::now();
-        self.past.push_front((Instant::now(), self.state));
-        self.past.truncate(PAST_MAX);
-        self.events.push_front(event);
-        self.events.truncate(EVENTS_MAX);
-    }
-
-    /// State at the time `then`; before its beginning (`None`), a machine is seen as it began.
-    fn seen_at(&self, then: Option<Instant>) -> State {
-        let was = |since: &Instant| then.is_some_and(|then| *since <= then);
-        let seen = self.past.iter().find(|(since, _)| was(since)).or(self.past.back());
-        seen.expect("a machine begins with a state").1
-    }
-}
-
-impl Event {
-    pub(crate) fn now(kind: &'static str, status: State, source: &'static str, request: Option<Value>) -> Self {
-        Self { id: Ulid::new().to_string(), kind, status, source, timestamp: unix_time().as_millis() as u64, request }
-    }
-}
-
-/// Time since 1970.
-pub(crate) fn unix_time() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is set after 1970")
-}
-
-impl State {
-    /// The API's spelling.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Created => "created",
-            Self::Starting => "starting",
-            Self::Started => "started",
-            Self::Stopping => "stopping",
-            Self::Stopped => "stopped",
-            Self::Suspending => "suspending",
-            Self::Suspended => "suspended",
-            Self::Restarting => "restarting",
-            Self::Replacing => "replacing",
-            Self::Failed => "failed",
-            Self::Destroying => "destroying",
-            Self::Destroyed => "destroyed",
-        }
-    }
-
-    /// Whether a machine stays in it by itself.
-    pub(crate) fn is_settled(self) -> bool {
-        matches!(self, Self::Created | Self::Started | Self::Stopped | Self::Suspended | Self::Failed | Self::Destroyed)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_lagging_edge_sees_what_was() {
-        let began = Instant::now();
-        let mut view = View {
-            state: State::Stopped,
-            version: String::new(),
-            spec: Arc::new(Spec::parse(serde_json::from_str(r#"{"image":"a"}"#).unwrap()).unwrap()),
-            is_cordoned: false,
-            address: None,
-            pid: None,
-            events: VecDeque::new(),
-            updated_at: SystemTime::now(),
-            past: VecDeque::from([(began, State::Stopped)]),
-        };
-        view.enter(Event::now("start", State::Started, "flyd", None));
-        let started = view.past[0].0;
-        assert_eq!(view.seen_at(Some(started)), State::Started);
-        assert_eq!(view.seen_at(Some(began)), State::Stopped);
-        assert_eq!(view.seen_at(None), State::Stopped);
-        for _ in 0..2 * PAST_MAX {
-            view.enter(Event::now("start", State::Started, "flyd", None));
-        }
-        assert_eq!(view.past.len(), PAST_MAX);
     }
 }

@@ -1,7 +1,7 @@
-//! The life of one machine: the only task that owns its process.
+//! Supervises one machine: the only task that owns its process, and the only one that changes its state.
 //!
-//! Path: [`Supervisor::run`] waits for whichever comes first: a command (see `supervisor/obey.rs`), the end of the process,
-//! or what is due by itself; each is one short step from one state to the next.
+//! Path: [`Supervisor::run`] waits for whichever comes first: a command (see `supervisor/commands.rs`), the end of the
+//! process, or a timer; each is one short step from one state to the next.
 //! Invariants: `started` if and only if the process runs and nobody asked it to stop; a process that was asked to stop
 //! is never restarted by policy; restarts after failures are bounded; without a handle left, the process is killed.
 //! Never: speaks HTTP.
@@ -18,10 +18,11 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::boot::boot;
 use crate::child::Process;
-use crate::controls::{Controls, News};
-use crate::machine::{Ask, Event, Identity, State, View, unix_time};
+use crate::controls::{Controls, Update};
+use crate::machine_state::{Event, Identity, PendingCommand, State, View};
 use crate::settings::Switch;
 use crate::spec::{RestartPolicy, Spec};
+use crate::unix_time::unix_time;
 
 /// Pause before the first restart; it doubles with each further one.
 const RESTART_PAUSE_MS: u64 = 500;
@@ -31,20 +32,20 @@ const RESTART_WINDOW_SECS: u64 = 300;
 /// How often a machine that is stuck looks whether it still is.
 const STUCK_LOOK_MS: u64 = 100;
 
-mod obey;
+mod commands;
 
 pub(crate) struct Supervisor {
     identity: Arc<Identity>,
     controls: Arc<Controls>,
-    commands: mpsc::Receiver<Ask>,
+    commands: mpsc::Receiver<PendingCommand>,
     view: watch::Sender<View>,
     process: Option<Process>,
     /// When the process began.
     began: Instant,
-    /// What happens next by itself.
-    due: Option<(Instant, Due)>,
+    /// What happens next without a command.
+    timer: Option<(Instant, Timer)>,
     /// What the end of the process leads to.
-    then: Then,
+    after_exit: AfterExit,
     /// Restarts by policy in a row.
     restarts: u32,
     /// Until then the machine is still being taken down.
@@ -53,9 +54,9 @@ pub(crate) struct Supervisor {
     is_ending: bool,
 }
 
-/// What happens by itself.
+/// What happens at a set time, without a command.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Due {
+enum Timer {
     /// The image of a new machine is ready.
     Prepared { launch: bool },
     /// The program is run.
@@ -74,7 +75,7 @@ enum Due {
 
 /// What the end of the process leads to.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Then {
+enum AfterExit {
     /// Whatever the restart policy says.
     Policy,
     Stop,
@@ -86,7 +87,7 @@ impl Supervisor {
     pub(crate) fn new(
         identity: Arc<Identity>,
         controls: Arc<Controls>,
-        commands: mpsc::Receiver<Ask>,
+        commands: mpsc::Receiver<PendingCommand>,
         view: watch::Sender<View>,
     ) -> Self {
         let now = Instant::now();
@@ -97,8 +98,8 @@ impl Supervisor {
             view,
             process: None,
             began: now,
-            due: None,
-            then: Then::Policy,
+            timer: None,
+            after_exit: AfterExit::Policy,
             restarts: 0,
             active_until: now,
             is_ending: false,
@@ -108,59 +109,59 @@ impl Supervisor {
     /// Serves the machine until its last handle is gone, it was destroyed or stopped for good.
     pub(crate) async fn run(mut self, launch: bool) {
         if self.state() == State::Created {
-            self.after(self.controls.settings().create_ms, Due::Prepared { launch });
+            self.set_timer(self.controls.settings().create_ms, Timer::Prepared { launch });
         }
-        self.controls.tell(News::Machine(self.identity.id.clone()));
+        self.controls.publish(Update::Machine(self.identity.id.clone()));
         while self.process.is_some() || !(self.is_ending || self.state() == State::Destroyed) {
-            let due = self.due.map_or(self.began, |(at, _)| at);
+            let due = self.timer.map_or(self.began, |(at, _)| at);
             tokio::select! {
                 ask = self.commands.recv() => match ask {
-                    Some(Ask { command, reply }) => {
-                        let done = self.obey(command);
+                    Some(PendingCommand { command, reply }) => {
+                        let done = self.handle(command);
                         let _ = reply.send(done);
                     }
                     // Dropping the process kills it.
                     None => break,
                 },
-                status = end_of(&mut self.process), if self.process.is_some() => self.ended(status).await,
-                () = sleep_until(due), if self.due.is_some() => self.fall_due(),
+                status = end_of(&mut self.process), if self.process.is_some() => self.on_exit(status).await,
+                () = sleep_until(due), if self.timer.is_some() => self.on_timer(),
             }
         }
         // Fly resets a root disk on every start, and nobody looks at one of a machine that is gone.
         let _ = std::fs::remove_dir_all(&self.identity.root);
     }
 
-    fn fall_due(&mut self) {
-        let Some((_, due)) = self.due.take() else { return };
-        if due != Due::Kill && self.controls.machine_faults(&self.identity.id).is_stuck {
-            return self.after(STUCK_LOOK_MS, due);
+    fn on_timer(&mut self) {
+        let Some((_, due)) = self.timer.take() else { return };
+        if due != Timer::Kill && self.controls.machine_faults(&self.identity.id).is_stuck {
+            return self.set_timer(STUCK_LOOK_MS, due);
         }
         match due {
-            Due::Prepared { launch: true } => self.begin("flyd"),
-            Due::Prepared { launch: false } if self.controls.settings().created_settles == Switch::Off => {}
-            Due::Prepared { launch: false } => self.enter("launch", State::Stopped, "flyd", None),
-            Due::Boot => self.boot(),
-            Due::Resume => {
+            Timer::Prepared { launch: true } => self.begin_start("flyd"),
+            Timer::Prepared { launch: false } if self.controls.settings().created_settles == Switch::Off => {}
+            Timer::Prepared { launch: false } => self.transition("launch", State::Stopped, "flyd", None),
+            Timer::Boot => self.boot(),
+            Timer::Resume => {
                 self.signal_process(Signal::SIGCONT);
-                self.enter("start", State::Started, "flyd", None);
+                self.transition("start", State::Started, "flyd", None);
             }
-            Due::Freeze => {
+            Timer::Freeze => {
                 self.signal_process(Signal::SIGSTOP);
-                self.enter("suspend", State::Suspended, "flyd", None);
+                self.transition("suspend", State::Suspended, "flyd", None);
             }
-            Due::Kill => {
+            Timer::Kill => {
                 tracing::warn!(machine = %self.identity.id, "did not stop in time and was killed");
                 self.signal_process(Signal::SIGKILL);
             }
-            Due::Replaced { launch: true } => self.begin("flyd"),
-            Due::Replaced { launch: false } => {
+            Timer::Replaced { launch: true } => self.begin_start("flyd"),
+            Timer::Replaced { launch: false } => {
                 tracing::info!(
                     machine = %self.identity.id,
                     "machine was in a non-started state prior to the update so leaving the new version stopped"
                 );
-                self.enter("update", State::Stopped, "flyd", None);
+                self.transition("update", State::Stopped, "flyd", None);
             }
-            Due::Destroyed => self.enter("destroy", State::Destroyed, "flyd", None),
+            Timer::Destroyed => self.transition("destroy", State::Destroyed, "flyd", None),
         }
     }
 
@@ -174,47 +175,52 @@ impl Supervisor {
                 let id = &self.identity;
                 tracing::info!(machine = %id.id, app = %id.app.name, region = %id.region, "machine started");
                 self.view.send_modify(|view| (view.address, view.pid) = (process.address(), process.id()));
-                (self.process, self.began, self.then) = (Some(process), Instant::now(), Then::Policy);
-                self.enter("start", State::Started, "flyd", None);
+                (self.process, self.began, self.after_exit) = (Some(process), Instant::now(), AfterExit::Policy);
+                self.transition("start", State::Started, "flyd", None);
             }
             Err(error) => {
                 let program = self.identity.program.display();
                 tracing::error!(machine = %self.identity.id, "{program} cannot be run: {error}");
-                self.enter("exit", State::Failed, "flyd", None);
+                self.transition("exit", State::Failed, "flyd", None);
             }
         }
     }
 
     /// The process has ended.
-    async fn ended(&mut self, status: std::io::Result<ExitStatus>) {
+    async fn on_exit(&mut self, status: std::io::Result<ExitStatus>) {
         // Waiting fails only for a process that is not ours, so its status is as good as lost: count it as a failure.
         let status = status.unwrap_or_else(|_| ExitStatus::from_raw(1 << 8));
         if let Some(process) = self.process.take() {
-            process.clear_up().await;
+            process.clean_up().await;
         }
-        self.due = None;
+        self.timer = None;
         self.view.send_modify(|view| (view.address, view.pid) = (None, None));
         self.active_until = Instant::now() + Duration::from_millis(self.controls.settings().teardown_ms);
-        let then = self.then;
-        let again = then == Then::Policy && self.restarts_after(status);
+        let then = self.after_exit;
+        let again = then == AfterExit::Policy && self.restarts_after(status);
         let next = match then {
-            Then::Destroy => State::Destroying,
-            Then::Start => State::Restarting,
-            Then::Policy if again => State::Starting,
-            Then::Policy | Then::Stop => State::Stopped,
+            AfterExit::Destroy => State::Destroying,
+            AfterExit::Start => State::Restarting,
+            AfterExit::Policy if again => State::Starting,
+            AfterExit::Policy | AfterExit::Stop => State::Stopped,
         };
         tracing::info!(machine = %self.identity.id, %status, again, "machine exited");
-        self.enter("exit", next, "flyd", Some(exit_details(status, then != Then::Policy, again, self.restarts)));
-        self.then = Then::Policy;
+        self.transition(
+            "exit",
+            next,
+            "flyd",
+            Some(exit_details(status, then != AfterExit::Policy, again, self.restarts)),
+        );
+        self.after_exit = AfterExit::Policy;
         match next {
             State::Starting => {
                 let pause_ms = (RESTART_PAUSE_MS << self.restarts.min(8)).min(RESTART_PAUSE_MAX_MS);
                 self.restarts += 1;
-                self.after(pause_ms, Due::Boot);
+                self.set_timer(pause_ms, Timer::Boot);
             }
-            State::Restarting => self.begin("flyd"),
-            State::Destroying => self.after(self.controls.settings().destroy_ms, Due::Destroyed),
-            _ if self.spec().is_auto_destroyed() && !self.is_ending => self.take_away(),
+            State::Restarting => self.begin_start("flyd"),
+            State::Destroying => self.set_timer(self.controls.settings().destroy_ms, Timer::Destroyed),
+            _ if self.spec().is_auto_destroyed() && !self.is_ending => self.begin_destroy(),
             _ => {}
         }
     }
@@ -239,8 +245,8 @@ impl Supervisor {
         }
     }
 
-    fn after(&mut self, ms: u64, due: Due) {
-        self.due = Some((Instant::now() + Duration::from_millis(ms), due));
+    fn set_timer(&mut self, ms: u64, due: Timer) {
+        self.timer = Some((Instant::now() + Duration::from_millis(ms), due));
     }
 
     fn state(&self) -> State {
@@ -251,9 +257,9 @@ impl Supervisor {
         Arc::clone(&self.view.borrow().spec)
     }
 
-    fn enter(&self, kind: &'static str, state: State, source: &'static str, details: Option<Value>) {
-        self.view.send_modify(|view| view.enter(Event::now(kind, state, source, details)));
-        self.controls.tell(News::Machine(self.identity.id.clone()));
+    fn transition(&self, kind: &'static str, state: State, source: &'static str, details: Option<Value>) {
+        self.view.send_modify(|view| view.transition(Event::now(kind, state, source, details)));
+        self.controls.publish(Update::Machine(self.identity.id.clone()));
     }
 }
 

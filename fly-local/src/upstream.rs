@@ -1,4 +1,4 @@
-//! The way from the edge to a machine.
+//! Connections from the edge to machines: wakes one that sleeps, connects, sends one request.
 //!
 //! Path: [`reach`] wakes the machine if need be and connects → [`exchange`] sends one request over that connection.
 //! Invariants: one connection a request and no pool, so that an upgrade can take its connection over; a machine whose
@@ -20,8 +20,9 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use crate::controls::{Controls, Host};
-use crate::delay::lengthen;
-use crate::machine::{Command, Machine, Slot, State};
+use crate::latency::add_latency;
+use crate::machine::{Machine, Slot};
+use crate::machine_state::{Command, State};
 use crate::settings::Settings;
 use crate::spec::Spec;
 
@@ -31,7 +32,7 @@ const RETRY_PAUSE_MS: u64 = 20;
 /// A body on its way through the edge.
 pub(crate) type Body = UnsyncBoxBody<Bytes, std::io::Error>;
 
-/// A connection to a machine, with the place it takes there.
+/// A connection to a machine, with its slot there.
 pub(crate) struct Reached {
     pub(crate) machine: Arc<Machine>,
     pub(crate) stream: TcpStream,
@@ -50,8 +51,8 @@ async fn try_until_connected(machine: &Arc<Machine>, controls: &Controls) -> Opt
     let lag_ms = controls.machine_faults(id).edge_lag_ms.unwrap_or(settings.edge_lag_ms);
     let mut lag = Duration::from_millis(lag_ms);
     loop {
-        let seen = machine.seen_after(std::mem::take(&mut lag));
-        let (state, address) = machine.look(|view| (view.state, view.address));
+        let seen = machine.state_seen_after(std::mem::take(&mut lag));
+        let (state, address) = machine.with_view(|view| (view.state, view.address));
         match (seen, address) {
             _ if controls.host(id) == Host::Unreachable => {}
             // What the edge takes for running may have stopped or been frozen: then the connection fails.
@@ -76,7 +77,7 @@ async fn try_until_connected(machine: &Arc<Machine>, controls: &Controls) -> Opt
 
 async fn connect(machine: &Machine, address: SocketAddr, settings: &Settings) -> Option<(TcpStream, Slot)> {
     let limit = spec(machine).service(settings.edge_serves_port)?.hard_limit();
-    let slot = machine.occupy(limit)?;
+    let slot = machine.acquire_slot(limit)?;
     let stream = TcpStream::connect(address).await.ok()?;
     let _ = stream.set_nodelay(true);
     Some((stream, slot))
@@ -89,7 +90,7 @@ fn is_autostarted(machine: &Machine, settings: &Settings) -> bool {
 }
 
 fn spec(machine: &Machine) -> Arc<Spec> {
-    machine.look(|view| Arc::clone(&view.spec))
+    machine.with_view(|view| Arc::clone(&view.spec))
 }
 
 /// Starts a machine for a request; a lease that somebody holds is in the way, as for everybody else.
@@ -98,7 +99,7 @@ async fn wake(machine: &Machine) {
     if machine.leases().allow(None).is_err() {
         return tracing::debug!(machine = %id, "a lease keeps it from starting");
     }
-    match machine.tell(Command::Start).await {
+    match machine.send(Command::Start).await {
         Ok(State::Started) => tracing::debug!(machine = %id, "the edge took it for stopped"),
         Ok(_) => tracing::info!(machine = %id, "starting machine for a request"),
         Err(refused) => tracing::debug!(machine = %id, ?refused, "not started"),
@@ -115,7 +116,7 @@ where
     F: Fn() -> Duration + Clone + Send + 'static,
 {
     match one_way {
-        Some(one_way) => speak(lengthen(stream, one_way), request).await,
+        Some(one_way) => speak(add_latency(stream, one_way), request).await,
         None => speak(stream, request).await,
     }
 }

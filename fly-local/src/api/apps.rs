@@ -11,11 +11,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::error::{ApiError, invalid, precondition};
+use super::resource;
 use super::{Answer, Parameters, body, find_app, is_true, parameter};
 use crate::app::{App, NETWORK_DEFAULT};
 use crate::fleet::Fleet;
-use crate::machine::{Command, Machine, State};
-use crate::object;
+use crate::machine::Machine;
+use crate::machine_state::{Command, State};
 
 /// The one organisation there is.
 const ORG: &str = "local";
@@ -31,7 +32,7 @@ struct NewApp {
 
 pub(super) async fn list(Shared(fleet): Shared<Arc<Fleet>>, Query(parameters): Parameters) -> Answer {
     let wanted = parameter(&parameters, "org_slug").ok_or_else(|| invalid("org_slug: is required"))?;
-    let shown = |app: Arc<App>| object::app(&app, machine_count(&fleet, &app.name));
+    let shown = |app: Arc<App>| resource::app(&app, machine_count(&fleet, &app.name));
     let apps: Vec<Value> = match wanted {
         ORG | "personal" => fleet.apps().into_iter().map(shown).collect(),
         _ => Vec::new(),
@@ -56,13 +57,13 @@ pub(super) async fn create(Shared(fleet): Shared<Arc<Fleet>>, bytes: Bytes) -> R
         let taken = "Validation failed: Name has already been taken";
         return Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, taken).with_code("name_taken"));
     }
-    let created_at = u64::try_from(crate::machine::unix_time().as_millis()).unwrap_or(u64::MAX);
+    let created_at = u64::try_from(crate::unix_time::unix_time().as_millis()).unwrap_or(u64::MAX);
     Ok((StatusCode::CREATED, Json(json!({ "id": new.name, "created_at": created_at }))).into_response())
 }
 
 pub(super) async fn show(Shared(fleet): Shared<Arc<Fleet>>, Path(app): Path<String>) -> Answer {
     let found = find_app(&fleet, &app)?;
-    Ok(Json(object::app(&found, machine_count(&fleet, &app))))
+    Ok(Json(resource::app(&found, machine_count(&fleet, &app))))
 }
 
 /// Takes the machines along; running ones only by force.
@@ -79,7 +80,7 @@ pub(super) async fn destroy(
         return Err(precondition("the app has running machines; stop them first, or force it"));
     }
     for machine in machines {
-        machine.tell(Command::Destroy { force: true }).await?;
+        machine.send(Command::Destroy { force: true }).await?;
     }
     fleet.remove_app(&app);
     Ok(StatusCode::ACCEPTED)

@@ -8,9 +8,9 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use crate::fleet::OrderRefused;
+use crate::fleet::CreateError;
 use crate::lease::Lease;
-use crate::machine::Refused;
+use crate::machine_state::CommandError;
 
 /// An error as the API words it.
 #[derive(Debug, Clone)]
@@ -58,54 +58,54 @@ fn aborted(what: &str) -> ApiError {
     ApiError::new(StatusCode::CONFLICT, &format!("aborted: {what}"))
 }
 
-impl From<Refused> for ApiError {
-    fn from(refused: Refused) -> Self {
+impl From<CommandError> for ApiError {
+    fn from(refused: CommandError) -> Self {
         match refused {
-            Refused::StartUnderWay => aborted("machine still attempting to start"),
-            Refused::AlreadyStarted => aborted("machine already started"),
-            Refused::StartFrom(state) => {
+            CommandError::StartUnderWay => aborted("machine still attempting to start"),
+            CommandError::AlreadyStarted => aborted("machine already started"),
+            CommandError::StartFrom(state) => {
                 precondition(&format!("unable to start machine from current state: '{}'", state.name()))
             }
-            Refused::StillActive => precondition("machine still active, refusing to start"),
-            Refused::Replacing => precondition("machine getting replaced, refusing to start"),
-            Refused::HostFull => aborted(
+            CommandError::StillActive => precondition("machine still active, refusing to start"),
+            CommandError::Replacing => precondition("machine getting replaced, refusing to start"),
+            CommandError::HostFull => aborted(
                 "could not reserve resource for machine: insufficient memory available to fulfill request on the \
                  current host",
             ),
-            Refused::NotRunning => precondition("machine not running"),
-            Refused::NotStopped => {
+            CommandError::NotRunning => precondition("machine not running"),
+            CommandError::NotStopped => {
                 precondition("unable to destroy machine, not currently stopped, suspended, failed or created")
             }
-            Refused::SuspendFrom(state) => {
+            CommandError::SuspendFrom(state) => {
                 precondition(&format!("unable to suspend machine from current state: '{}'", state.name()))
             }
-            Refused::NotSuspendable => {
+            CommandError::NotSuspendable => {
                 precondition("machine cannot be suspended: it has too much memory, or a schedule")
             }
-            Refused::Concurrent => aborted("machine update failed due to concurrent update"),
-            Refused::Ending => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal: fly-local is ending"),
+            CommandError::Concurrent => aborted("machine update failed due to concurrent update"),
+            CommandError::Ending => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal: fly-local is ending"),
         }
     }
 }
 
-impl From<OrderRefused> for ApiError {
-    fn from(refused: OrderRefused) -> Self {
+impl From<CreateError> for ApiError {
+    fn from(refused: CreateError) -> Self {
         match refused {
-            OrderRefused::NameTaken(id, name) => Self::new(
+            CreateError::NameTaken(id, name) => Self::new(
                 StatusCode::CONFLICT,
                 &format!(
                     "already_exists: unique machine name violation, machine ID {id} already exists with name \"{name}\""
                 ),
             ),
-            OrderRefused::UnknownRegion(region) => invalid(&format!("region: there is no region `{region}`")),
-            OrderRefused::UnknownImage(image) => {
+            CreateError::UnknownRegion(region) => invalid(&format!("region: there is no region `{region}`")),
+            CreateError::UnknownImage(image) => {
                 invalid(&format!("config.image: no app of fly-local has the image `{image}`"))
             }
-            OrderRefused::TooMany(limit) => Self::new(
+            CreateError::TooMany(limit) => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 &format!("Your organization has reached its machine limit. Please contact billing ({limit} machines)."),
             ),
-            OrderRefused::RegionsFull => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "could not find a candidate host")
+            CreateError::RegionsFull => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "could not find a candidate host")
                 .with_code("insufficient_capacity"),
         }
     }

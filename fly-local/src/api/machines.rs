@@ -10,10 +10,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::error::{ApiError, invalid};
+use super::resource;
 use super::{Answer, OfMachine, Parameters, body, changeable, find, find_app, is_true, list as values, ok};
-use crate::fleet::{Fleet, Order};
-use crate::machine::{Command, Machine, Refused, State};
-use crate::object;
+use crate::fleet::{Fleet, NewMachine};
+use crate::machine::Machine;
+use crate::machine_state::{Command, CommandError, State};
 use crate::spec::Spec;
 
 /// Body of a creation or an update.
@@ -58,7 +59,7 @@ pub(super) async fn list(
     };
     let is_summary = is_true(&parameters, "summary");
     let listed = fleet.machines().into_iter().filter(|machine| wants(machine)).map(|machine| match is_summary {
-        true => Value::Object(object::summary(&machine.identity, &machine.view())),
+        true => Value::Object(resource::summary(&machine.identity, &machine.view())),
         false => object(&fleet, &machine),
     });
     Ok(Json(listed.collect()))
@@ -72,7 +73,7 @@ pub(super) async fn show(Shared(fleet): Shared<Arc<Fleet>>, Path((app, id)): OfM
 pub(super) async fn create(Shared(fleet): Shared<Arc<Fleet>>, Path(app): Path<String>, bytes: Bytes) -> Answer {
     let app = find_app(&fleet, &app)?;
     let wanted: Wanted = body(&bytes)?;
-    let order = Order {
+    let new = NewMachine {
         name: wanted.name.filter(|name| !name.is_empty()),
         regions: wanted
             .region
@@ -85,7 +86,7 @@ pub(super) async fn create(Shared(fleet): Shared<Arc<Fleet>>, Path(app): Path<St
         launch: !wanted.skip_launch,
         is_cordoned: wanted.skip_service_registration,
     };
-    let machine = fleet.create(&app, order)?;
+    let machine = fleet.create(&app, new)?;
     let mut shown = object(&fleet, &machine);
     if let Some(ttl) = wanted.lease_ttl {
         let version = machine.view().version;
@@ -116,7 +117,7 @@ pub(super) async fn update(
         expected_version: wanted.current_version.filter(|version| !version.is_empty()),
         launch: !wanted.skip_launch,
     };
-    match machine.tell(update).await {
+    match machine.send(update).await {
         Ok(_) => Ok(Json(object(&fleet, &machine))),
         Err(refused) => Err(refused.into()),
     }
@@ -131,12 +132,12 @@ pub(super) async fn destroy(
 ) -> Answer {
     let machine = changeable(&fleet, &app, &id, &headers)?;
     let force = is_true(&parameters, "force") || is_true(&parameters, "kill");
-    match machine.tell(Command::Destroy { force }).await {
-        Ok(_) | Err(Refused::StartFrom(State::Destroyed)) => ok(),
+    match machine.send(Command::Destroy { force }).await {
+        Ok(_) | Err(CommandError::StartFrom(State::Destroyed)) => ok(),
         Err(refused) => Err(refused.into()),
     }
 }
 
 fn object(fleet: &Fleet, machine: &Machine) -> Value {
-    object::machine(&machine.identity, &machine.view(), fleet.host(machine))
+    resource::machine(&machine.identity, &machine.view(), fleet.host(machine))
 }

@@ -76,7 +76,7 @@ pub(super) async fn remove(
 }
 
 fn apply(machine: &Machine, changes: BTreeMap<String, Option<String>>) {
-    machine.alter(|view| {
+    machine.modify(|view| {
         let mut metadata = view.spec.metadata().clone();
         for (key, value) in changes {
             match value.filter(|value| !value.is_empty()) {

@@ -1,6 +1,6 @@
 //! The Machines API, as much of it as the lobby, provisioning and `flyctl` use for apps and machines.
 //!
-//! Path: axum router → [`gate`]: token, faults, rate limit → app → machine → one command or one view.
+//! Path: axum router → [`check_request`]: token, faults, rate limit → app → machine → one command or one view.
 //! Invariants: statuses, bodies and error texts are those of the real API; a secret never appears in an answer.
 //! Never: touches a process; it asks the machine's supervisor.
 
@@ -22,16 +22,17 @@ use crate::app::App;
 use crate::controls::Host;
 use crate::fleet::Fleet;
 use crate::machine::Machine;
-use crate::rate::Rates;
+use crate::rate_limit::RateLimiter;
 
 use error::{ApiError, invalid, not_found};
 
 mod apps;
 mod error;
 mod leases;
-mod life;
+mod lifecycle;
 mod machines;
 mod metadata;
+mod resource;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("fly-request-id");
 const LEASE_NONCE: &str = "fly-machine-lease-nonce";
@@ -40,28 +41,29 @@ type Answer = Result<Json<Value>, ApiError>;
 type Parameters = Query<Vec<(String, String)>>;
 type OfMachine = axum::extract::Path<(String, String)>;
 
-/// Who stands at the gate.
-struct Gate {
+/// What every request is checked against.
+struct Guard {
     /// The whole value of the header that every request must carry.
     authorization: String,
     fleet: Arc<Fleet>,
-    rates: Rates,
+    rates: RateLimiter,
 }
 
 /// Builds the API over `fleet`; every request must carry `token`.
 pub(crate) fn router(fleet: Arc<Fleet>, token: &str) -> Router {
-    let gate = Gate { authorization: format!("Bearer {token}"), fleet: Arc::clone(&fleet), rates: Rates::default() };
+    let guard =
+        Guard { authorization: format!("Bearer {token}"), fleet: Arc::clone(&fleet), rates: RateLimiter::default() };
     let machine = Router::new()
         .route("/", get(machines::show).post(machines::update).delete(machines::destroy))
-        .route("/start", post(life::start))
-        .route("/stop", post(life::stop))
-        .route("/suspend", post(life::suspend))
-        .route("/restart", post(life::restart))
-        .route("/signal", post(life::signal))
-        .route("/wait", get(life::wait))
-        .route("/cordon", post(life::cordon))
-        .route("/uncordon", post(life::uncordon))
-        .route("/events", get(life::events))
+        .route("/start", post(lifecycle::start))
+        .route("/stop", post(lifecycle::stop))
+        .route("/suspend", post(lifecycle::suspend))
+        .route("/restart", post(lifecycle::restart))
+        .route("/signal", post(lifecycle::signal))
+        .route("/wait", get(lifecycle::wait))
+        .route("/cordon", post(lifecycle::cordon))
+        .route("/uncordon", post(lifecycle::uncordon))
+        .route("/events", get(lifecycle::events))
         .route("/lease", get(leases::show).post(leases::take).delete(leases::release))
         .route("/metadata", get(metadata::show).put(metadata::change).patch(metadata::change))
         .route("/metadata/{key}", get(metadata::value).post(metadata::set).delete(metadata::remove));
@@ -74,26 +76,26 @@ pub(crate) fn router(fleet: Arc<Fleet>, token: &str) -> Router {
         .method_not_allowed_fallback(|| async {
             ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "unimplemented: no such method here")
         })
-        .layer(from_fn_with_state(Arc::new(gate), keep_gate))
+        .layer(from_fn_with_state(Arc::new(guard), check_request))
         .with_state(fleet)
 }
 
-/// Every request passes here: whatever is asked, a token, a fault or a rate limit may answer first.
-async fn keep_gate(Shared(gate): Shared<Arc<Gate>>, request: Request, next: Next) -> Response {
-    let controls = &gate.fleet.controls;
+/// Runs before every handler: a bad token, a fault or the rate limit answers in its place.
+async fn check_request(Shared(guard): Shared<Arc<Guard>>, request: Request, next: Next) -> Response {
+    let controls = &guard.fleet.controls;
     let delay_ms = controls.faults().api_delay_ms;
     if delay_ms > 0 {
         tokio::time::sleep(Duration::from_millis(delay_ms)).await;
     }
     let (method, path) = (request.method().as_str(), request.uri().path());
     let given = request.headers().get(header::AUTHORIZATION);
-    let mut response = if given.is_none_or(|given| given.as_bytes() != gate.authorization.as_bytes()) {
+    let mut response = if given.is_none_or(|given| given.as_bytes() != guard.authorization.as_bytes()) {
         ApiError::new(StatusCode::UNAUTHORIZED, "Authenticate: token validation error").into_response()
-    } else if let Some(answer) = controls.answer_instead(method, path) {
+    } else if let Some(answer) = controls.forced_answer(method, path) {
         let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let error = ApiError::new(status, &answer.error);
         answer.code.map_or(error.clone(), |code| error.with_code(&code)).into_response()
-    } else if controls.settings().rate_limits.is_on() && !gate.rates.allow(method, path, Instant::now()) {
+    } else if controls.settings().rate_limits.is_on() && !guard.rates.allow(method, path, Instant::now()) {
         ApiError::new(StatusCode::TOO_MANY_REQUESTS, "rate limit exceeded").into_response()
     } else {
         next.run(request).await

@@ -1,6 +1,6 @@
-//! What a machine does when it is told to: every command, by the state it meets.
+//! Commands: what each one does in each state of a machine.
 //!
-//! Path: the supervisor hands each command to [`Supervisor::obey`]; what takes time is left for the supervisor's loop.
+//! Path: the supervisor hands each command to [`Supervisor::handle`]; what takes time is left for the supervisor's loop.
 //! Invariants: a command either changes the state at once or is refused; what Fly refuses is refused with its reason.
 
 use std::sync::Arc;
@@ -10,17 +10,17 @@ use nix::sys::signal::Signal;
 use tokio::time::Instant;
 use ulid::Ulid;
 
-use super::{Due, Supervisor, Then};
+use super::{AfterExit, Supervisor, Timer};
 use crate::controls::Host;
-use crate::machine::{Command, Refused, State};
+use crate::machine_state::{Command, CommandError, State};
 use crate::settings::{StartOnStarted, Switch};
 use crate::spec::Spec;
 
 /// The state before the command.
-type Done = Result<State, Refused>;
+type Done = Result<State, CommandError>;
 
 impl Supervisor {
-    pub(super) fn obey(&mut self, command: Command) -> Done {
+    pub(super) fn handle(&mut self, command: Command) -> Done {
         match command {
             Command::Start => self.start(),
             Command::Stop { signal, grace } => self.stop(signal, grace),
@@ -41,84 +41,84 @@ impl Supervisor {
         match state {
             State::Started => match self.controls.settings().start_on_started {
                 StartOnStarted::Ok => return Ok(state),
-                StartOnStarted::Conflict => return Err(Refused::AlreadyStarted),
-                StartOnStarted::Precondition => return Err(Refused::StartFrom(state)),
+                StartOnStarted::Conflict => return Err(CommandError::AlreadyStarted),
+                StartOnStarted::Precondition => return Err(CommandError::StartFrom(state)),
             },
-            State::Starting => return Err(Refused::StartUnderWay),
-            State::Replacing => return Err(Refused::Replacing),
-            State::Created if self.due.is_some() => return Err(Refused::StartFrom(state)),
-            State::Stopped if Instant::now() < self.active_until => return Err(Refused::StillActive),
+            State::Starting => return Err(CommandError::StartUnderWay),
+            State::Replacing => return Err(CommandError::Replacing),
+            State::Created if self.timer.is_some() => return Err(CommandError::StartFrom(state)),
+            State::Stopped if Instant::now() < self.active_until => return Err(CommandError::StillActive),
             State::Stopped | State::Created | State::Failed => {
                 self.host_has_room()?;
                 self.restarts = 0;
-                self.begin("user");
+                self.begin_start("user");
             }
             // What is suspended still holds its place on the host.
             State::Suspended => {
-                self.enter("start", State::Starting, "user", None);
-                self.after(self.controls.settings().resume_ms, Due::Resume);
+                self.transition("start", State::Starting, "user", None);
+                self.set_timer(self.controls.settings().resume_ms, Timer::Resume);
             }
             State::Suspending => {
-                self.due = None;
-                self.enter("start", State::Started, "user", None);
+                self.timer = None;
+                self.transition("start", State::Started, "user", None);
             }
             State::Stopping | State::Restarting | State::Destroying | State::Destroyed => {
-                return Err(Refused::StartFrom(state));
+                return Err(CommandError::StartFrom(state));
             }
         }
         Ok(state)
     }
 
     /// A host without room refuses, unless the setting has the machine moved to another one.
-    fn host_has_room(&self) -> Result<(), Refused> {
+    fn host_has_room(&self) -> Result<(), CommandError> {
         let id = &self.identity.id;
         if self.controls.host(id) != Host::Full {
             return Ok(());
         }
         if self.controls.settings().migrate_from_full_host == Switch::Off {
-            return Err(Refused::HostFull);
+            return Err(CommandError::HostFull);
         }
         tracing::info!(machine = %id, "moved to another host");
-        self.controls.alter_machine_faults(id, |faults| faults.host = Host::Ok);
+        self.controls.modify_machine_faults(id, |faults| faults.host = Host::Ok);
         Ok(())
     }
 
     /// On the way up, from nothing.
-    pub(super) fn begin(&mut self, source: &'static str) {
-        self.enter("start", State::Starting, source, None);
+    pub(super) fn begin_start(&mut self, source: &'static str) {
+        self.transition("start", State::Starting, source, None);
         let settings = self.controls.settings();
         let faults = self.controls.machine_faults(&self.identity.id);
-        self.after(faults.boot_ms.unwrap_or(settings.boot_ms), Due::Boot);
+        self.set_timer(faults.boot_ms.unwrap_or(settings.boot_ms), Timer::Boot);
     }
 
     fn stop(&mut self, signal: Option<Signal>, grace: Option<Duration>) -> Done {
         let state = self.state();
         match state {
             State::Started | State::Stopping | State::Restarting => {
-                self.then = Then::Stop;
+                self.after_exit = AfterExit::Stop;
                 self.ask_to_stop(signal, grace);
                 if state != State::Stopping {
-                    self.enter("stop", State::Stopping, "user", None);
+                    self.transition("stop", State::Stopping, "user", None);
                 }
             }
             // Its snapshot is thrown away.
-            State::Suspended | State::Suspending => self.kill(Then::Stop, "stop", State::Stopping),
+            State::Suspended | State::Suspending => self.kill(AfterExit::Stop, "stop", State::Stopping),
             // Resuming, or on its way up from nothing.
-            State::Starting if self.process.is_some() => self.kill(Then::Stop, "stop", State::Stopping),
+            State::Starting if self.process.is_some() => self.kill(AfterExit::Stop, "stop", State::Stopping),
             State::Starting => {
-                self.due = None;
-                self.enter("stop", State::Stopped, "user", None);
+                self.timer = None;
+                self.transition("stop", State::Stopped, "user", None);
             }
-            State::Replacing if self.process.is_some() => self.then = Then::Stop,
+            State::Replacing if self.process.is_some() => self.after_exit = AfterExit::Stop,
             // It was to start when it is ready, and does not now.
-            State::Created | State::Replacing => self.call_launch_off(),
+            State::Created | State::Replacing => self.cancel_launch(),
             _ => {}
         }
         Ok(state)
     }
 
-    fn call_launch_off(&mut self) {
-        if let Some((_, Due::Prepared { launch } | Due::Replaced { launch })) = &mut self.due {
+    fn cancel_launch(&mut self) {
+        if let Some((_, Timer::Prepared { launch } | Timer::Replaced { launch })) = &mut self.timer {
             *launch = false;
         }
     }
@@ -126,26 +126,26 @@ impl Supervisor {
     fn restart(&mut self, signal: Option<Signal>, grace: Option<Duration>) -> Done {
         let state = self.state();
         if state != State::Started {
-            return Err(Refused::NotRunning);
+            return Err(CommandError::NotRunning);
         }
-        self.then = Then::Start;
+        self.after_exit = AfterExit::Start;
         self.ask_to_stop(signal, grace);
-        self.enter("restart", State::Restarting, "user", None);
+        self.transition("restart", State::Restarting, "user", None);
         Ok(state)
     }
 
     fn suspend(&mut self) -> Done {
         let state = self.state();
         if state != State::Started {
-            return Err(Refused::SuspendFrom(state));
+            return Err(CommandError::SuspendFrom(state));
         }
         let settings = self.controls.settings();
         let spec = self.spec();
         if spec.memory_mb() > settings.suspend_memory_max_mb || spec.is_scheduled() {
-            return Err(Refused::NotSuspendable);
+            return Err(CommandError::NotSuspendable);
         }
-        self.enter("suspend", State::Suspending, "user", None);
-        self.after(settings.suspend_ms, Due::Freeze);
+        self.transition("suspend", State::Suspending, "user", None);
+        self.set_timer(settings.suspend_ms, Timer::Freeze);
         Ok(state)
     }
 
@@ -153,7 +153,7 @@ impl Supervisor {
         let state = self.state();
         match &self.process {
             Some(process) if state != State::Suspended => process.signal(signal),
-            _ => return Err(Refused::NotRunning),
+            _ => return Err(CommandError::NotRunning),
         }
         Ok(state)
     }
@@ -161,10 +161,10 @@ impl Supervisor {
     fn update(&mut self, spec: Spec, expected_version: Option<String>, launch: bool) -> Done {
         let state = self.state();
         if expected_version.is_some_and(|expected| expected != self.view.borrow().version) {
-            return Err(Refused::Concurrent);
+            return Err(CommandError::Concurrent);
         }
         if matches!(state, State::Stopping | State::Restarting | State::Replacing | State::Destroying) {
-            return Err(Refused::Concurrent);
+            return Err(CommandError::Concurrent);
         }
         self.host_has_room()?;
         self.view.send_modify(|view| {
@@ -173,16 +173,16 @@ impl Supervisor {
         });
         match state {
             State::Started | State::Suspending => {
-                self.then = if launch { Then::Start } else { Then::Stop };
+                self.after_exit = if launch { AfterExit::Start } else { AfterExit::Stop };
                 self.ask_to_stop(None, None);
-                self.enter("update", State::Replacing, "user", None);
+                self.transition("update", State::Replacing, "user", None);
             }
-            _ if self.process.is_some() => self.kill(Then::Stop, "update", State::Replacing),
+            _ if self.process.is_some() => self.kill(AfterExit::Stop, "update", State::Replacing),
             _ => {
-                let was_to_run = matches!(self.due, Some((_, Due::Boot | Due::Prepared { launch: true })));
-                self.enter("update", State::Replacing, "user", None);
+                let was_to_run = matches!(self.timer, Some((_, Timer::Boot | Timer::Prepared { launch: true })));
+                self.transition("update", State::Replacing, "user", None);
                 let launch = launch && was_to_run;
-                self.after(self.controls.settings().replace_ms, Due::Replaced { launch });
+                self.set_timer(self.controls.settings().replace_ms, Timer::Replaced { launch });
             }
         }
         Ok(state)
@@ -192,19 +192,19 @@ impl Supervisor {
         let state = self.state();
         match state {
             State::Destroying | State::Destroyed => {}
-            State::Stopped | State::Suspended | State::Failed | State::Created => self.take_away(),
-            _ if force => self.take_away(),
-            _ => return Err(Refused::NotStopped),
+            State::Stopped | State::Suspended | State::Failed | State::Created => self.begin_destroy(),
+            _ if force => self.begin_destroy(),
+            _ => return Err(CommandError::NotStopped),
         }
         Ok(state)
     }
 
-    pub(super) fn take_away(&mut self) {
+    pub(super) fn begin_destroy(&mut self) {
         match self.process {
-            Some(_) => self.kill(Then::Destroy, "destroy", State::Destroying),
+            Some(_) => self.kill(AfterExit::Destroy, "destroy", State::Destroying),
             None => {
-                self.enter("destroy", State::Destroying, "user", None);
-                self.after(self.controls.settings().destroy_ms, Due::Destroyed);
+                self.transition("destroy", State::Destroying, "user", None);
+                self.set_timer(self.controls.settings().destroy_ms, Timer::Destroyed);
             }
         }
     }
@@ -215,16 +215,16 @@ impl Supervisor {
         if let Some(process) = &self.process {
             process.signal(signal.unwrap_or(usual));
         }
-        if !matches!(self.due, Some((_, Due::Kill))) {
-            self.due = Some((Instant::now() + grace.unwrap_or(usual_grace), Due::Kill));
+        if !matches!(self.timer, Some((_, Timer::Kill))) {
+            self.timer = Some((Instant::now() + grace.unwrap_or(usual_grace), Timer::Kill));
         }
     }
 
-    fn kill(&mut self, then: Then, kind: &'static str, state: State) {
-        (self.then, self.due) = (then, None);
+    fn kill(&mut self, then: AfterExit, kind: &'static str, state: State) {
+        (self.after_exit, self.timer) = (then, None);
         if let Some(process) = &self.process {
             process.signal(Signal::SIGKILL);
         }
-        self.enter(kind, state, "user", None);
+        self.transition(kind, state, "user", None);
     }
 }

@@ -1,4 +1,4 @@
-//! What a `Fly-Replay` header says, and which machines it means.
+//! Parses a `Fly-Replay` header and chooses the machines that it means.
 //!
 //! Path: the proxy finds the header on an answer → [`Directive::parse`] → [`Directive::choose`] → it tries the chosen
 //! machines in order.
@@ -42,7 +42,7 @@ pub(crate) enum Fallback {
 
 /// Apps and machines as the edge sees them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Seen {
+pub(crate) struct FleetView {
     /// Names of all apps, with their private networks.
     pub(crate) apps: BTreeMap<String, String>,
     pub(crate) machines: Vec<Candidate>,
@@ -99,7 +99,7 @@ impl Load {
 
 /// Why a header cannot be obeyed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub(crate) enum ReplayError {
     /// The header breaks the syntax (Fly's PA03); says how.
     Malformed(String),
     /// No app of that name (Fly's PA04).
@@ -113,19 +113,19 @@ pub(crate) enum Refusal {
 impl Directive {
     /// Reads `key=value` pairs separated by `;`, where a value may be in double quotes.
     /// An unknown key is refused: a misspelt one would otherwise go unnoticed until a real deployment.
-    pub(crate) fn parse(header: &str) -> Result<Self, Refusal> {
+    pub(crate) fn parse(header: &str) -> Result<Self, ReplayError> {
         let mut directive = Self::default();
         for field in split_outside_quotes(header) {
             let (key, value) =
-                field.split_once('=').ok_or_else(|| Refusal::Malformed(format!("`{field}` is not key=value")))?;
+                field.split_once('=').ok_or_else(|| ReplayError::Malformed(format!("`{field}` is not key=value")))?;
             directive.set(key.trim().to_ascii_lowercase().as_str(), value.trim().trim_matches('"'))?;
         }
         Ok(directive)
     }
 
-    fn set(&mut self, key: &str, value: &str) -> Result<(), Refusal> {
+    fn set(&mut self, key: &str, value: &str) -> Result<(), ReplayError> {
         let text = || Some(value.to_owned());
-        let malformed = || Refusal::Malformed(format!("`{value}` is no value for `{key}`"));
+        let malformed = || ReplayError::Malformed(format!("`{value}` is no value for `{key}`"));
         if value.is_empty() && key != "state" {
             return Err(malformed());
         }
@@ -144,7 +144,7 @@ impl Directive {
                     _ => return Err(malformed()),
                 });
             }
-            _ => return Err(Refusal::Malformed(format!("`{key}` is not a field"))),
+            _ => return Err(ReplayError::Malformed(format!("`{key}` is not a field"))),
         }
         Ok(())
     }
@@ -154,13 +154,13 @@ impl Directive {
         &self,
         from: &str,
         from_app: &str,
-        seen: &'a Seen,
+        seen: &'a FleetView,
         regions: &Regions,
-    ) -> Result<Vec<&'a Candidate>, Refusal> {
+    ) -> Result<Vec<&'a Candidate>, ReplayError> {
         let app = self.app.as_deref().unwrap_or(from_app);
-        let network = seen.apps.get(app).ok_or_else(|| Refusal::UnknownApp(app.to_owned()))?;
+        let network = seen.apps.get(app).ok_or_else(|| ReplayError::UnknownApp(app.to_owned()))?;
         if seen.apps.get(from_app) != Some(network) && !seen.is_crossing_networks {
-            return Err(Refusal::OtherNetwork(app.to_owned()));
+            return Err(ReplayError::OtherNetwork(app.to_owned()));
         }
         let mut fitting: Vec<_> = seen
             .machines
@@ -176,7 +176,7 @@ impl Directive {
             (it.load == Load::Full, !is_preferred, *rank, it.effort(), it.distance, it.connections, it.id.clone())
         });
         if fitting.is_empty() {
-            return Err(Refusal::NoCandidate);
+            return Err(ReplayError::NoCandidate);
         }
         Ok(fitting.into_iter().map(|(_, candidate)| candidate).collect())
     }
@@ -241,7 +241,7 @@ mod tests {
     #[test]
     fn what_is_malformed_is_refused() {
         for header in ["instance", "instance=", "timeout=soon", "fallback=self", "elsewhere=maybe", "regoin=ewr"] {
-            assert!(matches!(Directive::parse(header), Err(Refusal::Malformed(_))), "{header}");
+            assert!(matches!(Directive::parse(header), Err(ReplayError::Malformed(_))), "{header}");
         }
     }
 
@@ -260,9 +260,9 @@ mod tests {
         }
     }
 
-    fn seen() -> Seen {
+    fn seen() -> FleetView {
         let apps = [("lobby", "default"), ("game", "default"), ("alone", "private"), ("empty", "default")];
-        Seen {
+        FleetView {
             apps: apps.map(|(name, network)| (name.into(), network.into())).into(),
             machines: vec![
                 candidate("lobby1", "lobby", "ewr", true),
@@ -277,7 +277,7 @@ mod tests {
         }
     }
 
-    fn chosen(header: &str, seen: &Seen) -> Result<Vec<String>, Refusal> {
+    fn chosen(header: &str, seen: &FleetView) -> Result<Vec<String>, ReplayError> {
         let chosen = Directive::parse(header).unwrap().choose("lobby1", "lobby", seen, &regions())?;
         Ok(chosen.into_iter().map(|it| it.id.clone()).collect())
     }
@@ -287,22 +287,22 @@ mod tests {
         let seen = seen();
         for (header, expected) in [
             ("app=game;instance=game-nrt", Ok(vec!["game-nrt"])),
-            ("app=game;instance=gone", Err(Refusal::NoCandidate)),
+            ("app=game;instance=gone", Err(ReplayError::NoCandidate)),
             // A machine of another app is not a machine of this one.
-            ("instance=game-nrt", Err(Refusal::NoCandidate)),
-            ("app=nobody", Err(Refusal::UnknownApp("nobody".into()))),
-            ("app=empty", Err(Refusal::NoCandidate)),
-            ("app=alone", Err(Refusal::OtherNetwork("alone".into()))),
+            ("instance=game-nrt", Err(ReplayError::NoCandidate)),
+            ("app=nobody", Err(ReplayError::UnknownApp("nobody".into()))),
+            ("app=empty", Err(ReplayError::NoCandidate)),
+            ("app=alone", Err(ReplayError::OtherNetwork("alone".into()))),
             // Running and near first; the sleeper is woken only when nothing else is left.
             ("app=game", Ok(vec!["game-cdg", "game-nrt", "game-ewr"])),
             ("app=game;region=ewr", Ok(vec!["game-ewr"])),
             ("app=game;region=\"nrt,eu\"", Ok(vec!["game-nrt", "game-cdg"])),
             ("app=game;region=\"nrt,any\"", Ok(vec!["game-nrt", "game-cdg", "game-ewr"])),
-            ("app=game;region=syd", Err(Refusal::NoCandidate)),
+            ("app=game;region=syd", Err(ReplayError::NoCandidate)),
             ("app=game;prefer_instance=game-ewr", Ok(vec!["game-ewr", "game-cdg", "game-nrt"])),
             ("app=game;prefer_instance=gone;region=eu", Ok(vec!["game-cdg"])),
             ("elsewhere=true", Ok(vec!["lobby2"])),
-            ("instance=lobby1;elsewhere=true", Err(Refusal::NoCandidate)),
+            ("instance=lobby1;elsewhere=true", Err(ReplayError::NoCandidate)),
             ("state=x", Ok(vec!["lobby1", "lobby2"])),
         ] {
             let expected = expected.map(|ids| ids.into_iter().map(str::to_owned).collect());
@@ -323,8 +323,8 @@ mod tests {
         seen.machines[3].is_cordoned = true;
         seen.machines[4].is_served = false;
         assert_eq!(chosen("app=game", &seen).unwrap(), ["game-ewr"]);
-        assert_eq!(chosen("app=game;instance=game-cdg", &seen), Err(Refusal::NoCandidate));
-        assert_eq!(chosen("app=game;instance=game-nrt", &seen), Err(Refusal::NoCandidate));
+        assert_eq!(chosen("app=game;instance=game-cdg", &seen), Err(ReplayError::NoCandidate));
+        assert_eq!(chosen("app=game;instance=game-nrt", &seen), Err(ReplayError::NoCandidate));
         seen.cordon_binds_instance = false;
         assert_eq!(chosen("app=game;instance=game-cdg", &seen).unwrap(), ["game-cdg"]);
     }

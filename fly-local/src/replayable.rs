@@ -1,6 +1,6 @@
-//! A client's request, kept so that it can be sent again.
+//! A client's request, buffered so that `Fly-Replay` can send it again.
 //!
-//! Path: [`Original::read`] takes the request in; [`Original::request`] makes one copy per hop.
+//! Path: [`ReplayableRequest::read`] takes the request in; [`ReplayableRequest::request`] makes one copy per hop.
 //! Invariants: a body of up to the setting's length is read whole before the first hop and can be replayed; a
 //! longer one streams through once, and then a replay is refused.
 //! Never: changes a header after it was read in.
@@ -17,12 +17,12 @@ use crate::headers;
 use crate::upstream::Body;
 
 /// A request as the client sent it, with the edge's headers.
-pub(crate) struct Original {
+pub(crate) struct ReplayableRequest {
     parts: Parts,
-    body: Kept,
+    body: KeptBody,
 }
 
-enum Kept {
+enum KeptBody {
     Whole(Bytes),
     /// What was read of a longer body, and the rest.
     Long(Bytes, Incoming),
@@ -30,7 +30,7 @@ enum Kept {
     Gone,
 }
 
-impl Original {
+impl ReplayableRequest {
     /// Reads the request and lets `edit` rewrite its headers. A body longer than `kept_max_bytes` cannot be replayed.
     pub(crate) async fn read(
         request: Request<Incoming>,
@@ -44,10 +44,10 @@ impl Original {
             match incoming.frame().await {
                 Some(Ok(frame)) => read.extend_from_slice(frame.data_ref().map_or(&[], |data| data)),
                 Some(Err(_)) => return Err(Failure::BodyBroken),
-                None => return Ok(Self { parts, body: Kept::Whole(read.freeze()) }),
+                None => return Ok(Self { parts, body: KeptBody::Whole(read.freeze()) }),
             }
         }
-        Ok(Self { parts, body: Kept::Long(read.freeze(), incoming) })
+        Ok(Self { parts, body: KeptBody::Long(read.freeze(), incoming) })
     }
 
     /// Method and path, for people.
@@ -60,32 +60,32 @@ impl Original {
         headers::upgrade_of(&self.parts.headers).is_some()
     }
 
-    /// The request for the next hop, with `told` beside its own headers.
-    pub(crate) fn request(&mut self, told: &HeaderMap) -> Result<Request<Body>, Failure> {
+    /// The request for the next hop: as the client sent it, with `extra_headers` set.
+    pub(crate) fn request(&mut self, extra_headers: &HeaderMap) -> Result<Request<Body>, Failure> {
         let mut request = Request::new(self.next_body()?);
         *request.method_mut() = self.parts.method.clone();
         *request.uri_mut() = self.parts.uri.path_and_query().cloned().map_or_else(Uri::default, Uri::from);
         *request.version_mut() = Version::HTTP_11;
         *request.headers_mut() = self.parts.headers.clone();
-        for (name, value) in told {
+        for (name, value) in extra_headers {
             request.headers_mut().insert(name, value.clone());
         }
         Ok(request)
     }
 
     fn next_body(&mut self) -> Result<Body, Failure> {
-        match std::mem::replace(&mut self.body, Kept::Gone) {
-            Kept::Whole(bytes) => {
-                self.body = Kept::Whole(bytes.clone());
+        match std::mem::replace(&mut self.body, KeptBody::Gone) {
+            KeptBody::Whole(bytes) => {
+                self.body = KeptBody::Whole(bytes.clone());
                 Ok(Full::new(bytes).map_err(|never| match never {}).boxed_unsync())
             }
-            Kept::Long(read, rest) if !rest.is_end_stream() => {
+            KeptBody::Long(read, rest) if !rest.is_end_stream() => {
                 let read = futures_util::stream::iter([Ok(Frame::data(read))]);
                 let rest = BodyStream::new(rest).map(|frame| frame.map_err(std::io::Error::other));
                 Ok(StreamBody::new(read.chain(rest)).boxed_unsync())
             }
-            Kept::Long(read, _) => Ok(Full::new(read).map_err(|never| match never {}).boxed_unsync()),
-            Kept::Gone => Err(Failure::BodyTooLong),
+            KeptBody::Long(read, _) => Ok(Full::new(read).map_err(|never| match never {}).boxed_unsync()),
+            KeptBody::Gone => Err(Failure::BodyTooLong),
         }
     }
 }

@@ -1,7 +1,7 @@
-//! The edge: takes every public request in and gives its answer out.
+//! The edge proxy: accepts every public connection, routes its requests to machines and returns their answers.
 //!
 //! Path: accept → [`Edge::answer`]: the control page's own paths stay here; anything else is read, taken along its route
-//! (see `route.rs`), and the answer streams back, or after a 101 both sides are joined as raw bytes.
+//! (see `routing.rs`), and the answer streams back, or after a 101 both sides are joined as raw bytes.
 //! Invariants: answers are never buffered; a place at a machine is held until the answer or the WebSocket has ended.
 //! Never: knows what the lobby is about. Not emulated: replay cache, steering headers of clients, TLS, health checks.
 
@@ -23,12 +23,11 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use ulid::Ulid;
 
-use crate::control;
+use crate::control_api;
 use crate::failure::Failure;
-use crate::fleet::Fleet;
 use crate::headers;
-use crate::original::Original;
-use crate::route::Answered;
+use crate::replayable::ReplayableRequest;
+use crate::routing::{Answered, Routing};
 use crate::settings::Settings;
 use crate::upstream::Body;
 
@@ -37,9 +36,7 @@ const ACCEPT_RETRY_MS: u64 = 50;
 
 /// The edge proxy in one region.
 pub(crate) struct Edge {
-    pub(crate) fleet: Arc<Fleet>,
-    /// Whether distance costs time.
-    pub(crate) has_latency: bool,
+    pub(crate) routing: Routing,
     /// The address clients connect to.
     pub(crate) address: SocketAddr,
     /// The page and the API of `/_fly`.
@@ -54,7 +51,7 @@ impl Edge {
             tokio::select! {
                 Some(_) = connections.join_next() => {}
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, client)) => drop(connections.spawn(Arc::clone(&self).converse(stream, client))),
+                    Ok((stream, client)) => drop(connections.spawn(Arc::clone(&self).serve_connection(stream, client))),
                     Err(error) => {
                         tracing::warn!(%error, "cannot accept a connection");
                         tokio::time::sleep(Duration::from_millis(ACCEPT_RETRY_MS)).await;
@@ -64,7 +61,7 @@ impl Edge {
         }
     }
 
-    async fn converse(self: Arc<Self>, stream: TcpStream, client: SocketAddr) {
+    async fn serve_connection(self: Arc<Self>, stream: TcpStream, client: SocketAddr) {
         let _ = stream.set_nodelay(true);
         let service = service_fn(|request| {
             let edge = Arc::clone(&self);
@@ -78,13 +75,13 @@ impl Edge {
 
     /// Answers one request.
     async fn answer(&self, mut request: Request<Incoming>, client: SocketAddr) -> Response<Body> {
-        if control::is_its_path(request.uri().path()) {
+        if control_api::is_control_path(request.uri().path()) {
             let Ok(answer) = self.control.call(request).await;
             return answer.map(|body| body.map_err(std::io::Error::other).boxed_unsync());
         }
         let began = Instant::now();
-        let settings = self.fleet.controls.settings();
-        let region = &self.fleet.edge_region;
+        let settings = self.routing.fleet.controls.settings();
+        let region = &self.routing.fleet.edge_region;
         let request_id = format!("{}-{region}", Ulid::new());
         let what = format!("{} {}", request.method(), request.uri().path());
         if request.version() < Version::HTTP_11 {
@@ -92,36 +89,36 @@ impl Edge {
             request.headers_mut().remove(header::UPGRADE);
         }
         let upgrade = headers::upgrade_of(request.headers()).map(|_| on(&mut request));
-        let answered = match Original::read(request, settings.replay_body_max_bytes, |headers| {
-            headers::enter(headers, client, self.address, region, settings.strip_forged.is_on());
+        let answered = match ReplayableRequest::read(request, settings.replay_body_max_bytes, |headers| {
+            headers::prepare_request(headers, client, self.address, region, settings.strip_forged.is_on());
         })
         .await
         {
-            Ok(mut original) => self.forward(&mut original).await,
+            Ok(mut original) => self.routing.forward(&mut original).await,
             Err(failure) => Err(failure),
         };
         let mut response = match answered {
-            Ok(answered) => self.hand_over(answered, upgrade),
+            Ok(answered) => self.respond(answered, upgrade),
             Err(failure) => {
                 tracing::warn!(request = what, "{failure}");
                 refuse(&failure, &settings)
             }
         };
         let upgraded = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-        headers::leave(response.headers_mut(), &request_id, upgraded);
+        headers::prepare_response(response.headers_mut(), &request_id, upgraded);
         tracing::debug!(request = what, status = response.status().as_u16(), took = ?began.elapsed(), "answered");
         response
     }
 
     /// Gives the client what the machine answered; after a 101, joins both connections until one side ends or the
     /// machine's host is out of reach.
-    fn hand_over(&self, answered: Answered, client: Option<OnUpgrade>) -> Response<Body> {
+    fn respond(&self, answered: Answered, client: Option<OnUpgrade>) -> Response<Body> {
         let Answered { mut response, machine, slot } = answered;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS
             && let Some(client) = client
         {
             let upstream = on(&mut response);
-            let controls = Arc::clone(&self.fleet.controls);
+            let controls = Arc::clone(&self.routing.fleet.controls);
             // Not the machine itself: whoever holds that keeps its process alive.
             let id = machine.identity.id.clone();
             tokio::spawn(async move {
@@ -131,7 +128,7 @@ impl Edge {
                     tokio::select! {
                         // An error is the sudden end of one side; the other side ends with it.
                         _ = tokio::io::copy_bidirectional(&mut client, &mut upstream) => {}
-                        () = controls.out_of_reach(&id) => {}
+                        () = controls.until_unreachable(&id) => {}
                     }
                 }
             });

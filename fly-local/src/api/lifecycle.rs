@@ -16,7 +16,7 @@ use super::error::{ApiError, invalid, not_found};
 use super::{Answer, OfMachine, Parameters, body, changeable, find, is_true, list, ok, parameter, reachable};
 use crate::controls::Host;
 use crate::fleet::Fleet;
-use crate::machine::{Command, View};
+use crate::machine_state::{Command, View};
 use crate::spec;
 
 /// The longest a `wait` may hang, and how long it hangs when it does not say. Policy: longer ones are shortened.
@@ -44,7 +44,7 @@ struct SignalBody {
 pub(super) async fn start(Shared(fleet): Shared<Arc<Fleet>>, Path((app, id)): OfMachine, headers: HeaderMap) -> Answer {
     let machine = changeable(&fleet, &app, &id, &headers)?;
     let was_full = fleet.host(&machine) == Host::Full;
-    let previous = machine.tell(Command::Start).await?;
+    let previous = machine.send(Command::Start).await?;
     let migrated = was_full && fleet.host(&machine) == Host::Ok;
     let new_host = if migrated { "another-host" } else { "" };
     Ok(Json(json!({ "previous_state": previous, "migrated": migrated, "new_host": new_host })))
@@ -61,7 +61,7 @@ pub(super) async fn stop(
     let signal = asked.signal.filter(|name| !name.is_empty()).map(|name| named_signal(&name)).transpose()?;
     let grace = asked.timeout.as_ref().map(spec::duration).transpose();
     let grace = grace.map_err(|why| invalid(&format!("timeout: {why}")))?;
-    machine.tell(Command::Stop { signal, grace }).await?;
+    machine.send(Command::Stop { signal, grace }).await?;
     ok()
 }
 
@@ -70,7 +70,7 @@ pub(super) async fn suspend(
     Path((app, id)): OfMachine,
     headers: HeaderMap,
 ) -> Answer {
-    changeable(&fleet, &app, &id, &headers)?.tell(Command::Suspend).await?;
+    changeable(&fleet, &app, &id, &headers)?.send(Command::Suspend).await?;
     ok()
 }
 
@@ -87,7 +87,7 @@ pub(super) async fn restart(
     if is_true(&parameters, "force_stop") {
         grace = Some(Duration::ZERO);
     }
-    machine.tell(Command::Restart { signal, grace }).await?;
+    machine.send(Command::Restart { signal, grace }).await?;
     ok()
 }
 
@@ -101,7 +101,7 @@ pub(super) async fn signal(Shared(fleet): Shared<Arc<Fleet>>, Path((app, id)): O
             .and_then(|number| Signal::try_from(i32::try_from(number).ok()?).ok())
             .ok_or_else(|| invalid(&format!("signal: {number} is not a signal such as \"SIGTERM\" or 15")))?,
     };
-    machine.tell(Command::Signal(signal)).await?;
+    machine.send(Command::Signal(signal)).await?;
     ok()
 }
 
@@ -110,7 +110,7 @@ pub(super) async fn cordon(
     Path((app, id)): OfMachine,
     headers: HeaderMap,
 ) -> Answer {
-    changeable(&fleet, &app, &id, &headers)?.alter(|view| view.is_cordoned = true);
+    changeable(&fleet, &app, &id, &headers)?.modify(|view| view.is_cordoned = true);
     ok()
 }
 
@@ -119,7 +119,7 @@ pub(super) async fn uncordon(
     Path((app, id)): OfMachine,
     headers: HeaderMap,
 ) -> Answer {
-    changeable(&fleet, &app, &id, &headers)?.alter(|view| view.is_cordoned = false);
+    changeable(&fleet, &app, &id, &headers)?.modify(|view| view.is_cordoned = false);
     ok()
 }
 

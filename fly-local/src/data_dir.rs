@@ -1,6 +1,6 @@
-//! The folder of data: machines' root disks, and the object store that outlives them.
+//! The data directory: the machines' root disks, and the object store that outlives them.
 //!
-//! Path: [`Data::open`] at the start; [`crate::FlyLocal`] keeps it until the end.
+//! Path: [`DataDir::open`] at the start; [`crate::FlyLocal`] keeps it until the end.
 //! Invariants: two local Flys never share one, because their machines have the same ids; one that nobody named is
 //! deleted at the end if its port was any free one, since nobody would find it again.
 //! Never: looks into the store.
@@ -14,16 +14,16 @@ use ulid::Ulid;
 /// Where data lies when nobody says, by port.
 const FOLDER: &str = "target/fly-local";
 
-/// The open folder.
+/// The open and locked directory.
 #[derive(Debug)]
-pub(crate) struct Data {
+pub(crate) struct DataDir {
     path: PathBuf,
     is_temporary: bool,
     /// Held as long as the folder is ours.
     _lock: File,
 }
 
-impl Data {
+impl DataDir {
     /// Opens `named`, or the folder that belongs to `port`.
     pub(crate) fn open(named: Option<&Path>, port: u16) -> anyhow::Result<Self> {
         let is_temporary = named.is_none() && port == 0;
@@ -59,7 +59,7 @@ impl Data {
     }
 }
 
-impl Drop for Data {
+impl Drop for DataDir {
     fn drop(&mut self) {
         if self.is_temporary {
             // Whatever is left is in the system's folder for temporary files.
@@ -74,9 +74,9 @@ mod tests {
 
     #[test]
     fn a_folder_belongs_to_one_and_a_temporary_one_goes() {
-        let first = Data::open(None, 0).unwrap();
+        let first = DataDir::open(None, 0).unwrap();
         let path = first.path.clone();
-        let error = Data::open(Some(&path), 1).unwrap_err().to_string();
+        let error = DataDir::open(Some(&path), 1).unwrap_err().to_string();
         assert!(error.contains("is in use by another fly-local"), "{error}");
         assert!(first.disks().is_dir());
         drop(first);

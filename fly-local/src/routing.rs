@@ -1,6 +1,6 @@
-//! A request's way: to the lobby, and from there wherever replays lead.
+//! Routing: takes a request to the lobby, and from there to whichever machine `Fly-Replay` names.
 //!
-//! Path: [`Edge::forward`] → the lobby's machine → as long as an answer carries `Fly-Replay`, the machine it names, or
+//! Path: [`Routing::forward`] → the lobby's machine → as long as an answer carries `Fly-Replay`, the machine it names, or
 //! back to the one that named it.
 //! Invariants: of a replaying answer only that header counts, and its status only for WebSockets, as the setting says;
 //! the replays of one request are bounded; a request that came back to its source may not be replayed again.
@@ -13,18 +13,27 @@ use hyper::body::Incoming;
 use hyper::{HeaderMap, Response, StatusCode};
 use tokio::time::Instant;
 
-use crate::controls::{News, Replay};
+use crate::controls::{Replay, Update};
 use crate::failure::Failure;
+use crate::fleet::Fleet;
+use crate::fly_replay::{Candidate, Directive, Fallback, ReplayError};
 use crate::headers::{self, FLY_PREFERRED_UNAVAILABLE, FLY_REPLAY, FLY_REPLAY_FAILED, FLY_REPLAY_SRC};
-use crate::machine::{Identity, Machine, Slot, unix_time};
-use crate::original::Original;
-use crate::proxy::Edge;
-use crate::replay::{Candidate, Directive, Fallback, Refusal};
+use crate::machine::{Machine, Slot};
+use crate::machine_state::Identity;
+use crate::replayable::ReplayableRequest;
 use crate::settings::WebsocketReplay;
+use crate::unix_time::unix_time;
 use crate::upstream::{Reached, exchange, reach};
 
 /// Longest time a replay may ask for. Policy: a longer one is shortened to it.
 const REACH_TIMEOUT_MAX_MS: u64 = 60_000;
+
+/// Where a request goes.
+pub(crate) struct Routing {
+    pub(crate) fleet: Arc<Fleet>,
+    /// Whether distance costs time.
+    pub(crate) has_latency: bool,
+}
 
 /// What a machine answered, for the client.
 pub(crate) struct Answered {
@@ -36,36 +45,36 @@ pub(crate) struct Answered {
 /// A machine that was reached for a request.
 struct Hop {
     reached: Reached,
-    /// What the edge tells it beyond the original headers.
-    told: HeaderMap,
+    /// What the edge adds to the original headers.
+    extra_headers: HeaderMap,
     /// The request came back here because its replay failed.
-    has_come_back: bool,
+    is_fallback: bool,
 }
 
 /// A replay's target that could not be reached.
-struct Missed {
+struct Unreached {
     /// Machine that was meant, if one fits.
     target: Option<Arc<Machine>>,
     reason: &'static str,
 }
 
-impl Edge {
+impl Routing {
     /// Takes the request to the lobby and from there wherever replays lead.
-    pub(crate) async fn forward(&self, original: &mut Original) -> Result<Answered, Failure> {
+    pub(crate) async fn forward(&self, original: &mut ReplayableRequest) -> Result<Answered, Failure> {
         let replays_max = self.fleet.controls.settings().replays_max;
         let mut hop = self.first_hop().await?;
         let mut replays = 0;
         loop {
             let Reached { machine, stream, slot } = hop.reached;
-            let request = original.request(&hop.told)?;
-            let response = exchange(stream, self.way_to(&machine), request)
+            let request = original.request(&hop.extra_headers)?;
+            let response = exchange(stream, self.latency_to(&machine), request)
                 .await
                 .map_err(|error| Failure::NoAnswer(error.to_string()))?;
-            let Some(header) = self.replaying(&response, original.is_upgrade()) else {
+            let Some(header) = self.replay_header(&response, original.is_upgrade()) else {
                 return Ok(Answered { response, machine, slot });
             };
             let directive = Directive::parse(&header)?;
-            if hop.has_come_back {
+            if hop.is_fallback {
                 return Err(Failure::ReplayAfterFallback);
             }
             if replays == replays_max {
@@ -73,12 +82,12 @@ impl Edge {
             }
             replays += 1;
             drop(slot);
-            hop = self.replay(&directive, &machine.identity, hop.told, &original.what()).await?;
+            hop = self.replay(&directive, &machine.identity, hop.extra_headers, &original.what()).await?;
         }
     }
 
     /// The `Fly-Replay` of an answer, if it counts.
-    fn replaying(&self, response: &Response<Incoming>, is_websocket: bool) -> Option<String> {
+    fn replay_header(&self, response: &Response<Incoming>, is_websocket: bool) -> Option<String> {
         let header = response.headers().get(FLY_REPLAY)?;
         let is_101 = response.status() == StatusCode::SWITCHING_PROTOCOLS;
         let counts = match self.fleet.controls.settings().websocket_replay {
@@ -90,7 +99,7 @@ impl Edge {
     }
 
     /// How long bytes take to `machine`, asked anew for each; `None` while distance and faults cost nothing.
-    fn way_to(&self, machine: &Machine) -> Option<impl Fn() -> Duration + Clone + Send + 'static> {
+    fn latency_to(&self, machine: &Machine) -> Option<impl Fn() -> Duration + Clone + Send + 'static> {
         let id = machine.identity.id.clone();
         let distance = match self.has_latency {
             true => self.fleet.regions.one_way(&self.fleet.edge_region, &machine.identity.region),
@@ -103,23 +112,23 @@ impl Edge {
 
     async fn first_hop(&self) -> Result<Hop, Failure> {
         let lobby = &self.fleet.lobby.name;
-        let seen = self.fleet.seen();
+        let seen = self.fleet.view();
         let chosen = Directive::default().choose("", lobby, &seen, &self.fleet.regions)?;
         let reached = self.reach_first(&chosen, None).await.ok_or(Failure::Unreached)?;
-        Ok(Hop { reached, told: HeaderMap::new(), has_come_back: false })
+        Ok(Hop { reached, extra_headers: HeaderMap::new(), is_fallback: false })
     }
 
-    /// Obeys `directive`, which the machine `from` answered; `told` is what `from` itself was told.
+    /// Carries out `directive`, which the machine `from` answered; `extra_headers` are those that `from` itself got.
     async fn replay(
         &self,
         directive: &Directive,
         from: &Identity,
-        told: HeaderMap,
+        extra_headers: HeaderMap,
         request: &str,
     ) -> Result<Hop, Failure> {
         let began = Instant::now();
         let note = |to: Option<&Machine>, outcome: String| {
-            self.fleet.controls.tell(News::Replay(Replay {
+            self.fleet.controls.publish(Update::Replay(Replay {
                 at_ms: u64::try_from(unix_time().as_millis()).unwrap_or(u64::MAX),
                 request: request.to_owned(),
                 from: from.id.clone(),
@@ -132,12 +141,12 @@ impl Edge {
             Ok(Ok(reached)) => {
                 note(Some(&reached.machine), "reached".into());
                 tracing::debug!(from = %from.id, to = %reached.machine.identity.id, "replay");
-                let told = told_to_target(directive, from, &reached.machine);
-                Ok(Hop { reached, told, has_come_back: false })
+                let extra_headers = headers_for_target(directive, from, &reached.machine);
+                Ok(Hop { reached, extra_headers, is_fallback: false })
             }
-            Ok(Err(missed)) => {
-                note(missed.target.as_deref(), missed.reason.into());
-                self.fall_back(directive, from, told, missed, began.elapsed()).await
+            Ok(Err(unreached)) => {
+                note(unreached.target.as_deref(), unreached.reason.into());
+                self.fall_back(directive, from, extra_headers, unreached, began.elapsed()).await
             }
             Err(failure) => {
                 note(None, failure.to_string());
@@ -147,19 +156,19 @@ impl Edge {
     }
 
     /// Tries the machines that `directive` means. The outer error is one that no fallback helps against.
-    async fn follow(&self, directive: &Directive, from: &Identity) -> Result<Result<Reached, Missed>, Failure> {
+    async fn follow(&self, directive: &Directive, from: &Identity) -> Result<Result<Reached, Unreached>, Failure> {
         let began = Instant::now();
-        let seen = self.fleet.seen();
+        let seen = self.fleet.view();
         let chosen = match directive.choose(&from.id, &from.app.name, &seen, &self.fleet.regions) {
             Ok(chosen) => chosen,
-            Err(Refusal::NoCandidate) => return Ok(Err(Missed { target: None, reason: "no_candidate" })),
+            Err(ReplayError::NoCandidate) => return Ok(Err(Unreached { target: None, reason: "no_candidate" })),
             Err(refusal) => return Err(refusal.into()),
         };
         let reached = self.reach_first(&chosen, directive.timeout).await;
         let is_late = directive.timeout.is_some_and(|timeout| began.elapsed() >= timeout);
         let reason = if is_late { "timeout" } else { "retries_exhausted" };
         let target = chosen.first().and_then(|candidate| self.fleet.machine(&candidate.id));
-        Ok(reached.ok_or(Missed { target, reason }))
+        Ok(reached.ok_or(Unreached { target, reason }))
     }
 
     /// Gives the request back to the machine that replayed it, if it asked for that.
@@ -167,32 +176,32 @@ impl Edge {
         &self,
         directive: &Directive,
         from: &Identity,
-        mut told: HeaderMap,
-        missed: Missed,
+        mut extra_headers: HeaderMap,
+        unreached: Unreached,
         elapsed: Duration,
     ) -> Result<Hop, Failure> {
         let back = match directive.fallback {
             Some(Fallback::ForceSelf) => Directive { instance: Some(from.id.clone()), ..Directive::default() },
             Some(Fallback::PreferSelf) => Directive { prefer_instance: Some(from.id.clone()), ..Directive::default() },
-            None if missed.reason == "no_candidate" => return Err(Refusal::NoCandidate.into()),
+            None if unreached.reason == "no_candidate" => return Err(ReplayError::NoCandidate.into()),
             None => return Err(Failure::Unreached),
         };
-        let meant = missed.target.as_ref().map(|machine| &machine.identity);
+        let meant = unreached.target.as_ref().map(|machine| &machine.identity);
         let failed = format!(
             "instance={};app={};region={};replay_source={};reason={};elapsed_ms={}",
             meant.map(|target| &target.id).or(directive.instance.as_ref()).map_or("", String::as_str),
             directive.app.as_ref().unwrap_or(&from.app.name),
             meant.map_or_else(|| directive.regions.join(","), |target| target.region.clone()),
             from.id,
-            missed.reason,
+            unreached.reason,
             elapsed.as_millis(),
         );
         tracing::info!(failed, "replay failed; back to its source");
-        let seen = self.fleet.seen();
+        let seen = self.fleet.view();
         let chosen = back.choose(&from.id, &from.app.name, &seen, &self.fleet.regions)?;
         let reached = self.reach_first(&chosen, None).await.ok_or(Failure::Unreached)?;
-        told.insert(FLY_REPLAY_FAILED, headers::value(&failed));
-        Ok(Hop { reached, told, has_come_back: true })
+        extra_headers.insert(FLY_REPLAY_FAILED, headers::value(&failed));
+        Ok(Hop { reached, extra_headers, is_fallback: true })
     }
 
     /// Connects to the first of `chosen` that can be reached; each gets an even share of the time that is left.
@@ -214,15 +223,15 @@ impl Edge {
     }
 }
 
-/// What the target of a replay hears beyond the original headers.
-fn told_to_target(directive: &Directive, from: &Identity, target: &Machine) -> HeaderMap {
-    let mut told = HeaderMap::new();
+/// What the edge adds for the target of a replay.
+fn headers_for_target(directive: &Directive, from: &Identity, target: &Machine) -> HeaderMap {
+    let mut extra_headers = HeaderMap::new();
     let state = directive.state.as_deref().map_or(String::new(), |state| format!(";state={state}"));
     let t = unix_time().as_micros();
     let source = format!("instance={};region={};t={t}{state}", from.id, from.region);
-    told.insert(FLY_REPLAY_SRC, headers::value(&source));
+    extra_headers.insert(FLY_REPLAY_SRC, headers::value(&source));
     if let Some(preferred) = directive.prefer_instance.as_ref().filter(|id| **id != target.identity.id) {
-        told.insert(FLY_PREFERRED_UNAVAILABLE, headers::value(preferred));
+        extra_headers.insert(FLY_PREFERRED_UNAVAILABLE, headers::value(preferred));
     }
-    told
+    extra_headers
 }

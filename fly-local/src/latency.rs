@@ -1,7 +1,7 @@
-//! A wire that is as long as the way to a machine's region.
+//! Adds latency to a connection: every byte arrives as late as the distance to the machine's region asks.
 //!
-//! Path: [`lengthen`] wraps a connected stream; each direction reads what is there, stamps it with the time it is due
-//! at the far end, and hands it over then. The length is asked for anew for every piece, so it can change on the way.
+//! Path: [`add_latency`] wraps a connected stream; each direction reads what is there, stamps it with the time it is due
+//! at the far end, and hands it over then. The delay is asked for anew for every piece, so it can change on the way.
 //! Invariants: bytes keep their order and are never dropped; many chunks are under way at once, so distance costs time
 //! and not throughput; what is under way is bounded, and then the sender waits as on any full wire.
 //! Never: knows HTTP. The connection itself opens without delay, as Fly's backhaul keeps its own connections open.
@@ -22,8 +22,8 @@ const NEAR_BUFFER_BYTES: usize = 64 * 1024;
 /// After the near end has closed, how long the far end may go on before the wire is cut.
 const CLOSE_TIMEOUT_MS: u64 = 5_000;
 
-/// Returns the near end of a wire to `far` on which every byte takes `one_way()` in each direction.
-pub(crate) fn lengthen<S, F>(far: S, one_way: F) -> DuplexStream
+/// Returns a stream to `far` on which every byte takes `one_way()` in each direction.
+pub(crate) fn add_latency<S, F>(far: S, one_way: F) -> DuplexStream
 where
     S: AsyncRead + AsyncWrite + Send + 'static,
     F: Fn() -> Duration + Clone + Send + 'static,
@@ -88,7 +88,7 @@ mod tests {
     #[tokio::test]
     async fn every_byte_arrives_in_order_and_late() {
         let (far, mut machine) = tokio::io::duplex(1024);
-        let mut near = lengthen(far, || WAY);
+        let mut near = add_latency(far, || WAY);
         let start = Instant::now();
         near.write_all(b"one ").await.unwrap();
         near.write_all(b"two").await.unwrap();
@@ -106,7 +106,7 @@ mod tests {
     async fn distance_costs_no_throughput() {
         const SENT: usize = 4 * 1024 * 1024;
         let (far, mut machine) = tokio::io::duplex(64 * 1024);
-        let mut near = lengthen(far, || WAY);
+        let mut near = add_latency(far, || WAY);
         let start = Instant::now();
         let writer = tokio::spawn(async move {
             near.write_all(&vec![7; SENT]).await.unwrap();
@@ -125,7 +125,7 @@ mod tests {
         let (far, mut machine) = tokio::io::duplex(1024);
         let way_ms = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(50));
         let now = std::sync::Arc::clone(&way_ms);
-        let mut near = lengthen(far, move || Duration::from_millis(now.load(std::sync::atomic::Ordering::Relaxed)));
+        let mut near = add_latency(far, move || Duration::from_millis(now.load(std::sync::atomic::Ordering::Relaxed)));
         near.write_all(b"slow").await.unwrap();
         tokio::time::sleep(Duration::from_millis(10)).await;
         way_ms.store(0, std::sync::atomic::Ordering::Relaxed);
@@ -138,7 +138,7 @@ mod tests {
     #[tokio::test]
     async fn closing_travels_too() {
         let (far, machine) = tokio::io::duplex(1024);
-        let mut near = lengthen(far, || WAY);
+        let mut near = add_latency(far, || WAY);
         let start = Instant::now();
         drop(machine);
         assert_eq!(near.read(&mut [0; 8]).await.unwrap(), 0);

@@ -1,4 +1,4 @@
-//! The control API and its page under `/_fly`: what happens, and what should go wrong.
+//! The control API and its page under `/_fly`: shows what happens, changes settings and injects faults.
 //!
 //! Path: the edge hands requests for `/_fly` over → [`router`] → a view, a change of settings or faults, or a command to
 //! a machine; `/_fly/api/events` streams what happens.
@@ -22,18 +22,19 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
-use crate::controls::{Faults, News};
+use crate::controls::{Faults, Update};
 use crate::fleet::Fleet;
-use crate::machine::{Command, Machine};
+use crate::machine::Machine;
+use crate::machine_state::Command;
 use crate::settings::Settings;
 
 const PAGE: &str = include_str!("page.html");
 
-/// Refused, with a sentence that says why.
-type No = (StatusCode, Json<Value>);
+/// A refusal, with a sentence that says why.
+type Rejection = (StatusCode, Json<Value>);
 
 /// Whether the edge keeps requests for `path` to itself.
-pub(crate) fn is_its_path(path: &str) -> bool {
+pub(crate) fn is_control_path(path: &str) -> bool {
     path.strip_prefix("/_fly").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
@@ -50,8 +51,8 @@ pub(crate) fn router(fleet: Arc<Fleet>, address: SocketAddr) -> Router {
         .route("/_fly/api/events", get(events))
         .route("/_fly/api/settings", get(settings).patch(change_settings))
         .route("/_fly/api/faults", get(faults).put(put_faults).patch(change_faults).delete(clear_faults))
-        .route("/_fly/api/machines/{id}/{action}", post(act))
-        .fallback(|| async { no(StatusCode::NOT_FOUND, "There is nothing at this address. The page is at /_fly.") })
+        .route("/_fly/api/machines/{id}/{action}", post(machine_action))
+        .fallback(|| async { reject(StatusCode::NOT_FOUND, "There is nothing at this address. The page is at /_fly.") })
         .layer(from_fn_with_state(address.port(), only_from_here))
         .with_state(fleet)
 }
@@ -62,7 +63,7 @@ async fn only_from_here(Shared(port): Shared<u16>, request: Request, next: Next)
     if is_from_here(request.headers(), port) {
         return next.run(request).await;
     }
-    no(StatusCode::FORBIDDEN, "Only this computer's own pages may look at /_fly.").into_response()
+    reject(StatusCode::FORBIDDEN, "Only this computer's own pages may look at /_fly.").into_response()
 }
 
 fn is_from_here(headers: &HeaderMap, port: u16) -> bool {
@@ -77,7 +78,7 @@ async fn state(Shared(fleet): Shared<Arc<Fleet>>) -> Json<Value> {
         "edge_region": fleet.edge_region,
         "edge_place": fleet.regions.place(&fleet.edge_region),
         "apps": apps(&fleet),
-        "machines": fleet.machines().iter().filter(|it| fleet.is_shown(it)).map(|it| brief(&fleet, it)).collect::<Vec<_>>(),
+        "machines": fleet.machines().iter().filter(|it| fleet.is_shown(it)).map(|it| machine_summary(&fleet, it)).collect::<Vec<_>>(),
         "settings": fleet.controls.settings(),
         "faults": fleet.controls.faults(),
         "replays": fleet.controls.replays(),
@@ -91,11 +92,11 @@ async fn settings(Shared(fleet): Shared<Arc<Fleet>>) -> Json<Settings> {
 async fn change_settings(
     Shared(fleet): Shared<Arc<Fleet>>,
     Json(patch): Json<Map<String, Value>>,
-) -> Result<Json<Settings>, No> {
-    let changed: Settings = read(patched(&fleet.controls.settings(), patch)).map_err(bad)?;
+) -> Result<Json<Settings>, Rejection> {
+    let changed: Settings = read(merge_patch(&fleet.controls.settings(), patch)).map_err(bad_request)?;
     let statuses = [changed.status_refused, changed.status_no_candidate, changed.status_unreached];
     if let Some(status) = statuses.iter().find(|status| !(400..600).contains(*status)) {
-        return Err(bad(format!("status_..: {status} is no error; it must be 400 to 599")));
+        return Err(bad_request(format!("status_..: {status} is no error; it must be 400 to 599")));
     }
     fleet.controls.set_settings(changed);
     Ok(Json(changed))
@@ -105,15 +106,15 @@ async fn faults(Shared(fleet): Shared<Arc<Fleet>>) -> Json<Faults> {
     Json(fleet.controls.faults())
 }
 
-async fn put_faults(Shared(fleet): Shared<Arc<Fleet>>, Json(value): Json<Value>) -> Result<Json<Faults>, No> {
+async fn put_faults(Shared(fleet): Shared<Arc<Fleet>>, Json(value): Json<Value>) -> Result<Json<Faults>, Rejection> {
     store_faults(&fleet, value)
 }
 
 async fn change_faults(
     Shared(fleet): Shared<Arc<Fleet>>,
     Json(patch): Json<Map<String, Value>>,
-) -> Result<Json<Faults>, No> {
-    store_faults(&fleet, patched(&fleet.controls.faults(), patch))
+) -> Result<Json<Faults>, Rejection> {
+    store_faults(&fleet, merge_patch(&fleet.controls.faults(), patch))
 }
 
 async fn clear_faults(Shared(fleet): Shared<Arc<Fleet>>) -> StatusCode {
@@ -121,17 +122,20 @@ async fn clear_faults(Shared(fleet): Shared<Arc<Fleet>>) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-fn store_faults(fleet: &Fleet, value: Value) -> Result<Json<Faults>, No> {
-    let faults: Faults = read(value).map_err(bad)?;
-    fleet.check(&faults).map_err(bad)?;
+fn store_faults(fleet: &Fleet, value: Value) -> Result<Json<Faults>, Rejection> {
+    let faults: Faults = read(value).map_err(bad_request)?;
+    fleet.check(&faults).map_err(bad_request)?;
     fleet.controls.set_faults(faults.clone());
     Ok(Json(faults))
 }
 
 /// What a person does to a machine, past leases and rate limits. `kill` is a crash: its restart policy decides. `freeze`
 /// stops the process where it is, while Fly takes it for running and the kernel for it takes connections; `thaw` ends that.
-async fn act(Shared(fleet): Shared<Arc<Fleet>>, Path((id, action)): Path<(String, String)>) -> Result<Json<Value>, No> {
-    let unknown = || no(StatusCode::NOT_FOUND, &format!("There is no machine `{id}`."));
+async fn machine_action(
+    Shared(fleet): Shared<Arc<Fleet>>,
+    Path((id, action)): Path<(String, String)>,
+) -> Result<Json<Value>, Rejection> {
+    let unknown = || reject(StatusCode::NOT_FOUND, &format!("There is no machine `{id}`."));
     let machine = fleet.machine(&id).filter(|machine| fleet.is_shown(machine)).ok_or_else(unknown)?;
     let command = match action.as_str() {
         "start" => Command::Start,
@@ -141,31 +145,31 @@ async fn act(Shared(fleet): Shared<Arc<Fleet>>, Path((id, action)): Path<(String
         "freeze" => Command::Signal(Signal::SIGSTOP),
         "thaw" => Command::Signal(Signal::SIGCONT),
         "destroy" => Command::Destroy { force: true },
-        _ => return Err(bad("The action must be start, stop, suspend, kill, freeze, thaw or destroy.".into())),
+        _ => return Err(bad_request("The action must be start, stop, suspend, kill, freeze, thaw or destroy.".into())),
     };
-    let done = machine.tell(command).await;
-    let refused = |refused| no(StatusCode::CONFLICT, &format!("The machine refuses: {refused:?}."));
+    let done = machine.send(command).await;
+    let refused = |refused| reject(StatusCode::CONFLICT, &format!("The machine refuses: {refused:?}."));
     done.map(|previous| Json(json!({ "previous_state": previous }))).map_err(refused)
 }
 
 /// What happens from now on. Events: `machine`, `replay`, `controls`, and `lost` when this listener was too slow.
 async fn events(Shared(fleet): Shared<Arc<Fleet>>) -> Sse<impl Stream<Item = Result<Event, axum::Error>>> {
-    let news = fleet.controls.listen();
-    let stream = stream::unfold((fleet, news), |(fleet, mut news)| async move {
-        let event = next_event(&fleet, &mut news).await?;
-        Some((event, (fleet, news)))
+    let updates = fleet.controls.subscribe();
+    let stream = stream::unfold((fleet, updates), |(fleet, mut updates)| async move {
+        let event = next_event(&fleet, &mut updates).await?;
+        Some((event, (fleet, updates)))
     });
     Sse::new(stream).keep_alive(KeepAlive::default())
 }
 
-async fn next_event(fleet: &Fleet, news: &mut Receiver<News>) -> Option<Result<Event, axum::Error>> {
-    let (name, data) = match news.recv().await {
-        Ok(News::Machine(id)) => match fleet.machine(&id) {
-            Some(machine) => ("machine", brief(fleet, &machine)),
+async fn next_event(fleet: &Fleet, updates: &mut Receiver<Update>) -> Option<Result<Event, axum::Error>> {
+    let (name, data) = match updates.recv().await {
+        Ok(Update::Machine(id)) => match fleet.machine(&id) {
+            Some(machine) => ("machine", machine_summary(fleet, &machine)),
             None => ("lost", json!({})),
         },
-        Ok(News::Replay(replay)) => ("replay", json!(replay)),
-        Ok(News::Controls) => (
+        Ok(Update::Replay(replay)) => ("replay", json!(replay)),
+        Ok(Update::Controls) => (
             "controls",
             json!({
                 "settings": fleet.controls.settings(),
@@ -183,7 +187,7 @@ fn apps(fleet: &Fleet) -> Value {
     fleet.apps().iter().map(|app| json!({ "name": app.name, "network": app.network })).collect()
 }
 
-fn brief(fleet: &Fleet, machine: &Machine) -> Value {
+fn machine_summary(fleet: &Fleet, machine: &Machine) -> Value {
     let (identity, view) = (&machine.identity, machine.view());
     json!({
         "id": identity.id,
@@ -203,7 +207,7 @@ fn brief(fleet: &Fleet, machine: &Machine) -> Value {
 }
 
 /// `base` with the fields of `patch`, as a JSON merge patch (RFC 7396): `null` takes a field back to its default.
-fn patched(base: &impl Serialize, patch: Map<String, Value>) -> Value {
+fn merge_patch(base: &impl Serialize, patch: Map<String, Value>) -> Value {
     let mut value = serde_json::to_value(base).expect("settings and faults have only texts as keys");
     merge(&mut value, Value::Object(patch));
     value
@@ -230,11 +234,11 @@ fn read<T: DeserializeOwned>(value: Value) -> Result<T, String> {
     serde_path_to_error::deserialize(value).map_err(|error| format!("{}: {}", error.path(), error.inner()))
 }
 
-fn bad(why: String) -> No {
-    no(StatusCode::BAD_REQUEST, &why)
+fn bad_request(why: String) -> Rejection {
+    reject(StatusCode::BAD_REQUEST, &why)
 }
 
-fn no(status: StatusCode, why: &str) -> No {
+fn reject(status: StatusCode, why: &str) -> Rejection {
     (status, Json(json!({ "error": why })))
 }
 
@@ -245,7 +249,7 @@ mod tests {
     #[test]
     fn only_its_own_paths_stay_here() {
         for (path, expected) in [("/_fly", true), ("/_fly/api/state", true), ("/_flyer", false), ("/", false)] {
-            assert_eq!(is_its_path(path), expected, "{path}");
+            assert_eq!(is_control_path(path), expected, "{path}");
         }
     }
 
@@ -271,7 +275,7 @@ mod tests {
         let faults = read_faults(r#"{"regions_full": ["nrt"], "machines": {"a": {"host": "full", "extra_ms": 5}}}"#);
         let patch = json!({ "machines": { "a": { "host": null }, "b": { "is_stuck": true } } });
         let Value::Object(patch) = patch else { unreachable!() };
-        let changed: Faults = read(patched(&faults.unwrap(), patch)).unwrap();
+        let changed: Faults = read(merge_patch(&faults.unwrap(), patch)).unwrap();
         assert!(changed.regions_full.contains("nrt") && changed.machines["b"].is_stuck);
         assert_eq!((changed.machines["a"].host, changed.machines["a"].extra_ms), (crate::Host::Ok, 5));
     }

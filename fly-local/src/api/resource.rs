@@ -1,4 +1,4 @@
-//! Apps and machines as JSON, in the shape of the Machines API.
+//! Apps and machines as the Machines API's JSON.
 //!
 //! Path: the API looks a machine up and shows it with [`machine`].
 //! Invariants: every field the real API always sends is there; secrets are not.
@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::app::App;
 use crate::boot::private_ip;
 use crate::controls::Host;
-use crate::machine::{Event, Identity, View};
+use crate::machine_state::{Event, Identity, View};
 
 /// Events in a machine's own object; the events' endpoint shows more.
 const EVENTS_SHOWN_MAX: usize = 20;

@@ -1,6 +1,6 @@
-//! How often the API may be asked.
+//! The Machines API's rate limits, as Fly documents them.
 //!
-//! Path: the API's gate asks [`Rates::allow`] for every request.
+//! Path: the API asks [`RateLimiter::allow`] before it handles a request.
 //! Invariants: one bucket per action and identifier, which method and path spell; memory is bounded.
 //! Never: reads a clock or waits; who asks too often is refused.
 
@@ -27,7 +27,7 @@ const APP_DELETION: Rate = Rate { per_sec: 100.0 / 60.0, burst: 100.0 };
 
 /// The buckets of all actions.
 #[derive(Debug, Default)]
-pub(crate) struct Rates(Mutex<HashMap<String, Bucket>>);
+pub(crate) struct RateLimiter(Mutex<HashMap<String, Bucket>>);
 
 #[derive(Debug)]
 struct Bucket {
@@ -37,7 +37,7 @@ struct Bucket {
     full_at: Instant,
 }
 
-impl Rates {
+impl RateLimiter {
     /// Whether one more request of `method` to `path` is within its rate; counts it if so.
     pub(crate) fn allow(&self, method: &str, path: &str, now: Instant) -> bool {
         let depth = path.trim_matches('/').split('/').count();
@@ -70,13 +70,13 @@ impl Rates {
 mod tests {
     use super::*;
 
-    fn allowed(rates: &Rates, method: &str, path: &str, now: Instant) -> usize {
+    fn allowed(rates: &RateLimiter, method: &str, path: &str, now: Instant) -> usize {
         (0..200).filter(|_| rates.allow(method, path, now)).count()
     }
 
     #[test]
     fn a_burst_then_one_a_second_for_each_action_and_machine() {
-        let (rates, now) = (Rates::default(), Instant::now());
+        let (rates, now) = (RateLimiter::default(), Instant::now());
         let start = "/v1/apps/game/machines/a/start";
         assert_eq!(allowed(&rates, "POST", start, now), 3);
         assert_eq!(allowed(&rates, "POST", "/v1/apps/game/machines/b/start", now), 3, "another machine");
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn one_machine_may_be_looked_at_more_often() {
-        let (rates, now) = (Rates::default(), Instant::now());
+        let (rates, now) = (RateLimiter::default(), Instant::now());
         assert_eq!(allowed(&rates, "GET", "/v1/apps/game/machines/a", now), 10);
         assert_eq!(allowed(&rates, "GET", "/v1/apps/game/machines", now), 3);
         assert_eq!(allowed(&rates, "GET", "/v1/apps/game/machines/a", now + Duration::from_secs(1)), 5);
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn memory_stays_bounded() {
-        let (rates, now) = (Rates::default(), Instant::now());
+        let (rates, now) = (RateLimiter::default(), Instant::now());
         for n in 0..2 * BUCKETS_MAX {
             rates.allow("POST", &format!("/v1/apps/{n}"), now);
         }
