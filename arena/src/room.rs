@@ -139,7 +139,8 @@ pub struct Room {
     reach: i32,
     codec: Codec,
     logs: Logs,
-    assembly: Assembly,
+    /// One for each shard of members.
+    assemblies: Vec<Assembly>,
     frames: u64,
     repairs: u64,
     late_inputs: u64,
@@ -207,7 +208,7 @@ impl Engine for Room {
         self.game.rows(&mut self.mirror);
         self.index_rows(tick);
         self.log_surprises(tick);
-        self.assembly.begin_tick();
+        self.assemblies.iter_mut().for_each(Assembly::begin_tick);
         for kill in self.game.drain_kills() {
             let view_delay = kill.behind.try_into().unwrap_or(u8::MAX);
             let (killer, victim) = (kill.killer.0, kill.victim.0);
@@ -266,7 +267,7 @@ impl Room {
             reach: bullet::reach(&config.rules),
             codec: codec(config.rules.grid),
             logs: Logs::new(cells),
-            assembly: Assembly::new(cells),
+            assemblies: Vec::new(),
             frames: 0,
             repairs: 0,
             late_inputs: 0,
@@ -281,7 +282,7 @@ impl Room {
             players: self.host.connected() as u32,
             pilots: self.host.population() as u32,
             rows: self.mirror.len() as u32,
-            chunks_encoded: self.logs.encoded,
+            chunks_encoded: self.logs.encoded + self.assemblies.iter().map(Assembly::encoded).sum::<u64>(),
             frames: self.frames,
             repairs: self.repairs,
             late_inputs: self.late_inputs,

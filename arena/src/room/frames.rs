@@ -8,7 +8,7 @@
 
 use super::{
     Room,
-    member::{Member, View, derived_viewpoint},
+    member::{Member, State, View, derived_viewpoint},
 };
 use crate::rows::{
     cell_log::Logs,
@@ -50,12 +50,21 @@ pub(super) struct Whereabouts {
 struct Shared<'a> {
     now: Now<'a>,
     game: &'a Game,
+    logs: &'a Logs,
     log: &'a Log,
     planes: &'a [Whereabouts],
     level: Level,
     schedule: SendSchedule,
     reach_units: i32,
 }
+
+/// What frames share can be read by several threads, and what they do not share can be given to one each.
+const _: () = {
+    const fn is_sync<T: Sync>() {}
+    const fn is_send<T: Send>() {}
+    is_sync::<Shared<'_>>();
+    is_send::<(Shard<View, State>, Assembly)>();
+};
 
 /// What a member is to be shown, if a frame goes out.
 struct Due {
@@ -73,28 +82,24 @@ impl Room {
         let now = Now { tick, codec: &self.codec, rows: &self.mirror, starts: &self.starts, sums: &self.sums };
         let schedule = SendSchedule::new(self.config.cadence_ticks, level);
         let (game, planes) = (&self.game, &self.planes[..]);
-        let shared = Shared { now, game, log, planes, level, schedule, reach_units: self.reach };
-        for shard in shards {
-            self.frames += shared.frames_of(shard, &mut self.logs, &mut self.assembly, sink);
+        let shared = Shared { now, game, logs: &self.logs, log, planes, level, schedule, reach_units: self.reach };
+        let cells = self.sums.len();
+        self.assemblies.resize_with(self.assemblies.len().max(shards.len()), || Assembly::new(cells));
+        for (shard, assembly) in shards.iter_mut().zip(&mut self.assemblies) {
+            self.frames += shared.frames_of(shard, assembly, sink);
         }
     }
 }
 
 impl Shared<'_> {
     /// The frames of one shard; returns how many.
-    fn frames_of(
-        self,
-        shard: &mut Shard<View, super::State>,
-        logs: &mut Logs,
-        assembly: &mut Assembly,
-        sink: &mut dyn FrameSink,
-    ) -> u64 {
+    fn frames_of(self, shard: &mut Shard<View, State>, assembly: &mut Assembly, sink: &mut dyn FrameSink) -> u64 {
         let mut frames = 0;
         let (members, section) = shard.connected();
         for (connection, member) in members {
-            let Some(due) = self.due(member, logs).filter(|_| sink.can_take(connection)) else { continue };
+            let Some(due) = self.due(member).filter(|_| sink.can_take(connection)) else { continue };
             sink.put(connection, &mut |bytes| {
-                self.encode(member, &due, logs, assembly, bytes);
+                self.encode(member, &due, assembly, bytes);
                 if due.has_entries {
                     member.cursor = section.encode_after(self.log, member.cursor, bytes);
                 }
@@ -108,7 +113,7 @@ impl Shared<'_> {
     }
 
     /// Whether a frame is due, and what of.
-    fn due(self, member: &Member, logs: &Logs) -> Option<Due> {
+    fn due(self, member: &Member) -> Option<Due> {
         let (tick, grid) = (self.now.tick, self.now.codec.grid);
         let waited = member.window.last().map_or(Tick::MAX, |last| tick - last.tick);
         if waited == 0 || !member.has_window(tick, waited) {
@@ -131,7 +136,7 @@ impl Shared<'_> {
         let is_due = viewpoint != derived || state.has_asked() || has_private;
         if !is_due && waited < HEARTBEAT_MAX_TICKS && !self.schedule.is_always() {
             let since = tick - waited;
-            let news = viewpoint.area(grid).cells().filter(|cell| logs.newest(*cell) > since);
+            let news = viewpoint.area(grid).cells().filter(|cell| self.logs.newest(*cell) > since);
             let is_urgent = |cell: &CellId| self.schedule.is_urgent(*cell, plane, self.reach_units, grid);
             news.into_iter().find(|cell| is_send_tick || is_urgent(cell))?;
         }
@@ -139,11 +144,11 @@ impl Shared<'_> {
     }
 
     /// Appends a frame, up to its section of entries.
-    fn encode(self, member: &Member, due: &Due, logs: &mut Logs, assembly: &mut Assembly, bytes: &mut Vec<u8>) {
+    fn encode(self, member: &Member, due: &Due, assembly: &mut Assembly, bytes: &mut Vec<u8>) {
         let (tick, state) = (self.now.tick, &member.state);
         let last = member.window.last().filter(|last| last.tick + FRAME_SPAN_MAX_TICKS >= tick);
         let from = last.map(|last| (last.tick, last.view.viewpoint));
-        let body = assembly.body(logs, self.now, Wanted { from, viewpoint: due.viewpoint, lost: &state.lost });
+        let body = assembly.body(self.logs, self.now, Wanted { from, viewpoint: due.viewpoint, lost: &state.lost });
         let header = Header {
             tick,
             span: last.map_or(0, |last| (tick - last.tick) as u8),

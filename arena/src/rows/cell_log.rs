@@ -1,11 +1,11 @@
 //! The log of each cell: immutable chunks of what the motion step could not know, by tick.
 //!
-//! The one way out of a room: [`Logs::part`] tick by tick, or [`Logs::whole`].
+//! The one way out of a room: [`LogReader::part`] tick by tick, or [`LogReader::whole`].
 //!
 //! Path: `Room::tick` appends what happened to each cell once; frames take `delta(cell, since)`, which is the parts of
 //! the ticks after `since`, or the whole cell. Invariants: an entry never changes after its tick; a part is encoded at
-//! most once per (cell, tick, unknown neighbours that something came from) and shared by everyone who asks; a cell in
-//! which nothing happened has no entry.
+//! most once per (cell, tick, unknown neighbours that something came from) and reader, and shared by everyone who asks; a
+//! cell in which nothing happened has no entry.
 
 use crate::rows::codec::{self, Codec, Surprises};
 use game::schema::{CellId, Row};
@@ -36,8 +36,6 @@ struct Crossing {
     /// Rows the step brought in from a neighbour, before surprises, with that neighbour's direction.
     entering: Vec<(u8, Row)>,
     surprises: Option<Surprises>,
-    /// Those parts, by the directions that are not known.
-    others: Vec<(Directions, Bits)>,
 }
 
 /// What happened at one tick, by cell: one piece of memory, since the whole of it is written, and forgotten, at once.
@@ -74,17 +72,44 @@ struct Newest {
 /// See [`Newest`].
 const LONG: u8 = u8::MAX;
 
-/// The logs of all cells.
+/// The logs of all cells: what happened, encoded once for whoever knows all around. Only read while frames are assembled.
 #[derive(Debug)]
 pub(crate) struct Logs {
     /// The last ticks, each at its number's place.
     ticks: Vec<TickLog>,
     /// By cell.
     newest: Vec<Newest>,
+    /// Counts chunks encoded: the work that must not grow with the number of sessions.
+    pub(crate) encoded: u64,
+}
+
+/// What was encoded on demand: for those who do not know where rows came from, and whole cells. Each of those who assemble
+/// frames has its own.
+#[derive(Debug)]
+pub(crate) struct OnDemand {
+    /// By the place of the tick.
+    crossings: Vec<CrossingParts>,
     /// By cell: whole, as it was when that was last asked for.
     wholes: Vec<Option<(Tick, Bits)>>,
-    /// Counts chunks and whole cells encoded: the work that must not grow with the number of sessions.
+    /// Counts what was encoded.
     pub(crate) encoded: u64,
+}
+
+/// Parts of one tick for those who do not know where rows came from.
+#[derive(Debug, Default)]
+struct CrossingParts {
+    tick: Tick,
+    /// Of each part: the entry, and the directions that are not known. A few dozen at most, and looked through.
+    keys: Vec<(u32, Directions)>,
+    /// In the same order.
+    parts: Vec<Bits>,
+}
+
+/// The logs, and what was encoded on demand besides.
+#[derive(Debug)]
+pub(crate) struct LogReader<'a> {
+    pub(crate) logs: &'a Logs,
+    pub(crate) on_demand: &'a mut OnDemand,
 }
 
 /// The place of a tick's log: what no frame can ask for any more is overwritten.
@@ -96,7 +121,7 @@ impl Logs {
     /// Empty logs for cells 0 .. `count`.
     pub(crate) fn new(count: usize) -> Self {
         let ticks = std::iter::repeat_with(TickLog::default).take(FRAME_SPAN_MAX_TICKS as usize).collect();
-        Self { ticks, newest: vec![Newest::default(); count], wholes: vec![None; count], encoded: 0 }
+        Self { ticks, newest: vec![Newest::default(); count], encoded: 0 }
     }
 
     /// What is appended from now on happened at `tick`.
@@ -126,7 +151,7 @@ impl Logs {
             (newest.bits, newest.len) = word.unwrap_or((0, LONG));
         }
         self.newest[usize::from(cell.0)] = newest;
-        let crossing = (directions != 0).then(|| Box::new(Crossing { entering, surprises, others: Vec::new() }));
+        let crossing = (directions != 0).then(|| Box::new(Crossing { entering, surprises }));
         entries.push(Entry { cell, directions, shared, crossing });
     }
 
@@ -134,16 +159,45 @@ impl Logs {
     pub(crate) fn newest(&self, cell: CellId) -> Tick {
         self.newest[usize::from(cell.0)].tick
     }
+}
 
+impl OnDemand {
+    /// Nothing was asked for yet, of cells 0 .. `count`.
+    pub(crate) fn new(count: usize) -> Self {
+        let crossings = std::iter::repeat_with(CrossingParts::default).take(FRAME_SPAN_MAX_TICKS as usize).collect();
+        Self { crossings, wholes: vec![None; count], encoded: 0 }
+    }
+
+    /// The place of an entry's part for someone who does not know these of the directions; encoded if nobody asked before.
+    fn crossing(&mut self, tick: Tick, entry: u32, unknown: Directions, crossing: &Crossing, codec: &Codec) -> usize {
+        let made = &mut self.crossings[slot(tick)];
+        if made.tick != tick {
+            made.tick = tick;
+            made.keys.clear();
+            made.parts.clear();
+        }
+        let known = made.keys.iter().position(|key| *key == (entry, unknown));
+        known.unwrap_or_else(|| {
+            let is_unknown = |(from, _): &&(u8, Row)| unknown >> from & 1 == 1;
+            let entering: Vec<&Row> = crossing.entering.iter().filter(is_unknown).map(|(_, row)| row).collect();
+            made.keys.push((entry, unknown));
+            made.parts.push(encode(&entering, crossing.surprises.as_ref(), codec));
+            self.encoded += 1;
+            made.parts.len() - 1
+        })
+    }
+}
+
+impl LogReader<'_> {
     /// The cell's part of `tick` for someone who did not know the rows of the `unknown` neighbours; `None` if empty.
     #[inline]
     pub(crate) fn part(&mut self, cell: CellId, tick: Tick, unknown: Directions, codec: &Codec) -> Option<Part> {
-        let newest = self.newest[usize::from(cell.0)];
+        let newest = self.logs.newest[usize::from(cell.0)];
         if newest.tick < tick {
             return None;
         }
         if newest.tick > tick {
-            let entries = &self.ticks[slot(tick)].entries;
+            let entries = &self.logs.ticks[slot(tick)].entries;
             let at = entries.binary_search_by_key(&cell, |entry| entry.cell).ok()?;
             return self.part_of(tick, at, unknown, codec);
         }
@@ -157,12 +211,12 @@ impl Logs {
 
     /// The part of an entry, the one for those who do not know some of its directions among them.
     fn part_of(&mut self, tick: Tick, at: usize, unknown: Directions, codec: &Codec) -> Option<Part> {
-        let log = &mut self.ticks[slot(tick)];
+        let log = &self.logs.ticks[slot(tick)];
         debug_assert_eq!(log.tick, tick, "frames ask for no tick that is forgotten");
-        let entry = &mut log.entries[at];
+        let entry = &log.entries[at];
         let unknown = unknown & entry.directions;
-        let other = match &mut entry.crossing {
-            Some(crossing) if unknown != 0 => Some(crossing.part(unknown, codec, &mut self.encoded)),
+        let other = match &entry.crossing {
+            Some(crossing) if unknown != 0 => Some(self.on_demand.crossing(tick, at as u32, unknown, crossing, codec)),
             _ if entry.shared.bit_len() > 0 => None,
             _ => return None,
         };
@@ -174,7 +228,7 @@ impl Logs {
     pub(crate) fn put(&self, part: Part, bits: &mut BitWriter) {
         match part {
             Part::Newest(cell) => {
-                let newest = &self.newest[usize::from(cell.0)];
+                let newest = &self.logs.newest[usize::from(cell.0)];
                 bits.put_word(newest.bits, u32::from(newest.len));
             }
             Part::Entry { tick, entry, other } => bits.append(self.bits(tick, entry, other)),
@@ -184,43 +238,28 @@ impl Logs {
     /// Bits of a part.
     pub(crate) fn len(&self, part: Part) -> usize {
         match part {
-            Part::Newest(cell) => usize::from(self.newest[usize::from(cell.0)].len),
+            Part::Newest(cell) => usize::from(self.logs.newest[usize::from(cell.0)].len),
             Part::Entry { tick, entry, other } => self.bits(tick, entry, other).bit_len(),
         }
     }
 
     fn bits(&self, tick: Tick, entry: usize, other: Option<usize>) -> &Bits {
-        let entry = &self.ticks[slot(tick)].entries[entry];
-        match (&entry.crossing, other) {
-            (Some(crossing), Some(other)) => &crossing.others[other].1,
-            _ => &entry.shared,
+        match other {
+            Some(other) => &self.on_demand.crossings[slot(tick)].parts[other],
+            None => &self.logs.ticks[slot(tick)].entries[entry].shared,
         }
     }
 
     /// The whole cell as it is at `tick`, the newest; `rows` are its rows.
     pub(crate) fn whole(&mut self, cell: CellId, tick: Tick, rows: &[Row], codec: &Codec) -> &Bits {
-        let whole = &mut self.wholes[usize::from(cell.0)];
+        let whole = &mut self.on_demand.wholes[usize::from(cell.0)];
         if whole.as_ref().is_none_or(|(at, _)| *at != tick) {
             let mut bits = BitWriter::new();
             codec::put_rows(&mut bits, rows.iter(), codec);
-            self.encoded += 1;
+            self.on_demand.encoded += 1;
             *whole = Some((tick, bits.finish()));
         }
         &whole.as_ref().expect("it was just made").1
-    }
-}
-
-impl Crossing {
-    /// The place of the part for someone who does not know these of the directions; encoded if nobody asked before.
-    fn part(&mut self, unknown: Directions, codec: &Codec, encoded: &mut u64) -> usize {
-        let known = self.others.iter().position(|(other, _)| *other == unknown);
-        known.unwrap_or_else(|| {
-            let is_unknown = |(from, _): &&(u8, Row)| unknown >> from & 1 == 1;
-            let entering: Vec<&Row> = self.entering.iter().filter(is_unknown).map(|(_, row)| row).collect();
-            self.others.push((unknown, encode(&entering, self.surprises.as_ref(), codec)));
-            *encoded += 1;
-            self.others.len() - 1
-        })
     }
 }
 

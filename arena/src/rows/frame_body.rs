@@ -7,7 +7,7 @@
 //! without padding. Layout: `SPEC.md` §4.
 
 use crate::{
-    rows::cell_log::{Directions, Logs, Part},
+    rows::cell_log::{Directions, LogReader, Logs, OnDemand, Part},
     rows::code_tables::Choice,
     rows::codec::{Codec, put_by},
     rows::interest::{Viewpoint, unknown_around},
@@ -82,7 +82,7 @@ pub(crate) struct Wanted<'a> {
     pub(crate) lost: &'a [CellId],
 }
 
-/// Remembers the bodies of the current tick. They lie one behind the other,
+/// Remembers the bodies of the current tick, of one of those who assemble frames. They lie one behind the other,
 /// so that those of a tick fit a near cache whoever asks for them.
 #[derive(Debug)]
 pub(crate) struct Assembly {
@@ -92,12 +92,24 @@ pub(crate) struct Assembly {
     newest: Vec<Option<u32>>,
     /// The parts of the tick at hand, kept for its memory.
     parts: Vec<(usize, Part)>,
+    on_demand: OnDemand,
 }
 
 impl Assembly {
     /// For a room with cells 0 .. `count`.
     pub(crate) fn new(count: usize) -> Self {
-        Self { bodies: Vec::new(), bytes: Vec::new(), newest: vec![None; count], parts: Vec::new() }
+        Self {
+            bodies: Vec::new(),
+            bytes: Vec::new(),
+            newest: vec![None; count],
+            parts: Vec::new(),
+            on_demand: OnDemand::new(count),
+        }
+    }
+
+    /// Chunks and whole cells encoded on demand so far.
+    pub(crate) fn encoded(&self) -> u64 {
+        self.on_demand.encoded
     }
 
     /// Forgets the last tick's bodies.
@@ -109,7 +121,7 @@ impl Assembly {
     }
 
     /// The body for a session, assembled at most once a tick for all that want the same.
-    pub(crate) fn body(&mut self, logs: &mut Logs, now: Now<'_>, wanted: Wanted<'_>) -> Body<'_> {
+    pub(crate) fn body(&mut self, logs: &Logs, now: Now<'_>, wanted: Wanted<'_>) -> Body<'_> {
         let known = if wanted.lost.is_empty() { self.find(wanted) } else { None };
         let at = known.unwrap_or_else(|| self.make(logs, now, wanted));
         let Made { checksum, has_whole, ref bytes, .. } = self.bodies[at as usize];
@@ -128,8 +140,9 @@ impl Assembly {
         None
     }
 
-    fn make(&mut self, logs: &mut Logs, now: Now<'_>, wanted: Wanted<'_>) -> u32 {
-        let Self { bodies, bytes, newest, parts } = self;
+    fn make(&mut self, logs: &Logs, now: Now<'_>, wanted: Wanted<'_>) -> u32 {
+        let Self { bodies, bytes, newest, parts, on_demand } = self;
+        let logs = &mut LogReader { logs, on_demand };
         let start = bytes.len();
         let mut bits = BitWriter::behind(std::mem::take(bytes));
         let has_whole = assemble(&mut bits, parts, logs, now, wanted);
@@ -158,7 +171,7 @@ struct Continued {
 fn assemble(
     bits: &mut BitWriter,
     parts: &mut Vec<(usize, Part)>,
-    logs: &mut Logs,
+    logs: &mut LogReader<'_>,
     now: Now<'_>,
     wanted: Wanted<'_>,
 ) -> bool {
@@ -181,7 +194,7 @@ fn assemble(
 fn put_continued(
     bits: &mut BitWriter,
     parts: &mut Vec<(usize, Part)>,
-    logs: &mut Logs,
+    logs: &mut LogReader<'_>,
     now: Now<'_>,
     wanted: Wanted<'_>,
 ) -> bool {
@@ -203,7 +216,7 @@ fn put_continued(
     continued.has_whole
 }
 
-fn continued(logs: &mut Logs, now: Now<'_>, wanted: Wanted<'_>) -> Continued {
+fn continued(logs: &mut LogReader<'_>, now: Now<'_>, wanted: Wanted<'_>) -> Continued {
     let Some((since, viewpoint)) = wanted.from else {
         return Continued { cells: Vec::new(), unknown: Vec::new(), has_whole: false };
     };
@@ -226,7 +239,7 @@ fn continued(logs: &mut Logs, now: Now<'_>, wanted: Wanted<'_>) -> Continued {
 
 /// Appends the parts of one tick, each with its place among the `count` cells: how many cells have one, then each with its
 /// distance from the one before.
-fn put_parts(bits: &mut BitWriter, parts: &mut Vec<(usize, Part)>, logs: &Logs, codec: &Codec, count: usize) {
+fn put_parts(bits: &mut BitWriter, parts: &mut Vec<(usize, Part)>, logs: &LogReader<'_>, codec: &Codec, count: usize) {
     let density = density(parts.len(), count);
     codec.put_choice(bits, Choice::Density, density, 0, DENSITY_BITS);
     if density == 0 {
@@ -254,7 +267,7 @@ fn density(parts: usize, cells: usize) -> i32 {
 }
 
 /// After a longer gap a cell's suffix can be longer than the cell itself: then the cell comes whole.
-fn drop_dearer_than_whole(logs: &mut Logs, now: Now<'_>, since: Tick, continued: &mut Vec<CellId>) {
+fn drop_dearer_than_whole(logs: &mut LogReader<'_>, now: Now<'_>, since: Tick, continued: &mut Vec<CellId>) {
     let all = continued.clone();
     continued.retain(|cell| {
         let unknown = unknown_around(*cell, &all, now.codec.grid);

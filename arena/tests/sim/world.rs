@@ -60,6 +60,8 @@ pub(crate) struct World {
     pub(crate) is_paused: bool,
     /// Everything that both ends sent, and every row.
     pub(crate) trace: Trace,
+    /// How many workers carry connections, in turn.
+    pub(crate) shards: u8,
     missed_ticks: u32,
     connections: u32,
     /// What the room said besides frames, not handed over yet.
@@ -103,6 +105,7 @@ impl World {
             now_ms: 0.0,
             is_paused: false,
             trace: Trace::default(),
+            shards: 1,
             missed_ticks: 0,
             connections: 0,
             outputs: VecDeque::new(),
@@ -149,7 +152,8 @@ impl World {
 
     pub(crate) fn say_hello(&mut self, index: usize, hello: &Hello) {
         self.connections += 1;
-        let connection = sim::connection(self.connections);
+        let shard = (self.connections % u32::from(self.shards)) as u8;
+        let connection = ConnectionId { shard, ..sim::connection(self.connections) };
         self.room.connect(connection, hello, true);
         let player = &mut self.players[index];
         let was_told = self.outputs.len();
