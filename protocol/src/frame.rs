@@ -7,8 +7,8 @@
 use crate::{
     DecodeError, Tick,
     bits::BitReader,
-    limits::{FRAME_SPAN_MAX_TICKS, TICK_MAX},
-    message::HOT_BIT,
+    limits::{FRAME_EVENTS_MAX_COUNT, FRAME_SPAN_MAX_TICKS, TICK_MAX},
+    message::{Event, HOT_BIT},
 };
 
 /// Flag bits of a frame's first byte, below [`HOT_BIT`].
@@ -175,6 +175,27 @@ impl Header {
         };
         Ok(PrivateState { score, rank, ranked, respawn })
     }
+}
+
+/// Decodes the section of log entries that ends a frame: each with its number, oldest first.
+///
+/// Bytes: number of the first (u32 LE), count (u8), then per entry its length (u16 LE) and bytes.
+///
+/// # Errors
+/// Any [`DecodeError`].
+pub fn decode_entries(reader: &mut BitReader<'_>) -> Result<Vec<(u32, Event)>, DecodeError> {
+    let first = reader.get(32)?;
+    let count = reader.get(8)?;
+    if count as usize > FRAME_EVENTS_MAX_COUNT || first.checked_add(count).is_none() {
+        return Err(DecodeError::OutOfRange("event count"));
+    }
+    let mut entries = Vec::with_capacity(count as usize);
+    for number in first..first + count {
+        let length = reader.get(16)?;
+        let bytes = (0..length).map(|_| Ok(reader.get(8)? as u8)).collect::<Result<Vec<u8>, DecodeError>>()?;
+        entries.push((number, Event::decode(&bytes)?));
+    }
+    Ok(entries)
 }
 
 #[cfg(test)]

@@ -17,8 +17,8 @@ use game::schema::{CellId, Row};
 use protocol::{
     DecodeError, Tick,
     bits::BitReader,
-    frame::Header,
-    limits::{CELL_ROWS_MAX_COUNT, FRAME_EVENTS_MAX_COUNT, FRAME_MAX_BYTES},
+    frame::{Header, decode_entries},
+    limits::{CELL_ROWS_MAX_COUNT, FRAME_MAX_BYTES},
     message::Event,
 };
 
@@ -128,7 +128,7 @@ impl RowReplica {
         reader.align();
         let is_true = step::fold(step::sum(&self.rows, self.codec.kinds)) == header.checksum;
         let wrong_cells = if header.has_sums { self.wrong_cells(&mut reader)? } else { Vec::new() };
-        let events = if header.has_events { decode_events(&mut reader)? } else { Vec::new() };
+        let events = if header.has_events { decode_entries(&mut reader)? } else { Vec::new() };
         if reader.rest().is_empty() {
             Ok(Applied { header, is_true, wrong_cells, events })
         } else {
@@ -206,20 +206,4 @@ impl RowReplica {
         }
         Ok(wrong)
     }
-}
-
-/// The event section: see `Events::encode_after`.
-fn decode_events(reader: &mut BitReader<'_>) -> Result<Vec<(u32, Event)>, DecodeError> {
-    let first = reader.get(32)?;
-    let count = reader.get(8)?;
-    if count as usize > FRAME_EVENTS_MAX_COUNT || first.checked_add(count).is_none() {
-        return Err(DecodeError::OutOfRange("event count"));
-    }
-    let mut events = Vec::with_capacity(count as usize);
-    for number in first..first + count {
-        let length = reader.get(16)?;
-        let bytes = (0..length).map(|_| Ok(reader.get(8)? as u8)).collect::<Result<Vec<u8>, DecodeError>>()?;
-        events.push((number, Event::decode(&bytes)?));
-    }
-    Ok(events)
 }
