@@ -84,6 +84,33 @@ pub(crate) enum Incoming {
     End,
 }
 
+/// How a connection is closed: what its peer is told before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Closing {
+    /// It was not let in.
+    Refused(CloseReason),
+    /// It had been let in, or might have been.
+    Bye(CloseReason),
+    /// Its peer does not take what it is told.
+    Silent(CloseReason),
+}
+
+impl Closing {
+    pub(crate) fn reason(self) -> CloseReason {
+        match self {
+            Self::Refused(reason) | Self::Bye(reason) | Self::Silent(reason) => reason,
+        }
+    }
+
+    fn message(self) -> Option<ServerMessage> {
+        match self {
+            Self::Refused(reason) => Some(ServerMessage::refused(reason)),
+            Self::Bye(reason) => Some(ServerMessage::Bye { code: reason.code() }),
+            Self::Silent(_) => None,
+        }
+    }
+}
+
 /// What became of what was queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flushed {
@@ -248,14 +275,17 @@ impl Connection {
         self.flush()
     }
 
-    /// Queues the last message and WebSocket's close, with a code for programs and a sentence for people. False when it
-    /// is closing already.
-    pub(crate) fn close(&mut self, last_message: Option<&ServerMessage>, reason: CloseReason) -> bool {
+    /// Queues the message that says why the connection closes.
+    pub(crate) fn queue_reason(&mut self, closing: Closing) {
+        if let Some(message) = closing.message() {
+            self.queue(&message.encode());
+        }
+    }
+
+    /// Queues WebSocket's close, with a code for programs and a sentence for people. False when it is closing already.
+    pub(crate) fn close(&mut self, reason: CloseReason) -> bool {
         if self.phase == Phase::Closing {
             return false;
-        }
-        if let Some(message) = last_message {
-            self.queue(&message.encode());
         }
         self.queue_close(Some(CloseFrame {
             code: reason.code().into(),

@@ -13,6 +13,7 @@
 
 mod closing;
 mod deferred;
+mod sending;
 
 use crate::{
     admission::ConnectionPermit,
@@ -70,7 +71,7 @@ pub(crate) struct Worker {
     adopted: u32,
     /// Connections whose turn to be read comes, each at most once.
     scheduled: VecDeque<ConnectionId>,
-    deferred: VecDeque<Deferred>,
+    deferred: Deferred,
     blocked: Vec<ConnectionId>,
     /// Connections with a deadline, each at most once per deadline.
     timed: Vec<ConnectionId>,
@@ -102,7 +103,7 @@ impl Worker {
             flow_counters: FlowCounters::default(),
             adopted: 0,
             scheduled: VecDeque::new(),
-            deferred: VecDeque::new(),
+            deferred: Deferred::default(),
             blocked: Vec::new(),
             timed: Vec::new(),
             sweep_at: Instant::now(),
@@ -249,15 +250,20 @@ impl Worker {
                 too_fast.push(*id);
             }
         }
+        for (id, closing) in &batch.closes {
+            if let Some(connection) = self.connection_of(*id) {
+                connection.queue_reason(*closing);
+            }
+        }
         for (id, frame) in batch.frames() {
             if let Some(connection) = self.connection_of(id) {
                 let flushed = connection.send_frame(frame);
                 self.note_flushed(id.slot as usize, flushed, now);
             }
         }
-        for (id, reason) in &batch.closes {
+        for (id, closing) in &batch.closes {
             if self.connection_of(*id).is_some() {
-                self.close(id.slot as usize, None, *reason, now);
+                self.close(id.slot as usize, closing.reason(), now);
             }
         }
         for id in too_fast {

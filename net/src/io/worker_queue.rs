@@ -6,13 +6,13 @@
 
 use crate::{
     admission::ConnectionPermit,
-    io::connection::push_message,
+    io::connection::{Closing, push_message},
     room::handle::{ConnectionId, RoomEvent},
 };
 use bytes::Bytes;
 use crossbeam_channel::Sender;
 use mio::{Events, Poll, Registry, Token, Waker, net::TcpStream};
-use protocol::{close::CloseReason, message::ServerMessage};
+use protocol::close::CloseReason;
 use std::{io, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 
@@ -43,11 +43,12 @@ pub(crate) struct Joined {
     pub(crate) unsent: Option<RoomEvent>,
 }
 
-/// Everything one tick has for one worker. Control messages go before frames, closes after both.
+/// Everything one tick has for one worker. Control messages and the words of those who close go before frames, closes
+/// after both.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     pub(crate) controls: Vec<(ConnectionId, Bytes)>,
-    pub(crate) closes: Vec<(ConnectionId, CloseReason)>,
+    pub(crate) closes: Vec<(ConnectionId, Closing)>,
     /// Whose frame ends where in `bytes`.
     frames: Vec<(ConnectionId, usize)>,
     /// All frames, one behind the other, as they go over the wire: one allocation a tick instead of one a frame, each
@@ -178,13 +179,6 @@ impl Reservation<'_> {
 /// Which worker owns a connection.
 pub(crate) fn worker_of(id: ConnectionId) -> usize {
     id.worker.into()
-}
-
-/// Says why, then closes.
-pub(crate) fn refuse(batches: &mut [Batch], connection: ConnectionId, reason: CloseReason) {
-    let batch = &mut batches[worker_of(connection)];
-    batch.controls.push((connection, ServerMessage::refused(reason).encode().into()));
-    batch.closes.push((connection, reason));
 }
 
 #[cfg(test)]

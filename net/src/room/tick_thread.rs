@@ -9,7 +9,10 @@
 
 use crate::{
     engine::Engine,
-    io::worker_queue::{Batch, WorkerMessage, WorkerSender, refuse, worker_of},
+    io::{
+        connection::Closing,
+        worker_queue::{Batch, WorkerMessage, WorkerSender, worker_of},
+    },
     metrics::Metrics,
     room::{
         clock::{Clock, thread_time},
@@ -344,11 +347,11 @@ impl<E: Engine> TickThread<E> {
             Ok(session) => {
                 self.newcomers.push(join.connection);
                 if let Some(older) = self.connections.insert(session, Entry::new(join.connection, join.flow)) {
-                    self.close(older, CloseReason::Replaced);
+                    self.close(older, Closing::Bye(CloseReason::Replaced));
                 }
             }
             Err(reason) => {
-                refuse(&mut self.batches, join.connection, reason);
+                self.close(join.connection, Closing::Refused(reason));
             }
         }
         self.joining_now = None;
@@ -367,7 +370,7 @@ impl<E: Engine> TickThread<E> {
                     if let Some(connection) = self.connections.connection_of(session) {
                         self.connections.remove(session);
                         self.room.disconnect(session);
-                        self.close(connection, reason);
+                        self.close(connection, Closing::Bye(reason));
                     }
                 }
             }
@@ -381,20 +384,15 @@ impl<E: Engine> TickThread<E> {
             batch.controls.push((connection, message));
             return;
         }
-        batch.closes.push((connection, CloseReason::TooFast));
+        self.close(connection, Closing::Silent(CloseReason::TooFast));
         if let Some(session) = self.connections.session_of(connection) {
             self.connections.remove(session);
             self.room.disconnect(session);
         }
     }
 
-    /// Says why, then closes.
-    fn close(&mut self, connection: ConnectionId, reason: CloseReason) {
-        let batch = &mut self.batches[worker_of(connection)];
-        if batch.controls.len() < CARRIED_MAX_COUNT {
-            batch.controls.push((connection, ServerMessage::Bye { code: reason.code() }.encode().into()));
-        }
-        batch.closes.push((connection, reason));
+    fn close(&mut self, connection: ConnectionId, closing: Closing) {
+        self.batches[worker_of(connection)].closes.push((connection, closing));
     }
 
     /// After a bug of ours: whoever was just joining is in no table.
@@ -402,7 +400,7 @@ impl<E: Engine> TickThread<E> {
         self.metrics.room_failures.inc();
         tracing::error!(room = %self.id, "the room failed");
         if let Some(connection) = self.joining_now.take() {
-            self.close(connection, CloseReason::RoomFailed);
+            self.close(connection, Closing::Bye(CloseReason::RoomFailed));
         }
         EndReason::Failed
     }
@@ -420,7 +418,7 @@ impl<E: Engine> TickThread<E> {
             _ => self.events.try_iter().filter_map(|event| event.joining()).collect(),
         };
         for connection in self.connections.clear().into_iter().chain(joining) {
-            self.close(connection, reason);
+            self.close(connection, Closing::Bye(reason));
         }
         self.hand_over_last();
     }
