@@ -23,7 +23,7 @@ use crate::{
         handshake::Handshake,
         worker_queue::{self, Batch, Joined, WAKER, WorkerMessage, WorkerReceiver, WorkerSender},
     },
-    room::handle::{ConnectionId, RoomEvent},
+    room::handle::RoomEvent,
 };
 use anyhow::Context;
 use bytes::Bytes;
@@ -33,6 +33,7 @@ use protocol::{
     close::CloseReason,
     message::{ClientMessage, ClientPacket},
 };
+use session::ConnectionId;
 use std::{
     collections::VecDeque,
     sync::Arc,
@@ -217,7 +218,7 @@ impl Worker {
 
     fn adopt(&mut self, stream: TcpStream, first: Bytes, permit: ConnectionPermit, room: Arc<str>, now: Instant) {
         let slot = self.free.pop().unwrap_or(self.connections.len() as u32);
-        let id = ConnectionId { worker: self.index, slot, number: self.adopted };
+        let id = ConnectionId { shard: self.index, slot, number: self.adopted };
         self.adopted = self.adopted.wrapping_add(1);
         let refusal = permit.refusal;
         let flow = self.flow_counters.open(slot as usize);

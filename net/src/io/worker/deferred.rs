@@ -2,8 +2,9 @@
 //!
 //! Invariant: a full room keeps nobody of another room waiting.
 
-use crate::room::handle::{ConnectionId, RoomEvent};
+use crate::room::handle::RoomEvent;
 use crossbeam_channel::{Sender, TrySendError};
+use session::ConnectionId;
 use std::{
     collections::VecDeque,
     time::{Duration, Instant},

@@ -4,9 +4,10 @@
 //! something of a connection waits, nothing else is read of it (TCP slows its peer).
 
 use super::{Worker, deferred::Retried};
-use crate::room::handle::{ConnectionId, RoomEvent};
+use crate::room::handle::RoomEvent;
 use crossbeam_channel::{Sender, TrySendError};
 use protocol::close::CloseReason;
+use session::ConnectionId;
 use std::time::Instant;
 
 impl Worker {
