@@ -2,10 +2,10 @@
 //!
 //! Invariant: a value that cannot be used is a sentence that says what to do; nothing is silently replaced.
 
-use crate::{store::LEASE, wall_clock::WallClock};
+use crate::{kinds, store::LEASE, wall_clock::WallClock};
 use anyhow::{Context, bail};
-use arena::governor::{Budget, TICK_US};
 use protocol::{limits, room, token};
+use session::governor::{Budget, TICK_US};
 use std::{fmt::Display, net::SocketAddr, ops::RangeInclusive, str::FromStr, time::Duration};
 
 /// The rules' numbers as shipped; the environment's `TUNING` (RON text) replaces them.
@@ -141,7 +141,7 @@ impl Config {
             Some(text) => parse_number("MAX_PLAYERS", &text, PLAYERS_COUNTS)?,
         };
         let cadence_ticks = match get("CADENCE_TICKS") {
-            None => arena::CADENCE_TICKS,
+            None => kinds::CADENCE_TICKS,
             Some(text) => parse_number("CADENCE_TICKS", &text, CADENCES_TICKS)?,
         };
         let origins = get("ALLOWED_ORIGINS").unwrap_or_default();

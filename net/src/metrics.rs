@@ -28,7 +28,7 @@ pub(crate) struct Metrics {
     pub(crate) tick_cpu_seconds: Histogram,
     pub(crate) simulate_seconds: Histogram,
     pub(crate) frames_seconds: Histogram,
-    /// [`arena::Level`] as a number.
+    /// [`session::Level`] as a number.
     pub(crate) service_level: Gauge,
     pub(crate) time_is_slow: Gauge,
     pub(crate) sheds: Counter,

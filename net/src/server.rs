@@ -10,28 +10,28 @@ use crate::{
     admission::Admission,
     app::App,
     config::Config,
-    engine::{Engine, Start},
     http::{listen::Listening, routes},
     io::{
         handshake::Handshake,
         worker::{WORKERS_COUNT, Worker},
         worker_queue::WorkerSender,
     },
+    kinds,
     metrics::Metrics,
     room::{
         handle::RoomEvent,
-        incarnation::{Incarnation, StartThread},
+        incarnation::{Incarnation, Start, StartThread},
         load::Load,
         machine::{Machine, Stage},
         rooms::{JOINS_MAX_COUNT, Rooms},
         tick_thread::TickThread,
     },
     store::Store,
-    wall_clock::{self, WallClock},
+    wall_clock,
 };
 use anyhow::{Context, bail};
-use arena::{Room, RoomConfig, governor::Budget};
 use protocol::room::{ARENA, durable_id};
+use session::{Engine, governor::Budget};
 use std::{
     net::SocketAddr,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -96,18 +96,7 @@ impl Server {
     /// # Errors
     /// A sentence when the tuning or the clock is wrong, or the store or the address cannot be had.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
-        let mut usual = RoomConfig::new("", config.key.clone(), 0, 0, &config.tuning_ron)
-            .map_err(|sentence| anyhow::anyhow!("The tuning cannot be used: {sentence}"))?;
-        (usual.max_players, usual.cadence_ticks) = (config.max_players, config.cadence_ticks);
-        let begin = move |start: Start<'_>| {
-            let (name, epoch, seed) = (start.id.to_owned(), start.epoch, WallClock::default().now_ms());
-            let config = RoomConfig { name, epoch, seed, ..usual.clone() };
-            let Some(saved) = start.saved else { return Room::new(config) };
-            Room::restore(config.clone(), saved).unwrap_or_else(|error| {
-                tracing::error!(room = start.id, "the room begins anew, since its save cannot be used: {error}");
-                Room::new(config)
-            })
-        };
+        let begin = kinds::arena(config.key.clone(), &config.tuning_ron, config.max_players, config.cadence_ticks)?;
         Self::start_with(config, begin).await
     }
 

@@ -7,19 +7,20 @@
 //! for the kernel (its [`FlowCounter`] sees to it) and at most [`CONTROLS_MAX_COUNT`] control messages, so a connection
 //! that is not read costs a bounded amount; after [`Connection::close`] nothing else is sent.
 //! Why tungstenite's state machine reads, answers pings and closes, but messages do not go through it: a server's
-//! message is a head of 2 or 4 bytes ([`push_message`]) and itself, and can leave in one write from where the tick
+//! message is a head of 2 or 4 bytes ([`message_head`]) and itself, and can leave in one write from where the tick
 //! thread put it.
 
 use crate::{
     admission::{ConnectionPermit, Opener},
     bucket::Bucket,
     io::{flow::FlowCounter, stream::Stream},
-    room::handle::{ConnectionId, RoomEvent},
+    room::handle::RoomEvent,
 };
 use bytes::Bytes;
 use crossbeam_channel::Sender;
 use mio::{Interest, Registry, Token, net::TcpStream};
 use protocol::{close::CloseReason, limits, message::ServerMessage};
+use session::ConnectionId;
 use std::{
     io::{self, ErrorKind},
     sync::Arc,
@@ -49,11 +50,17 @@ const READ_BUFFER_BYTES: usize = 512;
 /// Pongs and the close that may wait for the kernel. Policy: the newest pong replaces an older one.
 const ANSWERS_MAX_BYTES: usize = 1024;
 
-/// Appends a binary message to what is to be sent: WebSocket's head, then the message.
-pub(crate) fn push_message(out: &mut Vec<u8>, message: &[u8]) {
-    let head = FrameHeader { opcode: OpCode::Data(Data::Binary), ..FrameHeader::default() };
-    head.format(message.len() as u64, out).expect("memory takes everything");
-    out.extend_from_slice(message);
+/// Longest head of a message.
+pub(crate) const HEAD_MAX_BYTES: usize = 10;
+
+/// WebSocket's head of a binary message, and how much of it there is.
+pub(crate) fn message_head(length: usize) -> ([u8; HEAD_MAX_BYTES], usize) {
+    let header = FrameHeader { opcode: OpCode::Data(Data::Binary), ..FrameHeader::default() };
+    let mut head = [0; HEAD_MAX_BYTES];
+    let mut rest = &mut head[..];
+    header.format(length as u64, &mut rest).expect("it is the longest that there is");
+    let unused = rest.len();
+    (head, HEAD_MAX_BYTES - unused)
 }
 
 /// How far a connection has come.
@@ -82,6 +89,33 @@ pub(crate) enum Incoming {
     Malformed,
     /// The peer closed or vanished.
     End,
+}
+
+/// How a connection is closed: what its peer is told before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Closing {
+    /// It was not let in.
+    Refused(CloseReason),
+    /// It had been let in, or might have been.
+    Bye(CloseReason),
+    /// Its peer does not take what it is told.
+    Silent(CloseReason),
+}
+
+impl Closing {
+    pub(crate) fn reason(self) -> CloseReason {
+        match self {
+            Self::Refused(reason) | Self::Bye(reason) | Self::Silent(reason) => reason,
+        }
+    }
+
+    fn message(self) -> Option<ServerMessage> {
+        match self {
+            Self::Refused(reason) => Some(ServerMessage::refused(reason)),
+            Self::Bye(reason) => Some(ServerMessage::Bye { code: reason.code() }),
+            Self::Silent(_) => None,
+        }
+    }
 }
 
 /// What became of what was queued.
@@ -248,14 +282,17 @@ impl Connection {
         self.flush()
     }
 
-    /// Queues the last message and WebSocket's close, with a code for programs and a sentence for people. False when it
-    /// is closing already.
-    pub(crate) fn close(&mut self, last_message: Option<&ServerMessage>, reason: CloseReason) -> bool {
+    /// Queues the message that says why the connection closes.
+    pub(crate) fn queue_reason(&mut self, closing: Closing) {
+        if let Some(message) = closing.message() {
+            self.queue(&message.encode());
+        }
+    }
+
+    /// Queues WebSocket's close, with a code for programs and a sentence for people. False when it is closing already.
+    pub(crate) fn close(&mut self, reason: CloseReason) -> bool {
         if self.phase == Phase::Closing {
             return false;
-        }
-        if let Some(message) = last_message {
-            self.queue(&message.encode());
         }
         self.queue_close(Some(CloseFrame {
             code: reason.code().into(),
@@ -273,7 +310,9 @@ impl Connection {
 
     fn queue(&mut self, message: &[u8]) {
         if self.phase != Phase::Closing {
-            push_message(self.stream.unsent_mut(), message);
+            let ((head, head_bytes), unsent) = (message_head(message.len()), self.stream.unsent_mut());
+            unsent.extend_from_slice(&head[..head_bytes]);
+            unsent.extend_from_slice(message);
         }
     }
 

@@ -13,6 +13,7 @@
 
 mod closing;
 mod deferred;
+mod sending;
 
 use crate::{
     admission::ConnectionPermit,
@@ -22,7 +23,7 @@ use crate::{
         handshake::Handshake,
         worker_queue::{self, Batch, Joined, WAKER, WorkerMessage, WorkerReceiver, WorkerSender},
     },
-    room::handle::{ConnectionId, RoomEvent},
+    room::handle::RoomEvent,
 };
 use anyhow::Context;
 use bytes::Bytes;
@@ -32,6 +33,7 @@ use protocol::{
     close::CloseReason,
     message::{ClientMessage, ClientPacket},
 };
+use session::ConnectionId;
 use std::{
     collections::VecDeque,
     sync::Arc,
@@ -70,7 +72,7 @@ pub(crate) struct Worker {
     adopted: u32,
     /// Connections whose turn to be read comes, each at most once.
     scheduled: VecDeque<ConnectionId>,
-    deferred: VecDeque<Deferred>,
+    deferred: Deferred,
     blocked: Vec<ConnectionId>,
     /// Connections with a deadline, each at most once per deadline.
     timed: Vec<ConnectionId>,
@@ -102,7 +104,7 @@ impl Worker {
             flow_counters: FlowCounters::default(),
             adopted: 0,
             scheduled: VecDeque::new(),
-            deferred: VecDeque::new(),
+            deferred: Deferred::default(),
             blocked: Vec::new(),
             timed: Vec::new(),
             sweep_at: Instant::now(),
@@ -216,7 +218,7 @@ impl Worker {
 
     fn adopt(&mut self, stream: TcpStream, first: Bytes, permit: ConnectionPermit, room: Arc<str>, now: Instant) {
         let slot = self.free.pop().unwrap_or(self.connections.len() as u32);
-        let id = ConnectionId { worker: self.index, slot, number: self.adopted };
+        let id = ConnectionId { shard: self.index, slot, number: self.adopted };
         self.adopted = self.adopted.wrapping_add(1);
         let refusal = permit.refusal;
         let flow = self.flow_counters.open(slot as usize);
@@ -249,15 +251,20 @@ impl Worker {
                 too_fast.push(*id);
             }
         }
+        for (id, closing) in &batch.closes {
+            if let Some(connection) = self.connection_of(*id) {
+                connection.queue_reason(*closing);
+            }
+        }
         for (id, frame) in batch.frames() {
             if let Some(connection) = self.connection_of(id) {
                 let flushed = connection.send_frame(frame);
                 self.note_flushed(id.slot as usize, flushed, now);
             }
         }
-        for (id, reason) in &batch.closes {
+        for (id, closing) in &batch.closes {
             if self.connection_of(*id).is_some() {
-                self.close(id.slot as usize, None, *reason, now);
+                self.close(id.slot as usize, closing.reason(), now);
             }
         }
         for id in too_fast {

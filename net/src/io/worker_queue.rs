@@ -6,14 +6,15 @@
 
 use crate::{
     admission::ConnectionPermit,
-    io::connection::push_message,
-    room::handle::{ConnectionId, RoomEvent},
+    io::connection::{Closing, HEAD_MAX_BYTES, message_head},
+    room::handle::RoomEvent,
 };
 use bytes::Bytes;
 use crossbeam_channel::Sender;
 use mio::{Events, Poll, Registry, Token, Waker, net::TcpStream};
-use protocol::{close::CloseReason, message::ServerMessage};
-use std::{io, sync::Arc, time::Duration};
+use protocol::close::CloseReason;
+use session::ConnectionId;
+use std::{io, ops::Range, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 
 /// Hand-overs that may wait for a worker. Policy: a worker with this many is behind, and its connections' frames are
@@ -43,13 +44,14 @@ pub(crate) struct Joined {
     pub(crate) unsent: Option<RoomEvent>,
 }
 
-/// Everything one tick has for one worker. Control messages go before frames, closes after both.
+/// Everything one tick has for one worker. Control messages and the words of those who close go before frames, closes
+/// after both.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     pub(crate) controls: Vec<(ConnectionId, Bytes)>,
-    pub(crate) closes: Vec<(ConnectionId, CloseReason)>,
-    /// Whose frame ends where in `bytes`.
-    frames: Vec<(ConnectionId, usize)>,
+    pub(crate) closes: Vec<(ConnectionId, Closing)>,
+    /// Whose frame is where in `bytes`.
+    frames: Vec<(ConnectionId, Range<usize>)>,
     /// All frames, one behind the other, as they go over the wire: one allocation a tick instead of one a frame, each
     /// of which another thread would have to free.
     bytes: Vec<u8>,
@@ -61,20 +63,24 @@ impl Batch {
         self.controls.is_empty() && self.frames.is_empty() && self.closes.is_empty()
     }
 
-    /// Adds a connection's frame.
-    pub(crate) fn push_frame(&mut self, id: ConnectionId, frame: &[u8]) {
-        push_message(&mut self.bytes, frame);
-        self.frames.push((id, self.bytes.len()));
+    /// Adds a connection's frame, which `write` appends; returns its length.
+    pub(crate) fn push_frame(&mut self, id: ConnectionId, write: &mut dyn FnMut(&mut Vec<u8>)) -> usize {
+        let reserved = self.bytes.len();
+        let begin = reserved + HEAD_MAX_BYTES;
+        self.bytes.resize(begin, 0);
+        write(&mut self.bytes);
+        let length = self.bytes.len() - begin;
+        // How long the head is, is known only now: it stands right before the frame.
+        let (head, head_bytes) = message_head(length);
+        let start = begin - head_bytes;
+        self.bytes[start..begin].copy_from_slice(&head[..head_bytes]);
+        self.frames.push((id, start..self.bytes.len()));
+        length
     }
 
     /// The frames, each with WebSocket's head.
     pub(crate) fn frames(&self) -> impl Iterator<Item = (ConnectionId, &[u8])> {
-        let mut start = 0;
-        self.frames.iter().map(move |(id, end)| {
-            let frame = &self.bytes[start..*end];
-            start = *end;
-            (*id, frame)
-        })
+        self.frames.iter().map(|(id, place)| (*id, &self.bytes[place.clone()]))
     }
 
     /// All of it; what stays behind has room for as many frames again.
@@ -177,14 +183,7 @@ impl Reservation<'_> {
 
 /// Which worker owns a connection.
 pub(crate) fn worker_of(id: ConnectionId) -> usize {
-    id.worker.into()
-}
-
-/// Says why, then closes.
-pub(crate) fn refuse(batches: &mut [Batch], connection: ConnectionId, reason: CloseReason) {
-    let batch = &mut batches[worker_of(connection)];
-    batch.controls.push((connection, ServerMessage::refused(reason).encode().into()));
-    batch.closes.push((connection, reason));
+    id.shard.into()
 }
 
 #[cfg(test)]
@@ -193,11 +192,11 @@ mod tests {
 
     #[test]
     fn every_frame_comes_out_with_its_head() {
-        let id = |slot| ConnectionId { worker: 0, slot, number: 1 };
+        let id = |slot| ConnectionId { shard: 0, slot, number: 1 };
         let mut batch = Batch::default();
         let long = [7; 200];
         for (slot, frame) in [(1, &b"one"[..]), (2, b""), (3, &long)] {
-            batch.push_frame(id(slot), frame);
+            batch.push_frame(id(slot), &mut |bytes| bytes.extend_from_slice(frame));
         }
         let taken = batch.take();
         assert!(batch.is_empty() && !taken.is_empty());

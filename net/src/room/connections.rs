@@ -1,94 +1,82 @@
-//! The tick thread's table of connections: whose each is, and whether it can take a frame.
+//! The tick thread's table of connections: who is there, and whether the last frame has left.
 //!
-//! Invariant: a session has at most one connection and a connection at most one session; the newest connection wins.
+//! Never: whose a connection is; the engine alone knows that.
 
-use crate::{io::flow::FlowCounter, room::handle::ConnectionId};
-use arena::SessionId;
-use std::collections::BTreeMap;
+use crate::io::flow::FlowCounter;
+use session::ConnectionId;
 
-/// A session's connection, as the tick thread sees it.
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Connections {
+    /// By worker and slot, for every input and every frame asks here.
+    by_slot: Vec<Vec<Option<Entry>>>,
+    count: usize,
+}
+
 #[derive(Debug)]
-pub(crate) struct Entry {
-    pub(crate) connection: ConnectionId,
+struct Entry {
+    id: ConnectionId,
     flow: FlowCounter,
     frames_handed: u32,
 }
 
-impl Entry {
-    /// A connection that was handed nothing yet.
-    pub(crate) fn new(connection: ConnectionId, flow: FlowCounter) -> Self {
-        Self { connection, flow, frames_handed: 0 }
+impl Connections {
+    /// Adds a connection that was handed nothing yet; returns the one whose place it has, which is gone.
+    pub(crate) fn insert(&mut self, id: ConnectionId, flow: FlowCounter) -> Option<ConnectionId> {
+        let (worker, slot) = (usize::from(id.shard), id.slot as usize);
+        self.by_slot.resize_with(self.by_slot.len().max(worker + 1), Vec::new);
+        let slots = &mut self.by_slot[worker];
+        slots.resize_with(slots.len().max(slot + 1), || None);
+        let earlier = slots[slot].replace(Entry { id, flow, frames_handed: 0 });
+        self.count += usize::from(earlier.is_none());
+        earlier.map(|entry| entry.id)
     }
 
-    /// Whether the last frame has left for good, so that the next one is worth assembling.
-    pub(crate) fn can_take_frame(&self) -> bool {
-        self.flow.frames_flushed() == self.frames_handed
+    pub(crate) fn contains(&self, id: ConnectionId) -> bool {
+        let entry = self.by_slot.get(usize::from(id.shard)).and_then(|slots| slots.get(id.slot as usize));
+        entry.is_some_and(|entry| entry.as_ref().is_some_and(|entry| entry.id == id))
+    }
+
+    /// False when it is not there.
+    pub(crate) fn remove(&mut self, id: ConnectionId) -> bool {
+        let is_there = self.contains(id);
+        if is_there {
+            self.by_slot[usize::from(id.shard)][id.slot as usize] = None;
+            self.count -= 1;
+        }
+        is_there
+    }
+
+    /// Whether its last frame has left for good, so that the next one is worth assembling.
+    pub(crate) fn can_take_frame(&mut self, id: ConnectionId) -> bool {
+        self.get_mut(id).is_some_and(|entry| entry.flow.frames_flushed() == entry.frames_handed)
     }
 
     /// Notes that a frame is on its way.
-    pub(crate) fn hand_frame(&mut self) {
-        self.frames_handed = self.frames_handed.wrapping_add(1);
-    }
-}
-
-/// Everybody with a connection, in the order of their sessions.
-#[derive(Debug, Default)]
-pub(crate) struct Connections {
-    by_session: BTreeMap<SessionId, Entry>,
-    /// By worker and slot, for every input asks here.
-    by_connection: Vec<Vec<Option<(ConnectionId, SessionId)>>>,
-}
-
-impl Connections {
-    /// Gives a session its connection; returns the older one it had.
-    pub(crate) fn insert(&mut self, session: SessionId, entry: Entry) -> Option<ConnectionId> {
-        *self.slot(entry.connection) = Some((entry.connection, session));
-        let older = self.by_session.insert(session, entry)?.connection;
-        *self.slot(older) = None;
-        Some(older)
+    pub(crate) fn note_frame(&mut self, id: ConnectionId) {
+        let entry = self.get_mut(id).expect("an engine asks first whether a frame can be taken");
+        entry.frames_handed = entry.frames_handed.wrapping_add(1);
     }
 
-    /// The session of a connection.
-    pub(crate) fn session_of(&self, connection: ConnectionId) -> Option<SessionId> {
-        let (there, session) =
-            (*self.by_connection.get(usize::from(connection.worker))?.get(connection.slot as usize)?)?;
-        (there == connection).then_some(session)
+    /// All of them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = ConnectionId> {
+        self.by_slot.iter().flatten().flatten().map(|entry| entry.id)
     }
 
-    /// The connection of a session.
-    pub(crate) fn connection_of(&self, session: SessionId) -> Option<ConnectionId> {
-        self.by_session.get(&session).map(|entry| entry.connection)
-    }
-
-    /// Removes a session's connection.
-    pub(crate) fn remove(&mut self, session: SessionId) {
-        if let Some(entry) = self.by_session.remove(&session) {
-            *self.slot(entry.connection) = None;
-        }
-    }
-
-    /// Every entry.
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (SessionId, &mut Entry)> {
-        self.by_session.iter_mut().map(|(session, entry)| (*session, entry))
-    }
-
-    /// Removes all and returns the connections.
+    /// Removes all of them.
     pub(crate) fn clear(&mut self) -> Vec<ConnectionId> {
-        self.by_connection.clear();
-        std::mem::take(&mut self.by_session).into_values().map(|entry| entry.connection).collect()
+        let all = self.iter().collect();
+        *self = Self::default();
+        all
     }
 
-    fn slot(&mut self, connection: ConnectionId) -> &mut Option<(ConnectionId, SessionId)> {
-        let (worker, slot) = (usize::from(connection.worker), connection.slot as usize);
-        self.by_connection.resize_with(self.by_connection.len().max(worker + 1), Vec::new);
-        let slots = &mut self.by_connection[worker];
-        slots.resize(slots.len().max(slot + 1), None);
-        &mut slots[slot]
-    }
-
-    /// Whether nobody has a connection.
     pub(crate) fn is_empty(&self) -> bool {
-        self.by_session.is_empty()
+        self.count == 0
+    }
+
+    fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Entry> {
+        let entry = self.by_slot.get_mut(usize::from(id.shard))?.get_mut(id.slot as usize)?.as_mut()?;
+        (entry.id == id).then_some(entry)
     }
 }
 
@@ -96,34 +84,28 @@ impl Connections {
 mod tests {
     use super::*;
 
-    fn connection(slot: u32) -> ConnectionId {
-        ConnectionId { worker: 0, slot, number: 7 }
+    fn connection(slot: u32, number: u32) -> ConnectionId {
+        ConnectionId { shard: 1, slot, number }
     }
 
     #[test]
-    fn the_newest_connection_of_a_session_wins() {
+    fn a_connection_that_ended_is_not_taken_for_the_one_that_has_its_place() {
         let mut connections = Connections::default();
-        assert_eq!(connections.insert(SessionId(5), Entry::new(connection(1), FlowCounter::default())), None);
-        assert_eq!(
-            connections.insert(SessionId(5), Entry::new(connection(2), FlowCounter::default())),
-            Some(connection(1))
-        );
-        assert_eq!(
-            (connections.session_of(connection(1)), connections.session_of(connection(2))),
-            (None, Some(SessionId(5)))
-        );
-        connections.remove(SessionId(5));
-        assert!(connections.is_empty() && connections.session_of(connection(2)).is_none());
+        assert_eq!(connections.insert(connection(3, 1), FlowCounter::default()), None);
+        assert_eq!(connections.insert(connection(3, 2), FlowCounter::default()), Some(connection(3, 1)));
+        assert!(!connections.contains(connection(3, 1)) && connections.contains(connection(3, 2)));
+        assert!(!connections.remove(connection(3, 1)) && connections.iter().eq([connection(3, 2)]));
+        assert!(connections.remove(connection(3, 2)) && connections.is_empty());
     }
 
     #[test]
     fn a_second_frame_waits_for_the_first() {
-        let flow = FlowCounter::default();
-        let mut entry = Entry::new(connection(1), flow.clone());
-        assert!(entry.can_take_frame());
-        entry.hand_frame();
-        assert!(!entry.can_take_frame());
+        let (mut connections, flow, id) = (Connections::default(), FlowCounter::default(), connection(0, 1));
+        connections.insert(id, flow.clone());
+        assert!(connections.can_take_frame(id));
+        connections.note_frame(id);
+        assert!(!connections.can_take_frame(id));
         flow.note_flushed(1);
-        assert!(entry.can_take_frame());
+        assert!(connections.can_take_frame(id) && !connections.can_take_frame(connection(0, 2)));
     }
 }

@@ -8,9 +8,9 @@ use crate::{
     io::flow::FlowCounter,
     live_count::{Counted, LiveCount},
 };
-use arena::governor::Budget;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use protocol::message::{ClientPacket, Hello};
+use session::{ConnectionId, Stats, governor::Budget};
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -24,16 +24,6 @@ use tokio::time::Instant;
 const EVENTS_MAX_COUNT: usize = 8192;
 /// Pause between two tries to tell the room something. Policy: delay.
 const SEND_RETRY: Duration = Duration::from_millis(4);
-
-/// One connection of this process: where it is, and a number that its place will not have again for 2^32 connections.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct ConnectionId {
-    /// Of the worker that owns it.
-    pub(crate) worker: u8,
-    /// Its place there.
-    pub(crate) slot: u32,
-    pub(crate) number: u32,
-}
 
 /// What the I/O workers (and now and then the machine) tell a room.
 #[derive(Debug)]
@@ -150,10 +140,10 @@ impl RoomFacts {
     }
 
     /// Written by the tick thread.
-    pub(crate) fn publish(&self, stats: &arena::RoomStats, capacity: u32) {
-        self.players.store(stats.players, Ordering::Relaxed);
-        self.pilots.store(stats.pilots, Ordering::Relaxed);
-        self.capacity.store(capacity, Ordering::Relaxed);
+    pub(crate) fn publish(&self, stats: &Stats) {
+        self.players.store(stats.members, Ordering::Relaxed);
+        self.pilots.store(stats.population, Ordering::Relaxed);
+        self.capacity.store(stats.capacity, Ordering::Relaxed);
         self.tick.store(stats.tick, Ordering::Relaxed);
     }
 }

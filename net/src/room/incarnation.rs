@@ -9,6 +9,17 @@ use tokio::{sync::mpsc, time::Instant};
 /// Saves under way from a room's thread: one that is due, and the last. Policy: while one waits, none is taken.
 pub(crate) const SAVES_MAX_COUNT: usize = 2;
 
+/// What a room is begun from.
+#[derive(Debug, Clone, Copy)]
+pub struct Start<'a> {
+    /// The room's durable id.
+    pub id: &'a str,
+    /// Tells this incarnation of the room from all others.
+    pub epoch: u32,
+    /// What [`session::Engine::snapshot`] gave at the end of its last incarnation.
+    pub saved: Option<&'a [u8]>,
+}
+
 /// Starts the thread of a room.
 pub(crate) type StartThread = Box<dyn Fn(Incarnation) -> anyhow::Result<()> + Send + Sync>;
 

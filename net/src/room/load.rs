@@ -5,12 +5,12 @@
 //! Invariants: each change is logged and told once; without a governor the parts are measured all the same.
 
 use crate::metrics::Metrics;
-use arena::{
+use bytes::Bytes;
+use protocol::message::ServerMessage;
+use session::{
     Level,
     governor::{Budget, Governor, Spent},
 };
-use bytes::Bytes;
-use protocol::message::ServerMessage;
 use std::{sync::Arc, time::Duration};
 
 /// What a tick changed.

@@ -279,14 +279,12 @@ impl RoomsTask {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        admission::Admission, config::Config, io::flow::FlowCounter, metrics::Metrics, room::handle::ConnectionId,
-        store::Store,
-    };
+    use crate::{admission::Admission, config::Config, io::flow::FlowCounter, metrics::Metrics, store::Store};
     use crossbeam_channel::Receiver;
     use protocol::message::Hello;
+    use session::ConnectionId;
 
-    const CONNECTION: ConnectionId = ConnectionId { worker: 0, slot: 0, number: 0 };
+    const CONNECTION: ConnectionId = ConnectionId { shard: 0, slot: 0, number: 0 };
 
     /// A machine on which no thread is ever started, and nobody runs the task.
     fn rooms() -> (Rooms, RoomsTask) {

@@ -6,7 +6,8 @@
 //! on, and, when nobody is there any more, here.
 //! Invariants: a room's thread runs only while this machine owns it, or while it is not in the store yet, when no other
 //! machine may open it; a room that was never used leaves nothing there; the store is never waited for on that thread,
-//! but at the very end; a save that brought its room down twice is left aside; a room whose last state is not in the
+//! but at the very end; a save that brought its room down twice in a row is not begun from again: the room begins anew,
+//! and the first save of that replaces it; a room whose last state is not in the
 //! store is not forgotten before the machine gives it up.
 //! What is lost: after a crash of the room, the process or the machine, what happened since the last save
 //! (`Config::save_interval`, and the time it takes to write); after sleep, stop and drain nothing, unless the store
@@ -14,7 +15,10 @@
 
 use crate::{
     admission::Charge,
-    io::worker_queue::{Batch, refuse},
+    io::{
+        connection::Closing,
+        worker_queue::{Batch, worker_of},
+    },
     room::{
         handle::{RoomEvent, RoomHandle},
         incarnation::{Incarnation, SAVES_MAX_COUNT, Save},
@@ -37,7 +41,8 @@ use tokio::{
 
 /// Pause before a room that failed begins anew, so that one that always fails does not spin.
 const RESTART_PAUSE: Duration = Duration::from_millis(500);
-/// Incarnations in a row that failed before they were saved. Policy: the save they came from is left aside.
+/// Incarnations in a row that failed before they were saved. Policy: the next begins anew, and its
+/// first save replaces the one they came from.
 const QUICK_FAILURES_MAX_COUNT: u32 = 2;
 /// Pause before a write that failed is tried again: doubled by each failure, up to the second. While the machine stops
 /// it stays the first.
@@ -146,7 +151,7 @@ impl Supervisor {
         };
         let is_save_bad = self.quick_failures >= QUICK_FAILURES_MAX_COUNT;
         if is_save_bad {
-            tracing::error!(room = %self.room.id, "the last save brings the room down and is left aside");
+            tracing::error!(room = %self.room.id, "the last save brings the room down: it begins anew, and the next save replaces that one");
         }
         let (saves, handed) = mpsc::channel(SAVES_MAX_COUNT);
         let incarnation = Incarnation {
@@ -230,7 +235,7 @@ impl Supervisor {
     pub(crate) async fn refuse_waiting(&self, reason: CloseReason) {
         let mut batches: Vec<_> = self.machine.workers.iter().map(|_| Batch::default()).collect();
         for connection in self.events.try_iter().filter_map(RoomEvent::joining) {
-            refuse(&mut batches, connection, reason);
+            batches[worker_of(connection)].closes.push((connection, Closing::Refused(reason)));
         }
         self.machine.send(batches).await;
     }

@@ -1,29 +1,31 @@
 //! The tick thread: one per room, 60 times a second, the only one that touches the room.
 //!
-//! Path: [`TickThread::tick`]: wait for the deadline → drain events → `Engine::tick` → a frame for every session that
-//! can take one → one hand-over per worker → what that cost decides how much service is left out. Now and then what the
-//! room is goes to its supervisor, which writes it.
+//! Path: [`TickThread::tick`]: wait for the deadline → drain events → `Engine::tick` → the engine writes frames for
+//! those that can take one → one hand-over per worker → what that cost decides how much service is left out. Now and
+//! then what the room is goes to its supervisor, which writes it.
 //! Invariants: nothing here waits for a connection, a worker or a disk (but once, at the very end); a frame that is
 //! assembled is handed over; a panic ends this incarnation of the room (its connections are told) and never the
 //! process.
 
 use crate::{
-    engine::Engine,
-    io::worker_queue::{Batch, WorkerMessage, WorkerSender, refuse, worker_of},
+    io::{
+        connection::Closing,
+        worker_queue::{Batch, WorkerMessage, WorkerSender, worker_of},
+    },
     metrics::Metrics,
     room::{
         clock::{Clock, thread_time},
-        connections::{Connections, Entry},
-        handle::{ConnectionId, Join, RoomEvent, RoomFacts},
+        connections::Connections,
+        handle::{Join, RoomEvent, RoomFacts},
         incarnation::{Incarnation, SAVES_MAX_COUNT, Save},
         load::Load,
         thread_priority::TickPriority,
     },
 };
-use arena::Output;
 use bytes::Bytes;
 use crossbeam_channel::Receiver;
 use protocol::{TICK_HZ, close::CloseReason, limits::RESUME_GRACE_MS, message::ServerMessage};
+use session::{Command, ConnectionId, Engine, FrameSink, Output};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
@@ -73,8 +75,6 @@ pub(crate) struct TickThread<E> {
     clock: Clock,
     events: Receiver<RoomEvent>,
     connections: Connections,
-    /// The connection whose event is being handled: it is in no table yet when its join brings the room down.
-    joining_now: Option<ConnectionId>,
     workers: Arc<[WorkerSender]>,
     /// What the next hand-over brings, per worker.
     batches: Vec<Batch>,
@@ -82,7 +82,7 @@ pub(crate) struct TickThread<E> {
     metrics: Arc<Metrics>,
     load: Load,
     priority: TickPriority,
-    /// Connections whose session was let in during this tick.
+    /// Connections that were let in during this tick.
     newcomers: Vec<ConnectionId>,
     saves: mpsc::Sender<Save>,
     empty_ticks: u32,
@@ -108,7 +108,7 @@ impl<E: Engine> TickThread<E> {
     ) -> Self {
         let Incarnation { id, events, facts, saves, was_used, .. } = incarnation;
         let batches = workers.iter().map(|_| Batch::default()).collect();
-        facts.publish(&room.stats(), room.max_players());
+        facts.publish(&room.stats());
         let priority = TickPriority::new(Arc::clone(&id), Arc::clone(&metrics));
         let now = Instant::now();
         Self {
@@ -117,7 +117,6 @@ impl<E: Engine> TickThread<E> {
             clock: Clock::new(now),
             events,
             connections: Connections::default(),
-            joining_now: None,
             workers,
             batches,
             facts,
@@ -167,7 +166,7 @@ impl<E: Engine> TickThread<E> {
         let simulated = Instant::now();
 
         self.hand_over();
-        self.facts.publish(&self.room.stats(), self.room.max_players());
+        self.facts.publish(&self.room.stats());
         self.govern(simulated - began, simulated.elapsed());
         self.notify_whether_saved();
         self.save_if_due();
@@ -179,20 +178,12 @@ impl<E: Engine> TickThread<E> {
     fn hand_over(&mut self) {
         let workers = Arc::clone(&self.workers);
         let slots: Vec<_> = workers.iter().map(WorkerSender::reserve).collect();
-        let (mut frames, mut bytes) = (0, 0);
-        for (session, entry) in self.connections.iter_mut() {
-            let worker = worker_of(entry.connection);
-            if slots[worker].is_none() || !entry.can_take_frame() {
-                continue;
-            }
-            if let Some(frame) = self.room.frame_for(session) {
-                entry.hand_frame();
-                (frames, bytes) = (frames + 1, bytes + frame.len() as u64);
-                self.batches[worker].push_frame(entry.connection, &frame);
-            }
-        }
-        self.metrics.frames.inc_by(frames);
-        self.metrics.bytes_out.inc_by(bytes);
+        let is_open: Vec<_> = slots.iter().map(Option::is_some).collect();
+        let (connections, batches) = (&mut self.connections, &mut self.batches[..]);
+        let mut sink = Batches { connections, batches, is_open: &is_open, frames: 0, bytes: 0 };
+        self.room.frames(&mut sink);
+        self.metrics.frames.inc_by(sink.frames);
+        self.metrics.bytes_out.inc_by(sink.bytes);
         self.collect_output();
         self.notify_newcomers();
         for (slot, batch) in slots.into_iter().zip(&mut self.batches) {
@@ -208,7 +199,7 @@ impl<E: Engine> TickThread<E> {
     fn govern(&mut self, simulate: Duration, frames: Duration) {
         let change = self.load.note(simulate, frames);
         if let Some(level) = change.level {
-            self.room.relieve(level);
+            self.room.command(Command::Relieve(level));
         }
         if let Some(message) = change.message {
             self.notify_everybody(&message);
@@ -224,7 +215,7 @@ impl<E: Engine> TickThread<E> {
     }
 
     fn notify_everybody(&mut self, message: &Bytes) {
-        let connections: Vec<_> = self.connections.iter_mut().map(|(_, entry)| entry.connection).collect();
+        let connections: Vec<_> = self.connections.iter().collect();
         for connection in connections {
             self.control(connection, message.clone());
         }
@@ -235,7 +226,7 @@ impl<E: Engine> TickThread<E> {
         let unwritable = self.is_unwritable.then(|| notice(UNWRITABLE));
         let messages: Vec<_> = self.load.message().into_iter().chain(unwritable).collect();
         for connection in std::mem::take(&mut self.newcomers) {
-            let is_in = self.connections.session_of(connection).is_some();
+            let is_in = self.connections.contains(connection);
             for message in messages.iter().filter(|_| is_in) {
                 self.control(connection, message.clone());
             }
@@ -319,17 +310,12 @@ impl<E: Engine> TickThread<E> {
         match event {
             RoomEvent::Join(join) => self.join(*join),
             RoomEvent::Packet(connection, packet) => {
-                if let Some(session) = self.connections.session_of(connection) {
+                if self.connections.contains(connection) {
                     self.note_use();
-                    self.room.handle(session, packet);
+                    self.room.receive(connection, packet);
                 }
             }
-            RoomEvent::Disconnected(connection) => {
-                if let Some(session) = self.connections.session_of(connection) {
-                    self.connections.remove(session);
-                    self.room.disconnect(session);
-                }
-            }
+            RoomEvent::Disconnected(connection) => self.disconnect(connection),
             RoomEvent::Budget(budget) => self.load.set_budget(budget),
             RoomEvent::Stop => self.end = Some(EndReason::Stopping),
             RoomEvent::Moved => self.end = Some(EndReason::Moved),
@@ -339,71 +325,62 @@ impl<E: Engine> TickThread<E> {
     }
 
     fn join(&mut self, join: Join) {
-        self.joining_now = Some(join.connection);
-        match self.room.join(&join.hello, join.admitted) {
-            Ok(session) => {
-                self.newcomers.push(join.connection);
-                if let Some(older) = self.connections.insert(session, Entry::new(join.connection, join.flow)) {
-                    self.close(older, CloseReason::Replaced);
-                }
-            }
-            Err(reason) => {
-                refuse(&mut self.batches, join.connection, reason);
-            }
+        let Join { connection, flow, hello, admitted, .. } = join;
+        // Whoever had its place is gone, though that may come later: if this queue was full, it waits at the worker.
+        if let Some(earlier) = self.connections.insert(connection, flow) {
+            self.room.disconnect(earlier);
         }
-        self.joining_now = None;
+        self.room.connect(connection, &hello, admitted);
+        // Whoever is not let in has no say in what comes next.
+        self.collect_output();
+        if self.connections.contains(connection) {
+            self.newcomers.push(connection);
+        }
+    }
+
+    /// The connection is gone, if the engine does not know that already.
+    fn disconnect(&mut self, connection: ConnectionId) {
+        if self.connections.remove(connection) {
+            self.room.disconnect(connection);
+        }
     }
 
     /// What the room wants done besides frames.
     fn collect_output(&mut self) {
         while let Some(output) = self.room.poll_output() {
             match output {
-                Output::Message(session, message) => {
-                    if let Some(connection) = self.connections.connection_of(session) {
-                        self.control(connection, message);
-                    }
-                }
-                Output::Close(session, reason) => {
-                    if let Some(connection) = self.connections.connection_of(session) {
-                        self.connections.remove(session);
-                        self.room.disconnect(session);
-                        self.close(connection, reason);
-                    }
-                }
+                Output::Message(to, message) => self.control(to, message),
+                Output::Close(to, reason) => self.close(to, Closing::Bye(reason)),
+                Output::Refuse(to, reason) => self.close(to, Closing::Refused(reason)),
             }
         }
     }
 
-    fn control(&mut self, connection: ConnectionId, message: Bytes) {
-        let batch = &mut self.batches[worker_of(connection)];
-        if batch.controls.len() < CARRIED_MAX_COUNT {
-            self.metrics.bytes_out.inc_by(message.len() as u64);
-            batch.controls.push((connection, message));
+    fn control(&mut self, to: ConnectionId, message: Bytes) {
+        if !self.connections.contains(to) {
             return;
         }
-        batch.closes.push((connection, CloseReason::TooFast));
-        if let Some(session) = self.connections.session_of(connection) {
-            self.connections.remove(session);
-            self.room.disconnect(session);
-        }
-    }
-
-    /// Says why, then closes.
-    fn close(&mut self, connection: ConnectionId, reason: CloseReason) {
-        let batch = &mut self.batches[worker_of(connection)];
+        let batch = &mut self.batches[worker_of(to)];
         if batch.controls.len() < CARRIED_MAX_COUNT {
-            batch.controls.push((connection, ServerMessage::Bye { code: reason.code() }.encode().into()));
+            self.metrics.bytes_out.inc_by(message.len() as u64);
+            batch.controls.push((to, message));
+            return;
         }
-        batch.closes.push((connection, reason));
+        self.close(to, Closing::Silent(CloseReason::TooFast));
+        self.room.disconnect(to);
     }
 
-    /// After a bug of ours: whoever was just joining is in no table.
+    /// The engine knows already, or is told by the caller.
+    fn close(&mut self, connection: ConnectionId, closing: Closing) {
+        if self.connections.remove(connection) {
+            self.batches[worker_of(connection)].closes.push((connection, closing));
+        }
+    }
+
+    /// After a bug of ours.
     fn fail(&mut self) -> EndReason {
         self.metrics.room_failures.inc();
         tracing::error!(room = %self.id, "the room failed");
-        if let Some(connection) = self.joining_now.take() {
-            self.close(connection, CloseReason::RoomFailed);
-        }
         EndReason::Failed
     }
 
@@ -420,7 +397,7 @@ impl<E: Engine> TickThread<E> {
             _ => self.events.try_iter().filter_map(|event| event.joining()).collect(),
         };
         for connection in self.connections.clear().into_iter().chain(joining) {
-            self.close(connection, reason);
+            self.batches[worker_of(connection)].closes.push((connection, Closing::Bye(reason)));
         }
         self.hand_over_last();
     }
@@ -439,6 +416,28 @@ impl<E: Engine> TickThread<E> {
                 break;
             }
         }
+    }
+}
+
+/// Where a tick's frames go: straight into what is handed over to the workers.
+struct Batches<'a> {
+    connections: &'a mut Connections,
+    batches: &'a mut [Batch],
+    /// Workers that are not behind.
+    is_open: &'a [bool],
+    frames: u64,
+    bytes: u64,
+}
+
+impl FrameSink for Batches<'_> {
+    fn can_take(&mut self, to: ConnectionId) -> bool {
+        self.is_open[worker_of(to)] && self.connections.can_take_frame(to)
+    }
+
+    fn put(&mut self, to: ConnectionId, write: &mut dyn FnMut(&mut Vec<u8>)) {
+        self.connections.note_frame(to);
+        self.frames += 1;
+        self.bytes += self.batches[worker_of(to)].push_frame(to, write) as u64;
     }
 }
 

@@ -2,19 +2,19 @@
 //! here; budgets are what no tick can keep, or a share of that.
 
 use crate::harness::{Gameserver, Player};
-use arena::{
-    Client, ClientEvent, Level,
+use arena::{Client, ClientEvent};
+use protocol::close::CloseReason;
+use session::{
+    Level, SessionEvent,
     governor::{Budget, TICK_US},
 };
-use protocol::close::CloseReason;
-use session::SessionEvent;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// What a player was told about the service, in order.
 fn told(player: &mut Player) -> Vec<Level> {
-    let happenings = std::iter::from_fn(|| player.client.poll_event());
-    let levels = happenings.filter_map(|happening| match happening {
+    let events = std::iter::from_fn(|| player.client.poll_event());
+    let levels = events.filter_map(|happening| match happening {
         ClientEvent::Session(SessionEvent::Service { level, .. }) => Some(level),
         _ => None,
     });

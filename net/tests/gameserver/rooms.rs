@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 /// What the tower said before, to somebody who was just welcomed.
 fn history(player: &mut crate::harness::Player) -> Vec<String> {
-    let happenings = std::iter::from_fn(|| player.client.poll_event());
-    let histories = happenings.filter_map(|happening| match happening {
+    let events = std::iter::from_fn(|| player.client.poll_event());
+    let histories = events.filter_map(|event| match event {
         ClientEvent::Session(SessionEvent::Welcomed { history, .. }) => Some(history),
         _ => None,
     });

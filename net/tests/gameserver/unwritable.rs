@@ -27,14 +27,12 @@ fn hang_up(mut player: Player) -> arena::Client {
 
 /// The notices so far.
 fn notices(player: &mut Player) -> Vec<String> {
-    let happenings = std::iter::from_fn(|| player.client.poll_event());
-    happenings
-        .filter_map(
-            |happening| {
-                if let ClientEvent::Session(SessionEvent::Notice(text)) = happening { Some(text) } else { None }
-            },
-        )
-        .collect()
+    let events = std::iter::from_fn(|| player.client.poll_event());
+    let notices = events.filter_map(|event| match event {
+        ClientEvent::Session(SessionEvent::Notice(text)) => Some(text),
+        _ => None,
+    });
+    notices.collect()
 }
 
 async fn play_until_noticed(player: &mut Player, words: &str) {

@@ -5,8 +5,8 @@
 //! Invariant: a connection that was told to close is gone by then, whatever it sends.
 
 use super::{SWEEP_INTERVAL, Worker};
-use crate::io::connection::Phase;
-use protocol::{close::CloseReason, message::ServerMessage};
+use crate::io::connection::{Closing, Phase};
+use protocol::close::CloseReason;
 use std::time::{Duration, Instant};
 
 /// Time a close has to reach the kernel, and its answer to come back. Policy: drop the connection.
@@ -15,12 +15,11 @@ const CLOSE_LINGER: Duration = Duration::from_millis(1_000);
 impl Worker {
     /// A newcomer is told why it will not be in.
     pub(super) fn refuse(&mut self, slot: usize, reason: CloseReason, now: Instant) {
-        let answer = match reason {
-            CloseReason::ServerStopping => bye(reason),
-            _ => Some(ServerMessage::refused(reason)),
+        let closing = match reason {
+            CloseReason::ServerStopping => Closing::Bye(reason),
+            _ => Closing::Refused(reason),
         };
-        self.close(slot, answer, reason, now);
-        self.flush(slot, now);
+        self.say_why_and_close(slot, closing, now);
     }
 
     /// A peer did something that closes its connection.
@@ -29,10 +28,22 @@ impl Worker {
             Some(Phase::AwaitingHello) => self.refuse(slot, reason, now),
             Some(Phase::Joining | Phase::Joined) => {
                 self.send_disconnected(slot, now);
-                self.close(slot, bye(reason), reason, now);
-                self.flush(slot, now);
+                self.say_why_and_close(slot, Closing::Bye(reason), now);
             }
             Some(Phase::Closing) | None => {}
+        }
+    }
+
+    /// The room's thread has ended, and with it every session.
+    pub(super) fn room_is_gone(&mut self, slot: usize, now: Instant) {
+        self.say_why_and_close(slot, Closing::Bye(CloseReason::ServerStopping), now);
+    }
+
+    fn say_why_and_close(&mut self, slot: usize, closing: Closing, now: Instant) {
+        if let Some(connection) = self.connection(slot) {
+            connection.queue_reason(closing);
+            self.close(slot, closing.reason(), now);
+            self.flush(slot, now);
         }
     }
 
@@ -48,15 +59,9 @@ impl Worker {
 
     /// Sends the close; what arrives from now on is discarded, for a moment: dropping a connection with unread bytes
     /// resets it, and the peer might never see why.
-    pub(super) fn close(
-        &mut self,
-        slot: usize,
-        last_message: Option<ServerMessage>,
-        reason: CloseReason,
-        now: Instant,
-    ) {
+    pub(super) fn close(&mut self, slot: usize, reason: CloseReason, now: Instant) {
         let Some(connection) = self.connections.get_mut(slot).and_then(Option::as_deref_mut) else { return };
-        if connection.close(last_message.as_ref(), reason) {
+        if connection.close(reason) {
             tracing::debug!(connection = ?connection.id, ?reason, "a connection is closed");
             self.handshake.metrics.closed(reason);
             self.linger(slot, now);
@@ -77,13 +82,6 @@ impl Worker {
             self.send_disconnected(slot, now);
         }
         self.drop_connection(slot);
-    }
-
-    /// The room's thread has ended, and with it every session.
-    pub(super) fn room_is_gone(&mut self, slot: usize, now: Instant) {
-        let reason = CloseReason::ServerStopping;
-        self.close(slot, bye(reason), reason, now);
-        self.flush(slot, now);
     }
 
     fn drop_connection(&mut self, slot: usize) {
@@ -138,8 +136,4 @@ impl Worker {
             }
         }
     }
-}
-
-fn bye(reason: CloseReason) -> Option<ServerMessage> {
-    Some(ServerMessage::Bye { code: reason.code() })
 }

@@ -8,7 +8,7 @@ use crate::{
     io::flow::FlowCounter,
     metrics::Metrics,
     room::{
-        handle::{ConnectionId, Join},
+        handle::Join,
         incarnation::Incarnation,
         machine::{Machine, Stage},
         rooms::{JOINS_MAX_COUNT, JoinRequest, Rooms},
@@ -134,7 +134,7 @@ impl Bench {
 async fn a_full_queue_delays_and_loses_nothing() {
     let mut bench = begin().await;
     // One that is gone by the time the room is open.
-    let other = ConnectionId { worker: 0, slot: 99, number: 0 };
+    let other = ConnectionId { shard: 0, slot: 99, number: 0 };
     let (flow, hello) = (FlowCounter::default(), bench.house.hello());
     let join = Box::new(Join { connection: other, flow, hello, admitted: false, _waiting: None });
     let opener = bench.house.admission.open([127, 0, 0, 1].into(), Instant::now()).unwrap().opener();

@@ -1,6 +1,7 @@
 //! What the tests through the whole server cannot bring about: a room that is slow.
 
 use super::*;
+use session::Stats;
 
 const TICK: Duration = Duration::from_millis(60);
 const SAVE_INTERVAL: Duration = Duration::from_millis(200);
@@ -9,21 +10,19 @@ const SAVE_INTERVAL: Duration = Duration::from_millis(200);
 struct Slow;
 
 impl Engine for Slow {
-    fn join(&mut self, _: &protocol::message::Hello, _: bool) -> Result<arena::SessionId, CloseReason> {
-        Err(CloseReason::RoomFull)
-    }
+    fn connect(&mut self, _: ConnectionId, _: &protocol::message::Hello, _: bool) {}
 
-    fn handle(&mut self, _: arena::SessionId, _: protocol::message::ClientPacket) {}
+    fn receive(&mut self, _: ConnectionId, _: protocol::message::ClientPacket) {}
 
-    fn disconnect(&mut self, _: arena::SessionId) {}
+    fn disconnect(&mut self, _: ConnectionId) {}
+
+    fn command(&mut self, _: Command) {}
 
     fn tick(&mut self) {
         thread::sleep(TICK);
     }
 
-    fn frame_for(&mut self, _: arena::SessionId) -> Option<Bytes> {
-        None
-    }
+    fn frames(&mut self, _: &mut dyn FrameSink) {}
 
     fn poll_output(&mut self) -> Option<Output> {
         None
@@ -33,12 +32,8 @@ impl Engine for Slow {
         Some(vec![1])
     }
 
-    fn stats(&self) -> arena::RoomStats {
-        arena::RoomStats::default()
-    }
-
-    fn max_players(&self) -> u32 {
-        1
+    fn stats(&self) -> Stats {
+        Stats::default()
     }
 }
 

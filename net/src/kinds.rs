@@ -1,0 +1,33 @@
+//! The kinds of room that this machine can open: the one file that names their crates.
+//!
+//! Never: a connection, a thread; what is common to all kinds is in `session`.
+
+use crate::{room::incarnation::Start, wall_clock::WallClock};
+use arena::{Room, RoomConfig};
+use protocol::token::Key;
+
+pub(crate) use arena::CADENCE_TICKS;
+
+/// How rooms of the dogfight begin; `tuning_ron` is the text of its rules.
+///
+/// # Errors
+/// A sentence when the tuning is wrong.
+pub(crate) fn arena(
+    key: Key,
+    tuning_ron: &str,
+    max_players: u16,
+    cadence_ticks: u32,
+) -> anyhow::Result<impl Fn(Start<'_>) -> Room + Send + Sync + 'static> {
+    let usual = RoomConfig::new("", key, 0, 0, tuning_ron)
+        .map_err(|sentence| anyhow::anyhow!("The tuning cannot be used: {sentence}"))?;
+    let usual = RoomConfig { max_players, cadence_ticks, ..usual };
+    Ok(move |start: Start<'_>| {
+        let (name, epoch, seed) = (start.id.to_owned(), start.epoch, WallClock::default().now_ms());
+        let config = RoomConfig { name, epoch, seed, ..usual.clone() };
+        let Some(saved) = start.saved else { return Room::new(config) };
+        Room::restore(config.clone(), saved).unwrap_or_else(|error| {
+            tracing::error!(room = start.id, "the room begins anew, since its save cannot be used: {error}");
+            Room::new(config)
+        })
+    })
+}
