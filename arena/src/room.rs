@@ -25,7 +25,7 @@ use crate::{
 use bytes::{Bytes, BytesMut};
 use frames::Whereabouts;
 use game::{
-    Controls, Game, PilotId, Standing, bullet,
+    Controls, Game, PilotId, Standing,
     rules::Rules,
     schema::{CellId, Row},
     step_row,
@@ -178,7 +178,7 @@ impl Room {
 
     /// A room with nobody in it but who is in the game.
     fn around(game: Game, config: RoomConfig) -> Self {
-        let cells = config.rules.grid.ids_count();
+        let cells = config.rules.motion.grid.ids_count();
         Self {
             game,
             sessions: Sessions::default(),
@@ -195,8 +195,8 @@ impl Room {
             arena: BytesMut::new(),
             scratch: Scratch::default(),
             level: Level::Full,
-            reach: bullet::reach(&config.rules),
-            codec: codec(config.rules.grid),
+            reach: config.rules.motion.weapon_reach(),
+            codec: codec(config.rules.motion.grid),
             logs: Logs::new(cells),
             assembly: Assembly::new(cells),
             events: Events::default(),
@@ -265,7 +265,7 @@ impl Room {
             }
         }
         let rules = &self.config.rules;
-        self.predicted.step(&self.mirror, rules.grid, |row, next| step_row(row, rules, next));
+        self.predicted.step(&self.mirror, rules.motion.grid, |row, next| step_row(row, rules, next));
         self.game.step();
         self.game.rows(&mut self.mirror);
         self.index_rows(tick);
