@@ -187,7 +187,7 @@ impl Client {
     pub fn control_towards(&mut self, angle: f32, controls: Controls, now_ms: f64) {
         let far = IVec2::new((angle.cos() * 10_000.0) as i32, (angle.sin() * 10_000.0) as i32);
         self.wanted = match (self.own_plane(now_ms), &self.replica) {
-            (Some(plane), Some(replica)) => controls.toward(&plane, heading_of(far), replica.rules()),
+            (Some(plane), Some(replica)) => controls.toward(&plane, heading_of(far), &replica.rules().motion.flight),
             _ => controls,
         };
     }
@@ -303,13 +303,13 @@ impl Client {
     /// Densities 0..=3 of the minimap's sectors, line by line: as many lines as sectors in a line; empty before they are
     /// known.
     pub fn minimap(&self) -> Vec<u8> {
-        let side = self.replica.as_ref().map_or(0, |replica| minimap::side(replica.rules().grid) as usize);
+        let side = self.replica.as_ref().map_or(0, |replica| minimap::side(replica.rules().motion.grid) as usize);
         self.rows_of(game::SECTOR).flat_map(|line| &line.fields[..side]).map(|density| *density as u8).collect()
     }
 
     /// Side of the field, plane lengths; 0 before the welcome.
     pub fn field_side(&self) -> f32 {
-        self.replica.as_ref().map_or(0.0, |replica| lengths(replica.rules().grid.side_units()))
+        self.replica.as_ref().map_or(0.0, |replica| lengths(replica.rules().motion.grid.side_units()))
     }
 
     fn rows_of(&self, kind: u8) -> impl Iterator<Item = &Row> {

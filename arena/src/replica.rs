@@ -30,7 +30,7 @@ pub struct Replica {
 impl Replica {
     /// A replica that holds nothing yet, for a room whose clock is at `tick`: frames tell only the low bits of theirs.
     pub fn starting_at(rules: Rules, pilot: PilotId, tick: Tick) -> Self {
-        let rows = RowReplica::new(codec(rules.grid), (PLANE, pilot.0.into()), tick);
+        let rows = RowReplica::new(codec(rules.motion.grid), (PLANE, pilot.0.into()), tick);
         Self { rules, pilot, rows }
     }
 

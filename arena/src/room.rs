@@ -22,7 +22,7 @@ use crate::{
 };
 use frames::Whereabouts;
 use game::{
-    Controls, Game, PilotId, bullet,
+    Controls, Game, PilotId,
     rules::Rules,
     schema::{CellId, Row},
     step_row,
@@ -203,7 +203,7 @@ impl Engine for Room {
             }
         }
         let rules = &self.config.rules;
-        self.predicted.step(&self.mirror, rules.grid, |row, next| step_row(row, rules, next));
+        self.predicted.step(&self.mirror, rules.motion.grid, |row, next| step_row(row, rules, next));
         self.game.step();
         self.game.rows(&mut self.mirror);
         self.index_rows(tick);
@@ -252,7 +252,7 @@ impl Room {
 
     /// A room of these members and this game, which fit each other.
     fn around(game: Game, host: Host<View, State>, config: RoomConfig) -> Self {
-        let cells = config.rules.grid.ids_count();
+        let cells = config.rules.motion.grid.ids_count();
         Self {
             host,
             game,
@@ -264,8 +264,8 @@ impl Room {
             starts: vec![0; cells + 1],
             planes: Vec::new(),
             scratch: Scratch::default(),
-            reach: bullet::reach(&config.rules),
-            codec: codec(config.rules.grid),
+            reach: config.rules.motion.weapon_reach(),
+            codec: codec(config.rules.motion.grid),
             logs: Logs::new(cells),
             assemblies: Vec::new(),
             frames: 0,

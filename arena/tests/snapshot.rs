@@ -159,7 +159,7 @@ fn a_token_given_out_after_the_save_is_good_and_rotates() {
 fn a_room_of_another_field_is_refused_with_a_sentence() {
     let saved = Room::new(config(1)).save();
     let mut other = config(2);
-    other.rules.grid.cells += 1;
+    other.rules.motion.grid.cells += 1;
     let error = Room::restore(other, &saved).map(|_| ()).unwrap_err();
     assert_eq!(error.to_string(), "it is of a field of another size");
     let error = Room::restore(config(2), b"GIF89a, not a room").map(|_| ()).unwrap_err();

@@ -85,9 +85,9 @@ impl MouseInput {
             (None, Some((_, other))) => {
                 // Where it will be when a bullet gets there.
                 let way = other.position() - me.position();
-                way + other.velocity() * (way.abs().max_element() / rules.bullet_speed.max(1))
+                way + other.velocity() * (way.abs().max_element() / rules.motion.guns.speed.max(1))
             }
-            (None, None) => IVec2::splat(rules.grid.side_units() / 2) - me.position(),
+            (None, None) => IVec2::splat(rules.motion.grid.side_units() / 2) - me.position(),
         };
         // A mouse is moved for a while and rests for a while; a hand on it is never quite still.
         if (tick + self.phase) % 50 < 38 {

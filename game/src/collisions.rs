@@ -7,9 +7,8 @@
 
 use crate::{
     geometry::{TURN, heading_of, squared, turn_between},
-    plane::Plane,
+    plane::{MotionRules, Plane},
     roster::{Kill, Kills, Pilot},
-    rules::Rules,
     schedule::{Clock, Phase, Setup},
     spatial_index::SpatialIndex,
 };
@@ -22,7 +21,7 @@ pub(crate) fn plugin(setup: &mut Setup) {
 }
 
 fn ram(
-    (rules, clock, index): (Res<Rules>, Res<Clock>, Res<SpatialIndex>),
+    (rules, clock, index): (Res<MotionRules>, Res<Clock>, Res<SpatialIndex>),
     mut planes: Query<(&mut Pilot, &mut Plane)>,
     mut kills: ResMut<Kills>,
 ) {
@@ -45,7 +44,7 @@ fn ram(
             }
             let to_the_right = turn_between(plane.heading, away) >= 0;
             plane.reel(to_the_right, &rules);
-            if hurts && pilot.hurt(plane, rules.ram_damage, clock.tick) {
+            if hurts && pilot.hurt(plane, rules.ramming.damage, clock.tick) {
                 kills.record(Kill { killer: other, victim: pilot.id, rammed: true, behind: 0 });
             }
         }
@@ -53,8 +52,8 @@ fn ram(
 }
 
 /// Pairs that touch, lower id first, in the order of ids.
-fn touching(index: &SpatialIndex, rules: &Rules) -> Vec<[Entity; 2]> {
-    let reach = IVec2::new(2 * rules.ram_reach, 0);
+fn touching(index: &SpatialIndex, rules: &MotionRules) -> Vec<[Entity; 2]> {
+    let reach = IVec2::new(2 * rules.ramming.reach, 0);
     let mut pairs = Vec::new();
     for a in index.planes() {
         let place = a.plane.position();
@@ -82,7 +81,7 @@ mod tests {
         let (mut game, pilots) = room_with(&[plane_at(-2, 0, 0), plane_at(2, 0, TURN / 2)]);
         game.steps(60);
         let planes = [game.plane(pilots[0]).unwrap(), game.plane(pilots[1]).unwrap()];
-        let expected = HEALTH_FULL - game.rules().ram_damage;
+        let expected = HEALTH_FULL - game.rules().motion.ramming.damage;
         assert_eq!(planes.map(|plane| plane.health), [expected; 2]);
         assert!(planes.iter().zip([0, TURN / 2]).all(|(plane, before)| plane.heading != before), "both have reeled");
         assert!(planes[0].y > planes[1].y, "head on, each to its right");
@@ -111,13 +110,13 @@ mod tests {
             let before = plane(&game, 0).health;
             game.step();
             let apart = squared(plane(&game, 0).position() - plane(&game, 1).position());
-            touches += u32::from(apart < squared(IVec2::new(2 * game.rules().ram_reach, 0)));
+            touches += u32::from(apart < squared(IVec2::new(2 * game.rules().motion.ramming.reach, 0)));
             if plane(&game, 0).health < before {
                 hurt_at.push(tick);
             }
         }
         assert!(touches > 1, "{touches} touches");
-        let least = REEL_NOTICE_TICKS + game.rules().ram_reel;
+        let least = REEL_NOTICE_TICKS + game.rules().motion.ramming.reel;
         assert!(hurt_at.windows(2).all(|pair| pair[1] - pair[0] >= least), "hurt at {hurt_at:?}");
     }
 
@@ -144,6 +143,6 @@ mod tests {
         let (mut game, pilots) = room_with(&[plane_at(0, 0, 0), plane_at(0, 0, 0)]);
         game.steps(60);
         let [a, b] = [0, 1].map(|index: usize| game.plane(pilots[index]).unwrap().position());
-        assert!(squared(a - b) > squared(IVec2::new(2 * game.rules().ram_reach, 0)));
+        assert!(squared(a - b) > squared(IVec2::new(2 * game.rules().motion.ramming.reach, 0)));
     }
 }

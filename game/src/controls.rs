@@ -5,10 +5,10 @@
 //! Invariant: whatever bits arrive, the controls are in range.
 
 use crate::{
+    flight::FlightRules,
     geometry::turn_between,
     plane::{Plane, STEER_MAX, STICK_REST_TICKS, STICK_TICKS, THROTTLE_MAX},
     roster::Pilot,
-    rules::Rules,
     schedule::{Clock, Phase, Setup},
 };
 use bevy_ecs::prelude::*;
@@ -53,8 +53,8 @@ impl Controls {
     }
 
     /// The same, but steering `plane` towards `heading`.
-    pub fn toward(self, plane: &Plane, heading: i32, rules: &Rules) -> Self {
-        Self { steer: Self::steer_towards(plane.heading, heading, plane.turn_rate(rules)), ..self }
+    pub fn toward(self, plane: &Plane, heading: i32, flight: &FlightRules) -> Self {
+        Self { steer: Self::steer_towards(plane.heading, heading, plane.turn_rate(flight)), ..self }
     }
 
     /// The strongest steer that turns `current` towards `wanted` within a tick and does not overshoot;

@@ -19,7 +19,7 @@ fn decide(rules: Res<Rules>, clock: Res<Clock>, index: Res<SpatialIndex>, mut pi
     for (mut pilot, plane) in &mut pilots {
         if pilot.is_bot {
             let id = pilot.id.0;
-            let seen = index.seen_from(plane.position(), rules.grid).filter(|aloft| aloft.id != id);
+            let seen = index.seen_from(plane.position(), rules.motion.grid).filter(|aloft| aloft.id != id);
             let mut others = seen.map(|aloft| (aloft.id, aloft.plane));
             pilot.wanted = pilot::decide(plane, id, &mut others, &rules, clock.tick, clock.seed);
         }

@@ -41,9 +41,12 @@ impl Game {
         controls::plugin(&mut setup);
         lag_compensation::plugin(&mut setup);
         standing::plugin(&mut setup);
-        minimap::plugin(&mut setup, rules.grid);
+        minimap::plugin(&mut setup, rules.motion.grid);
         let Setup { mut world, schedule: tick } = setup;
         world.insert_resource(Clock { tick: 0, seed });
+        world.insert_resource(rules.motion.clone());
+        world.insert_resource(rules.respawn.clone());
+        world.insert_resource(rules.score.clone());
         world.insert_resource(rules);
         Self { world, tick }
     }

@@ -10,12 +10,11 @@ use crate::{
     bullet::{self, Bullet},
     lag_compensation::{PARTS, PositionHistory, moment, moment_of_meeting},
     motion::BulletId,
-    plane::{Plane, SPEED_MAX},
+    plane::{MotionRules, Plane, SPEED_MAX},
     roster::{Kill, Kills, Pilot, PilotId, Roster},
-    rules::Rules,
     schedule::{Clock, Phase, Setup},
     spatial_index::{Aloft, SpatialIndex},
-    standing::Board,
+    standing::{Board, ScoreRules},
 };
 use bevy_ecs::prelude::*;
 use glam::IVec2;
@@ -40,7 +39,7 @@ struct Hit {
 }
 
 fn find(
-    (rules, clock, index, roster): (Res<Rules>, Res<Clock>, Res<SpatialIndex>, Res<Roster>),
+    (rules, clock, index, roster): (Res<MotionRules>, Res<Clock>, Res<SpatialIndex>, Res<Roster>),
     bullets: Query<(Entity, &BulletId, &Bullet)>,
     pilots: Query<&Pilot>,
     histories: Query<&PositionHistory>,
@@ -73,7 +72,7 @@ fn find(
 }
 
 fn deal(
-    (rules, clock, roster): (Res<Rules>, Res<Clock>, Res<Roster>),
+    (rules, score, clock, roster): (Res<MotionRules>, Res<ScoreRules>, Res<Clock>, Res<Roster>),
     hits: Res<Hits>,
     mut pilots: Query<&mut Pilot>,
     mut planes: Query<&mut Plane>,
@@ -86,14 +85,14 @@ fn deal(
         if plane.health == 0 {
             continue; // an earlier bullet of this tick was the last one it took
         }
-        let is_shot_down = pilot.hurt(&mut plane, rules.bullet_damage, clock.tick);
+        let is_shot_down = pilot.hurt(&mut plane, rules.guns.damage, clock.tick);
         let (killer, victim) = (PilotId(bullet::owner(hit.bullet_id)), pilot.id);
         if is_shot_down {
             kills.record(Kill { killer, victim, rammed: false, behind: hit.behind });
         }
         // The shooter may have left since.
         if let Some(mut shooter) = roster.entity(killer).and_then(|entity| pilots.get_mut(entity).ok()) {
-            shooter.win(rules.hit_score + if is_shot_down { rules.kill_score } else { 0 });
+            shooter.win(score.hit + if is_shot_down { score.kill } else { 0 });
             board.is_stale = true;
         }
     }
@@ -105,20 +104,20 @@ fn first_on_the_way(
     bullet: &Bullet,
     owner: u16,
     index: &SpatialIndex,
-    rules: &Rules,
+    rules: &MotionRules,
     behind: u32,
     way_of: impl Fn(&Aloft) -> Option<(IVec2, IVec2)>,
 ) -> Option<Entity> {
     let (start, end) = (bullet.position() - bullet.velocity(), bullet.position());
     // Planes are filed where they are now; since then they flew at most this far.
     let ticks = 1 + behind.div_ceil(PARTS) as i32;
-    let flight = (rules.boost_speed.min(SPEED_MAX) / 16 + 1) * ticks;
-    let margin = IVec2::splat(rules.bullet_reach + flight);
+    let flight = (rules.flight.boost_speed.min(SPEED_MAX) / 16 + 1) * ticks;
+    let margin = IVec2::splat(rules.guns.reach + flight);
     index
         .near(start.min(end) - margin, start.max(end) + margin)
         .filter(|aloft| aloft.id != owner && aloft.plane.health > 0 && !aloft.plane.is_shielded())
         .filter_map(|aloft| {
-            let moment = moment_of_meeting((start, end), way_of(aloft)?, rules.bullet_reach)?;
+            let moment = moment_of_meeting((start, end), way_of(aloft)?, rules.guns.reach)?;
             Some((moment, aloft.id, aloft.entity))
         })
         .min_by_key(|(moment, id, _)| (*moment, *id))
@@ -132,6 +131,7 @@ mod tests {
         Controls,
         geometry::TURN,
         plane::HEALTH_FULL,
+        rules::Rules,
         test_support::{plane_at, room_with},
     };
 
@@ -180,16 +180,16 @@ mod tests {
     #[test]
     fn the_fastest_bullet_does_not_pass_through() {
         let text = include_str!("../../assets/tuning.ron").replace("speed: 26.0", "speed: 150.0");
-        let rules = Rules::parse(&text).unwrap();
+        let rules = Rules::parse(&text).unwrap().motion;
         let way = |x, y| {
             let plane = plane_at(x, y, TURN / 4);
             (plane.position() - plane.velocity(), plane.position())
         };
-        let mut bullet = Bullet::new(plane_at(0, 0, 0).position(), 0, 0, &rules);
-        bullet.step(&rules);
+        let mut bullet = Bullet::new(plane_at(0, 0, 0).position(), 0, 0, rules.grid, &rules.guns);
+        bullet.step(rules.grid);
         let shot = (bullet.position() - bullet.velocity(), bullet.position());
-        assert!(moment_of_meeting(shot, way(1, 0), rules.bullet_reach).is_some(), "it is 2.5 lengths a tick");
-        assert!(moment_of_meeting(shot, way(1, 1), rules.bullet_reach).is_none());
+        assert!(moment_of_meeting(shot, way(1, 0), rules.guns.reach).is_some(), "it is 2.5 lengths a tick");
+        assert!(moment_of_meeting(shot, way(1, 1), rules.guns.reach).is_none());
     }
 
     /// A target that crosses in front of the gun, seen where it was 10 ticks ago: who aims at what they see hits, and who

@@ -8,7 +8,7 @@
 
 use crate::{
     geometry::squared,
-    plane::Plane,
+    plane::{Plane, REEL_NOTICE_TICKS},
     schedule::{Clock, Phase, Setup},
 };
 use bevy_ecs::prelude::*;
@@ -24,6 +24,7 @@ const HISTORY_TICKS: usize = 16;
 /// Fractions of a tick, for the moment of a hit.
 const MOMENTS: i64 = 1024;
 
+const _: () = assert!(REEL_NOTICE_TICKS as u32 * PARTS == BEHIND_MAX, "as far back as reeling is announced ahead");
 const _: () = assert!(HISTORY_TICKS as u32 > BEHIND_MAX / PARTS + 2);
 
 /// Where a plane was at the end of a tick.

@@ -6,8 +6,8 @@
 //! Invariant: refreshed once in [`REFRESH_TICKS`] and constant in between, so that it costs next to nothing.
 
 use crate::{
+    plane::MotionRules,
     row_kind,
-    rules::Rules,
     schedule::{Clock, Phase, Setup},
     schema::{CellId, FIELDS_MAX_COUNT, Fields, Grid, Kind, nothing_is_derived},
     spatial_index::SpatialIndex,
@@ -78,7 +78,7 @@ pub(crate) fn plugin(setup: &mut Setup, grid: Grid) {
     setup.schedule.add_systems(count.run_if(is_due).in_set(Phase::Boards));
 }
 
-fn count(rules: Res<Rules>, index: Res<SpatialIndex>, mut minimap: ResMut<Minimap>) {
+fn count(rules: Res<MotionRules>, index: Res<SpatialIndex>, mut minimap: ResMut<Minimap>) {
     let (grid, lines) = (rules.grid, &mut minimap.0);
     lines.fill(Fields::default());
     let wide = cells_wide(grid);
@@ -111,6 +111,7 @@ mod tests {
         Game,
         plane::Plane,
         roster::PilotId,
+        rules::Rules,
         schema::Row,
         schema::{CELL_UNITS, FIELD_MAX_CELLS},
         test_support::{plane_at, room_with},
@@ -159,12 +160,14 @@ mod tests {
         assert_eq!(of(4, &[0, 1, 7, 8, 15, 16]), [0, 1, 1, 2, 2, 3]);
 
         // 17 cells a side: sectors are 2 cells wide, and of the last one a quarter is inside.
-        let mut game = Game::new(1, Rules { grid: Grid { cells: 17 }, ..Rules::default() });
+        let mut rules = Rules::default();
+        rules.motion.grid.cells = 17;
+        let mut game = Game::new(1, rules);
         assert!((0..4).all(|_| game.join(false).is_some()));
         game.step();
         let corner = IVec2::splat(17 * CELL_UNITS - CELL_UNITS / 2);
         for id in 1..=4 {
-            let plane = Plane { shield: 200, ..Plane::new(corner - id * 100, 0, 0, game.rules()) };
+            let plane = Plane::new(corner - id * 100, 0, 0, &game.rules().motion.flight, 200);
             *game.plane_mut(PilotId(id as u16)) = plane;
         }
         game.world.resource_mut::<Clock>().tick = REFRESH_TICKS;

@@ -7,7 +7,7 @@
 
 use crate::{
     bullet::{self, BULLET, Bullet},
-    plane::{self, PLANE, Plane},
+    plane::{self, MotionRules, PLANE, Plane},
     roster::Pilot,
     rules::Rules,
     schedule::{Phase, Setup},
@@ -20,8 +20,8 @@ use bevy_ecs::prelude::*;
 #[inline]
 pub fn step_row(row: &Row, rules: &Rules, next: &mut Vec<Row>) {
     match row.kind {
-        PLANE => plane::step_row(row, rules, next),
-        BULLET => bullet::step_row(row, rules, next),
+        PLANE => plane::step_row(row, &rules.motion, next),
+        BULLET => bullet::step_row(row, rules.motion.grid, next),
         _ => next.push(*row),
     }
 }
@@ -46,15 +46,15 @@ fn end_the_dead(planes: Query<(Entity, &Plane)>, mut commands: Commands) {
     }
 }
 
-fn fly_bullets(rules: Res<Rules>, mut bullets: Query<(Entity, &mut Bullet)>, mut commands: Commands) {
+fn fly_bullets(rules: Res<MotionRules>, mut bullets: Query<(Entity, &mut Bullet)>, mut commands: Commands) {
     for (entity, mut bullet) in &mut bullets {
-        if !bullet.step(&rules) {
+        if !bullet.step(rules.grid) {
             commands.entity(entity).despawn();
         }
     }
 }
 
-fn fly_planes(rules: Res<Rules>, mut planes: Query<(&Pilot, &mut Plane)>, mut commands: Commands) {
+fn fly_planes(rules: Res<MotionRules>, mut planes: Query<(&Pilot, &mut Plane)>, mut commands: Commands) {
     for (pilot, mut plane) in &mut planes {
         if let Some((id, bullet)) = plane.step(pilot.id.0.into(), &rules) {
             commands.spawn((BulletId(id), bullet));

@@ -9,7 +9,7 @@
 use crate::{
     controls::Controls,
     geometry::{PLANE_LENGTH_UNITS, TURN, heading_of, squared, toward, turn_between},
-    plane::{ENERGY_FULL, Plane},
+    plane::{ENERGY_FULL, MotionRules, Plane},
     random::{Purpose, rand},
     rules::Rules,
 };
@@ -43,6 +43,7 @@ pub fn decide(
     if !(tick + u32::from(id)).is_multiple_of(mind.decision_ticks()) {
         return now;
     }
+    let rules = &rules.motion;
     let sight = Sight::of(me, others, rules, mind.eyes());
     let intent = keep_off_the_edge(me, rules)
         .or_else(|| sight.crash.map(|crash| avoid(me, crash)))
@@ -100,7 +101,7 @@ struct Sight {
 }
 
 impl Sight {
-    fn of(me: &Plane, others: &mut dyn Iterator<Item = (u16, Plane)>, rules: &Rules, eyes: i32) -> Self {
+    fn of(me: &Plane, others: &mut dyn Iterator<Item = (u16, Plane)>, rules: &MotionRules, eyes: i32) -> Self {
         let mut sight = Self::default();
         let (mut target_cost, mut chaser_range, mut crash_range) = (i64::MAX, i64::MAX, i64::MAX);
         let nose = toward(me.heading, LENGTH);
@@ -135,8 +136,8 @@ fn aims_at(plane: &Plane, offset: IVec2, range: i64) -> bool {
 }
 
 /// Whether both would come too close soon if they flew straight on.
-fn is_crash(me: &Plane, plane: &Plane, offset: IVec2, rules: &Rules) -> bool {
-    let reach = CRASH_UNITS.max(2 * i64::from(rules.ram_reach));
+fn is_crash(me: &Plane, plane: &Plane, offset: IVec2, rules: &MotionRules) -> bool {
+    let reach = CRASH_UNITS.max(2 * i64::from(rules.ramming.reach));
     let way = plane.velocity() - me.velocity();
     let ticks = (-dot(offset, way) / squared(way).max(1)).clamp(0, CRASH_TICKS) as i32;
     ticks > 0 && squared(offset + way * ticks) < reach * reach
@@ -156,9 +157,9 @@ struct Intent {
 }
 
 impl Intent {
-    fn fly(self, me: &Plane, now: Controls, rules: &Rules) -> Controls {
+    fn fly(self, me: &Plane, now: Controls, rules: &MotionRules) -> Controls {
         let Self { heading, throttle, boost, fire } = self;
-        let rate = me.turn_rate(rules) * DECISION_TICKS as i32;
+        let rate = me.turn_rate(&rules.flight) * DECISION_TICKS as i32;
         let wanted = Controls::steer_towards(me.heading, heading, rate);
         // A notch more or less is not worth a change, but straight on is.
         let is_close = wanted != 0 && (wanted - now.steer).abs() == 1;
@@ -166,8 +167,8 @@ impl Intent {
     }
 }
 
-fn keep_off_the_edge(me: &Plane, rules: &Rules) -> Option<Intent> {
-    let margin = rules.border + LENGTH;
+fn keep_off_the_edge(me: &Plane, rules: &MotionRules) -> Option<Intent> {
+    let margin = rules.flight.border + LENGTH;
     let soon = me.position() + me.velocity() * EDGE_TICKS;
     let inside = soon.clamp(IVec2::splat(margin), IVec2::splat(rules.grid.side_units() - margin));
     let middle = IVec2::splat(rules.grid.side_units() / 2);
@@ -197,14 +198,14 @@ fn break_away(me: &Plane, chaser: Plane, sight: &Sight, mind: Mind) -> Option<In
 }
 
 /// Flies at where the target will be when a bullet arrives, and shoots when that is in its sights.
-fn chase(me: &Plane, target: &Plane, rules: &Rules, mind: Mind) -> Intent {
-    let bullet_speed = rules.bullet_speed + me.speed * rules.bullet_inherits / 16_000;
+fn chase(me: &Plane, target: &Plane, rules: &MotionRules, mind: Mind) -> Intent {
+    let bullet_speed = rules.guns.speed_from(me.speed);
     let distance = squared(target.position() - me.position()).isqrt() as i32;
-    let flight_ticks = (distance / bullet_speed).min(rules.bullet_life);
+    let flight_ticks = (distance / bullet_speed).min(rules.guns.life);
     let lead = target.position() + target.velocity() * flight_ticks - me.position();
     let heading = heading_of(lead) + mind.misses_by();
     let off = turn_between(me.heading, heading).abs();
-    let range = bullet_speed * rules.bullet_life * (5 + mind.skill()) / 10;
+    let range = bullet_speed * rules.guns.life * (5 + mind.skill()) / 10;
     let holds_trigger = mind.chance(Purpose::Burst, 24, 10) < 6 + mind.skill();
     let is_on_tail = turn_between(me.heading, target.heading).abs() < 60 * DEGREE;
     Intent {
@@ -220,11 +221,11 @@ fn chase(me: &Plane, target: &Plane, rules: &Rules, mind: Mind) -> Intent {
 }
 
 /// Wanders over the field, more often than not towards the middle.
-fn wander(me: &Plane, rules: &Rules, mind: Mind) -> Intent {
-    let room = rules.grid.side_units() - 4 * rules.border;
+fn wander(me: &Plane, rules: &MotionRules, mind: Mind) -> Intent {
+    let room = rules.grid.side_units() - 4 * rules.flight.border;
     let place =
         IVec2::new(mind.chance(Purpose::WanderX, 240, room.max(1)), mind.chance(Purpose::WanderY, 240, room.max(1)))
-            + 2 * rules.border;
+            + 2 * rules.flight.border;
     Intent { heading: heading_of(place - me.position()), throttle: 1, boost: false, fire: false }
 }
 

@@ -2,30 +2,27 @@
 //!
 //! Path: `motion` and every replica call [`Plane::step`] once a tick; everything else that happens to a plane (hits, being
 //! rammed, new controls) is written into its row between two steps.
-//! Invariants: a plane always flies forward, never faster than `Rules::boost_speed` allows, never off the field; the
+//! Invariants: a plane always flies forward, never faster than `FlightRules::boost_speed` allows, never off the field; the
 //! step reads this row and the rules, nothing else. A plane without health ends by its next step.
 
+pub use crate::flight::{ENERGY_FULL, HEALTH_FULL, SPEED_MAX};
+
 use crate::{
-    bullet::{self, Bullet},
+    bullet::{self, Bullet, GunRules, PAUSE_MAX_TICKS},
+    flight::FlightRules,
     geometry::{PLANE_LENGTH_UNITS, TURN, heading_of, toward, turn_between},
-    lag_compensation::{BEHIND_MAX, PARTS},
+    ramming::{REEL_MAX_TICKS, RammingRules},
     row_kind,
-    rules::Rules,
-    schema::{Fields, Kind, POSITION_MAX, Row},
+    schema::{Fields, Grid, Kind, POSITION_MAX, Row},
 };
-use bevy_ecs::prelude::Component;
+use bevy_ecs::prelude::{Component, Resource};
 use glam::IVec2;
+use serde::{Deserialize, Serialize};
 
 /// Stick hard over.
 pub const STEER_MAX: i32 = 7;
 /// Throttle forward.
 pub const THROTTLE_MAX: i32 = 2;
-/// Health of a new plane.
-pub const HEALTH_FULL: i32 = 100;
-/// A full store of boost.
-pub const ENERGY_FULL: i32 = 10_000;
-/// Fastest plane of any rules, 1/16 unit per tick: just under 60 plane lengths a second.
-pub const SPEED_MAX: i32 = 32_767;
 /// A stick that moves is read on every tick that is a multiple of this: 20 Hz. What turns is a heading, the sum of all
 /// steers, so that nobody sees the difference, and two thirds of the ticks bring no news of sticks.
 pub const STICK_TICKS: u32 = 3;
@@ -36,9 +33,26 @@ pub const SHIELD_MAX_TICKS: i32 = 1023;
 /// How long ahead a rammed plane's reeling is announced: the 200 ms that bullets look back too, so
 /// that on a line whose round trip and buffers are shorter nothing of it has to be corrected.
 pub const REEL_NOTICE_TICKS: i32 = 12;
-const _: () = assert!(REEL_NOTICE_TICKS as u32 * PARTS == BEHIND_MAX);
-/// Longest reeling of any rules.
-pub const REEL_MAX_TICKS: i32 = 51;
+
+/// What planes and bullets move by: all that the motion step reads, and what ramming does besides.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Resource)]
+pub struct MotionRules {
+    /// The field's.
+    pub grid: Grid,
+    /// How planes fly.
+    pub flight: FlightRules,
+    /// How guns and their bullets work.
+    pub guns: GunRules,
+    /// What planes that touch do to each other.
+    pub ramming: RammingRules,
+}
+
+impl MotionRules {
+    /// How far the fastest shot gets, units: what is farther from a plane can neither hit it nor be hit by it.
+    pub fn weapon_reach(&self) -> i32 {
+        self.guns.reach_from(self.flight.boost_speed)
+    }
+}
 
 row_kind! {
     /// A plane in the air.
@@ -65,7 +79,7 @@ row_kind! {
         /// What boosting has left.
         energy: 0..=ENERGY_FULL,
         /// Ticks until the gun is ready.
-        cooldown: 0..=255,
+        cooldown: 0..=PAUSE_MAX_TICKS,
         /// Ticks of protection left.
         shield: 0..=SHIELD_MAX_TICKS,
         /// Shots fired; wraps. Part of the next bullet's id.
@@ -103,7 +117,7 @@ fn derive(before: &Fields, after: &mut Fields) {
 }
 
 /// The motion step of a plane's row: itself, and the bullet that it fires.
-pub(crate) fn step_row(row: &Row, rules: &Rules, next: &mut Vec<Row>) {
+pub(crate) fn step_row(row: &Row, rules: &MotionRules, next: &mut Vec<Row>) {
     let mut plane = Plane::from_fields(&row.fields);
     if plane.health == 0 {
         return;
@@ -116,18 +130,18 @@ pub(crate) fn step_row(row: &Row, rules: &Rules, next: &mut Vec<Row>) {
 }
 
 impl Plane {
-    /// A new plane at cruise, protected; `shots` goes on counting from the pilot's last plane, so that a bullet's id
+    /// A new plane at cruise, protected for `shield` ticks; `shots` goes on counting from the pilot's last plane, so that a bullet's id
     /// stays unique.
-    pub fn new(at: IVec2, heading: i32, shots: i32, rules: &Rules) -> Self {
+    pub fn new(at: IVec2, heading: i32, shots: i32, flight: &FlightRules, shield: i32) -> Self {
         Self {
             x: at.x,
             y: at.y,
             heading,
-            speed: rules.throttle_speeds[1],
+            speed: flight.throttle_speeds[1],
             throttle: 1,
             health: HEALTH_FULL,
             energy: ENERGY_FULL,
-            shield: rules.spawn_shield,
+            shield,
             shots,
             ..Self::default()
         }
@@ -144,15 +158,15 @@ impl Plane {
     }
 
     /// Turn per tick with the stick hard over: the faster, the less.
-    pub fn turn_rate(&self, rules: &Rules) -> i32 {
-        let range = rules.boost_speed - rules.throttle_speeds[0];
-        let below = (rules.boost_speed - self.speed).clamp(0, range);
-        rules.turn_fast + (rules.turn_slow - rules.turn_fast) * below / range
+    pub fn turn_rate(&self, flight: &FlightRules) -> i32 {
+        let range = flight.boost_speed - flight.throttle_speeds[0];
+        let below = (flight.boost_speed - self.speed).clamp(0, range);
+        flight.turn_fast + (flight.turn_slow - flight.turn_fast) * below / range
     }
 
     /// Whether boost is pressed, has energy left, and the pilot has the engine.
-    pub fn is_boosting(&self, rules: &Rules) -> bool {
-        self.boost == 1 && self.energy >= rules.boost_drain && self.reeling(rules).is_none()
+    pub fn is_boosting(&self, rules: &MotionRules) -> bool {
+        self.boost == 1 && self.energy >= rules.flight.boost_drain && self.reeling(rules).is_none()
     }
 
     /// Cannot be hurt, cannot shoot.
@@ -161,18 +175,18 @@ impl Plane {
     }
 
     /// One tick of flight; `id` is the row's. Returns the bullet that was fired, with its row's id.
-    pub fn step(&mut self, id: u32, rules: &Rules) -> Option<(u32, Bullet)> {
+    pub fn step(&mut self, id: u32, rules: &MotionRules) -> Option<(u32, Bullet)> {
         self.cooldown = (self.cooldown - 1).max(0);
         self.shield = (self.shield - 1).max(0);
         self.stick_hold = (self.stick_hold - 1).max(0);
         let steer = match self.forced_steer(rules) {
             Some(steer) => {
                 // It may turn as sharply as a slow plane, whatever the speed: the strip at the edge is narrow.
-                self.turn(rules.turn_slow * steer / STEER_MAX);
+                self.turn(rules.flight.turn_slow * steer / STEER_MAX);
                 steer
             }
             None => {
-                self.turn(self.turn_rate(rules) * self.steer / STEER_MAX);
+                self.turn(self.turn_rate(&rules.flight) * self.steer / STEER_MAX);
                 self.steer
             }
         };
@@ -189,22 +203,22 @@ impl Plane {
 
     /// Rammed from its left or right: from [`REEL_NOTICE_TICKS`] later on, so that every client knows of it before, the
     /// plane turns away hard and its engine is throttled back, whatever its pilot does, for as long as the rules say.
-    pub(crate) fn reel(&mut self, to_the_right: bool, rules: &Rules) {
-        let ticks = REEL_NOTICE_TICKS + rules.ram_reel;
+    pub(crate) fn reel(&mut self, to_the_right: bool, rules: &MotionRules) {
+        let ticks = REEL_NOTICE_TICKS + rules.ramming.reel;
         self.reel = if to_the_right { ticks } else { -ticks };
     }
 
     /// The steer of this tick if it is not the pilot's: the autopilot's at the field's edge, or that of a plane that reels.
-    pub fn forced_steer(&self, rules: &Rules) -> Option<i32> {
+    pub fn forced_steer(&self, rules: &MotionRules) -> Option<i32> {
         self.autopilot(rules).or_else(|| self.reeling(rules))
     }
 
-    fn reeling(&self, rules: &Rules) -> Option<i32> {
-        (self.reel != 0 && self.reel.abs() <= rules.ram_reel).then_some(self.reel.signum() * STEER_MAX)
+    fn reeling(&self, rules: &MotionRules) -> Option<i32> {
+        (self.reel != 0 && self.reel.abs() <= rules.ramming.reel).then_some(self.reel.signum() * STEER_MAX)
     }
 
     /// Moves the plane there, or as far as the field goes.
-    fn move_to(&mut self, place: IVec2, rules: &Rules) {
+    fn move_to(&mut self, place: IVec2, rules: &MotionRules) {
         let inside = place.clamp(IVec2::ZERO, IVec2::splat(rules.grid.side_units() - 1));
         (self.x, self.y) = (inside.x, inside.y);
     }
@@ -215,9 +229,10 @@ impl Plane {
     }
 
     /// In the strip along the field's edge: the steer that brings the plane back; `None` if the pilot flies.
-    fn autopilot(&self, rules: &Rules) -> Option<i32> {
+    fn autopilot(&self, rules: &MotionRules) -> Option<i32> {
         let place = self.position();
-        let inside = place.clamp(IVec2::splat(rules.border), IVec2::splat(rules.grid.side_units() - 1 - rules.border));
+        let inside = place
+            .clamp(IVec2::splat(rules.flight.border), IVec2::splat(rules.grid.side_units() - 1 - rules.flight.border));
         if inside == place {
             return None;
         }
@@ -227,34 +242,34 @@ impl Plane {
     }
 
     /// Speed goes to its target as fast as thrust and drag allow; energy drains and refills.
-    fn accelerate(&mut self, steer: i32, rules: &Rules) {
+    fn accelerate(&mut self, steer: i32, rules: &MotionRules) {
         let is_boosting = self.is_boosting(rules);
         if is_boosting {
-            self.energy -= rules.boost_drain;
+            self.energy -= rules.flight.boost_drain;
         } else if self.boost == 0 {
             // While the button is down nothing refills, or an empty store would boost every few ticks.
-            self.energy = (self.energy + rules.boost_refill).min(ENERGY_FULL);
+            self.energy = (self.energy + rules.flight.boost_refill).min(ENERGY_FULL);
         }
         let (wanted, thrust) = if is_boosting {
-            (rules.boost_speed, rules.boost_thrust)
+            (rules.flight.boost_speed, rules.flight.boost_thrust)
         } else {
             let throttle = if self.reeling(rules).is_some() { 0 } else { self.throttle };
-            (rules.throttle_speeds[throttle as usize], rules.thrust)
+            (rules.flight.throttle_speeds[throttle as usize], rules.flight.thrust)
         };
-        let cost = rules.turn_cost * steer * steer / (STEER_MAX * STEER_MAX); // per mille
+        let cost = rules.flight.turn_cost * steer * steer / (STEER_MAX * STEER_MAX); // per mille
         let target = wanted - wanted * cost / 1000;
-        self.speed += (target - self.speed).clamp(-rules.drag, thrust);
+        self.speed += (target - self.speed).clamp(-rules.flight.drag, thrust);
     }
 
     /// Fires from the nose if the trigger is pressed, the gun ready and the plane unprotected.
-    fn shoot(&mut self, id: u32, rules: &Rules) -> Option<(u32, Bullet)> {
+    fn shoot(&mut self, id: u32, rules: &MotionRules) -> Option<(u32, Bullet)> {
         if self.fire == 0 || self.cooldown > 0 || self.is_shielded() {
             return None;
         }
         let nose = self.position() + toward(self.heading, PLANE_LENGTH_UNITS / 2);
-        let bullet = Bullet::new(nose, self.heading, self.speed, rules);
+        let bullet = Bullet::new(nose, self.heading, self.speed, rules.grid, &rules.guns);
         let bullet_id = bullet::id(id, self.shots);
-        self.cooldown = rules.gun_pause;
+        self.cooldown = rules.guns.pause;
         self.shots = (self.shots + 1) % 256;
         Some((bullet_id, bullet))
     }
@@ -273,7 +288,7 @@ mod tests {
     fn a_rested_stick_answers_at_once_and_a_moving_one_every_third_tick() {
         let steer = |steer| crate::Controls { steer, ..crate::Controls::default() };
         let mut plane = plane_at(0, 0, 0);
-        let rules = Rules::default();
+        let rules = Rules::default().motion;
         let mut seen = Vec::new();
         for tick in 100..112 {
             plane.step(1, &rules);
@@ -285,16 +300,19 @@ mod tests {
         plane.take_over(steer(-7), 121);
         assert_eq!(plane.steer, -7);
     }
-    use crate::test_support::{MIDDLE, plane_at};
+    use crate::{
+        rules::Rules,
+        test_support::{MIDDLE, plane_at},
+    };
     use proptest::prelude::*;
 
-    fn fly(plane: &mut Plane, ticks: u32, rules: &Rules) -> usize {
+    fn fly(plane: &mut Plane, ticks: u32, rules: &MotionRules) -> usize {
         (0..ticks).filter_map(|_| plane.step(1, rules)).count()
     }
 
     #[test]
     fn planes_always_fly_forward() {
-        let rules = Rules::default();
+        let rules = Rules::default().motion;
         for throttle in 0..=THROTTLE_MAX {
             for steer in -STEER_MAX..=STEER_MAX {
                 let mut plane = Plane { throttle, steer, ..plane_at(0, 0, 0) };
@@ -302,7 +320,7 @@ mod tests {
                     let before = plane.position();
                     plane.step(1, &rules);
                     assert_eq!(plane.position() - before, plane.velocity());
-                    assert!(plane.speed * 2 > rules.throttle_speeds[0], "never stalls");
+                    assert!(plane.speed * 2 > rules.flight.throttle_speeds[0], "never stalls");
                 }
             }
         }
@@ -310,17 +328,17 @@ mod tests {
 
     #[test]
     fn throttle_sets_the_speed() {
-        let rules = Rules::default();
+        let rules = Rules::default().motion;
         for throttle in 0..=THROTTLE_MAX {
             let mut plane = Plane { throttle, ..plane_at(0, 0, 0) };
             fly(&mut plane, 120, &rules);
-            assert_eq!(plane.speed, rules.throttle_speeds[throttle as usize]);
+            assert_eq!(plane.speed, rules.flight.throttle_speeds[throttle as usize]);
         }
     }
 
     #[test]
     fn turning_hard_costs_speed_and_turning_gently_hardly_any() {
-        let rules = Rules::default();
+        let rules = Rules::default().motion;
         let speed_with = |steer| {
             let mut plane = Plane { steer, ..plane_at(0, 0, 0) };
             fly(&mut plane, 120, &rules);
@@ -332,8 +350,9 @@ mod tests {
 
     #[test]
     fn the_slower_the_tighter_it_turns() {
-        let rules = Rules::default();
-        let rates = [4, 7, 13].map(|lengths| Plane { speed: lengths * 546, ..plane_at(0, 0, 0) }.turn_rate(&rules));
+        let rules = Rules::default().motion;
+        let rates =
+            [4, 7, 13].map(|lengths| Plane { speed: lengths * 546, ..plane_at(0, 0, 0) }.turn_rate(&rules.flight));
         assert!(rates.is_sorted_by(|slow, fast| slow > fast));
         let degrees_per_s = rates[1] * 360 * 60 / TURN;
         assert!((145..155).contains(&degrees_per_s), "{degrees_per_s} degrees a second at cruise");
@@ -341,13 +360,13 @@ mod tests {
 
     #[test]
     fn boost_drains_gives_speed_and_refills_when_let_go() {
-        let rules = Rules::default();
+        let rules = Rules::default().motion;
         let mut plane = Plane { boost: 1, ..plane_at(-30, 0, 0) };
         fly(&mut plane, 60, &rules);
-        assert_eq!(plane.speed, rules.boost_speed);
+        assert_eq!(plane.speed, rules.flight.boost_speed);
         fly(&mut plane, 90, &rules);
         assert!(!plane.is_boosting(&rules), "the store lasts less than 2.5 s");
-        assert!(plane.speed < rules.boost_speed);
+        assert!(plane.speed < rules.flight.boost_speed);
         plane.boost = 0;
         fly(&mut plane, 310, &rules);
         assert_eq!(plane.energy, ENERGY_FULL);
@@ -355,7 +374,7 @@ mod tests {
 
     #[test]
     fn the_autopilot_brings_everybody_back() {
-        let rules = Rules::default();
+        let rules = Rules::default().motion;
         for heading in (0..TURN).step_by(1024) {
             for boost in 0..=1 {
                 let mut plane = Plane { boost, throttle: 2, ..plane_at(33, -33, heading) };
@@ -371,7 +390,7 @@ mod tests {
 
     #[test]
     fn a_rammed_plane_flies_on_until_the_notice_is_over_and_then_turns_away_slower() {
-        let rules = Rules::default();
+        let rules = Rules::default().motion;
         let (mut free, mut rammed) = (plane_at(0, 0, 0), plane_at(0, 0, 0));
         rammed.reel(false, &rules);
         for _ in 0..REEL_NOTICE_TICKS {
@@ -380,21 +399,21 @@ mod tests {
             assert_eq!(Plane { reel: 0, ..rammed }, free);
         }
         (rammed.steer, rammed.boost) = (STEER_MAX, 1);
-        fly(&mut rammed, rules.ram_reel as u32, &rules);
+        fly(&mut rammed, rules.ramming.reel as u32, &rules);
         assert_eq!(
             (rammed.heading, rammed.reel),
-            (TURN - rules.turn_slow * rules.ram_reel, 0),
+            (TURN - rules.flight.turn_slow * rules.ramming.reel, 0),
             "whatever the stick says"
         );
         assert!(rammed.speed < free.speed * 4 / 5);
         assert_eq!(rammed.energy, ENERGY_FULL, "an engine that is throttled back burns no boost");
         rammed.step(1, &rules);
-        assert!(rammed.heading > TURN - rules.turn_slow * rules.ram_reel, "the pilot has the stick again");
+        assert!(rammed.heading > TURN - rules.flight.turn_slow * rules.ramming.reel, "the pilot has the stick again");
     }
 
     #[test]
     fn guns_fire_at_their_rate_but_not_under_protection() {
-        let rules = Rules::default();
+        let rules = Rules::default().motion;
         let mut plane = Plane { fire: 1, steer: 3, ..plane_at(0, 0, 0) };
         assert_eq!(fly(&mut plane, 90, &rules), 10);
         assert_eq!(plane.shots, 10);
@@ -405,7 +424,7 @@ mod tests {
 
     #[test]
     fn a_plane_without_health_ends_by_its_next_step() {
-        let rules = Rules::default();
+        let rules = Rules::default().motion;
         let row = |health| Row::new(&KIND, 1, Plane { health, fire: 1, ..plane_at(0, 0, 0) }.to_fields(), rules.grid);
         let mut next = Vec::new();
         step_row(&row(0), &rules, &mut next);
@@ -427,7 +446,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_step_stays_within_the_declared_ranges(mut plane in any_plane(), is_extreme in any::<bool>()) {
-            let rules = if is_extreme { extreme_rules() } else { Rules::default() };
+            let rules = if is_extreme { extreme_rules() } else { Rules::default().motion };
             if let Some((_, bullet)) = plane.step(1, &rules) {
                 for (field, value) in Bullet::FIELDS.iter().zip(bullet.to_fields()) {
                     prop_assert!(field.range.contains(&value), "{}: {value}", field.name);
@@ -441,7 +460,7 @@ mod tests {
     }
 
     /// The fastest that a tuning file may ask for, on the smallest field.
-    fn extreme_rules() -> Rules {
+    fn extreme_rules() -> MotionRules {
         let mut text = include_str!("../../assets/tuning.ron").to_owned();
         let changes = [
             ("cells: 10", "cells: 3"),
@@ -452,7 +471,7 @@ mod tests {
         for (from, to) in changes {
             text = text.replace(from, to);
         }
-        Rules::parse(&text).unwrap()
+        Rules::parse(&text).unwrap().motion
     }
 
     #[test]

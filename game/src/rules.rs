@@ -1,83 +1,59 @@
-//! The numbers of a room, as the integers that its steps compute with.
+//! The numbers of a room, as the integers that its steps compute with: each feature's part, put together as they go over
+//! the wire.
 //!
-//! Path: `assets/tuning.ron`, written in people's units, → [`Rules::parse`] → a resource of the world, and in the
-//! welcome of every client, which steps rows with the very same numbers.
-//! Invariants: no floats; every value lies in the range that `tuning.rs` states for it, so that no step can leave
-//! a field's declared range, divide by zero or carry anything farther than a cell in a tick.
+//! Path: `assets/tuning.ron`, written in people's units, → [`Rules::parse`] → resources of the world, and in the welcome of
+//! every client, which steps rows with the very same numbers.
+//! Invariants: no floats; every value lies in the range that its feature states for it, so that no step can leave
+//! a field's declared range, divide by zero or carry anything farther than a cell in a tick. On the wire the numbers stand
+//! in the order of the fields, without names: who changes that, changes the wire.
+
+pub use crate::tuning::{RulesError, TICKS_PER_S};
 
 use crate::{
-    bullet::{LIFE_MAX_TICKS, SPEED_MAX as BULLET_SPEED_MAX},
-    geometry::TURN,
-    plane::{REEL_MAX_TICKS, SPEED_MAX},
+    bullet::{GunRules, GunTuning},
+    flight::{BoostTuning, FlightRules, FlightTuning},
+    plane::MotionRules,
+    ramming::{RammingRules, RammingTuning},
     schema::{FIELD_MAX_CELLS, Grid},
-    tuning::Tuning,
+    spawn::{RespawnRules, RespawnTuning},
+    standing::{ScoreRules, ScoreTuning},
+    tuning::number,
 };
 use bevy_ecs::prelude::Resource;
 use serde::{Deserialize, Serialize};
-use std::{error, fmt};
 
-/// Ticks a second.
-pub const TICKS_PER_S: i32 = 60;
 /// The tuning that ships with the game.
 const DEFAULT_TUNING: &str = include_str!("../../assets/tuning.ron");
 
-/// The rules of a room. Speeds of planes are in 1/16 unit per tick, other lengths in units (see [`crate::geometry`]),
-/// turns in 1/65536 of a full turn, times in ticks.
+/// The rules of a room.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Resource)]
 pub struct Rules {
-    /// The field's.
-    #[serde(rename = "field_cells")]
-    pub grid: Grid,
-    /// Width of the strip along the edge in which the autopilot turns a plane back.
-    pub border: i32,
-    /// Speed with throttle 0, 1 and 2; ascending.
-    pub throttle_speeds: [i32; 3],
-    /// Speed while boosting; above all of `throttle_speeds`.
-    pub boost_speed: i32,
-    /// Gain of speed per tick.
-    pub thrust: i32,
-    /// Gain of speed per tick while boosting.
-    pub boost_thrust: i32,
-    /// Loss of speed per tick.
-    pub drag: i32,
-    /// Turn per tick with the stick hard over at the slowest speed.
-    pub turn_slow: i32,
-    /// The same at boost speed.
-    pub turn_fast: i32,
-    /// Per mille of the speed that flying with the stick hard over costs.
-    pub turn_cost: i32,
-    /// Energy per tick of boosting, of [`crate::plane::ENERGY_FULL`].
-    pub boost_drain: i32,
-    /// Energy won per tick of not boosting.
-    pub boost_refill: i32,
-    /// Ticks from shot to shot.
-    pub gun_pause: i32,
-    /// Speed of a bullet, units per tick.
-    pub bullet_speed: i32,
-    /// Per mille of the plane's own speed that a bullet has on top.
-    pub bullet_inherits: i32,
-    /// Ticks a bullet flies.
-    pub bullet_life: i32,
-    /// Health that a bullet takes.
-    pub bullet_damage: i32,
-    /// A bullet hits within this distance of a plane's middle.
-    pub bullet_reach: i32,
-    /// Planes touch when their middles are nearer than twice this.
-    pub ram_reach: i32,
-    /// Health that ramming takes from both.
-    pub ram_damage: i32,
-    /// Ticks for which a rammed plane reels: it turns away and is slowed, whatever its pilot does.
-    pub ram_reel: i32,
-    /// Ticks of protection after a spawn.
-    pub spawn_shield: i32,
-    /// A place to spawn is preferred if nobody is nearer than this.
-    pub spawn_clearance: i32,
-    /// Ticks until a computer pilot that was shot down asks to fly again.
-    pub bots_wait: i32,
-    /// Points for a hit.
-    pub hit_score: i32,
-    /// Points for shooting somebody down.
-    pub kill_score: i32,
+    /// What the motion step reads, and what else happens to planes in flight.
+    pub motion: MotionRules,
+    /// How planes come and come back.
+    pub respawn: RespawnRules,
+    /// What earns points.
+    pub score: ScoreRules,
+}
+
+/// The tuning file as a whole.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tuning {
+    field: FieldTuning,
+    flight: FlightTuning,
+    boost: BoostTuning,
+    guns: GunTuning,
+    ramming: RammingTuning,
+    respawn: RespawnTuning,
+    score: ScoreTuning,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename = "Field", deny_unknown_fields)]
+struct FieldTuning {
+    cells: f64,
+    border: f64,
 }
 
 impl Rules {
@@ -88,36 +64,26 @@ impl Rules {
     /// and says what would be right.
     pub fn parse(text: &str) -> Result<Self, RulesError> {
         let tuning: Tuning = ron::from_str(text).map_err(|e| RulesError(format!("not a tuning file: {e}")))?;
-        tuning.to_rules()
+        let Tuning { field, flight, boost, guns, ramming, respawn, score } = &tuning;
+        Ok(Self {
+            motion: MotionRules {
+                grid: Grid {
+                    cells: number("field.cells", field.cells, 3.0..=f64::from(FIELD_MAX_CELLS), "cells", 1.0)?,
+                },
+                flight: FlightRules::from_tuning(field.border, flight, boost)?,
+                guns: GunRules::from_tuning(guns)?,
+                ramming: RammingRules::from_tuning(ramming)?,
+            },
+            respawn: RespawnRules::from_tuning(respawn)?,
+            score: ScoreRules::from_tuning(score)?,
+        })
     }
 
     /// Whether no step can leave a field's range or divide by zero by these rules. [`Rules::parse`] only makes such;
     /// rules that came over a wire must be asked.
     pub fn are_sound(&self) -> bool {
-        let [slow, cruise, full] = self.throttle_speeds;
-        let speeds = [0, slow, cruise, full, self.boost_speed, SPEED_MAX];
-        let small = [
-            self.border,
-            self.thrust,
-            self.boost_thrust,
-            self.drag,
-            self.turn_slow,
-            self.turn_fast,
-            self.turn_cost,
-            self.boost_drain,
-            self.boost_refill,
-            self.bullet_speed,
-            self.bullet_inherits,
-        ];
-        (3..=FIELD_MAX_CELLS).contains(&self.grid.cells)
-            && speeds.is_sorted()
-            && slow < self.boost_speed
-            && small.iter().all(|value| (0..=TURN).contains(value))
-            && [self.turn_cost, self.bullet_inherits].iter().all(|share| (0..=1000).contains(share))
-            && (0..=255).contains(&self.gun_pause)
-            && (0..=REEL_MAX_TICKS).contains(&self.ram_reel)
-            && (1..=LIFE_MAX_TICKS).contains(&self.bullet_life)
-            && self.bullet_speed + SPEED_MAX * self.bullet_inherits / 16_000 <= BULLET_SPEED_MAX
+        let MotionRules { grid, flight, guns, ramming } = &self.motion;
+        (3..=FIELD_MAX_CELLS).contains(&grid.cells) && flight.are_sound() && guns.are_sound() && ramming.are_sound()
     }
 }
 
@@ -126,18 +92,6 @@ impl Default for Rules {
         Self::parse(DEFAULT_TUNING).expect("a test parses assets/tuning.ron")
     }
 }
-
-/// Why a tuning file was refused, as a sentence for its author.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RulesError(pub(crate) String);
-
-impl fmt::Display for RulesError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl error::Error for RulesError {}
 
 #[cfg(test)]
 mod tests {
@@ -148,10 +102,15 @@ mod tests {
         let rules = Rules::parse(DEFAULT_TUNING).unwrap();
         assert_eq!(rules, Rules::default());
         assert!(rules.are_sound());
-        assert!(!Rules { grid: Grid { cells: 0 }, ..rules.clone() }.are_sound());
-        assert!(!Rules { boost_speed: rules.throttle_speeds[0], ..rules.clone() }.are_sound());
-        assert_eq!(rules.throttle_speeds[1], 3823, "cruise is 7 lengths a second");
-        assert_eq!(rules.gun_pause, 9, "6 to 7 shots a second");
+        let is_sound = |change: &dyn Fn(&mut Rules)| {
+            let mut changed = rules.clone();
+            change(&mut changed);
+            changed.are_sound()
+        };
+        assert!(!is_sound(&|rules| rules.motion.grid.cells = 0));
+        assert!(!is_sound(&|rules| rules.motion.flight.boost_speed = rules.motion.flight.throttle_speeds[0]));
+        assert_eq!(rules.motion.flight.throttle_speeds[1], 3823, "cruise is 7 lengths a second");
+        assert_eq!(rules.motion.guns.pause, 9, "6 to 7 shots a second");
     }
 
     #[test]
@@ -163,9 +122,10 @@ mod tests {
 
     #[test]
     fn a_missing_or_unknown_field_is_named() {
-        for (from, to) in [("damage: 10,", ""), ("kill: 10,", "kil: 10,")] {
+        for (from, to, names) in [("damage: 10,", "", ["damage", "Guns"]), ("kill: 10,", "kil: 10,", ["kil", "Score"])]
+        {
             let sentence = Rules::parse(&DEFAULT_TUNING.replace(from, to)).unwrap_err().to_string();
-            assert!(sentence.contains("damage") || sentence.contains("kil"), "{sentence}");
+            assert!(names.iter().all(|name| sentence.contains(name)), "{sentence}");
         }
     }
 
@@ -173,5 +133,17 @@ mod tests {
     fn speeds_must_ascend() {
         let text = DEFAULT_TUNING.replace("cruise: 7.0", "cruise: 9.5");
         assert!(Rules::parse(&text).unwrap_err().to_string().contains("flight.full"));
+    }
+
+    #[test]
+    fn the_field_has_3_to_128_cells_a_side() {
+        let parse = |cells: &str| Rules::parse(&DEFAULT_TUNING.replace("cells: 10", cells));
+        for cells in [3, FIELD_MAX_CELLS] {
+            assert_eq!(parse(&format!("cells: {cells}")).unwrap().motion.grid.cells, cells);
+        }
+        for cells in ["cells: 2", "cells: 129"] {
+            let sentence = parse(cells).unwrap_err().to_string();
+            assert!(sentence.ends_with("must be between 3 and 128 cells"), "{sentence}");
+        }
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     roster::{PILOTS_MAX_COUNT, Pilot, PilotId, Roster, SCORE_MAX},
     rules::Rules,
     schedule::Clock,
-    schema::{Fields, Kind},
+    schema::{Fields, Grid, Kind},
     spawn::{NOTICE_TICKS, Place, Status},
     standing::Board,
 };
@@ -83,7 +83,7 @@ impl Game {
         GameSnapshot {
             tick: clock.tick,
             seed: clock.seed,
-            field_cells: self.rules().grid.cells,
+            field_cells: self.rules().motion.grid.cells,
             last_pilot: world.resource::<Roster>().last_id,
             is_board_stale: world.resource::<Board>().is_stale,
             minimap: world.resource::<Minimap>().0.clone(),
@@ -97,7 +97,7 @@ impl Game {
     /// # Errors
     /// [`UnfitSnapshot`].
     pub fn restore(snapshot: GameSnapshot, rules: Rules) -> Result<Self, UnfitSnapshot> {
-        snapshot.check(&rules)?;
+        snapshot.check(rules.motion.grid)?;
         let mut game = Self::new(snapshot.seed, rules);
         let world = &mut game.world;
         world.resource_mut::<Clock>().tick = snapshot.tick;
@@ -132,32 +132,32 @@ impl Game {
 
 impl GameSnapshot {
     /// Whether a step of this can be taken without leaving a range.
-    fn check(&self, rules: &Rules) -> Result<(), UnfitSnapshot> {
-        if self.field_cells != rules.grid.cells {
+    fn check(&self, grid: Grid) -> Result<(), UnfitSnapshot> {
+        if self.field_cells != grid.cells {
             return Err(UnfitSnapshot::OtherField);
         }
         within(self.tick <= TICK_MAX, "tick")?;
-        let side = minimap::side(rules.grid) as usize;
+        let side = minimap::side(grid) as usize;
         within(self.minimap.len() == side, "minimap")?;
         let mut lines = self.minimap.iter().enumerate();
-        lines.try_for_each(|(line, fields)| check_row(&minimap::KIND, line as u32, fields, rules))?;
+        lines.try_for_each(|(line, fields)| check_row(&minimap::KIND, line as u32, fields, grid))?;
         within(self.pilots.len() <= PILOTS_MAX_COUNT, "number of pilots")?;
         within(self.pilots.is_sorted_by(|(a, ..), (b, ..)| a.id < b.id), "order of pilots")?;
         within(self.bullets.is_sorted_by(|(a, _), (b, _)| a < b), "order of bullets")?;
         for (pilot, history, plane) in &self.pilots {
-            pilot.check(self.tick, plane.is_some(), rules)?;
-            within(history.is_within(rules.grid.side_units()), "position history")?;
-            plane.iter().try_for_each(|fields| check_row(&plane::KIND, pilot.id.0.into(), fields, rules))?;
+            pilot.check(self.tick, plane.is_some(), grid)?;
+            within(history.is_within(grid.side_units()), "position history")?;
+            plane.iter().try_for_each(|fields| check_row(&plane::KIND, pilot.id.0.into(), fields, grid))?;
         }
-        self.bullets.iter().try_for_each(|(id, fields)| check_row(&bullet::KIND, *id, fields, rules))
+        self.bullets.iter().try_for_each(|(id, fields)| check_row(&bullet::KIND, *id, fields, grid))
     }
 }
 
 impl Pilot {
-    fn check(&self, tick: u32, is_aloft: bool, rules: &Rules) -> Result<(), UnfitSnapshot> {
+    fn check(&self, tick: u32, is_aloft: bool, grid: Grid) -> Result<(), UnfitSnapshot> {
         let is_place = |place: &Place| {
             (tick + 1..=tick + NOTICE_TICKS).contains(&place.tick)
-                && is_inside(place.at, rules)
+                && is_inside(place.at, grid)
                 && (0..TURN).contains(&place.heading)
         };
         let is_status = match &self.status {
@@ -176,16 +176,16 @@ impl Pilot {
 }
 
 /// A row's id and fields are what its kind declares, and its place is on the field.
-fn check_row(kind: &Kind, id: u32, fields: &Fields, rules: &Rules) -> Result<(), UnfitSnapshot> {
+fn check_row(kind: &Kind, id: u32, fields: &Fields, grid: Grid) -> Result<(), UnfitSnapshot> {
     within(u64::from(id) < 1 << kind.id_bits, kind.name)?;
     let (used, unused) = fields.split_at(kind.fields.len());
     let are_fields = used.iter().zip(kind.fields).all(|(value, field)| field.range.contains(value));
     within(are_fields && unused.iter().all(|value| *value == 0), kind.name)?;
-    within(!kind.is_placed || is_inside(IVec2::new(fields[0], fields[1]), rules), kind.name)
+    within(!kind.is_placed || is_inside(IVec2::new(fields[0], fields[1]), grid), kind.name)
 }
 
-fn is_inside(place: IVec2, rules: &Rules) -> bool {
-    place.min_element() >= 0 && place.max_element() < rules.grid.side_units()
+fn is_inside(place: IVec2, grid: Grid) -> bool {
+    place.min_element() >= 0 && place.max_element() < grid.side_units()
 }
 
 fn within(is_within: bool, name: &'static str) -> Result<(), UnfitSnapshot> {
@@ -195,7 +195,7 @@ fn within(is_within: bool, name: &'static str) -> Result<(), UnfitSnapshot> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{random::rand, schema::Grid};
+    use crate::random::rand;
 
     /// A room in which everything happens: people who come, go, steer, shoot, die and come back, among computer pilots.
     fn play(game: &mut Game, ticks: u32) {
@@ -276,7 +276,8 @@ mod tests {
         refused(&|bad| bad.pilots[aloft].2.as_mut().unwrap()[8] = 101, "plane");
         refused(&|bad| bad.pilots[aloft].2.as_mut().unwrap()[15] = 1, "plane");
         refused(&|bad| bad.bullets[0].1[4] = 256, "bullet");
-        let other = Rules { grid: Grid { cells: 11 }, ..game.rules().clone() };
+        let mut other = game.rules().clone();
+        other.motion.grid.cells = 11;
         assert_eq!(Game::restore(good.clone(), other).map(|_| ()).unwrap_err(), UnfitSnapshot::OtherField);
     }
 }

@@ -4,9 +4,8 @@
 //! right after the motion step (hits and rams of the same tick are in the components).
 
 use crate::{
-    plane::Plane,
+    plane::{MotionRules, Plane},
     roster::Pilot,
-    rules::Rules,
     schedule::{Phase, Setup},
     schema::{CELL_UNITS, CellId, Grid, VIEW_CELLS},
 };
@@ -105,7 +104,7 @@ pub(crate) fn plugin(setup: &mut Setup) {
     setup.schedule.add_systems(build.in_set(Phase::Index));
 }
 
-fn build(rules: Res<Rules>, mut index: ResMut<SpatialIndex>, planes: Query<(Entity, &Pilot, &Plane)>) {
+fn build(rules: Res<MotionRules>, mut index: ResMut<SpatialIndex>, planes: Query<(Entity, &Pilot, &Plane)>) {
     let aloft = |(entity, pilot, plane): (Entity, &Pilot, &Plane)| Aloft { id: pilot.id.0, entity, plane: *plane };
     index.fill(|| planes.iter().map(aloft), rules.grid);
 }

@@ -6,12 +6,12 @@
 
 use crate::{
     geometry::{heading_of, squared},
-    plane::Plane,
+    plane::{MotionRules, Plane, SHIELD_MAX_TICKS},
     random::{Purpose, rand},
     roster::Pilot,
-    rules::Rules,
     schedule::{Clock, Phase, Setup},
     spatial_index::SpatialIndex,
+    tuning::{LENGTH, RulesError, number, ticks},
 };
 use bevy_ecs::prelude::*;
 use glam::IVec2;
@@ -19,8 +19,41 @@ use serde::{Deserialize, Serialize};
 
 /// How long ahead a respawn's place is announced, so that every client shows it in time.
 pub const NOTICE_TICKS: u32 = 30;
+/// Longest that computer pilots stay down by any rules.
+const BOTS_WAIT_MAX_TICKS: i32 = 3600;
 /// Places tried for one that is clear of others. Policy: then the clearest of them.
 const PLACES_TRIED_COUNT: u32 = 12;
+
+/// How planes come and come back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Resource)]
+pub struct RespawnRules {
+    /// Ticks of protection after a spawn.
+    pub shield: i32,
+    /// A place to spawn is preferred if nobody is nearer than this, units.
+    pub clearance: i32,
+    /// Ticks until a computer pilot that was shot down asks to fly again.
+    pub bots_wait: i32,
+}
+
+/// The same as the tuning file says it.
+#[derive(Debug, Deserialize)]
+#[serde(rename = "Respawn", deny_unknown_fields)]
+pub(crate) struct RespawnTuning {
+    shield: f64,
+    clearance: f64,
+    bots_wait: f64,
+}
+
+impl RespawnRules {
+    /// Checks every number and converts it.
+    pub(crate) fn from_tuning(respawn: &RespawnTuning) -> Result<Self, RulesError> {
+        Ok(Self {
+            shield: ticks("respawn.shield", respawn.shield, SHIELD_MAX_TICKS)?,
+            clearance: number("respawn.clearance", respawn.clearance, 0.0..=100.0, "plane lengths", LENGTH)?,
+            bots_wait: ticks("respawn.bots_wait", respawn.bots_wait, BOTS_WAIT_MAX_TICKS)?,
+        })
+    }
+}
 
 /// Whether a pilot flies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,7 +95,7 @@ fn leave(pilots: Query<(Entity, &Pilot)>, mut commands: Commands) {
 
 /// Whoever was shot down has a plane until its next step, and asks for another one after that.
 fn choose_places(
-    rules: Res<Rules>,
+    (rules, respawn): (Res<MotionRules>, Res<RespawnRules>),
     clock: Res<Clock>,
     index: Res<SpatialIndex>,
     mut pilots: Query<&mut Pilot, Without<Plane>>,
@@ -71,16 +104,18 @@ fn choose_places(
         let notice = match pilot.status {
             Status::New => 0,
             Status::Down { is_ready: true, .. } => NOTICE_TICKS,
-            Status::Down { since, .. } if pilot.is_bot && clock.tick >= since + rules.bots_wait as u32 => NOTICE_TICKS,
+            Status::Down { since, .. } if pilot.is_bot && clock.tick >= since + respawn.bots_wait as u32 => {
+                NOTICE_TICKS
+            }
             _ => continue,
         };
-        let (at, heading) = place(pilot.id.0, &clock, &index, &rules);
+        let (at, heading) = place(pilot.id.0, &clock, &index, &rules, &respawn);
         pilot.status = Status::Returning(Place { tick: clock.tick + notice, at, heading });
     }
 }
 
 fn appear(
-    rules: Res<Rules>,
+    (rules, respawn): (Res<MotionRules>, Res<RespawnRules>),
     clock: Res<Clock>,
     mut pilots: Query<(Entity, &mut Pilot), Without<Plane>>,
     mut commands: Commands,
@@ -90,35 +125,40 @@ fn appear(
             && place.tick == clock.tick
         {
             pilot.status = Status::Flying;
-            commands.entity(entity).insert(Plane::new(place.at, place.heading, pilot.shots, &rules));
+            commands.entity(entity).insert(Plane::new(
+                place.at,
+                place.heading,
+                pilot.shots,
+                &rules.flight,
+                respawn.shield,
+            ));
         }
     }
 }
 
 /// A place clear of others, and the heading from there to the middle of the field.
-fn place(id: u16, clock: &Clock, index: &SpatialIndex, rules: &Rules) -> (IVec2, i32) {
+fn place(id: u16, clock: &Clock, index: &SpatialIndex, rules: &MotionRules, respawn: &RespawnRules) -> (IVec2, i32) {
     let mut best = (-1, IVec2::ZERO);
     for attempt in 0..PLACES_TRIED_COUNT {
         let bits = rand(clock.seed, clock.tick, id.into(), Purpose::SpawnPlace as u32 + attempt);
         // Keep out of the autopilot's strip, with room to turn.
-        let margin = rules.border + crate::schema::CELL_UNITS / 4;
+        let margin = rules.flight.border + crate::schema::CELL_UNITS / 4;
         let room = (rules.grid.side_units() - 2 * margin) as u64;
         let along = |bits: u64| margin + ((bits * room) >> 32) as i32;
         let candidate = IVec2::new(along(bits & 0xffff_ffff), along(bits >> 32));
-        let clearance = clearance(candidate, index, rules);
+        let clearance = clearance(candidate, index, respawn.clearance);
         if clearance > best.0 {
             best = (clearance, candidate);
         }
-        if clearance == i64::from(rules.spawn_clearance) {
+        if clearance == i64::from(respawn.clearance) {
             break;
         }
     }
     (best.1, heading_of(IVec2::splat(rules.grid.side_units() / 2) - best.1))
 }
 
-/// Distance to the nearest plane, no more than `rules.spawn_clearance`.
-fn clearance(place: IVec2, index: &SpatialIndex, rules: &Rules) -> i64 {
-    let reach = rules.spawn_clearance;
+/// Distance to the nearest plane, no more than `reach`.
+fn clearance(place: IVec2, index: &SpatialIndex, reach: i32) -> i64 {
     let squares = index.near(place - reach, place + reach).map(|near| squared(near.plane.position() - place));
     squares.min().map_or(i64::MAX, i64::isqrt).min(reach.into())
 }
@@ -128,6 +168,7 @@ mod tests {
     use super::*;
     use crate::{
         Game, PilotId, Standing,
+        rules::Rules,
         test_support::{plane_at, room_with},
     };
 
@@ -150,7 +191,7 @@ mod tests {
         let pilot = game.join(false).unwrap();
         assert_eq!(game.plane(pilot), None);
         game.step();
-        assert_eq!(game.plane(pilot).unwrap().shield, game.rules().spawn_shield);
+        assert_eq!(game.plane(pilot).unwrap().shield, game.rules().respawn.shield);
     }
 
     #[test]
@@ -171,7 +212,7 @@ mod tests {
         let plane = game.plane(pilots[0]).unwrap();
         assert_eq!((plane.x, plane.y, plane.heading), (announced.x, announced.y, announced.heading));
         assert_eq!(plane.shots, 77, "bullets' ids go on");
-        assert!(squared(plane.position() - before) > squared(IVec2::new(game.rules().spawn_clearance, 0)) / 2);
+        assert!(squared(plane.position() - before) > squared(IVec2::new(game.rules().respawn.clearance, 0)) / 2);
         assert_eq!(game.standing(pilots[0]).unwrap().respawn, None);
     }
 
@@ -190,7 +231,7 @@ mod tests {
         let bot = game.join(true).unwrap();
         game.step();
         shoot_down(&mut game, bot);
-        game.steps(game.rules().bots_wait as u32 + NOTICE_TICKS + 1);
+        game.steps(game.rules().respawn.bots_wait as u32 + NOTICE_TICKS + 1);
         assert!(game.plane(bot).is_some());
     }
 

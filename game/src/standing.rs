@@ -8,8 +8,10 @@ use crate::{
     row_kind,
     schedule::{Phase, Setup},
     schema::{Kind, nothing_is_derived},
+    tuning::{RulesError, number},
 };
 use bevy_ecs::prelude::*;
+use serde::{Deserialize, Serialize};
 
 /// Lines of the top list.
 pub const TOP_COUNT: usize = 10;
@@ -37,6 +39,31 @@ pub const KIND: Kind = Kind {
     derived: 0,
     derive: nothing_is_derived,
 };
+
+/// What earns points.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Resource)]
+pub struct ScoreRules {
+    /// Points for a hit.
+    pub hit: i32,
+    /// Points for shooting somebody down.
+    pub kill: i32,
+}
+
+/// The same as the tuning file says it.
+#[derive(Debug, Deserialize)]
+#[serde(rename = "Score", deny_unknown_fields)]
+pub(crate) struct ScoreTuning {
+    hit: f64,
+    kill: f64,
+}
+
+impl ScoreRules {
+    /// Checks every number and converts it.
+    pub(crate) fn from_tuning(score: &ScoreTuning) -> Result<Self, RulesError> {
+        let points = |field: &str, value: f64| number(field, value, 0.0..=1000.0, "points", 1.0);
+        Ok(Self { hit: points("score.hit", score.hit)?, kill: points("score.kill", score.kill)? })
+    }
+}
 
 /// How a pilot stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

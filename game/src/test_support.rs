@@ -13,7 +13,7 @@ pub(crate) const MIDDLE: i32 = 40 * PLANE_LENGTH_UNITS;
 /// A plane at cruise, this many lengths from the middle, unprotected.
 pub(crate) fn plane_at(x: i32, y: i32, heading: i32) -> Plane {
     let at = IVec2::splat(MIDDLE) + IVec2::new(x, y) * PLANE_LENGTH_UNITS;
-    Plane { shield: 0, ..Plane::new(at, heading, 0, &Rules::default()) }
+    Plane::new(at, heading, 0, &Rules::default().motion.flight, 0)
 }
 
 /// A room with people flying these planes.

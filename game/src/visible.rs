@@ -8,9 +8,8 @@ use crate::{
     bullet::{self, Bullet},
     minimap::{self, Minimap},
     motion::BulletId,
-    plane::{self, Plane},
+    plane::{self, MotionRules, Plane},
     roster::Pilot,
-    rules::Rules,
     schema::{CellId, FIELDS_MAX_COUNT, Grid, Row},
     standing::{self, Board},
 };
@@ -18,7 +17,7 @@ use bevy_ecs::prelude::*;
 
 /// Replaces `rows` by the world's.
 pub(crate) fn list(world: &World, rows: &mut Vec<Row>) {
-    let grid = world.resource::<Rules>().grid;
+    let grid = world.resource::<MotionRules>().grid;
     let mut planes = world.try_query::<(&Pilot, &Plane)>().expect("registered by the plugins");
     let mut bullets = world.try_query::<(&BulletId, &Bullet)>().expect("as above");
     rows.clear();

@@ -47,7 +47,11 @@ fn rows_are_in_canonical_order_and_inside_the_declared_ranges() {
             for (field, value) in kind.fields.iter().zip(row.fields) {
                 assert!(field.range.contains(&value), "{} {} at tick {}: {value}", kind.name, field.name, game.tick());
             }
-            assert_eq!(*row, Row::new(kind, row.id, row.fields, game.rules().grid), "the cell follows from the fields");
+            assert_eq!(
+                *row,
+                Row::new(kind, row.id, row.fields, game.rules().motion.grid),
+                "the cell follows from the fields"
+            );
         }
     }
 }
@@ -117,7 +121,7 @@ fn stepping_rows_predicts_the_game() {
         }
         let keys: BTreeSet<_> = predicted.iter().map(Row::key).collect();
         for row in after.values().filter(|row| !keys.contains(&row.key())) {
-            let is_spawn = row.kind == PLANE && Plane::from_fields(&row.fields).shield == rules.spawn_shield;
+            let is_spawn = row.kind == PLANE && Plane::from_fields(&row.fields).shield == rules.respawn.shield;
             assert!(is_spawn || row.kind == STANDING, "nothing else appears by surprise: {row:?}");
         }
     }
@@ -144,7 +148,7 @@ fn is_explained(predicted: &Row, real: &Row, all: &[Row], rules: &Rules) -> bool
         let other = Plane::from_fields(&row.fields);
         row.kind == PLANE
             && row.id != predicted.id
-            && (other.position() - expected.position()).abs().max_element() < 2 * rules.ram_reach
+            && (other.position() - expected.position()).abs().max_element() < 2 * rules.motion.ramming.reach
     };
     let rammed = Plane { reel: real.reel, ..but_surprises };
     real == but_surprises || (real == rammed && all.iter().any(|row| is_near(&row)))

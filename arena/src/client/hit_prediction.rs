@@ -107,13 +107,13 @@ impl Shots {
             let shot = (bullet.position() - bullet.velocity(), bullet.position());
             // Who has taken the last hit lets further bullets through, before the room says so.
             let damage = |victim: u16| {
-                self.dealt.iter().filter(|(_, dealt)| *dealt == victim).count() as i32 * rules.bullet_damage
+                self.dealt.iter().filter(|(_, dealt)| *dealt == victim).count() as i32 * rules.motion.guns.damage
             };
             let meeting = ways
                 .iter()
                 .filter(|way| way.health > damage(way.pilot))
                 .filter_map(|way| {
-                    let moment = moment_of_meeting(shot, (way.from, way.to), rules.bullet_reach)?;
+                    let moment = moment_of_meeting(shot, (way.from, way.to), rules.motion.guns.reach)?;
                     Some((moment, way.pilot, way.to))
                 })
                 .min_by_key(|(moment, victim, _)| (*moment, *victim));
@@ -169,7 +169,7 @@ impl Shots {
             .met
             .extract_if(.., |id, (met, _)| tick > *met + SLACK_TICKS && self.flying.iter().any(|row| row.id == *id));
         self.counts.met += denied.count() as u64;
-        self.met.retain(|_, (met, _)| tick < *met + rules.bullet_life as Tick);
+        self.met.retain(|_, (met, _)| tick < *met + rules.motion.guns.life as Tick);
         confirmed
     }
 }

@@ -174,12 +174,18 @@ impl Flight {
             self.before.iter().for_each(|row| step_row(row, rules, &mut self.rows));
             if let Some(respawn) = respawn.filter(|respawn| respawn.tick == tick) {
                 let at = IVec2::new(respawn.x as i32, respawn.y as i32);
-                let plane = Plane::new(at, respawn.heading.into(), respawn.shots.into(), rules);
-                self.rows.insert(0, Row::new(&plane::KIND, pilot.0.into(), plane.to_fields(), rules.grid));
+                let plane = Plane::new(
+                    at,
+                    respawn.heading.into(),
+                    respawn.shots.into(),
+                    &rules.motion.flight,
+                    rules.respawn.shield,
+                );
+                self.rows.insert(0, Row::new(&plane::KIND, pilot.0.into(), plane.to_fields(), rules.motion.grid));
             }
             let wanted = inputs.wanted_at(tick);
             let planes = self.rows.iter_mut().filter(|row| row.kind == game::PLANE);
-            planes.for_each(|row| take_over(row, wanted, tick, rules.grid));
+            planes.for_each(|row| take_over(row, wanted, tick, rules.motion.grid));
             on_tick(tick, &self.rows);
         }
     }

@@ -137,9 +137,9 @@ fn plane_view(before: &Row, after: &Row, part: f32, own: PilotId, rules: &Rules)
         speed: lengths(to.speed) / 16.0 * TICK_HZ as f32,
         health: to.health as f32 / HEALTH_FULL as f32,
         energy: to.energy as f32 / ENERGY_FULL as f32,
-        steer: to.forced_steer(rules).unwrap_or(to.steer) as f32 / STEER_MAX as f32,
+        steer: to.forced_steer(&rules.motion).unwrap_or(to.steer) as f32 / STEER_MAX as f32,
         throttle: to.throttle as f32,
-        is_boosting: to.is_boosting(rules),
+        is_boosting: to.is_boosting(&rules.motion),
         is_firing: to.fire == 1,
         is_shielded: to.is_shielded(),
         is_rammed: to.reel != 0,
@@ -152,7 +152,7 @@ fn opacity(plane: &Plane, is_own: bool, rules: &Rules) -> f32 {
     if !plane.is_shielded() {
         return 1.0;
     }
-    let aloft = rules.spawn_shield - plane.shield - if is_own { 0 } else { UNSEEN_TICKS };
+    let aloft = rules.respawn.shield - plane.shield - if is_own { 0 } else { UNSEEN_TICKS };
     (aloft as f32 / APPEAR_TICKS as f32).clamp(0.0, 1.0)
 }
 
@@ -163,7 +163,7 @@ fn bullet_view(before: &Row, after: &Row, part: f32, own: PilotId, rules: &Rules
         x: between(from.x, to.x, part),
         y: between(from.y, to.y, part),
         heading: (to.vy as f32).atan2(to.vx as f32),
-        age: 1.0 - (to.ttl as f32 / rules.bullet_life.max(1) as f32).clamp(0.0, 1.0),
+        age: 1.0 - (to.ttl as f32 / rules.motion.guns.life.max(1) as f32).clamp(0.0, 1.0),
         is_own: is_own(after, own),
     }
 }

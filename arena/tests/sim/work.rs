@@ -1,7 +1,7 @@
 //! What a room's work depends on: cells in which something happened, never how many watch.
 
 use arena::{Room, RoomConfig};
-use game::{Controls, rules::Rules, schema::Grid};
+use game::{Controls, rules::Rules};
 use protocol::{
     PROTOCOL_VERSION,
     message::{ClientPacket, Hello, Input, InputPacket},
@@ -19,7 +19,8 @@ const TICKS: u32 = 240;
 /// A room and who is in it.
 fn room(players: usize, field_cells: i32) -> (Room, Vec<ConnectionId>) {
     let key = Key::new("only for this simulation").expect("it is long enough");
-    let rules = Rules { grid: Grid { cells: field_cells }, ..Rules::default() };
+    let mut rules = Rules::default();
+    rules.motion.grid.cells = field_cells;
     let mut room = Room::new(RoomConfig {
         name: "arena".into(),
         key,

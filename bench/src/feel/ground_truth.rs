@@ -61,7 +61,7 @@ impl GroundTruth {
     fn note_touched(&mut self, tick: Tick, rules: &Rules) {
         for (id, before) in self.planes(tick - 1).to_vec() {
             let mut flown = before;
-            flown.step(id.into(), rules);
+            flown.step(id.into(), &rules.motion);
             let same =
                 |plane: Plane| (plane.position(), plane.heading, plane.speed, plane.health, plane.shots, plane.reel);
             if self.plane(tick, id).map(same) != Some(same(flown)) {
@@ -89,7 +89,7 @@ impl GroundTruth {
             let last_met = |victim: u16| {
                 (0..SEARCHED_MAX_TICKS).find(|back| {
                     let way = self.way(tick.saturating_sub(*back), victim);
-                    way.is_some_and(|way| moment_of_meeting(shot, way, rules.bullet_reach).is_some())
+                    way.is_some_and(|way| moment_of_meeting(shot, way, rules.motion.guns.reach).is_some())
                 })
             };
             let shooter = owner(row.id);

@@ -139,7 +139,7 @@ impl Client {
 
     /// Cells a side of the field.
     pub fn field_cells(&self) -> i32 {
-        self.client.replica().map_or(0, |replica| replica.rules().grid.cells)
+        self.client.replica().map_or(0, |replica| replica.rules().motion.grid.cells)
     }
 
     /// The own pilot's id, 0 before the welcome.

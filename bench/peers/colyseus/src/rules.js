@@ -1,5 +1,5 @@
-// The numbers of the game: those of assets/tuning.ron, converted to the same integers as in `game/src/rules.rs`.
-// Invariant: rules.json equals `game::rules::Rules::default()`; a test of `bench` compares them.
+// The numbers of the game: those of assets/tuning.ron, converted to the same integers as in `game::rules`.
+// Invariant: rules.json has the numbers of `game::rules::Rules::default()`, in the same order; a test of `bench` compares them.
 import { readFileSync } from 'node:fs';
 
 const shipped = JSON.parse(readFileSync(new URL('../rules.json', import.meta.url), 'utf8'));
