@@ -7,6 +7,7 @@
 //! depends on what happened, never on how many watch.
 //! Never: a socket, a clock (time is an argument), a lock, async; another kind of room.
 
+pub mod bot;
 pub mod client;
 mod replica;
 mod room;

@@ -6,13 +6,16 @@
 //! Invariants: a join counts from the question to the welcome; the boot that the local Fly emulates is told apart.
 //! Never: Fly's own times, which nobody can know from here.
 
-use crate::report::{Aim, Figures, Progress};
+use crate::{
+    report::{Aim, Figures, Progress},
+    stopwatch::unix_time,
+};
 use anyhow::{Context, ensure};
 use protocol::token::Key;
 use rehearsal::{Cluster, ClusterConfig, Machine, Pilot, SECRET};
 use reqwest::Client;
 use serde_json::{Value, json};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 const JOINS: usize = 20;
 const REQUESTS: usize = 200;
@@ -77,8 +80,7 @@ async fn join(cluster: &Cluster) -> anyhow::Result<(Pilot, f64)> {
 async fn hop(cluster: &Cluster, machine: &Machine, figures: &mut Figures) -> anyhow::Result<()> {
     let (http, path) = (Client::new(), format!("/gameserver/{}/status", machine.id));
     let address = machine.address.context("the machine does not run")?;
-    let now_s = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-    let state = Key::new(SECRET).expect("it is long enough").sign_replay(&machine.id, &path, now_s, 0);
+    let state = Key::new(SECRET).expect("it is long enough").sign_replay(&machine.id, &path, unix_time().as_secs(), 0);
     let (mut through, mut direct) = (Vec::new(), Vec::new());
     for _ in 0..REQUESTS {
         let began = Instant::now();

@@ -1,5 +1,6 @@
 //! Figures, the table for people and the JSON for programs.
 
+use crate::stopwatch::unix_time;
 use indicatif::ProgressBar;
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
@@ -132,8 +133,7 @@ fn machine() -> Value {
     let cpu = read("/proc/cpuinfo");
     let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ")).map_or("", |(_, m)| m);
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let seconds = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    json!({ "cpu": model, "cores": cores, "kernel": read("/proc/sys/kernel/osrelease").trim(), "unix_time_s": seconds })
+    json!({ "cpu": model, "cores": cores, "kernel": read("/proc/sys/kernel/osrelease").trim(), "unix_time_s": unix_time().as_secs() })
 }
 
 /// Says what is being done.

@@ -5,7 +5,7 @@
 //! Invariant: a child ends when its parent drops it, and when its parent ends, however that happens: its stdin closes.
 //! Until then each line there is a budget for the ticks of a gameserver ([`Child::set_tick_budget`]).
 
-use crate::{axum_tasks, fixed_engine, load::Handshake, raw_server};
+use crate::{axum_tasks, fixed_engine, load::Handshake, raw_server, stopwatch::unix_time};
 use anyhow::{Context, bail, ensure};
 use net::{Config, Server};
 use nix::{
@@ -20,7 +20,6 @@ use std::{
     net::SocketAddr,
     ops::Sub,
     process::{Command, Stdio},
-    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use tokio::sync::mpsc;
 
@@ -218,22 +217,18 @@ pub(crate) fn config() -> anyhow::Result<Config> {
 /// A socket to the room, as Fly's edge would have replayed the request.
 pub(crate) fn upgrade() -> Handshake {
     let path = format!("/gameserver/{INSTANCE}/{ROOM}");
-    let state = key().sign_replay(INSTANCE, &path, since_1970().as_secs(), 0);
-    let source = format!("instance={INSTANCE};region=local;t={};state={state}", since_1970().as_micros());
+    let state = key().sign_replay(INSTANCE, &path, unix_time().as_secs(), 0);
+    let source = format!("instance={INSTANCE};region=local;t={};state={state}", unix_time().as_micros());
     Handshake::Upgrade { path, headers: vec![("fly-replay-src".to_owned(), source)] }
 }
 
 /// A ticket as the lobby would sign it; a server takes each number once.
 pub(crate) fn ticket(number: usize) -> String {
-    key().sign_ticket(INSTANCE, ROOM, Grant::Enter, number as u64, since_1970().as_secs())
+    key().sign_ticket(INSTANCE, ROOM, Grant::Enter, number as u64, unix_time().as_secs())
 }
 
 fn key() -> Key {
     Key::new(SECRET).expect("the secret is long enough")
-}
-
-fn since_1970() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// Lets this process and its children open this many files.

@@ -1,8 +1,8 @@
-//! The processor time of this thread, so that whoever else runs on the machine, or what its hypervisor takes away, does
-//! not count as ours.
+//! The processor time of this thread, so that other programs on the machine, or what its hypervisor takes away, do not
+//! count as ours. Beside it, Unix time.
 
 use nix::time::{ClockId, clock_gettime};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Began at a moment of this thread's processor time.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +24,11 @@ impl Stopwatch {
 fn spent() -> Duration {
     let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).expect("every Unix has this clock");
     Duration::new(time.tv_sec() as u64, time.tv_nsec() as u32)
+}
+
+/// Since 1970, as this machine has it.
+pub(crate) fn unix_time() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -7,9 +7,12 @@
 use crate::{
     entry::Socket, figures::Figures, latency::InputWatch, phase::RunPhase, progress::Progress, staleness::PictureWatch,
 };
-use arena::{Client, ClientEvent};
+use arena::{
+    Client, ClientEvent,
+    bot::{Asks, Bot, BotConfig, Decides, Sight},
+};
 use futures_util::{SinkExt, StreamExt};
-use game::{Controls, pilot, plane::Plane};
+use game::{Controls, plane::Plane};
 use protocol::{
     close::CloseReason,
     message::{ClientMessage, ClientPacket, HOT_BIT},
@@ -33,12 +36,10 @@ const WELCOME_MAX_MS: u64 = 10_000;
 const SEND_MAX_MS: u64 = 5_000;
 /// Longest goodbye. Policy: drop the socket.
 const LEAVE_MAX_MS: u64 = 2_000;
-/// Who was shot down asks to fly again this often.
-const FLY_AGAIN_INTERVAL_MS: u64 = 500;
 /// A silence this long at the end of the measured time counts as an interval, or a connection that died would look fine.
 const SILENCE_MIN_MS: u64 = 250;
-/// Of the pilots' chances: one seed will do, since every pilot id has its own character.
-const PILOT_SEED: u64 = 1;
+/// How they fly: one seed will do, since every pilot id has its own character.
+const PILOT: BotConfig = BotConfig { seed: 1, decides: Decides::OnOwnTicks, asks: Asks::AfterMs(500.0) };
 
 /// How a socket ended.
 #[derive(Debug)]
@@ -66,7 +67,7 @@ pub(crate) struct BotConnection<'a> {
     counts_since: Option<Instant>,
     /// When the run was over, after which nothing counts.
     counts_until: Option<Instant>,
-    asked_to_fly: Option<Instant>,
+    pilot: Bot,
     /// What the room said before it closed the socket.
     goodbye: Option<ConnectionEnd>,
 }
@@ -82,7 +83,8 @@ impl<'a> BotConnection<'a> {
     ) -> Self {
         let inputs = InputWatch::default();
         let began = Instant::now();
-        let (last_frame, counts_since, counts_until, asked_to_fly, goodbye) = (None, None, None, None, None);
+        let (last_frame, counts_since, counts_until, goodbye) = (None, None, None, None);
+        let pilot = Bot::new(PILOT);
         Self {
             socket,
             client,
@@ -95,7 +97,7 @@ impl<'a> BotConnection<'a> {
             last_frame,
             counts_since,
             counts_until,
-            asked_to_fly,
+            pilot,
             goodbye,
         }
     }
@@ -178,7 +180,8 @@ impl<'a> BotConnection<'a> {
         }
         if bytes.first().is_some_and(|tag| tag & HOT_BIT != 0) {
             self.note_frame(now);
-            self.decide(now);
+            let now_ms = self.milliseconds(now);
+            self.pilot.fly(self.client, now_ms, now_ms, Sight::Replica);
         }
         self.note_end();
         self.send_due().await
@@ -216,34 +219,6 @@ impl<'a> BotConnection<'a> {
         let key = (game::PLANE, u32::from(self.client.pilot()));
         let row = replica.rows().iter().find(|row| row.key() == key);
         (replica.tick(), row.map(|row| Controls::of(&Plane::from_fields(&row.fields))))
-    }
-
-    /// A computer pilot holds the stick; the shot down want to fly again.
-    fn decide(&mut self, now: Instant) {
-        let id = self.client.pilot();
-        let Some(tick) = self.client.replica().map(arena::Replica::tick) else { return };
-        // Between its decisions a pilot leaves the controls alone: most frames need not even predict the own plane.
-        if !(tick + u32::from(id)).is_multiple_of(pilot::DECISION_TICKS) {
-            return;
-        }
-        let Some(me) = self.client.own_plane(self.milliseconds(now)) else {
-            self.client.control(Controls::default());
-            return self.ask_to_fly(now);
-        };
-        let Some(replica) = self.client.replica() else { return };
-        let others = replica.rows().iter().filter(|row| row.kind == game::PLANE && row.id != u32::from(id));
-        let mut others = others.map(|row| (row.id as u16, Plane::from_fields(&row.fields)));
-        let controls = pilot::decide(&me, id, &mut others, replica.rules(), tick, PILOT_SEED);
-        self.client.control(controls);
-    }
-
-    fn ask_to_fly(&mut self, now: Instant) {
-        let pause = Duration::from_millis(FLY_AGAIN_INTERVAL_MS);
-        let has_asked = self.asked_to_fly.is_some_and(|asked| now.duration_since(asked) < pause);
-        if self.client.private_state().respawn.is_none() && !has_asked {
-            self.asked_to_fly = Some(now);
-            self.client.say(ClientMessage::FlyAgain);
-        }
     }
 
     /// Of all events, only the end of the session matters here.

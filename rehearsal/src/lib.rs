@@ -11,4 +11,4 @@ mod cluster;
 mod pilot;
 
 pub use cluster::{Cluster, ClusterConfig, Machine, SECRET, SecondLobby};
-pub use pilot::{JoinGrant, JoinRefused, Pilot, SocketState, request_join};
+pub use pilot::{JoinGrant, JoinRefused, Pilot, Socket, SocketState, connect, request_join};

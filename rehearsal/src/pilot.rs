@@ -1,4 +1,4 @@
-//! A player for tests of the fleet: joins through the lobby, steers by a fixed pattern, and reconnects as a page does.
+//! A player for tests of the fleet: joins through the lobby, flies as a computer pilot, and reconnects as a page does.
 //!
 //! Path: [`Pilot::join`] asks the lobby for a grant → socket → hello → [`Pilot::fly`] for a while, which returns a
 //! [`SocketState`] → [`Pilot::rejoin`] asks the lobby for the same room and shows the resume token.
@@ -6,7 +6,10 @@
 
 use crate::cluster::Cluster;
 use anyhow::{Context, ensure};
-use arena::{Client, ClientEvent};
+use arena::{
+    Client, ClientEvent,
+    bot::{Asks, Bot, BotConfig, Decides, Sight},
+};
 use futures_util::{SinkExt, StreamExt};
 use game::plane::Plane;
 use protocol::{close::CloseReason, limits::FRAME_MAX_BYTES, message::ClientMessage};
@@ -36,10 +39,11 @@ const SEND_INTERVAL_MS: u64 = 15;
 /// Pause between two tries to come back, and how long all of them may take.
 const RETRY_MS: u64 = 250;
 const REJOIN_MAX_MS: u64 = 60_000;
-/// It turns the other way after so many ticks.
-const TURN_TICKS: u32 = 90;
-/// Who was shot down asks for another plane this often.
-const FLY_AGAIN_MS: u64 = 500;
+/// How they fly.
+const PILOT: BotConfig = BotConfig { seed: 1, decides: Decides::OnceOnOwnTicks, asks: Asks::AfterMs(500.0) };
+
+/// An open connection to a room.
+pub type Socket = WebSocketStream<TcpStream>;
 
 /// The lobby's permission to join a room.
 #[derive(Debug, Clone, Deserialize)]
@@ -93,11 +97,11 @@ pub struct Pilot {
     /// The newest grant: where it is.
     pub grant: JoinGrant,
     client: Client,
-    socket: WebSocketStream<TcpStream>,
+    socket: Socket,
     clock: Instant,
     /// Whether the newest welcome continued a session.
     pub was_resumed: bool,
-    asked_to_fly: Instant,
+    bot: Bot,
 }
 
 /// Asks the lobby for a grant.
@@ -131,7 +135,7 @@ impl Pilot {
         let socket = connect(cluster, &grant.path).await?;
         let (client, clock) = (Client::new(), Instant::now());
         let name = name.to_owned();
-        let mut pilot = Self { name, grant, client, socket, clock, was_resumed: false, asked_to_fly: clock };
+        let mut pilot = Self { name, grant, client, socket, clock, was_resumed: false, bot: Bot::new(PILOT) };
         pilot.say_hello().await?;
         Ok(pilot)
     }
@@ -198,8 +202,8 @@ impl Pilot {
                     Some(Err(_)) | None => return Ok(SocketState::Broken),
                 },
                 _ = timer.tick() => {
-                    self.steer();
                     let now_ms = self.now_ms();
+                    self.bot.fly(&mut self.client, now_ms, now_ms, Sight::Replica);
                     while let Some(bytes) = self.client.poll_send(now_ms) {
                         if self.socket.send(Message::Binary(bytes.into())).await.is_err() {
                             return Ok(SocketState::Broken);
@@ -208,18 +212,6 @@ impl Pilot {
                 }
             }
         }
-    }
-
-    /// Turns one way, then the other, and shoots.
-    fn steer(&mut self) {
-        let Some(tick) = self.client.replica().map(arena::Replica::tick) else { return };
-        let is_flying = self.plane().is_some();
-        if !is_flying && self.asked_to_fly.elapsed() > Duration::from_millis(FLY_AGAIN_MS) {
-            self.asked_to_fly = Instant::now();
-            self.client.say(ClientMessage::FlyAgain);
-        }
-        let turn = if (tick / TURN_TICKS).is_multiple_of(2) { 4 } else { -4 };
-        self.client.control(arena::controls(turn, 1, false, true));
     }
 
     fn handle_events(&mut self) -> Option<SocketState> {
@@ -282,8 +274,11 @@ impl Pilot {
     }
 }
 
-/// A socket on this path of the edge.
-async fn connect(cluster: &Cluster, path: &str) -> anyhow::Result<WebSocketStream<TcpStream>> {
+/// Opens a socket on this path of the edge.
+///
+/// # Errors
+/// When it does not open, or not in time.
+pub async fn connect(cluster: &Cluster, path: &str) -> anyhow::Result<Socket> {
     let url = format!("ws://{}{path}", cluster.edge());
     let limits = WebSocketConfig::default().max_message_size(Some(FRAME_MAX_BYTES));
     let opening = async {

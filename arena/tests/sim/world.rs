@@ -1,7 +1,10 @@
 //! The simulated world: a room, clients flown by computer pilots, and lines with delay, jitter, stalls and cuts.
 
-use arena::{Client, ClientEvent, Room, RoomConfig};
-use game::{Controls, pilot, plane::Plane, rules::Rules, schema::CellId};
+use arena::{
+    Client, ClientEvent, Room, RoomConfig,
+    bot::{Asks, Bot, BotConfig, Decides, Sight},
+};
+use game::{plane::Plane, rules::Rules, schema::CellId};
 use protocol::{close::CloseReason, message::ClientPacket, message::Hello, token::Key};
 use session::{
     ConnectionId, Engine, Output,
@@ -12,6 +15,7 @@ use std::collections::VecDeque;
 pub(crate) const TICK_MS: f64 = 1000.0 / 60.0;
 /// Ticks that a server makes up for after it stood still, as `net/src/room/clock.rs` has it; the rest is dropped.
 const CATCH_UP_MAX_TICKS: u32 = 3;
+const PILOT: BotConfig = BotConfig { seed: 1, decides: Decides::Always, asks: Asks::EveryTicks(30) };
 
 /// How a line behaves.
 #[derive(Debug, Clone, Copy, Default)]
@@ -28,6 +32,7 @@ pub(crate) struct Player {
     /// The newest one that was let in.
     pub(crate) connection: Option<ConnectionId>,
     pub(crate) line: Line,
+    pilot: Bot,
     up: Link,
     down: Link,
     /// Own events so far.
@@ -53,7 +58,6 @@ pub(crate) struct Player {
 /// Everything.
 pub(crate) struct World {
     pub(crate) room: Room,
-    pub(crate) rules: Rules,
     pub(crate) players: Vec<Player>,
     pub(crate) now_ms: f64,
     /// The server stands still.
@@ -99,7 +103,6 @@ impl World {
         let mut config = config(seed);
         change(&mut config);
         Self {
-            rules: config.rules.clone(),
             room: Room::new(config),
             players: vec![],
             now_ms: 0.0,
@@ -119,6 +122,7 @@ impl World {
             client: Client::new(),
             connection: None,
             line,
+            pilot: Bot::new(PILOT),
             up: Link::default(),
             down: Link::default(),
             events: vec![],
@@ -224,7 +228,7 @@ impl World {
                 continue;
             }
             let page_ms = self.now_ms + player.clock_ms;
-            player.fly(&self.rules, page_ms);
+            player.fly(page_ms);
             while let Some(bytes) = (!player.is_frozen).then(|| player.client.poll_send(page_ms)).flatten() {
                 self.trace.up.add(index as u64, &bytes);
                 player.up.send(bytes, player.line.delay(), jitter, self.now_ms);
@@ -361,26 +365,11 @@ impl Player {
         false
     }
 
-    /// A computer pilot holds the stick; the shot down want to fly again.
-    fn fly(&mut self, rules: &Rules, now_ms: f64) {
+    fn fly(&mut self, now_ms: f64) {
         if !self.is_flown || !self.client.is_welcomed() {
             return;
         }
-        let id = self.client.pilot();
-        match self.client.own_plane(now_ms) {
-            Some(me) => {
-                let replica = self.client.replica().expect("the own plane is in it");
-                let others: Vec<(u16, Plane)> = planes(replica.rows()).filter(|(other, _)| *other != id).collect();
-                let controls = pilot::decide(&me, id, &mut others.into_iter(), rules, replica.tick(), 1);
-                self.client.control(controls);
-            }
-            None => {
-                self.client.control(Controls::default());
-                if self.client.respawn_in().is_none() && ((now_ms / TICK_MS) as u32).is_multiple_of(30) {
-                    self.client.say(protocol::message::ClientMessage::FlyAgain);
-                }
-            }
-        }
+        self.pilot.fly(&mut self.client, now_ms, now_ms, Sight::Replica);
     }
 
     /// The own plane's cell as the replica knows it.

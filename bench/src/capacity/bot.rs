@@ -8,8 +8,11 @@ use crate::{
     mouse_input::MouseInput,
     serve,
 };
-use arena::Client;
-use game::{Controls, pilot, plane::Plane};
+use arena::{
+    Client,
+    bot::{self, Asks, BotConfig, Decides, Sight},
+};
+use game::Controls;
 use protocol::{
     PROTOCOL_VERSION, TICK_HZ, Tick,
     bits::BitReader,
@@ -26,6 +29,9 @@ const ACK_INTERVAL: Duration = Duration::from_millis(ACK_INTERVAL_MAX_MS - 20);
 /// Who was shot down asks to fly again this often; a light bot does not know, so it always asks.
 const FLY_AGAIN_INTERVAL_TICKS: u32 = 60;
 const SEED: u64 = 5;
+/// How a whole client is flown.
+const PILOT: BotConfig =
+    BotConfig { seed: SEED, decides: Decides::OnOwnTicks, asks: Asks::EveryTicks(FLY_AGAIN_INTERVAL_TICKS) };
 const TICK_MS: f64 = 1000.0 / TICK_HZ as f64;
 
 /// See the module.
@@ -48,7 +54,7 @@ pub(crate) struct Bot {
 #[derive(Debug)]
 enum Driver {
     Light { mouse: MouseInput, packet: u8, sent: Instant, controls: Controls },
-    Full(Box<Client>),
+    Full { client: Box<Client>, pilot: bot::Bot },
 }
 
 /// Counts since [`Bot::begin`].
@@ -67,7 +73,7 @@ impl Bot {
     pub(crate) fn new(number: usize, is_full: bool, began: Instant) -> Self {
         let now = Instant::now();
         let driver = if is_full {
-            Driver::Full(Box::default())
+            Driver::Full { client: Box::default(), pilot: bot::Bot::new(PILOT) }
         } else {
             Driver::Light {
                 mouse: MouseInput::new(SEED, number as u16),
@@ -121,7 +127,7 @@ impl Bot {
     }
 
     fn mismatches(&self) -> u64 {
-        if let Driver::Full(client) = &self.driver { client.stats().mismatches } else { 0 }
+        if let Driver::Full { client, .. } = &self.driver { client.stats().mismatches } else { 0 }
     }
 
     fn milliseconds(&self, at: Instant) -> f64 {
@@ -144,7 +150,7 @@ impl LoadClient for Bot {
         let (name, hue) = (format!("Pilot {}", self.number), (self.number % 8) as u8);
         let ticket = Some(serve::ticket(self.number));
         outbox.send(&match &mut self.driver {
-            Driver::Full(client) => client.hello(&name, hue, ticket, None),
+            Driver::Full { client, .. } => client.hello(&name, hue, ticket, None),
             Driver::Light { .. } => {
                 let (version, resume, have_tick, have_event) = (PROTOCOL_VERSION, None, 0, 0);
                 ClientMessage::Hello(Hello { version, ticket, resume, have_tick, have_event, name, hue }).encode()
@@ -159,7 +165,7 @@ impl LoadClient for Bot {
             (self.is_in, self.tick, self.came) = (true, welcome.since, at);
         }
         let now_ms = self.milliseconds(at);
-        if let Driver::Full(client) = &mut self.driver {
+        if let Driver::Full { client, .. } = &mut self.driver {
             // A message it cannot read ends its replica: it sends nothing more and loses its connection, which is noticed.
             let _ = client.receive(bytes, now_ms);
             while client.poll_event().is_some() {}
@@ -175,8 +181,9 @@ impl LoadClient for Bot {
         let ahead = at.duration_since(self.came).as_secs_f64() * f64::from(TICK_HZ);
         let tick = self.tick + ahead as u32 + LEAD_TICKS;
         match &mut self.driver {
-            Driver::Full(client) => {
-                fly(client, now_ms, asks_to_fly);
+            Driver::Full { client, pilot } => {
+                // Its watch counts own ticks; the half is for rounding.
+                pilot.fly(client, now_ms, (f64::from(self.ticks) + 0.5) * TICK_MS, Sight::Replica);
                 while let Some(message) = client.poll_send(now_ms) {
                     self.figures.packets += u64::from(message.first().is_some_and(|tag| tag & HOT_BIT != 0));
                     outbox.send(&message);
@@ -198,25 +205,4 @@ impl LoadClient for Bot {
             }
         }
     }
-}
-
-/// A computer pilot holds the stick of a whole client.
-fn fly(client: &mut Client, now_ms: f64, asks_to_fly: bool) {
-    if asks_to_fly && client.private_state().respawn.is_none() && client.own_plane(now_ms).is_none() {
-        client.say(ClientMessage::FlyAgain);
-    }
-    let id = client.pilot();
-    let Some(tick) = client.replica().map(arena::Replica::tick) else { return };
-    // Between its decisions a pilot leaves the controls alone.
-    if !(tick + u32::from(id)).is_multiple_of(pilot::DECISION_TICKS) {
-        return;
-    }
-    let Some(me) = client.own_plane(now_ms) else {
-        return client.control(Controls::default());
-    };
-    let Some(replica) = client.replica() else { return };
-    let others = replica.rows().iter().filter(|row| row.kind == game::PLANE && row.id != u32::from(id));
-    let mut others = others.map(|row| (row.id as u16, Plane::from_fields(&row.fields)));
-    let controls = pilot::decide(&me, id, &mut others, replica.rules(), tick, SEED);
-    client.control(controls);
 }

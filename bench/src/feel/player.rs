@@ -6,28 +6,23 @@
 use super::player_log::{Correction, DrawnPlane, Picture, PlayerLog};
 use arena::{
     Client,
+    bot::{Asks, Bot, BotConfig, Decides, Sight},
     view::{PlaneView, Scene},
 };
 use game::{
-    Controls,
-    geometry::{PLANE_LENGTH_UNITS, TURN, squared},
-    pilot,
+    geometry::{PLANE_LENGTH_UNITS, squared},
     plane::Plane,
-    rules::Rules,
 };
-use protocol::message::{ClientMessage, ClientPacket};
+use protocol::message::ClientPacket;
 use session::{
     ConnectionId,
     sim::{Link, LinkConditions, Rng},
 };
 use std::collections::VecDeque;
 
-const TICK_MS: f64 = 1000.0 / protocol::TICK_HZ as f64;
 /// Screens that people have, pictures a second.
 const SCREENS_HZ: [f64; 4] = [60.0, 59.94, 144.0, 120.0];
-const PILOT_SEED: u64 = 1;
-/// Who was shot down asks to fly again this often.
-const FLY_AGAIN_INTERVAL_MS: f64 = 500.0;
+const PILOT: BotConfig = BotConfig { seed: 1, decides: Decides::OnceOnOwnTicks, asks: Asks::AfterMs(500.0) };
 
 /// See the module.
 #[derive(Debug)]
@@ -47,10 +42,8 @@ pub(crate) struct Player {
     screen_ms: f64,
     next_picture_ms: f64,
     scene: Scene,
-    wanted: Controls,
+    pilot: Bot,
     changed_ms: f64,
-    decided: u32,
-    asked_ms: f64,
 }
 
 impl Player {
@@ -76,10 +69,8 @@ impl Player {
             screen_ms,
             next_picture_ms: now_ms + number as f64 * 7.3 % screen_ms,
             scene: Scene::default(),
-            wanted: Controls::default(),
+            pilot: Bot::new(PILOT),
             changed_ms: now_ms,
-            decided: 0,
-            asked_ms: 0.0,
         }
     }
 
@@ -136,7 +127,7 @@ impl Player {
     }
 
     /// A rendered frame, if it is time for one.
-    pub(crate) fn render(&mut self, rules: &Rules, rng: &mut Rng, now_ms: f64) {
+    pub(crate) fn render(&mut self, rng: &mut Rng, now_ms: f64) {
         if now_ms < self.next_picture_ms.max(self.asleep_until_ms) {
             return;
         }
@@ -144,38 +135,17 @@ impl Player {
         if !self.client.is_welcomed() {
             return;
         }
-        self.fly(rules, now_ms);
+        self.fly(now_ms);
         self.send(rng, now_ms);
         self.client.scene(now_ms + self.clock_ms, &mut self.scene);
         self.note_picture(now_ms);
     }
 
-    /// The pilot decides as often as its character allows, and leaves the stick alone in between.
-    fn fly(&mut self, rules: &Rules, now_ms: f64) {
-        let (id, tick) = (self.client.pilot(), (now_ms / TICK_MS) as u32);
-        let is_due = tick != self.decided && (tick + u32::from(id)).is_multiple_of(pilot::DECISION_TICKS);
-        let wanted = match self.client.own_plane(now_ms + self.clock_ms) {
-            Some(me) if is_due => {
-                self.decided = tick;
-                let mut others = self.scene.planes.iter().filter(|plane| plane.id != id).map(seen);
-                pilot::decide(&me, id, &mut others, rules, tick, PILOT_SEED)
-            }
-            Some(_) => self.wanted,
-            None => {
-                self.ask_to_fly(now_ms);
-                Controls::default()
-            }
-        };
-        if wanted != self.wanted {
-            (self.wanted, self.changed_ms) = (wanted, now_ms);
-        }
-        self.client.control(wanted);
-    }
-
-    fn ask_to_fly(&mut self, now_ms: f64) {
-        if self.client.respawn_in().is_none() && now_ms > self.asked_ms + FLY_AGAIN_INTERVAL_MS {
-            self.asked_ms = now_ms;
-            self.client.say(ClientMessage::FlyAgain);
+    fn fly(&mut self, now_ms: f64) {
+        let before = self.pilot.controls();
+        self.pilot.fly(&mut self.client, now_ms + self.clock_ms, now_ms, Sight::Picture(&self.scene));
+        if self.pilot.controls() != before {
+            self.changed_ms = now_ms;
         }
     }
 
@@ -208,20 +178,4 @@ impl Player {
             others,
         });
     }
-}
-
-/// A plane as a pilot makes it out on the screen.
-fn seen(view: &PlaneView) -> (u16, Plane) {
-    let units = |lengths: f32| (lengths * PLANE_LENGTH_UNITS as f32) as i32;
-    let turn = view.heading / std::f32::consts::TAU * TURN as f32;
-    let plane = Plane {
-        x: units(view.x),
-        y: units(view.y),
-        heading: (turn as i32).rem_euclid(TURN),
-        speed: units(view.speed) * 16 / protocol::TICK_HZ as i32,
-        health: i32::from(view.health > 0.0),
-        shield: i32::from(view.is_shielded),
-        ..Plane::default()
-    };
-    (view.id, plane)
 }

@@ -140,7 +140,7 @@ impl World {
         }
         for player in &mut self.players {
             player.receive(&mut self.rng, now_ms)?;
-            player.render(&self.rules, &mut self.rng, now_ms);
+            player.render(&mut self.rng, now_ms);
         }
         Ok(())
     }

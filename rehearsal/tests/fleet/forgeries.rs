@@ -1,17 +1,13 @@
 //! Forged requests and tickets: what did not come through the lobby is refused before any room sees it.
 
-use super::{newark, start_cluster};
-use futures_util::{SinkExt, StreamExt};
+use super::{newark, say_hello, start_cluster};
 use protocol::{
-    PROTOCOL_VERSION,
     close::CloseReason,
-    message::{ClientMessage, Hello},
     token::{Grant, Key},
 };
-use rehearsal::{Cluster, Pilot, SECRET, SocketState, request_join};
+use rehearsal::{Pilot, SECRET, SocketState, request_join};
 use reqwest::{Client, StatusCode};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio_tungstenite::tungstenite::Message;
 
 fn now_s() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
@@ -62,33 +58,6 @@ async fn forged_headers_do_not_pass_the_edge() {
     cluster.shutdown().await;
 }
 
-/// The close code that this hello earns.
-async fn close_reason_of(
-    cluster: &Cluster,
-    path: &str,
-    ticket: Option<String>,
-    resume: Option<String>,
-) -> Option<CloseReason> {
-    let url = format!("ws://{}{path}", cluster.edge());
-    let tcp = tokio::net::TcpStream::connect(cluster.edge()).await.unwrap();
-    let (mut socket, _) = tokio_tungstenite::client_async(url, tcp).await.unwrap();
-    let (name, hue) = ("Mallory".to_owned(), 0);
-    let hello = Hello { version: PROTOCOL_VERSION, ticket, resume, have_tick: 0, have_event: 0, name, hue };
-    socket.send(Message::Binary(ClientMessage::Hello(hello).encode().into())).await.unwrap();
-    let until = tokio::time::sleep(Duration::from_secs(3));
-    tokio::pin!(until);
-    loop {
-        tokio::select! {
-            () = &mut until => return None,
-            item = socket.next() => match item {
-                Some(Ok(Message::Close(Some(frame)))) => return CloseReason::from_code(frame.code.into()),
-                Some(Ok(_)) => {}
-                _ => return None,
-            },
-        }
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bad_tickets_and_stolen_tokens_open_nothing() {
     let cluster = start_cluster(|_| {}).await;
@@ -109,13 +78,13 @@ async fn bad_tickets_and_stolen_tokens_open_nothing() {
         ("forged", forged),
     ];
     for (what, ticket) in tickets {
-        assert_eq!(close_reason_of(&cluster, &path, Some(ticket), None).await, Some(CloseReason::BadTicket), "{what}");
+        assert_eq!(say_hello(&cluster, &path, Some(ticket), None).await.1, Some(CloseReason::BadTicket), "{what}");
     }
     // A copy of the token, after its owner came back with it and said something.
     let stolen = pilot.resume_token().unwrap().to_owned();
     pilot.rejoin(&cluster).await.unwrap();
     pilot.fly(Duration::from_millis(500)).await.unwrap();
-    assert_eq!(close_reason_of(&cluster, &path, None, Some(stolen)).await, Some(CloseReason::Replaced));
+    assert_eq!(say_hello(&cluster, &path, None, Some(stolen)).await.1, Some(CloseReason::Replaced));
     assert_eq!(pilot.fly(Duration::from_millis(200)).await.unwrap(), SocketState::Open, "its owner notices nothing");
     let grant = request_join(&cluster, &newark()).await.unwrap().unwrap();
     Pilot::join_with(&cluster, "Guest", grant).await.unwrap();

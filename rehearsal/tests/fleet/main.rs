@@ -11,17 +11,46 @@ mod refusals;
 mod sleep;
 mod unknown_rooms;
 
-use rehearsal::{Cluster, ClusterConfig, Pilot};
+use arena::Client;
+use futures_util::{SinkExt, StreamExt};
+use protocol::close::CloseReason;
+use rehearsal::{Cluster, ClusterConfig, Pilot, Socket, connect};
 use serde_json::{Value, json};
 use std::time::Duration;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
 
 /// No wait of these tests is longer: machines boot, rooms are restored, and other tests use the same processors.
 const WAIT_MAX: Duration = Duration::from_secs(40);
+/// Whoever is refused is told so within this.
+const CLOSE_MAX: Duration = Duration::from_secs(5);
 
 async fn start_cluster(change: impl FnOnce(&mut ClusterConfig)) -> Cluster {
     let mut config = ClusterConfig::default();
     change(&mut config);
     Cluster::start(&config).await.unwrap()
+}
+
+/// A socket that says this hello and then not a word, and why it was closed, if it was.
+async fn say_hello(
+    cluster: &Cluster,
+    path: &str,
+    ticket: Option<String>,
+    resume: Option<String>,
+) -> (Socket, Option<CloseReason>) {
+    let mut socket = connect(cluster, path).await.unwrap();
+    let hello = Client::new().hello("Mallory", 0, ticket, resume);
+    socket.send(Message::Binary(hello.into())).await.unwrap();
+    let closed = async {
+        while let Some(Ok(message)) = socket.next().await {
+            if let Message::Close(frame) = message {
+                return frame.and_then(|frame| CloseReason::from_code(frame.code.into()));
+            }
+        }
+        None
+    };
+    let reason = timeout(CLOSE_MAX, closed).await.unwrap_or(None);
+    (socket, reason)
 }
 
 fn newark() -> Value {

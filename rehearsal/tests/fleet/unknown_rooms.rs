@@ -1,34 +1,10 @@
 //! Joins of rooms that do not exist or belong elsewhere: they open nothing and keep nobody else out.
 
-use super::{newark, start_cluster};
-use arena::Client;
-use futures_util::{SinkExt, StreamExt};
+use super::{newark, say_hello, start_cluster};
 use protocol::close::CloseReason;
-use rehearsal::{Cluster, JoinGrant, Pilot, request_join};
+use rehearsal::{JoinGrant, Pilot, request_join};
 use serde_json::json;
 use std::{path::Path, time::Duration};
-use tokio::{net::TcpStream, time::timeout};
-use tokio_tungstenite::{WebSocketStream, client_async, tungstenite::Message};
-
-type Socket = WebSocketStream<TcpStream>;
-
-/// A socket that says hello and is then kept without a word, and why it was refused.
-async fn hold_idle_socket(cluster: &Cluster, grant: &JoinGrant) -> (Socket, Option<CloseReason>) {
-    let tcp = TcpStream::connect(cluster.edge()).await.unwrap();
-    let (mut socket, _) = client_async(format!("ws://{}{}", cluster.edge(), grant.path), tcp).await.unwrap();
-    let hello = Client::new().hello("Mallory", 0, Some(grant.ticket.clone()), None);
-    socket.send(Message::Binary(hello.into())).await.unwrap();
-    let refusal = async {
-        while let Some(Ok(message)) = socket.next().await {
-            if let Message::Close(frame) = message {
-                return frame.and_then(|frame| CloseReason::from_code(frame.code.into()));
-            }
-        }
-        None
-    };
-    let refusal = timeout(Duration::from_secs(5), refusal).await.unwrap_or(None);
-    (socket, refusal)
-}
 
 /// Whether something of this name is kept below a folder.
 fn is_kept(folder: &Path, name: &str) -> bool {
@@ -47,7 +23,8 @@ async fn an_idle_socket_elsewhere_does_not_close_a_region() {
         // While the region's arena is closed: never opened yet, then put aside.
         let grant =
             request_join(&cluster, &json!({ "instance": other, "room": format!("arena-{home}") })).await.unwrap();
-        let (socket, refusal) = hold_idle_socket(&cluster, &grant.unwrap()).await;
+        let JoinGrant { path, ticket, .. } = grant.unwrap();
+        let (socket, refusal) = say_hello(&cluster, &path, Some(ticket), None).await;
         assert_eq!(refusal, Some(CloseReason::Moved));
         kept.push(socket);
         let mut pilot = Pilot::join(&cluster, "Guest", &newark()).await.unwrap();
@@ -69,7 +46,8 @@ async fn made_up_rooms_fill_no_machine_and_leave_nothing() {
     let mut kept = Vec::new();
     for number in 1..=8 {
         let grant = request_join(&cluster, &json!({ "instance": id, "room": format!("spam{number}") })).await.unwrap();
-        let (socket, refusal) = hold_idle_socket(&cluster, &grant.unwrap()).await;
+        let JoinGrant { path, ticket, .. } = grant.unwrap();
+        let (socket, refusal) = say_hello(&cluster, &path, Some(ticket), None).await;
         assert_eq!(refusal, Some(CloseReason::NoSuchRoom), "{number}");
         kept.push(socket);
     }
