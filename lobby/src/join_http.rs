@@ -77,7 +77,7 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), Refusal> {
     let kind = given.map(|given| given.split(';').next().unwrap_or_default().trim());
     match kind {
         Some(kind) if kind.eq_ignore_ascii_case("application/json") => Ok(()),
-        _ => Err(Refusal::NotJson(given.map(origin::shown))),
+        _ => Err(Refusal::NotJson(given.map(origin::excerpt))),
     }
 }
 
