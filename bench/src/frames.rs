@@ -9,6 +9,7 @@ use crate::{
 };
 use arena::Replica;
 use game::PilotId;
+use session::Engine;
 use std::time::Duration;
 
 const PLAYERS: usize = 1000;

@@ -76,17 +76,17 @@ impl ErrorBody {
         }
     }
 
-    fn says(&self, text: &str) -> bool {
+    fn contains(&self, text: &str) -> bool {
         self.text.contains(text)
     }
 
     fn is_capacity(&self) -> bool {
         self.code.ends_with("_capacity")
-            || self.says("could not reserve resource")
-            || self.says("insufficient")
-            || self.says("no capacity")
-            || self.says("temporarily disabled")
-            || self.says("governor policy blocked")
+            || self.contains("could not reserve resource")
+            || self.contains("insufficient")
+            || self.contains("no capacity")
+            || self.contains("temporarily disabled")
+            || self.contains("governor policy blocked")
     }
 }
 
@@ -108,14 +108,15 @@ pub(crate) fn classify_start(status: u16, body: &ErrorBody) -> StartOutcome {
 /// 409 and 412 say anything from "done already" to "never". What is not known here passes with time: a lease held by
 /// somebody else, `stopping`, `created`, "still active", "getting replaced".
 fn classify_conflict(body: &ErrorBody) -> StartOutcome {
-    let is_other_already = body.says("already_exists") || body.says("already exists") || body.says("already claimed");
-    if (body.says("already") && !is_other_already) || body.says("current state: 'started'") {
+    let is_other_already =
+        body.contains("already_exists") || body.contains("already exists") || body.contains("already claimed");
+    if (body.contains("already") && !is_other_already) || body.contains("current state: 'started'") {
         StartOutcome::Done
-    } else if body.says("still attempting to start") || body.says("current state: 'starting'") {
+    } else if body.contains("still attempting to start") || body.contains("current state: 'starting'") {
         StartOutcome::UnderWay
     } else if body.is_capacity() {
         StartOutcome::Never(WakeError::NoCapacity)
-    } else if body.says("'destroyed'") || body.says("'destroying'") || body.says("'replaced'") {
+    } else if body.contains("'destroyed'") || body.contains("'destroying'") || body.contains("'replaced'") {
         StartOutcome::Never(WakeError::Gone)
     } else {
         StartOutcome::Later(WakeError::TooSlow, Duration::ZERO)
@@ -124,7 +125,7 @@ fn classify_conflict(body: &ErrorBody) -> StartOutcome {
 
 /// An answer to a creation. A creation that timed out is safe to repeat, because names are unique.
 pub(crate) fn classify_create(status: u16, body: &ErrorBody) -> CreateOutcome {
-    let is_name_taken = body.says("unique machine name") || body.says("already_exists");
+    let is_name_taken = body.contains("unique machine name") || body.contains("already_exists");
     match (status, classify_start(status, body)) {
         (200..=299, _) => CreateOutcome::Made,
         (409 | 422, _) if is_name_taken => CreateOutcome::Taken,

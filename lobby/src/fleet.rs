@@ -152,7 +152,7 @@ impl Fleet {
     pub fn is_lost(&self, id: &str) -> bool {
         let known = self.current();
         match known.find(id) {
-            Some(machine) => !machine.can_be_had(),
+            Some(machine) => !machine.is_available(),
             None => known.is_known && (!known.is_stale || self.region_of(id).is_some()),
         }
     }

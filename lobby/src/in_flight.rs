@@ -5,7 +5,6 @@
 //! Invariants: what one address can hold is bounded, whatever it holds up; memory is bounded by the requests under way.
 //! Never: counts connections: behind Fly's proxy all of them come from the proxy, and only a request says whose it is.
 
-use crate::headers::client_address;
 use crate::limit::household;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{ConnectInfo, Request, State};
@@ -18,6 +17,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
+use webserver::client_address;
 
 /// Requests of one address at once, open boards among them: a school behind one address has one for each of its people.
 /// Policy: 429 with a sentence.

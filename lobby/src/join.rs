@@ -87,7 +87,7 @@ impl<F: Fn(Progress, &str)> Join<'_, F> {
         let steps = placement::steps(code, need, snapshot, &self.app.pools);
         let plan: Plan = steps.into_iter().map(|step| (code.to_owned(), step)).collect();
         let found = if plan.is_empty() {
-            Err(self.why_nothing(region, need, snapshot))
+            Err(self.no_steps_refusal(region, need, snapshot))
         } else {
             self.try_all(plan, need).await
         };
@@ -120,7 +120,7 @@ impl<F: Fn(Progress, &str)> Join<'_, F> {
         let Some(machine) = snapshot.find(id) else {
             return if self.app.fleet.is_lost(id) { Ok(None) } else { Err(Refusal::FleetUnknown.into()) };
         };
-        if !machine.can_be_had() {
+        if !machine.is_available() {
             return Ok(None);
         }
         let step = match machine.condition {
@@ -225,7 +225,7 @@ impl<F: Fn(Progress, &str)> Join<'_, F> {
         });
     }
 
-    fn why_nothing(&self, region: &Region, need: Need, snapshot: &FleetSnapshot) -> Refusal {
+    fn no_steps_refusal(&self, region: &Region, need: Need, snapshot: &FleetSnapshot) -> Refusal {
         let place = region.place().to_owned();
         let has = |condition| snapshot.machines.iter().any(|s| s.region == region.code && s.condition == condition);
         let has_none = snapshot.machines.iter().all(|machine| machine.region != region.code);

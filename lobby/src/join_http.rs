@@ -6,7 +6,7 @@
 //! for.
 
 use crate::app::App;
-use crate::headers::{client_address, edge_region};
+use crate::headers::edge_region;
 use crate::join::{Join, JoinGrant};
 use crate::join_request::JoinRequest;
 use crate::progress::Progress;
@@ -26,6 +26,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
+use webserver::client_address;
 
 /// Longest body of a join. Policy: 400 with a sentence.
 pub(crate) const BODY_MAX_BYTES: usize = 4096;
@@ -76,7 +77,7 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), Refusal> {
     let kind = given.map(|given| given.split(';').next().unwrap_or_default().trim());
     match kind {
         Some(kind) if kind.eq_ignore_ascii_case("application/json") => Ok(()),
-        _ => Err(Refusal::NotJson(given.map(origin::shown))),
+        _ => Err(Refusal::NotJson(given.map(origin::excerpt))),
     }
 }
 

@@ -16,11 +16,11 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_io_timeout::TimeoutStream;
+use webserver::BoundedListener;
 
 /// Connections at once: more than Fly's proxy brings (`hard_limit` in `fly.toml`). Policy: newcomers wait in the kernel's
 /// backlog until one has ended.
@@ -29,8 +29,6 @@ const CONNECTIONS_MAX_COUNT: usize = 3_000;
 const BUFFER_MAX_BYTES: usize = 32 * 1024;
 /// Kernel send buffer of a connection (Linux doubles it for its own use): all that a client who never reads can hold.
 const SEND_BUFFER_BYTES: usize = 32 * 1024;
-/// Pause when no connection can be accepted, which means that too many files are open. Policy: newcomers wait.
-const ACCEPT_RETRY: Duration = Duration::from_millis(500);
 
 /// What a client may keep a connection waiting for.
 #[derive(Debug, Clone, Copy)]
@@ -59,28 +57,15 @@ pub(crate) async fn serve(
 ) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(deadlines.head).max_buf_size(BUFFER_MAX_BYTES);
-    let (permits, under_way) = (Arc::new(Semaphore::new(CONNECTIONS_MAX_COUNT)), GracefulShutdown::new());
+    let (listener, under_way) = (BoundedListener::new(listener, CONNECTIONS_MAX_COUNT), GracefulShutdown::new());
     let mut closed = pin!(closed);
     loop {
-        let accept = async {
-            let permit = Arc::clone(&permits).acquire_owned().await.expect("it is never closed");
-            listener.accept().await.map(|(stream, peer)| (stream, peer, permit))
-        };
-        let accepted = tokio::select! {
-            accepted = accept => accepted,
+        let (stream, peer, permit) = tokio::select! {
+            accepted = listener.accept() => accepted,
             () = closed.as_mut() => break,
         };
-        match accepted {
-            Ok((stream, peer, permit)) => {
-                let serve_connection =
-                    serve_connection(&http, stream, peer, router.clone(), deadlines.write, &under_way);
-                tokio::spawn(hold(permit, serve_connection));
-            }
-            Err(error) => {
-                tracing::warn!(%error, "no connection can be accepted");
-                tokio::time::sleep(ACCEPT_RETRY).await;
-            }
-        }
+        let connection = serve_connection(&http, stream, peer, router.clone(), deadlines.write, &under_way);
+        tokio::spawn(hold(permit, connection));
     }
     drop(listener);
     under_way.shutdown().await;

@@ -92,7 +92,7 @@ impl MachineView {
     }
 
     /// Whether players get to it: it is up, or it can be woken.
-    pub fn can_be_had(&self) -> bool {
+    pub fn is_available(&self) -> bool {
         match self.condition {
             Condition::Ready | Condition::Asleep | Condition::Waking => true,
             // Without an answer from it, it is its host that has no room for it.
@@ -151,7 +151,7 @@ pub(crate) mod tests {
             assert!(!MachineView { condition, ..ready.clone() }.takes(Need::Seat), "{condition:?}");
         }
         let host_full = machine("m", "ewr", Condition::Full, 0, 0);
-        assert!(machine("m", "ewr", Condition::Full, 5, 5).can_be_had() && !host_full.can_be_had());
+        assert!(machine("m", "ewr", Condition::Full, 5, 5).is_available() && !host_full.is_available());
         let draining = Occupancy { is_draining: true, ..ready.occupancy.unwrap() };
         assert_eq!(draining.condition(), Condition::Waking);
     }

@@ -44,7 +44,7 @@ async fn main() -> ExitCode {
         None => match Config::from_env() {
             Ok(config) => {
                 start_logs(config.log_json);
-                told(run(&config).await)
+                exit_code(run(&config).await)
             }
             Err(sentence) => misconfigured(&sentence),
         },
@@ -55,7 +55,7 @@ async fn main() -> ExitCode {
             match (api, pools) {
                 (Ok(api), Ok(pools)) => {
                     let image = image.as_deref();
-                    told(provision::run(&api, &pools, image, dry_run, &mut std::io::stdout()).await)
+                    exit_code(provision::run(&api, &pools, image, dry_run, &mut std::io::stdout()).await)
                 }
                 (Err(sentence), _) | (_, Err(sentence)) => misconfigured(&sentence),
             }
@@ -63,7 +63,7 @@ async fn main() -> ExitCode {
     }
 }
 
-fn told(outcome: anyhow::Result<()>) -> ExitCode {
+fn exit_code(outcome: anyhow::Result<()>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -44,8 +44,8 @@ pub(crate) fn foreign(headers: &HeaderMap, allowed: &[String]) -> Option<Foreign
         (Some(origin), _) if is_own(origin, headers) => None,
         // "none" is a person: the address bar, a bookmark.
         (_, Some("same-origin" | "none")) | (None, None) => None,
-        (Some(origin), _) => Some(ForeignPage { header: header::ORIGIN, value: shown(origin) }),
-        (None, Some(site)) => Some(ForeignPage { header: SEC_FETCH_SITE, value: shown(site) }),
+        (Some(origin), _) => Some(ForeignPage { header: header::ORIGIN, value: excerpt(origin) }),
+        (None, Some(site)) => Some(ForeignPage { header: SEC_FETCH_SITE, value: excerpt(site) }),
     }
 }
 
@@ -70,7 +70,7 @@ fn without_usual_port<'a>(host: &'a str, scheme: &str) -> &'a str {
 }
 
 /// As much of a header as a sentence repeats.
-pub(crate) fn shown(value: &str) -> String {
+pub(crate) fn excerpt(value: &str) -> String {
     value.chars().take(SHOWN_MAX_CHARS).collect()
 }
 

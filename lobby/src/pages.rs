@@ -5,7 +5,7 @@
 
 use crate::assets;
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::Response;
 
 /// A waking page loads itself again after this long.
 const WAKING_REFRESH_S: u32 = 2;
@@ -15,8 +15,6 @@ const MOVING_REFRESH_S: u32 = 5;
 const LOBBY: (&str, &str) = ("/", "Go to the lobby");
 /// The lobby opens with the button for a new private room in reach.
 const NEW_ROOM: (&str, &str) = ("/#new", "Open a new field");
-const CSP: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; \
-    frame-ancestors 'none'";
 
 const STYLE: &str = "
 :root{color-scheme:light dark;--ground:#F4EFE6;--sky:#BFD9E0;--ink:#1E2A32;--quiet:#5B6770;--line:#D9D0C1;--accent:#B8401C;--on:#fff}
@@ -115,8 +113,7 @@ fn page(status: StatusCode, kicker: &str, title: &str, body: &str, (href, link):
          <title>{title} · Aerodrome</title><link rel=\"icon\" href=\"data:,\"><style>{STYLE}</style></head>\
          <body><main><small>{kicker}</small><h1>{title}</h1><p>{body}</p><a href=\"{href}\">{link}</a></main></body></html>"
     );
-    let headers = [(header::CACHE_CONTROL, "no-store"), (header::CONTENT_SECURITY_POLICY, CSP)];
-    (status, headers, Html(html)).into_response()
+    webserver::notice(status, html)
 }
 
 #[cfg(test)]

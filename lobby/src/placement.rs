@@ -180,7 +180,7 @@ pub fn offer(region: &str, from: Option<&Region>, snapshot: &FleetSnapshot, pool
     ranked.filter(|((is_closed, _), _)| !is_closed).min().map(|(_, code)| code)
 }
 
-/// What to try for a room whose machine `id` cannot be had: the machines of each region, the nearest to `near` first, and
+/// What to try for a room whose machine `id` is lost: the machines of each region, the nearest to `near` first, and
 /// a new machine only if no other would do.
 pub fn elsewhere(id: &str, near: Option<&Region>, snapshot: &FleetSnapshot, pools: &Pools) -> Vec<(String, Step)> {
     let mut plan = Vec::new();

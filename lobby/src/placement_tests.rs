@@ -124,7 +124,7 @@ fn a_spare_is_made_ready_above_the_mark_and_one_at_a_time() {
 }
 
 #[test]
-fn only_tired_machines_that_a_lobby_created_are_surplus() {
+fn only_idle_machines_that_a_lobby_created_are_surplus() {
     let now_ms = 10 * SURPLUS_AFTER_MS;
     let slept = |id: &str, is_grown, slept_ms: u64| MachineView {
         is_grown,

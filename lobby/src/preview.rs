@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn who_asks_for_the_head_alone_wants_no_field() {
+    fn a_head_request_wants_no_room() {
         assert_eq!(visitor(&Method::HEAD, &HeaderMap::new()), Visitor::Preview);
     }
 }

@@ -116,13 +116,13 @@ pub async fn run(
         return Ok(());
     }
     for action in &actions {
-        carry_out(&api, action, &machine_config).await.with_context(|| action.to_string())?;
+        apply(&api, action, &machine_config).await.with_context(|| action.to_string())?;
     }
     writeln!(out, "The pool of {} is as the fleet file says.", config.game_app)?;
     Ok(())
 }
 
-async fn carry_out(api: &MachinesApi, action: &Action, config: &MachineConfig) -> anyhow::Result<()> {
+async fn apply(api: &MachinesApi, action: &Action, config: &MachineConfig) -> anyhow::Result<()> {
     let outcome = match action {
         Action::Create { region, name } => {
             let deadline = Instant::now() + Duration::from_millis(CREATE_DEADLINE_MS);

@@ -41,7 +41,9 @@ pub(crate) fn metrics_router(app: Arc<App>) -> Router {
 
 /// The headers of every answer. A room's name can be the key to it, so no other site gets to see an address.
 async fn harden(mut response: Response) -> Response {
-    for (name, value) in [(header::X_CONTENT_TYPE_OPTIONS, "nosniff"), (header::REFERRER_POLICY, "same-origin")] {
+    for (name, value) in
+        [(header::X_CONTENT_TYPE_OPTIONS, "nosniff"), (header::REFERRER_POLICY, webserver::REFERRER_POLICY)]
+    {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     response
@@ -63,6 +65,5 @@ async fn regions(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
 }
 
 async fn metrics(State(app): State<Arc<App>>) -> Response {
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], app.metrics.text()).into_response()
+    webserver::metrics(app.metrics.text())
 }

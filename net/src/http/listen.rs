@@ -25,10 +25,11 @@ use hyper_util::{
 use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{Notify, OwnedSemaphorePermit, Semaphore, watch},
+    sync::{Notify, OwnedSemaphorePermit, watch},
     task::JoinHandle,
     time::timeout,
 };
+use webserver::BoundedListener;
 
 /// Kernel send buffer of a connection (Linux doubles it for its own use). Policy: a slow reader fills it within seconds
 /// and is set aside; 64 KiB would hide a stall of 40 s.
@@ -38,8 +39,6 @@ const SEND_BUFFER_BYTES: usize = 16 * 1024;
 const HTTP_MAX_COUNT: usize = 1024;
 /// Longest head of a request. Policy: answer with status 431 and close.
 const HEAD_MAX_BYTES: usize = 16 * 1024;
-/// Pause when no connection can be accepted, which means that too many files are open. Policy: newcomers wait.
-const ACCEPT_RETRY: Duration = Duration::from_millis(500);
 /// Time a connection has for its first request once the listener is closed. Policy: close it.
 const FIRST_WORD_MAX: Duration = Duration::from_millis(1_000);
 /// Connections that are accepted after the word to close. Policy: the rest is reset.
@@ -64,9 +63,8 @@ impl Listening {
         let (stop, stopping) = watch::channel(false);
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(head_timeout).max_buf_size(HEAD_MAX_BYTES);
-        let permits = Arc::new(Semaphore::new(most));
         let acceptor = Acceptor { http, router, connections, stopping, take_grace };
-        let accepting = tokio::spawn(accept(listener, permits, acceptor));
+        let accepting = tokio::spawn(accept(BoundedListener::new(listener, most), acceptor));
         Self { stop, accepting }
     }
 
@@ -96,28 +94,18 @@ struct Acceptor {
     take_grace: Duration,
 }
 
-async fn accept(listener: TcpListener, permits: Arc<Semaphore>, mut acceptor: Acceptor) {
+async fn accept(listener: BoundedListener, mut acceptor: Acceptor) {
     loop {
-        let accept = async {
-            let permit = Arc::clone(&permits).acquire_owned().await.expect("it is never closed");
-            listener.accept().await.map(|(stream, peer)| (stream, peer, permit))
-        };
-        let accepted = tokio::select! {
-            accepted = accept => accepted,
+        let (stream, peer, permit) = tokio::select! {
+            accepted = listener.accept() => accepted,
             // An error means that the server was dropped, which stops it as well.
             _ = acceptor.stopping.wait_for(|stopping| *stopping) => break,
         };
-        match accepted {
-            Ok((stream, peer, permit)) => acceptor.spawn(stream, peer, Some(permit)),
-            Err(error) => {
-                tracing::warn!(%error, "no connection can be accepted");
-                tokio::time::sleep(ACCEPT_RETRY).await;
-            }
-        }
+        acceptor.spawn(stream, peer, Some(permit));
     }
     // Whoever is connected already would be reset by the close, which is not what proxies try again.
     // The runtime may not know of them yet, so the kernel is asked.
-    let Ok(listener) = listener.into_std() else { return };
+    let Ok(listener) = listener.into_inner().into_std() else { return };
     for _ in 0..LAST_ACCEPTS_MAX_COUNT {
         let Ok((stream, peer)) = listener.accept() else { return };
         match stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)) {

@@ -2,15 +2,10 @@
 //!
 //! Invariant: nothing a stranger wrote is repeated on a page.
 
-use crate::http::assets::REFERRER_POLICY;
 use axum::{
-    http::{StatusCode, header},
-    response::{Html, IntoResponse, Response},
+    http::StatusCode,
+    response::{IntoResponse, Response},
 };
-
-/// These pages have a style of their own, and a link.
-const CSP: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; \
-                   frame-ancestors 'none'";
 
 /// What is no room's address.
 pub(crate) fn no_such_room() -> Response {
@@ -51,11 +46,5 @@ fn page(status: StatusCode, happened: &str, to_do: &str) -> Response {
          @media(prefers-color-scheme:dark){{body{{background:#12202B;color:#F2EBDD}}a{{color:#FF7A4D}}}}</style>\
          <h1>{happened}</h1><p>{to_do} <a href=\"/\">Go to the lobby</a></p></html>"
     );
-    let headers = [
-        (header::CACHE_CONTROL, "no-store"),
-        (header::CONTENT_SECURITY_POLICY, CSP),
-        (header::REFERRER_POLICY, REFERRER_POLICY),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    ];
-    (status, headers, Html(html)).into_response()
+    webserver::notice(status, html)
 }

@@ -27,13 +27,14 @@ use axum::{
 use protocol::room::{ARENA, durable_id, home_of, is_name, is_room};
 use serde_json::json;
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
     time::Instant,
 };
+use webserver::client_address;
 
 /// All routes.
 pub(crate) fn router(app: Arc<App>) -> Router {
@@ -85,8 +86,7 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
     metrics.unwritten_seconds.set(unwritten.as_secs() as i64);
     let unwritable = rooms.iter().filter(|room| room.facts.is_unwritable.load(Ordering::Relaxed));
     metrics.rooms_unwritable.set(unwritable.count() as i64);
-    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, content_type)], app.metrics.encode()).into_response()
+    webserver::metrics(app.metrics.encode())
 }
 
 async fn asset(Path((_, name)): Path<(String, String)>, headers: HeaderMap) -> Response {
@@ -226,12 +226,6 @@ fn is_origin_allowed(headers: &HeaderMap, allowed: &[String]) -> bool {
     is_own || allowed.iter().any(|name| name.eq_ignore_ascii_case(origin))
 }
 
-/// The player's address as Fly's edge saw it (it strips what clients forge), else the connection's.
-fn client_address(headers: &HeaderMap, peer: SocketAddr) -> IpAddr {
-    let forwarded = headers.get("fly-client-ip").and_then(|value| value.to_str().ok());
-    forwarded.and_then(|address| address.parse().ok()).unwrap_or(peer.ip())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -250,14 +244,5 @@ mod tests {
         assert!(is_allowed(Some("http://play.example:8080")) && is_allowed(Some("https://friends.example")));
         assert!(!is_allowed(Some("https://play.example")) && !is_allowed(Some("null")));
         assert!(!is_allowed(Some("https://evil.example")) && !is_allowed(Some("play.example:8080")));
-    }
-
-    #[test]
-    fn the_edge_tells_the_address() {
-        let peer = "127.0.0.1:5000".parse().unwrap();
-        let mut headers = HeaderMap::new();
-        assert_eq!(client_address(&headers, peer), peer.ip());
-        headers.insert("fly-client-ip", "2001:db8::7".parse().unwrap());
-        assert_eq!(client_address(&headers, peer), "2001:db8::7".parse::<IpAddr>().unwrap());
     }
 }
