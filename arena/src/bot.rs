@@ -167,8 +167,9 @@ fn made_out(view: &PlaneView) -> (u16, Plane) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Output, Room, RoomConfig};
+    use crate::{Room, RoomConfig};
     use protocol::{message::ClientPacket, token::Key};
+    use session::{Engine, Output, sim};
 
     fn config(decides: Decides, asks: Asks) -> BotConfig {
         BotConfig { seed: 1, decides, asks }
@@ -189,7 +190,7 @@ mod tests {
         let (mut client, mut room) = (Client::new(), Room::new(config));
         let hello = ClientPacket::decode(&client.hello("Bot", 0, None, None)).unwrap();
         let ClientPacket::Message(ClientMessage::Hello(hello)) = hello else { panic!("a hello was encoded") };
-        room.join(&hello, true).unwrap();
+        room.connect(sim::connection(1), &hello, true);
         while let Some(Output::Message(_, bytes)) = room.poll_output() {
             client.receive(&bytes, 0.0).unwrap();
         }
