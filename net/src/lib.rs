@@ -17,7 +17,6 @@ pub mod server;
 
 mod admission;
 mod app;
-mod bucket;
 mod http;
 mod io;
 mod live_count;
