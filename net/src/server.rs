@@ -225,7 +225,7 @@ mod tests {
     use futures_util::{SinkExt, StreamExt};
     use protocol::{
         close::CloseReason,
-        message::{InputPacket, ServerMessage, Welcome},
+        message::{ClientMessage, Hello, InputPacket, ServerMessage, Welcome},
         room::ARENA,
         token::Grant,
     };
@@ -285,7 +285,9 @@ mod tests {
         request.headers_mut().insert("fly-replay-src", state.parse().unwrap());
         let stream = TcpStream::connect(server.address).await.unwrap();
         let (mut socket, _) = client_async(request, stream).await.unwrap();
-        let hello = arena::Client::new().hello("Ada", 0, ticket, resume);
+        let (version, name) = (protocol::PROTOCOL_VERSION, "Ada".to_owned());
+        let hello = Hello { version, ticket, resume, have_tick: 0, have_event: 0, name, hue: 0 };
+        let hello = ClientMessage::Hello(hello).encode();
         socket.send(Message::Binary(hello.into())).await.unwrap();
         let Some(Ok(Message::Binary(bytes))) = socket.next().await else { panic!("a welcome comes first") };
         let Ok(ServerMessage::Welcome(welcome)) = ServerMessage::decode(&bytes) else { panic!("no welcome") };

@@ -194,14 +194,15 @@ mod tests {
     fn every_frame_comes_out_with_its_head() {
         let id = |slot| ConnectionId { shard: 0, slot, number: 1 };
         let mut batch = Batch::default();
-        let long = [7; 200];
-        for (slot, frame) in [(1, &b"one"[..]), (2, b""), (3, &long)] {
-            batch.push_frame(id(slot), &mut |bytes| bytes.extend_from_slice(frame));
+        let (long, longest) = ([7; 200], vec![8; 70_000]);
+        for (slot, frame) in [(1, &b"one"[..]), (2, b""), (3, &long), (4, &longest)] {
+            assert_eq!(batch.push_frame(id(slot), &mut |bytes| bytes.extend_from_slice(frame)), frame.len());
         }
         let taken = batch.take();
         assert!(batch.is_empty() && !taken.is_empty());
         let frames: Vec<_> = taken.frames().map(|(id, frame)| (id.slot, frame)).collect();
         let long = [&[0x82, 126, 0, 200][..], &long].concat();
-        assert_eq!(frames, [(1, &b"\x82\x03one"[..]), (2, b"\x82\x00"), (3, &long)]);
+        let longest = [&[0x82, 127, 0, 0, 0, 0, 0, 1, 0x11, 0x70][..], &longest].concat();
+        assert_eq!(frames, [(1, &b"\x82\x03one"[..]), (2, b"\x82\x00"), (3, &long), (4, &longest)]);
     }
 }
