@@ -12,9 +12,7 @@ use protocol::{
 use std::{fs, path::Path};
 
 const HEAD: &str =
-    "// The wire's constants for the pages, from the crate `protocol`; written by `cargo test -p protocol`.
-
-";
+    "// The wire's constants for the pages, from the crate `protocol`; written by `cargo test -p protocol`.\n\n";
 
 /// As in TypeScript: `ServerStopping` is `serverStopping`.
 fn name(reason: CloseReason) -> String {
@@ -59,7 +57,7 @@ fn module() -> String {
         constant(
             "What a person is told, by close code; any other code is a lost connection.",
             "CLOSE_SENTENCES",
-            format!("{} as const", lines('{', sentences, "}")),
+            lines('{', sentences, "} as const"),
         ),
     ]
     .concat()
