@@ -8,6 +8,7 @@ use protocol::{
     Tick,
     close::CloseReason,
     limits::{ACK_INTERVAL_MAX_MS, RESUME_GRACE_MS, SILENCE_MAX_MS, UNACKNOWLEDGED_MAX_MS, WINDOW_MAX_TICKS},
+    rate_limit::{RateLimit, TokenBucket},
     token::Resume,
 };
 use serde::{Deserialize, Serialize};
@@ -20,8 +21,7 @@ const SILENCE_MAX_TICKS: u32 = ticks(SILENCE_MAX_MS);
 const UNACKNOWLEDGED_MAX_TICKS: u32 = ticks(UNACKNOWLEDGED_MAX_MS);
 const RESUME_GRACE_TICKS: u32 = ticks(RESUME_GRACE_MS);
 /// One chat line a second, a few at once. Policy: the line is refused with a notice.
-const CHAT_BURST_MAX_LINES: u32 = 5;
-const CHAT_REFILL_TICKS: u32 = protocol::TICK_HZ;
+const CHAT_LIMIT: RateLimit<Tick> = RateLimit { interval: protocol::TICK_HZ, tolerance: 5 * protocol::TICK_HZ - 1 };
 /// Resume tokens of a member that is restored. Policy: refuse the save.
 const GENERATION_MAX: u32 = u32::MAX / 2;
 
@@ -50,7 +50,8 @@ pub struct SavedMember<S> {
     confirmed: u32,
     is_connected: bool,
     heard: Tick,
-    chat_spent: u32,
+    /// When all of the chat allowance is back.
+    chat_full_at: Tick,
     /// The kind's.
     pub state: S,
 }
@@ -72,7 +73,7 @@ pub struct Member<V, S> {
     /// Number of the last log entry handed over.
     pub cursor: u32,
     heard: Tick,
-    chat_spent: u32,
+    chat: TokenBucket<Tick>,
     /// The kind's.
     pub state: S,
 }
@@ -89,7 +90,7 @@ impl<V: Copy + Eq, S> Member<V, S> {
             window: Window::default(),
             cursor: 0,
             heard: now,
-            chat_spent: 0,
+            chat: TokenBucket::new(0),
             state,
         }
     }
@@ -163,28 +164,24 @@ impl<V: Copy + Eq, S> Member<V, S> {
         }
     }
 
-    /// Takes one chat line from the allowance, `false` when it is used up. A token bucket, kept as ticks owed.
+    /// Takes one chat line from the allowance, `false` when it is used up.
     pub(crate) fn may_chat(&mut self, now: Tick) -> bool {
-        let owed = self.chat_spent.max(now);
-        let fits = owed < now + CHAT_BURST_MAX_LINES * CHAT_REFILL_TICKS;
-        if fits {
-            self.chat_spent = owed + CHAT_REFILL_TICKS;
-        }
-        fits
+        self.chat.take(CHAT_LIMIT, now)
     }
 
     /// See [`SavedMember`].
     pub(crate) fn save<T>(&self, state: T) -> SavedMember<T> {
-        let Self { author, epoch, generation, confirmed, heard, chat_spent, .. } = *self;
-        let is_connected = self.connection.is_some();
-        SavedMember { author, epoch, generation, confirmed, is_connected, heard, chat_spent, state }
+        let Self { author, epoch, generation, confirmed, heard, .. } = *self;
+        let (is_connected, chat_full_at) = (self.connection.is_some(), self.chat.full_at());
+        SavedMember { author, epoch, generation, confirmed, is_connected, heard, chat_full_at, state }
     }
 
     /// As it was when its room was saved at tick `now`; its connection, if it had one, is lost since then.
     pub(crate) fn restore<T>(saved: &SavedMember<T>, cursor: u32, now: Tick, state: S) -> Self {
-        let SavedMember { author, epoch, generation, confirmed, is_connected, heard, chat_spent, .. } = *saved;
+        let SavedMember { author, epoch, generation, confirmed, is_connected, heard, chat_full_at, .. } = *saved;
         let heard = if is_connected { now } else { heard.min(now) };
-        Self { generation, confirmed, cursor, heard, chat_spent, ..Self::new(author, epoch, now, state) }
+        let chat = TokenBucket::new(chat_full_at);
+        Self { generation, confirmed, cursor, heard, chat, ..Self::new(author, epoch, now, state) }
     }
 }
 
@@ -203,7 +200,7 @@ mod tests {
     fn a_few_lines_at_once_and_then_one_a_second() {
         let mut member = Member::<(), ()>::new(1, 1, 0, ());
         assert!((0..5).all(|_| member.may_chat(100)) && !member.may_chat(100));
-        assert!(member.may_chat(101) && !member.may_chat(100 + CHAT_REFILL_TICKS));
-        assert!(member.may_chat(101 + CHAT_REFILL_TICKS));
+        assert!(member.may_chat(101) && !member.may_chat(100 + CHAT_LIMIT.interval));
+        assert!(member.may_chat(101 + CHAT_LIMIT.interval));
     }
 }
