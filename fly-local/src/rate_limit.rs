@@ -1,7 +1,8 @@
 //! The Machines API's rate limits, as Fly documents them.
 //!
 //! Path: the API asks [`RateLimiter::allow`] before it handles a request.
-//! Invariants: one bucket per action and identifier, which method and path spell; memory is bounded.
+//! Invariants: one bucket per action and identifier, which method and path spell; memory is bounded. A bucket is the
+//! moment at which it will be full again (the generic cell rate algorithm), so there is nothing to refill.
 //! Never: reads a clock or waits; who asks too often is refused.
 
 use std::collections::HashMap;
@@ -14,28 +15,20 @@ const BUCKETS_MAX: usize = 4_096;
 /// A rate, as Fly documents it.
 #[derive(Clone, Copy)]
 struct Rate {
-    per_sec: f64,
-    burst: f64,
+    interval: Duration,
+    burst: u32,
 }
 
 /// Any action on one machine or app.
-const ACTION: Rate = Rate { per_sec: 1.0, burst: 3.0 };
+const ACTION: Rate = Rate { interval: Duration::from_secs(1), burst: 3 };
 /// Looking at one machine.
-const MACHINE_SHOW: Rate = Rate { per_sec: 5.0, burst: 10.0 };
+const MACHINE_SHOW: Rate = Rate { interval: Duration::from_millis(200), burst: 10 };
 /// Deleting apps, all together.
-const APP_DELETION: Rate = Rate { per_sec: 100.0 / 60.0, burst: 100.0 };
+const APP_DELETION: Rate = Rate { interval: Duration::from_millis(600), burst: 100 };
 
-/// The buckets of all actions.
+/// The buckets of all actions: when each will be full again, if nobody takes from it.
 #[derive(Debug, Default)]
-pub(crate) struct RateLimiter(Mutex<HashMap<String, Bucket>>);
-
-#[derive(Debug)]
-struct Bucket {
-    tokens: f64,
-    since: Instant,
-    /// When it will be full again, if nobody takes from it.
-    full_at: Instant,
-}
+pub(crate) struct RateLimiter(Mutex<HashMap<String, Instant>>);
 
 impl RateLimiter {
     /// Whether one more request of `method` to `path` is within its rate; counts it if so.
@@ -49,19 +42,17 @@ impl RateLimiter {
         };
         let mut buckets = self.0.lock().expect("nobody panics while holding the buckets");
         if buckets.len() >= BUCKETS_MAX {
-            buckets.retain(|_, bucket| bucket.full_at > now);
+            buckets.retain(|_, full_at| *full_at > now);
             if buckets.len() >= BUCKETS_MAX {
                 buckets.clear();
             }
         }
-        let bucket = buckets.entry(key).or_insert(Bucket { tokens: rate.burst, since: now, full_at: now });
-        let filled = bucket.tokens + (now - bucket.since).as_secs_f64() * rate.per_sec;
-        (bucket.tokens, bucket.since) = (filled.min(rate.burst), now);
-        let is_allowed = bucket.tokens >= 1.0;
+        let bucket = buckets.entry(key).or_insert(now);
+        let full_at = (*bucket).max(now) + rate.interval;
+        let is_allowed = full_at <= now + rate.interval * rate.burst;
         if is_allowed {
-            bucket.tokens -= 1.0;
+            *bucket = full_at;
         }
-        bucket.full_at = now + Duration::from_secs_f64((rate.burst - bucket.tokens) / rate.per_sec);
         is_allowed
     }
 }

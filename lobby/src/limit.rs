@@ -7,11 +7,13 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use protocol::rate_limit::{RateLimit, TokenBucket};
+
 /// Joins of one address: a school behind one address, or a swarm of bots, starts together. Policy: 429 with a sentence.
-pub const JOINS: Rate = Rate { burst: 300.0, refill_per_s: 5.0 };
+pub const JOINS: RateLimit<Duration> = RateLimit::with_burst(Duration::from_millis(200), 300);
 /// Joins of one address that open a room: a private one, or one whose machine is gone. Policy:
 /// 429 with a sentence.
-pub const ROOM_OPENINGS: Rate = Rate { burst: 20.0, refill_per_s: 1.0 / 30.0 };
+pub const ROOM_OPENINGS: RateLimit<Duration> = RateLimit::with_burst(Duration::from_secs(30), 20);
 /// Addresses remembered one by one. Policy: the rest share one bucket.
 const ADDRESSES_MAX_COUNT: usize = 10_000;
 /// A sweep looks at every bucket, so it is not done for each join of a flood.
@@ -19,32 +21,19 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// Low bits of an IPv6 address that one household chooses freely.
 const IPV6_FREE_BITS: u32 = 64;
 
-/// How much at once, and how much over time.
-#[derive(Debug, Clone, Copy)]
-pub struct Rate {
-    burst: f64,
-    refill_per_s: f64,
-}
-
 /// The buckets of all addresses seen lately.
 #[derive(Debug)]
 pub struct Limiter {
-    rate: Rate,
-    buckets: HashMap<IpAddr, Bucket>,
-    shared: Bucket,
+    limit: RateLimit<Duration>,
+    buckets: HashMap<IpAddr, TokenBucket<Instant>>,
+    shared: TokenBucket<Instant>,
     swept_at: Instant,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Bucket {
-    tokens: f64,
-    at: Instant,
 }
 
 impl Limiter {
     /// Every bucket is full.
-    pub fn new(rate: Rate, now: Instant) -> Self {
-        Self { rate, buckets: HashMap::new(), shared: rate.full(now), swept_at: now }
+    pub fn new(limit: RateLimit<Duration>, now: Instant) -> Self {
+        Self { limit, buckets: HashMap::new(), shared: TokenBucket::new(now), swept_at: now }
     }
 
     /// Takes a token from the address's bucket; false when it is empty.
@@ -52,36 +41,16 @@ impl Limiter {
         let key = household(address);
         if self.buckets.len() >= ADDRESSES_MAX_COUNT && now.saturating_duration_since(self.swept_at) >= SWEEP_INTERVAL {
             // A bucket that is full again says the same as none.
-            self.buckets.retain(|_, bucket| self.rate.level(bucket, now) < self.rate.burst);
+            self.buckets.retain(|_, bucket| !bucket.is_full(now));
             self.swept_at = now;
         }
         let has_room = self.buckets.len() < ADDRESSES_MAX_COUNT;
         let bucket = match self.buckets.get_mut(&key) {
             Some(bucket) => bucket,
-            None if has_room => self.buckets.entry(key).or_insert(self.rate.full(now)),
+            None if has_room => self.buckets.entry(key).or_insert(TokenBucket::new(now)),
             None => &mut self.shared,
         };
-        self.rate.take(bucket, now)
-    }
-}
-
-impl Rate {
-    fn full(self, now: Instant) -> Bucket {
-        Bucket { tokens: self.burst, at: now }
-    }
-
-    fn level(self, bucket: &Bucket, now: Instant) -> f64 {
-        let refill = now.saturating_duration_since(bucket.at).as_secs_f64() * self.refill_per_s;
-        (bucket.tokens + refill).min(self.burst)
-    }
-
-    fn take(self, bucket: &mut Bucket, now: Instant) -> bool {
-        (bucket.tokens, bucket.at) = (self.level(bucket, now), now);
-        let is_admitted = bucket.tokens >= 1.0;
-        if is_admitted {
-            bucket.tokens -= 1.0;
-        }
-        is_admitted
+        bucket.take(self.limit, now)
     }
 }
 

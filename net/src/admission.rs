@@ -6,11 +6,12 @@
 //! Invariants: a permit gives itself back when dropped, and so does a [`Charge`] that was not spent; both maps are
 //! bounded, whatever strangers do. A whole school shares one address, so the limits per address are generous.
 
-use crate::{bucket::Bucket, config::Config};
+use crate::config::Config;
 use protocol::{
     close::CloseReason,
     limits::TICKET_TTL_S,
     message::Hello,
+    rate_limit::{RateLimit, TokenBucket},
     token::{CLOCK_SKEW_MAX_S, Grant, Key},
 };
 use std::{
@@ -25,14 +26,16 @@ use std::{
 const REFUSALS_MAX_COUNT: usize = 256;
 /// Connections of one address. Policy: close with `TooManyFromAddress`.
 pub(crate) const CONNECTIONS_PER_ADDRESS_MAX_COUNT: usize = 256;
-/// New connections of one address: this many at once, then [`OPENS_PER_ADDRESS_PER_S`]. Policy: close with
-/// `TooManyFromAddress`.
+/// New connections of one address: 20 a second, and this many at once. Policy: close with `TooManyFromAddress`.
+const OPENS_PER_ADDRESS: RateLimit<Duration> =
+    RateLimit::with_burst(Duration::from_millis(50), OPENS_PER_ADDRESS_BURST_COUNT);
 const OPENS_PER_ADDRESS_BURST_COUNT: u32 = 512;
-const OPENS_PER_ADDRESS_PER_S: u32 = 20;
 /// Rooms that one address has opened, the machine's own public one aside: this many at once, then one in each interval.
 /// The lobby counts the new ones alike (`lobby/src/limit.rs`). Policy: close with `TooManyRooms`. One that another
 /// machine still has, or that the store does not give, does not count: a whole class that follows a lost machine's room
 /// tries and tries.
+const ROOMS_PER_ADDRESS: RateLimit<Duration> =
+    RateLimit::with_burst(ROOMS_PER_ADDRESS_INTERVAL, ROOMS_PER_ADDRESS_BURST_COUNT);
 const ROOMS_PER_ADDRESS_BURST_COUNT: u32 = 20;
 const ROOMS_PER_ADDRESS_INTERVAL: Duration = Duration::from_secs(30);
 /// Addresses remembered. Policy: those without connections and with nothing held against them are forgotten; if none
@@ -67,8 +70,8 @@ struct Addresses {
 #[derive(Debug)]
 struct Address {
     connections: usize,
-    opens: Bucket,
-    rooms: Bucket,
+    opens: TokenBucket<Instant>,
+    rooms: TokenBucket<Instant>,
 }
 
 /// The right to have a connection open; dropping it gives the place to somebody else.
@@ -166,13 +169,9 @@ impl Addresses {
         if self.by_address.len() >= ADDRESSES_MAX_COUNT && !self.by_address.contains_key(&address) {
             return Err(CloseReason::TooManyFromAddress);
         }
-        let fresh = || Address {
-            connections: 0,
-            opens: Bucket::new(OPENS_PER_ADDRESS_PER_S, OPENS_PER_ADDRESS_BURST_COUNT, now),
-            rooms: Bucket::every(ROOMS_PER_ADDRESS_INTERVAL, ROOMS_PER_ADDRESS_BURST_COUNT, now),
-        };
+        let fresh = || Address { connections: 0, opens: TokenBucket::new(now), rooms: TokenBucket::new(now) };
         let entry = self.by_address.entry(address).or_insert_with(fresh);
-        if entry.connections >= CONNECTIONS_PER_ADDRESS_MAX_COUNT || !entry.opens.take(now) {
+        if entry.connections >= CONNECTIONS_PER_ADDRESS_MAX_COUNT || !entry.opens.take(OPENS_PER_ADDRESS, now) {
             return Err(CloseReason::TooManyFromAddress);
         }
         entry.connections += 1;
@@ -183,7 +182,7 @@ impl Addresses {
     /// Forgets addresses of which nothing needs to be known, when there are many.
     fn make_room(&mut self, now: Instant) {
         if self.by_address.len() >= ADDRESSES_MAX_COUNT {
-            let is_quiet = |address: &mut Address| address.opens.is_full(now) && address.rooms.is_full(now);
+            let is_quiet = |address: &Address| address.opens.is_full(now) && address.rooms.is_full(now);
             self.by_address.retain(|_, address| address.connections > 0 || !is_quiet(address));
         }
     }
@@ -208,7 +207,7 @@ impl Opener {
     /// Counts one more opening of a room against the address; `None` if that has had enough.
     pub(crate) fn charge(&self, now: Instant) -> Option<Charge> {
         let mut addresses = lock(&self.admission.addresses);
-        let is_allowed = addresses.by_address.get_mut(&self.address)?.rooms.take(now);
+        let is_allowed = addresses.by_address.get_mut(&self.address)?.rooms.take(ROOMS_PER_ADDRESS, now);
         // Made only then: one that is dropped gives back.
         is_allowed.then(|| Charge { admission: Arc::clone(&self.admission), address: self.address, is_spent: false })
     }
@@ -227,7 +226,7 @@ impl Drop for Charge {
         if !self.is_spent
             && let Some(entry) = lock(&self.admission.addresses).by_address.get_mut(&self.address)
         {
-            entry.rooms.put_back(Instant::now());
+            entry.rooms.put_back(ROOMS_PER_ADDRESS, Instant::now());
         }
     }
 }

@@ -18,7 +18,6 @@ pub mod server;
 
 mod admission;
 mod app;
-mod bucket;
 mod http;
 mod io;
 mod kinds;

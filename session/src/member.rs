@@ -8,6 +8,7 @@ use protocol::{
     Tick,
     close::CloseReason,
     limits::{ACK_INTERVAL_MAX_MS, RESUME_GRACE_MS, SILENCE_MAX_MS, UNACKNOWLEDGED_MAX_MS, WINDOW_MAX_TICKS},
+    rate_limit::{RateLimit, TokenBucket},
     token::Resume,
 };
 use serde::{Deserialize, Serialize};
@@ -19,8 +20,9 @@ pub struct MemberId(pub u32);
 const SILENCE_MAX_TICKS: u32 = ticks(SILENCE_MAX_MS);
 const UNACKNOWLEDGED_MAX_TICKS: u32 = ticks(UNACKNOWLEDGED_MAX_MS);
 const RESUME_GRACE_TICKS: u32 = ticks(RESUME_GRACE_MS);
-/// One chat line a second, a few at once. Policy: the line is refused with a notice.
-const CHAT_BURST_MAX_LINES: u32 = 5;
+/// One chat line a second, five at once; a tick after them the next may come already, and the one after that is later for
+/// it. Policy: the line is refused with a notice.
+const CHAT: RateLimit<u32> = RateLimit { interval: CHAT_REFILL_TICKS, tolerance: 5 * CHAT_REFILL_TICKS - 1 };
 const CHAT_REFILL_TICKS: u32 = protocol::TICK_HZ;
 /// Resume tokens of a member that is restored. Policy: refuse the save.
 const GENERATION_MAX: u32 = u32::MAX / 2;
@@ -72,7 +74,7 @@ pub struct Member<V, S> {
     /// Number of the last log entry handed over.
     pub cursor: u32,
     heard: Tick,
-    chat_spent: u32,
+    chat: TokenBucket<Tick>,
     /// The kind's.
     pub state: S,
 }
@@ -89,7 +91,7 @@ impl<V: Copy + Eq, S> Member<V, S> {
             window: Window::default(),
             cursor: 0,
             heard: now,
-            chat_spent: 0,
+            chat: TokenBucket::new(0),
             state,
         }
     }
@@ -163,20 +165,15 @@ impl<V: Copy + Eq, S> Member<V, S> {
         }
     }
 
-    /// Takes one chat line from the allowance, `false` when it is used up. A token bucket, kept as ticks owed.
+    /// Takes one chat line from the allowance, `false` when it is used up.
     pub(crate) fn may_chat(&mut self, now: Tick) -> bool {
-        let owed = self.chat_spent.max(now);
-        let fits = owed < now + CHAT_BURST_MAX_LINES * CHAT_REFILL_TICKS;
-        if fits {
-            self.chat_spent = owed + CHAT_REFILL_TICKS;
-        }
-        fits
+        self.chat.take(CHAT, now)
     }
 
     /// See [`SavedMember`].
     pub(crate) fn save<T>(&self, state: T) -> SavedMember<T> {
-        let Self { author, epoch, generation, confirmed, heard, chat_spent, .. } = *self;
-        let is_connected = self.connection.is_some();
+        let Self { author, epoch, generation, confirmed, heard, chat, .. } = *self;
+        let (is_connected, chat_spent) = (self.connection.is_some(), chat.full_at());
         SavedMember { author, epoch, generation, confirmed, is_connected, heard, chat_spent, state }
     }
 
@@ -184,7 +181,8 @@ impl<V: Copy + Eq, S> Member<V, S> {
     pub(crate) fn restore<T>(saved: &SavedMember<T>, cursor: u32, now: Tick, state: S) -> Self {
         let SavedMember { author, epoch, generation, confirmed, is_connected, heard, chat_spent, .. } = *saved;
         let heard = if is_connected { now } else { heard.min(now) };
-        Self { generation, confirmed, cursor, heard, chat_spent, ..Self::new(author, epoch, now, state) }
+        let chat = TokenBucket::new(chat_spent);
+        Self { generation, confirmed, cursor, heard, chat, ..Self::new(author, epoch, now, state) }
     }
 }
 

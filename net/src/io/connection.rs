@@ -12,19 +12,23 @@
 
 use crate::{
     admission::{ConnectionPermit, Opener},
-    bucket::Bucket,
     io::{flow::FlowCounter, stream::Stream},
     room::handle::RoomEvent,
 };
 use bytes::Bytes;
 use crossbeam_channel::Sender;
 use mio::{Interest, Registry, Token, net::TcpStream};
-use protocol::{close::CloseReason, limits, message::ServerMessage};
+use protocol::{
+    close::CloseReason,
+    limits,
+    message::ServerMessage,
+    rate_limit::{RateLimit, TokenBucket},
+};
 use session::ConnectionId;
 use std::{
     io::{self, ErrorKind},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 use tungstenite::{
     Error, Message, Utf8Bytes,
@@ -41,10 +45,9 @@ use tungstenite::{
 /// Control messages that may wait for a connection that takes nothing. Policy: close with `TooFast`; they are answers
 /// to what the client itself asked.
 const CONTROLS_MAX_COUNT: usize = 16;
-/// Messages a connection may send: this many a second, [`MESSAGES_BURST_COUNT`] at once. A client at 60 Hz with every
-/// input changed and a chat line needs half. Policy: close with `TooFast`.
-const MESSAGES_PER_S: u32 = 120;
-const MESSAGES_BURST_COUNT: u32 = 240;
+/// Messages a connection may send: 120 a second, 240 at once. A client at 60 Hz with every input changed and a chat line
+/// needs half. Policy: close with `TooFast`.
+const MESSAGES: RateLimit<Duration> = RateLimit::with_burst(Duration::from_nanos(1_000_000_000 / 120), 240);
 /// Read buffer of a connection, which it keeps: a client's messages have a few dozen bytes. A longer one makes it grow.
 const READ_BUFFER_BYTES: usize = 512;
 /// Pongs and the close that may wait for the kernel. Policy: the newest pong replaces an older one.
@@ -149,7 +152,7 @@ pub(crate) struct Connection {
     stream: Stream,
     /// After a protocol error: input is discarded.
     is_discarding: bool,
-    messages: Bucket,
+    messages: TokenBucket<Instant>,
     flow: FlowCounter,
     /// Frames sent so far; becomes the flow counter's count once everything is flushed.
     frames: u32,
@@ -187,7 +190,7 @@ impl Connection {
             socket: WebSocketContext::new(Role::Server, Some(config)),
             stream: Stream::new(tcp, first),
             is_discarding: false,
-            messages: Bucket::new(MESSAGES_PER_S, MESSAGES_BURST_COUNT, now),
+            messages: TokenBucket::new(now),
             flow,
             frames: 0,
             controls: 0,
@@ -228,7 +231,7 @@ impl Connection {
 
     /// Whether one more message is within what a connection may send.
     pub(crate) fn may_send_more(&mut self, now: Instant) -> bool {
-        self.messages.take(now)
+        self.messages.take(MESSAGES, now)
     }
 
     /// From now on input is discarded.
