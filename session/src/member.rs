@@ -20,7 +20,8 @@ pub struct MemberId(pub u32);
 const SILENCE_MAX_TICKS: u32 = ticks(SILENCE_MAX_MS);
 const UNACKNOWLEDGED_MAX_TICKS: u32 = ticks(UNACKNOWLEDGED_MAX_MS);
 const RESUME_GRACE_TICKS: u32 = ticks(RESUME_GRACE_MS);
-/// One chat line a second, a few at once. Policy: the line is refused with a notice.
+/// One chat line a second, five at once; a tick after them the next may come already, and the one after that is later for
+/// it. Policy: the line is refused with a notice.
 const CHAT_LIMIT: RateLimit<Tick> = RateLimit { interval: protocol::TICK_HZ, tolerance: 5 * protocol::TICK_HZ - 1 };
 /// Resume tokens of a member that is restored. Policy: refuse the save.
 const GENERATION_MAX: u32 = u32::MAX / 2;

@@ -1,13 +1,12 @@
 //! No circle between the files of a crate.
 //!
-//! The rule, for whoever meets it: look at the modules side by side in one folder, each together with everything below
-//! it. If one of them needs another, directly or through others, that one must not need it back.
+//! The rule, for whoever meets it: if a file needs another, directly or through others, that one must not need it back.
 //!
-//! * A module file and the files in its folder are one thing seen from outside: `room.rs` and `room/frames.rs` may name
-//!   each other, since a child is a part of its parent that got a file of its own. The children among themselves obey
-//!   the rule again.
-//! * The root (`lib.rs`, `main.rs`) is a module like any other: if it needs a module, that one must not need what the
-//!   root itself defines. What the root only hands on (`pub use`) counts as where it is defined.
+//! * A file may name what the module above it defines (`room/frames.rs` the `Room` of `room.rs`): it is a part of that
+//!   module that got a file of its own, so both count as one for all others. The parts among themselves obey the rule
+//!   again. A file that does not is no part, though it lies in the same folder.
+//! * The root (`lib.rs`, `main.rs`) is a file like any other: if it needs a file, that one must not need what the root
+//!   itself defines. What a file only hands on (`pub use`) counts as where it is defined.
 //! * Code for tests does not count.
 
 use crate::{
@@ -20,55 +19,57 @@ use std::{
     fs,
 };
 
-/// What stands for the root among the modules beside each other.
-const ROOT: &str = "(root)";
-
 /// Crates whose circles are still to be dissolved.
-const NOT_YET: [&str; 3] = ["game", "net", "lobby"];
+const NOT_YET: [&str; 2] = ["game", "net"];
 
-/// Edges between modules that lie side by side.
-type Graph = BTreeMap<(String, String), Vec<String>>;
+/// Who needs whom, and what for.
+type Graph = BTreeMap<(Path, Path), Vec<String>>;
 
 /// Every circle of a crate, told in lines.
 fn circles(modules: &Modules) -> Vec<String> {
-    let mut levels: BTreeMap<Path, Graph> = BTreeMap::new();
-    for edge in modules.edges(|module| !module.is_empty()) {
-        let Some((level, from, to)) = beside(&edge) else { continue };
-        levels.entry(level).or_default().entry((from, to)).or_default().push(edge.what);
+    // What the root hands on it does not need.
+    let edges = modules.edges(|module| !module.is_empty());
+    let (upward, others): (Vec<_>, Vec<_>) = edges.into_iter().partition(is_to_the_own_module);
+    let (mut seen_from_outside, mut among_parts) = (Graph::new(), Graph::new());
+    for Edge { from, to, what } in others {
+        let (whole_from, whole_to) = (whole(&from, &upward), whole(&to, &upward));
+        if whole_from != whole_to {
+            seen_from_outside.entry((whole_from, whole_to)).or_default().push(what.clone());
+        }
+        among_parts.entry((from, to)).or_default().push(what);
     }
-    levels.values().flat_map(circles_of).collect()
+    let mut found = circles_of(&seen_from_outside);
+    found.extend(circles_of(&among_parts));
+    found.dedup();
+    found
 }
 
-/// The level at which an edge runs between two modules side by side. None between a module and one below it.
-fn beside(edge: &Edge) -> Option<(Path, String, String)> {
-    let depth = edge.from.iter().zip(&edge.to).take_while(|(from, to)| from == to).count();
-    let at = |path: &Path| match path.get(depth) {
-        Some(name) => Some(name.clone()),
-        None => (depth == 0).then(|| ROOT.to_owned()),
-    };
-    Some((edge.from[..depth].to_vec(), at(&edge.from)?, at(&edge.to)?))
+/// Whether a file names what a module above it defines, the root aside.
+fn is_to_the_own_module(edge: &Edge) -> bool {
+    !edge.to.is_empty() && edge.from.starts_with(&edge.to)
+}
+
+/// The highest module of which this one is a part.
+fn whole(module: &Path, upward: &[Edge]) -> Path {
+    let is_part_of = |edge: &&Edge| edge.from.starts_with(module) && module.starts_with(&edge.to);
+    let above = upward.iter().filter(is_part_of).map(|edge| &edge.to).filter(|to| *to != module);
+    above.min_by_key(|to| to.len()).map_or_else(|| module.clone(), |above| whole(above, upward))
 }
 
 /// Groups of modules of which each reaches each.
 fn circles_of(graph: &Graph) -> Vec<String> {
-    let nodes: BTreeSet<&String> = graph.keys().flat_map(|(from, to)| [from, to]).collect();
+    let nodes: BTreeSet<&Path> = graph.keys().flat_map(|(from, to)| [from, to]).collect();
     let reached: BTreeMap<_, _> = nodes.iter().map(|node| (*node, reach(graph, node))).collect();
-    let mut groups: BTreeSet<Vec<&String>> = BTreeSet::new();
+    let mut groups: BTreeSet<Vec<&Path>> = BTreeSet::new();
     for node in &nodes {
-        let group: Vec<_> = nodes
-            .iter()
-            .copied()
-            .filter(|other| reached[node].contains(other) && reached[other].contains(node))
-            .collect();
-        if !group.is_empty() {
-            groups.insert(group);
-        }
+        let is_mutual = |other: &&Path| reached[node].contains(other) && reached[other].contains(node);
+        groups.insert(nodes.iter().copied().filter(is_mutual).collect());
     }
-    groups.iter().map(|group| describe(graph, group)).collect()
+    groups.iter().filter(|group| !group.is_empty()).map(|group| describe(graph, group)).collect()
 }
 
 /// Whatever `start` needs, directly or through others.
-fn reach<'a>(graph: &'a Graph, start: &'a String) -> BTreeSet<&'a String> {
+fn reach<'a>(graph: &'a Graph, start: &'a Path) -> BTreeSet<&'a Path> {
     let mut reached = BTreeSet::new();
     let mut open = vec![start];
     while let Some(node) = open.pop() {
@@ -78,13 +79,14 @@ fn reach<'a>(graph: &'a Graph, start: &'a String) -> BTreeSet<&'a String> {
     reached
 }
 
-fn describe(graph: &Graph, group: &[&String]) -> String {
+fn describe(graph: &Graph, group: &[&Path]) -> String {
+    let name = |module: &Path| if module.is_empty() { "(root)".to_owned() } else { module.join("::") };
+    let names: Vec<_> = group.iter().map(|module| name(module)).collect();
     let inside = graph.iter().filter(|((from, to), _)| group.contains(&from) && group.contains(&to));
     let lines = inside.map(|((from, to), whats)| {
         let more = if whats.len() > 1 { format!(" and {} more", whats.len() - 1) } else { String::new() };
-        format!("\n    {from} -> {to}: {}{more}", whats[0])
+        format!("\n    {} -> {}: {}{more}", name(from), name(to), whats[0])
     });
-    let names: Vec<&str> = group.iter().map(|name| name.as_str()).collect();
     format!("{}{}", names.join(", "), lines.collect::<String>())
 }
 
@@ -154,18 +156,26 @@ fn a_circle_is_told_with_its_files_and_names() {
 }
 
 #[test]
-fn a_module_and_its_folder_are_one_and_children_obey_among_themselves() {
+fn a_module_and_its_parts_are_one_and_parts_obey_among_themselves() {
     let lib = ("lib.rs", "mod a; mod b;");
-    let parent = ("a.rs", "mod one; mod two; use one::One; pub struct A;");
-    let child = ("a/one.rs", "use super::A; use crate::a::A as B;");
-    assert!(circles_in(&[lib, parent, child, ("a/two.rs", "use super::one::One;"), ("b.rs", "")]).is_empty());
-    let circle = "use super::two::Two; use super::A;";
-    let found = circles_in(&[lib, parent, ("a/one.rs", circle), ("a/two.rs", "use super::one::One;"), ("b.rs", "")]);
-    assert!(found[0].starts_with("one, two\n") && found.len() == 1, "{found:?}");
-    // Different files of a folder, but the folder and its neighbour need each other.
-    let found =
-        circles_in(&[lib, parent, child, ("a/two.rs", "use crate::b::B;"), ("b.rs", "use crate::a::one::One;")]);
-    assert!(found[0].starts_with("a, b\n") && found.len() == 1, "{found:?}");
+    let parent = ("a.rs", "mod one; mod two; use one::One; use two::Two; pub struct A;");
+    let one = ("a/one.rs", "use super::A; use crate::a::A as B;");
+    let two = ("a/two.rs", "use super::one::One; use crate::b::B;");
+    assert!(circles_in(&[lib, parent, one, two, ("b.rs", "")]).is_empty());
+    // Through the module as a whole, though through different files of it.
+    let found = circles_in(&[lib, parent, one, two, ("b.rs", "use crate::a::one::One;")]);
+    assert!(found[0].starts_with("a, a::two, b\n") && found.len() == 1, "{found:?}");
+    // Parts that need each other.
+    let two = ("a/two.rs", "use super::one::One;");
+    let found = circles_in(&[lib, parent, ("a/one.rs", "use super::{A, two::Two};"), two, ("b.rs", "")]);
+    assert!(found[0].starts_with("a, a::two\n") && found[1].starts_with("a::one, a::two\n"), "{found:?}");
+}
+
+#[test]
+fn files_in_a_folder_that_name_nothing_above_are_no_parts() {
+    let files = [("lib.rs", "mod a; mod b;"), ("a.rs", "pub mod one; pub mod two;"), ("a/one.rs", "use crate::b::B;")];
+    let needs_b = [&files[..], &[("a/two.rs", ""), ("b.rs", "use crate::a::two::Two;")]].concat();
+    assert!(circles_in(&needs_b).is_empty());
 }
 
 #[test]

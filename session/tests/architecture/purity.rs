@@ -9,7 +9,7 @@ use crate::{
 };
 use std::fs;
 
-const PURE: [&str; 3] = ["game", "protocol", "arena"];
+const PURE: [&str; 4] = ["game", "protocol", "session", "arena"];
 const FORBIDDEN_CRATES: [&str; 15] = [
     "tokio",
     "axum",
