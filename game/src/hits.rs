@@ -8,13 +8,15 @@
 
 use crate::{
     bullet::{self, Bullet},
-    lag_compensation::{PARTS, PositionHistory, moment, moment_of_meeting},
+    kills::{Kill, Kills},
+    lag_compensation::{PARTS, PositionHistory, ViewDelay, moment, moment_of_meeting},
     motion::BulletId,
     plane::{MotionRules, Plane, SPEED_MAX},
-    roster::{Kill, Kills, Pilot, PilotId, Roster},
+    roster::{PilotId, Roster},
     schedule::{Clock, Phase, Setup},
     spatial_index::{Aloft, SpatialIndex},
-    standing::{Board, ScoreRules},
+    spawn::Presence,
+    standing::{Board, Score, ScoreRules},
 };
 use bevy_ecs::prelude::*;
 use glam::IVec2;
@@ -41,15 +43,15 @@ struct Hit {
 fn find(
     (rules, clock, index, roster): (Res<MotionRules>, Res<Clock>, Res<SpatialIndex>, Res<Roster>),
     bullets: Query<(Entity, &BulletId, &Bullet)>,
-    pilots: Query<&Pilot>,
+    view_delays: Query<&ViewDelay>,
     histories: Query<&PositionHistory>,
     mut hits: ResMut<Hits>,
 ) {
     hits.0.clear();
     for (entity, BulletId(id), bullet) in &bullets {
         let owner = bullet::owner(*id);
-        let shooter = roster.entity(PilotId(owner)).and_then(|shooter| pilots.get(shooter).ok());
-        let behind = shooter.map_or(0, |shooter| shooter.behind);
+        let shooter = roster.entity(PilotId(owner)).and_then(|shooter| view_delays.get(shooter).ok());
+        let behind = shooter.map_or(0, |shooter| shooter.0);
         // In the present a plane's way is its own velocity; in the past it is what the history tells.
         let victim = if behind == 0 {
             first_on_the_way(bullet, owner, &index, &rules, 0, |aloft| {
@@ -74,24 +76,25 @@ fn find(
 fn deal(
     (rules, score, clock, roster): (Res<MotionRules>, Res<ScoreRules>, Res<Clock>, Res<Roster>),
     hits: Res<Hits>,
-    mut pilots: Query<&mut Pilot>,
-    mut planes: Query<&mut Plane>,
+    mut victims: Query<(&PilotId, &mut Presence, &mut Plane)>,
+    mut scores: Query<&mut Score>,
     (mut kills, mut board): (ResMut<Kills>, ResMut<Board>),
     mut commands: Commands,
 ) {
     for hit in &hits.0 {
         commands.entity(hit.bullet).despawn();
-        let (Ok(mut plane), Ok(mut pilot)) = (planes.get_mut(hit.victim), pilots.get_mut(hit.victim)) else { continue };
+        let Ok((victim, mut presence, mut plane)) = victims.get_mut(hit.victim) else { continue };
         if plane.health == 0 {
             continue; // an earlier bullet of this tick was the last one it took
         }
-        let is_shot_down = pilot.hurt(&mut plane, rules.guns.damage, clock.tick);
-        let (killer, victim) = (PilotId(bullet::owner(hit.bullet_id)), pilot.id);
+        let is_shot_down = plane.hurt(rules.guns.damage);
+        let killer = PilotId(bullet::owner(hit.bullet_id));
         if is_shot_down {
-            kills.record(Kill { killer, victim, rammed: false, behind: hit.behind });
+            presence.shot_down(&plane, clock.tick);
+            kills.record(Kill { killer, victim: *victim, rammed: false, behind: hit.behind });
         }
         // The shooter may have left since.
-        if let Some(mut shooter) = roster.entity(killer).and_then(|entity| pilots.get_mut(entity).ok()) {
+        if let Some(mut shooter) = roster.entity(killer).and_then(|entity| scores.get_mut(entity).ok()) {
             shooter.win(score.hit + if is_shot_down { score.kill } else { 0 });
             board.is_stale = true;
         }
@@ -223,8 +226,8 @@ mod tests {
     fn nobody_looks_back_farther_than_the_bound() {
         let (mut game, pilots) = room_with(&[plane_at(0, 0, 0)]);
         game.look(pilots[0], 10_000);
-        let pilot = crate::roster::find_mut(&mut game.world, pilots[0]).unwrap();
-        assert_eq!(pilot.behind, crate::lag_compensation::BEHIND_MAX);
+        let delay = crate::roster::find_mut::<ViewDelay>(&mut game.world, pilots[0]).unwrap();
+        assert_eq!(delay.0, crate::lag_compensation::BEHIND_MAX);
     }
 
     #[test]

@@ -27,6 +27,10 @@ const MOMENTS: i64 = 1024;
 const _: () = assert!(REEL_NOTICE_TICKS as u32 * PARTS == BEHIND_MAX, "as far back as reeling is announced ahead");
 const _: () = assert!(HISTORY_TICKS as u32 > BEHIND_MAX / PARTS + 2);
 
+/// How far in the past a pilot sees the others, parts of a tick.
+#[derive(Debug, Clone, Copy, Default, Component)]
+pub(crate) struct ViewDelay(pub(crate) u32);
+
 /// Where a plane was at the end of a tick.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 struct PastPosition {
@@ -99,6 +103,8 @@ pub fn moment_of_meeting(bullet: (IVec2, IVec2), plane: (IVec2, IVec2), reach: i
 
 /// Notes where every plane is at the end of a tick.
 pub(crate) fn plugin(setup: &mut Setup) {
+    setup.world.register_component::<ViewDelay>();
+    setup.world.register_component::<PositionHistory>();
     setup.schedule.add_systems(note.in_set(Phase::History));
 }
 
