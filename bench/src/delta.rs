@@ -45,7 +45,7 @@ pub(crate) struct Traffic {
     visible: u64,
     bullets: u64,
     changes: f64,
-    pub(crate) tally: CodeStats,
+    pub(crate) stats: CodeStats,
     /// Of a newcomer's first frame and of its welcome.
     join_bytes: (f64, f64),
 }
@@ -108,7 +108,7 @@ pub(crate) fn play(
             let replica = &mut replicas[index];
             let is_counted = is_measured && index % replicas_every == 0;
             let applied = if is_counted {
-                replica.apply_counting(frame, &mut traffic.tally)
+                replica.apply_counting(frame, &mut traffic.stats)
             } else {
                 replica.apply(frame, |_, _, _| {})
             };

@@ -1,4 +1,4 @@
-//! Who shot down whom, until somebody asks.
+//! Records kills until the room takes them.
 
 use crate::roster::PilotId;
 use bevy_ecs::prelude::Resource;

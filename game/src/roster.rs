@@ -1,4 +1,5 @@
-//! Who plays: pilots and their ids. What a pilot is besides, each feature keeps in a component of its own.
+//! The roster: pilots, their ids and their entities. What a pilot is besides, each feature keeps in a component of its
+//! own.
 //!
 //! Invariants: a pilot is one entity, which has a `Plane` while it flies; an id is never 0 and is not given again while
 //! the room lives, until 65535 have been given (then those in use are skipped).

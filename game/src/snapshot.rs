@@ -1,4 +1,4 @@
-//! A game put aside and taken up again: all that the next step depends on, as plain data.
+//! Saving and restoring a game: everything the next step depends on, as plain data.
 //!
 //! Path: [`Game::snapshot`] between two steps → whoever keeps it makes bytes of it → [`Game::restore`].
 //! Invariants: a game that was restored goes on as if it had never stopped; whatever the data says, no row of it leaves

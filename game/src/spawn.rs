@@ -1,4 +1,4 @@
-//! Coming and going: newcomers, the shot down, and those who leave.
+//! Spawning and removing planes: newcomers, respawns, leavers.
 //!
 //! Path: a newcomer flies at the next tick; somebody shot down asks to fly again (computer pilots by themselves), is
 //! told the place, and flies [`NOTICE_TICKS`] later.

@@ -1,4 +1,4 @@
-//! How a machine that nobody needs falls asleep: it ends by itself, and whoever asks for it starts it again.
+//! Ends an idle machine's process, so that the next request starts it again.
 //!
 //! Path: nobody has been in a room for a while → every room is saved and closed → the listener is closed → the
 //! connections that were already made are served → the process ends, or, if one of them wants to play, listens again.

@@ -35,7 +35,7 @@ pub trait Engine: Send + 'static {
     fn receive(&mut self, from: ConnectionId, packet: ClientPacket);
     /// The connection is gone; nothing if the engine closed or refused it itself.
     fn disconnect(&mut self, from: ConnectionId);
-    /// A wish of the machine's.
+    /// A command of the machine's.
     fn command(&mut self, command: Command);
     /// One tick: 1/60 s of the room's life.
     fn tick(&mut self);
@@ -58,7 +58,7 @@ pub trait FrameSink {
     fn put(&mut self, to: ConnectionId, write: &mut dyn FnMut(&mut Vec<u8>));
 }
 
-/// A wish of the machine's.
+/// A command of the machine's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Command {
     /// Leave out as much service as the level says, or give it again; an engine that has none to leave out carries on.

@@ -155,7 +155,7 @@ impl<V: Copy + Eq, S> Host<V, S> {
     /// Gives a member its connection, and closes the one it had. Returns from which tick frames continue: `have_tick`, which
     /// the client still has, or 0 when it must begin anew.
     pub fn connect(&mut self, id: MemberId, from: ConnectionId, have_tick: Tick, now: Tick) -> Tick {
-        let member = self.members.seat(id, from).expect("the caller just found or made it");
+        let member = self.members.attach(id, from).expect("the caller just found or made it");
         let older = member.connection();
         let since = member.connect(from, have_tick, now);
         self.output.extend(older.map(|older| Output::Close(older, CloseReason::Replaced)));
@@ -283,7 +283,7 @@ impl<V: Copy + Eq, S> Host<V, S> {
     pub fn disconnect(&mut self, from: ConnectionId, now: Tick) -> Option<MemberId> {
         let (id, member) = self.members.get_at(from)?;
         member.disconnect(now);
-        self.members.unseat(from);
+        self.members.detach(from);
         Some(id)
     }
 
@@ -291,7 +291,7 @@ impl<V: Copy + Eq, S> Host<V, S> {
     pub fn close(&mut self, id: MemberId, reason: CloseReason, now: Tick) {
         let connection = self.members.get_mut(id).and_then(|member| member.disconnect(now));
         if let Some(connection) = connection {
-            self.members.unseat(connection);
+            self.members.detach(connection);
             self.output.push_back(Output::Close(connection, reason));
         }
     }

@@ -119,7 +119,7 @@ impl<V: Copy + Eq, S> Members<V, S> {
     }
 
     /// Leads a connection to a member, who goes over to its shard. An older connection leads nowhere any more.
-    pub(crate) fn seat(&mut self, id: MemberId, connection: ConnectionId) -> Option<&mut Member<V, S>> {
+    pub(crate) fn attach(&mut self, id: MemberId, connection: ConnectionId) -> Option<&mut Member<V, S>> {
         let to = usize::from(connection.shard);
         self.grow(to + 1);
         let from = self.shards.iter().position(|shard| shard.ids.binary_search(&id).is_ok())?;
@@ -137,7 +137,7 @@ impl<V: Copy + Eq, S> Members<V, S> {
     }
 
     /// The connection leads nowhere any more.
-    pub(crate) fn unseat(&mut self, connection: ConnectionId) {
+    pub(crate) fn detach(&mut self, connection: ConnectionId) {
         *self.shards[usize::from(connection.shard)].entry(connection) = None;
     }
 
@@ -147,7 +147,7 @@ impl<V: Copy + Eq, S> Members<V, S> {
         shard.ids.remove(at);
         let member = shard.members.remove(at);
         if let Some(connection) = member.connection {
-            self.unseat(connection);
+            self.detach(connection);
         }
         Some(member)
     }
@@ -191,7 +191,7 @@ mod tests {
         let mut members = members(&[5, 6]);
         for (shard, slot) in [(0, 1), (0, 2), (3, 2)] {
             let at = connection(shard, slot);
-            members.seat(MemberId(5), at).unwrap().connect(at, 0, 0);
+            members.attach(MemberId(5), at).unwrap().connect(at, 0, 0);
         }
         assert_eq!(
             [(0, 1), (0, 2), (3, 2)].map(|(shard, slot)| members.at(connection(shard, slot))),
