@@ -210,7 +210,7 @@ impl Engine for Room {
         self.log_surprises(tick);
         self.assemblies.iter_mut().for_each(Assembly::begin_tick);
         for kill in self.game.drain_kills() {
-            let view_delay = kill.behind.try_into().unwrap_or(u8::MAX);
+            let view_delay = kill.view_delay.try_into().unwrap_or(u8::MAX);
             let (killer, victim) = (kill.killer.0, kill.victim.0);
             self.host.publish(Event::Kill { killer, victim, rammed: kill.rammed, view_delay });
         }

@@ -49,7 +49,7 @@ fn ram(
             plane.reel(to_the_right, &rules);
             if hurts && plane.hurt(rules.ramming.damage) {
                 presence.shot_down(plane, clock.tick);
-                kills.record(Kill { killer: *other, victim: *id, rammed: true, behind: 0 });
+                kills.record(Kill { killer: *other, victim: *id, rammed: true, view_delay: 0 });
             }
         }
     }
@@ -138,7 +138,7 @@ mod tests {
     fn ramming_can_be_deadly_but_earns_nothing() {
         let (mut game, pilots) = room_with(&[plane_at(-2, 0, 0), Plane { health: 5, ..plane_at(2, 0, TURN / 2) }]);
         game.steps(60);
-        assert_eq!(game.drain_kills(), [Kill { killer: pilots[0], victim: pilots[1], rammed: true, behind: 0 }]);
+        assert_eq!(game.drain_kills(), [Kill { killer: pilots[0], victim: pilots[1], rammed: true, view_delay: 0 }]);
         assert_eq!(game.standing(pilots[0]).unwrap().score, 0);
     }
 

@@ -7,8 +7,8 @@ use crate::{
     collisions,
     controls::{self, Controls},
     fillers, hits,
-    kills::{Kill, Kills},
-    lag_compensation::{self, BEHIND_MAX, PositionHistory, ViewDelay},
+    kills::{self, Kill, Kills},
+    lag_compensation::{self, PositionHistory, VIEW_DELAY_MAX, ViewDelay},
     minimap, motion,
     roster::{self, Bot, PilotId, Roster},
     rules::Rules,
@@ -33,7 +33,7 @@ impl Game {
     pub fn new(seed: u64, rules: Rules) -> Self {
         let mut setup = Setup::new();
         roster::plugin(&mut setup);
-        setup.world.init_resource::<Kills>();
+        kills::plugin(&mut setup);
         motion::plugin(&mut setup);
         spatial_index::plugin(&mut setup);
         hits::plugin(&mut setup);
@@ -91,10 +91,10 @@ impl Game {
     }
 
     /// Says how far in the past a pilot sees the others, parts of a tick ([`lag_compensation::PARTS`]): from the next step on its bullets
-    /// meet them there. At most [`BEHIND_MAX`].
-    pub fn look(&mut self, pilot: PilotId, behind: u32) {
+    /// meet them there. At most [`VIEW_DELAY_MAX`].
+    pub fn look(&mut self, pilot: PilotId, view_delay: u32) {
         if let Some(mut delay) = roster::find_mut::<ViewDelay>(&mut self.world, pilot) {
-            delay.0 = behind.min(BEHIND_MAX);
+            delay.0 = view_delay.min(VIEW_DELAY_MAX);
         }
     }
 
@@ -127,7 +127,7 @@ impl Game {
 
     /// How a pilot stands; `None` for one who is not here.
     pub fn standing(&self, pilot: PilotId) -> Option<Standing> {
-        let entity = self.world.entity(self.world.resource::<Roster>().entity(pilot)?);
+        let entity = self.world.get_entity(self.world.resource::<Roster>().entity(pilot)?).ok()?;
         let (presence, score) = entity.get_components::<(&Presence, &Score)>().ok()?;
         let respawn = match presence.status {
             Status::Returning(Place { tick, at, heading }) => {

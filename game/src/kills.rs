@@ -1,6 +1,6 @@
 //! Records kills until the room takes them.
 
-use crate::roster::PilotId;
+use crate::{roster::PilotId, schedule::Setup};
 use bevy_ecs::prelude::Resource;
 
 /// Kills kept until somebody drains them. Policy: what comes after is not recorded.
@@ -16,7 +16,7 @@ pub struct Kill {
     /// By ramming.
     pub rammed: bool,
     /// How far in the past the killer saw the victim, parts of a tick ([`crate::lag_compensation::PARTS`]).
-    pub behind: u32,
+    pub view_delay: u32,
 }
 
 /// Kills since the last drain, in the order they happened.
@@ -31,6 +31,11 @@ impl Kills {
     }
 }
 
+/// The list of kills.
+pub(crate) fn plugin(setup: &mut Setup) {
+    setup.world.init_resource::<Kills>();
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -38,7 +43,7 @@ mod tests {
     #[test]
     fn kills_nobody_drains_do_not_pile_up() {
         let mut kills = Kills::default();
-        let kill = Kill { killer: PilotId(1), victim: PilotId(2), rammed: false, behind: 0 };
+        let kill = Kill { killer: PilotId(1), victim: PilotId(2), rammed: false, view_delay: 0 };
         (0..2 * KILLS_MAX_COUNT).for_each(|_| kills.record(kill));
         assert_eq!(kills.0.len(), KILLS_MAX_COUNT);
     }

@@ -10,7 +10,7 @@ use crate::{
     controls::Controls,
     game::{Game, spawn_pilot},
     geometry::TURN,
-    lag_compensation::{BEHIND_MAX, PositionHistory, ViewDelay},
+    lag_compensation::{PositionHistory, VIEW_DELAY_MAX, ViewDelay},
     minimap::{self, Minimap},
     motion::BulletId,
     plane::{self, Plane},
@@ -202,7 +202,7 @@ impl SavedPilot {
         };
         within(self.id.0 != 0, "pilot's id")?;
         within(self.wanted == Controls::from_bits(self.wanted.to_bits()), "pilot's controls")?;
-        within(self.view_delay <= BEHIND_MAX, "pilot's view")?;
+        within(self.view_delay <= VIEW_DELAY_MAX, "pilot's view")?;
         within(is_status, "pilot's status")?;
         within((0..=SCORE_MAX).contains(&self.score), "pilot's score")?;
         within((0..=255).contains(&self.shots), "pilot's shots")
@@ -299,7 +299,7 @@ mod tests {
         refused(&|bad| bad.pilots[0].0.id = PilotId(0), "pilot's id");
         refused(&|bad| bad.pilots[0].0.score = -1, "pilot's score");
         refused(&|bad| bad.pilots[0].0.shots = 256, "pilot's shots");
-        refused(&|bad| bad.pilots[0].0.view_delay = BEHIND_MAX + 1, "pilot's view");
+        refused(&|bad| bad.pilots[0].0.view_delay = VIEW_DELAY_MAX + 1, "pilot's view");
         refused(&|bad| bad.pilots[0].0.wanted.steer = 100, "pilot's controls");
         refused(
             &|bad| bad.pilots[0].0.status = Status::Down { since: bad.tick + 1, is_ready: false },

@@ -13,7 +13,7 @@
 
 mod window;
 
-use game::lag_compensation::{BEHIND_MAX, PARTS};
+use game::lag_compensation::{PARTS, VIEW_DELAY_MAX};
 use protocol::{TICK_HZ, Tick, frame::InputAck, limits::INPUT_LEAD_MAX_TICKS};
 use window::Window;
 
@@ -351,7 +351,7 @@ impl ClockSync {
 
     fn view_delay_wanted(&self) -> u32 {
         let needed = self.own + self.arrivals.quantile(SHOWN_QUANTILE) + SHOWN_WAIT_TICKS;
-        let allowed = f64::from(BEHIND_MAX) / f64::from(PARTS);
+        let allowed = f64::from(VIEW_DELAY_MAX) / f64::from(PARTS);
         let delay = needed.min(allowed.max(needed - SHOWN_HURRY_TICKS));
         (delay * f64::from(PARTS)).round().max(0.0) as u32
     }

@@ -13,7 +13,7 @@ use crate::{
 use game::{
     PilotId,
     bullet::Bullet,
-    lag_compensation::{BEHIND_MAX, moment, moment_of_meeting, tick_and_part},
+    lag_compensation::{VIEW_DELAY_MAX, moment, moment_of_meeting, tick_and_part},
     plane::Plane,
     rules::Rules,
     schema::{CellId, Row},
@@ -95,7 +95,7 @@ impl Shots {
         self.predicted_to = tick;
         let fired = self.fired(own_rows);
         // Whoever sees later than the bound is told where the room will look.
-        let from = moment(tick - 1, view_delay.min(BEHIND_MAX));
+        let from = moment(tick - 1, view_delay.min(VIEW_DELAY_MAX));
         self.dealt.retain(|(met, _)| *met > tick_and_part(from).0);
         let mut bullets = own_rows.iter().filter(|row| row.kind == game::BULLET).peekable();
         let ways = if bullets.peek().is_some() { history.ways(from, rules) } else { &[] };
