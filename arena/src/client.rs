@@ -20,8 +20,9 @@ use crate::{
     client::kill_feed::Feed,
     client::prediction::{Inputs, PredictedRows},
     client::view::{History, lengths},
+    code_tables,
     replica::Replica,
-    rows::replica::Applied,
+    rows::{code_tables::CodeTables, replica::Applied},
 };
 use game::{Controls, PilotId, geometry::heading_of, minimap, rules::Rules, schema::Row, standing::Line};
 use glam::IVec2;
@@ -33,7 +34,7 @@ use protocol::{
     message::{ClientMessage, Event, HOT_BIT, InputPacket, Profile, ServerMessage, Welcome},
 };
 use session::{Peer, Received, SessionEvent};
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 /// Something is said at least this often; a little less than the limit, so that a late timer keeps it.
 const SEND_INTERVAL_MS: f64 = ACK_INTERVAL_MAX_MS as f64 * 0.8;
@@ -76,6 +77,7 @@ pub struct ClientStats {
 /// See the module.
 #[derive(Debug, Clone)]
 pub struct Client {
+    tables: Arc<CodeTables>,
     replica: Option<Replica>,
     peer: Peer,
     pilot: PilotId,
@@ -117,7 +119,13 @@ impl Default for Client {
 impl Client {
     /// A client that has never been anywhere.
     pub fn new() -> Self {
+        Self::sharing(code_tables())
+    }
+
+    /// The same, by tables that other clients have too.
+    pub fn sharing(tables: Arc<CodeTables>) -> Self {
         Self {
+            tables,
             replica: None,
             peer: Peer::default(),
             pilot: PilotId(0),
@@ -358,7 +366,7 @@ impl Client {
             self.replica.as_ref().is_some_and(|replica| replica.tick() == welcome.since && welcome.since != 0);
         self.pilot = PilotId(welcome.pilot);
         if !continues {
-            self.replica = Some(Replica::starting_at(rules, self.pilot, welcome.tick));
+            self.replica = Some(Replica::starting_at(Arc::clone(&self.tables), rules, self.pilot, welcome.tick));
             self.history.clear();
             self.watch.clear();
             self.shots.clear();

@@ -13,7 +13,7 @@ mod member;
 mod snapshot;
 
 use crate::{
-    codec,
+    code_tables, codec,
     room::input_buffer::{InputBuffer, Pending},
     rows::cell_log::Logs,
     rows::codec::{Codec, Scratch, Surprises},
@@ -265,7 +265,7 @@ impl Room {
             planes: Vec::new(),
             scratch: Scratch::default(),
             reach: config.rules.motion.weapon_reach(),
-            codec: codec(config.rules.motion.grid),
+            codec: codec(code_tables(), config.rules.motion.grid),
             logs: Logs::new(cells),
             assemblies: Vec::new(),
             frames: 0,

@@ -17,6 +17,7 @@ use game::{
 };
 use protocol::Tick;
 use session::{ConnectionId, Engine, Output, sim::Outbox};
+use std::sync::Arc;
 
 const PLAYERS: usize = 200;
 const WARM_UP_TICKS: u32 = 300;
@@ -88,10 +89,14 @@ pub(crate) fn play(
     cadence_ticks: u32,
 ) -> anyhow::Result<Traffic> {
     let mut world = World::new(PLAYERS, seed, cadence_ticks)?;
+    let tables = arena::code_tables();
     let mut replicas: Vec<Replica> = world
         .players
         .iter()
-        .map(|player| Replica::starting_at(world.rules.clone(), PilotId(player.welcome.pilot), player.welcome.tick))
+        .map(|player| {
+            let (pilot, tick) = (PilotId(player.welcome.pilot), player.welcome.tick);
+            Replica::starting_at(Arc::clone(&tables), world.rules.clone(), pilot, tick)
+        })
         .collect();
     let (mut traffic, mut frames) = (Traffic::default(), Frames::default());
     for tick in 0..WARM_UP_TICKS + MEASURED_TICKS {
