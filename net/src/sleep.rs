@@ -38,8 +38,9 @@ impl Server {
     /// Returns when nobody has been here for long and everything is saved and closed; never, if the configuration says
     /// so.
     ///
-    /// # Errors When the store did not take some empty rooms for `Config::unwritable_max`, or somebody came at the last
-    /// moment and the address cannot be had again.
+    /// # Errors
+    /// When the store did not take some empty rooms for `Config::unwritable_max`, or somebody came at the last moment and
+    /// the address cannot be had again.
     pub async fn asleep(&self) -> anyhow::Result<()> {
         let Some(after) = self.app.config.sleep_after else { return pending().await };
         loop {

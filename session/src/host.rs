@@ -155,6 +155,9 @@ impl<V: Copy + Eq, S> Host<V, S> {
     /// Gives a member its connection, and closes the one it had. Returns from which tick frames continue: `have_tick`, which
     /// the client still has, or 0 when it must begin anew.
     pub fn connect(&mut self, id: MemberId, from: ConnectionId, have_tick: Tick, now: Tick) -> Tick {
+        if let Some(ended) = self.members.predecessor(from) {
+            self.disconnect(ended, now);
+        }
         let member = self.members.attach(id, from).expect("the caller just found or made it");
         let older = member.connection();
         let since = member.connect(from, have_tick, now);
@@ -360,11 +363,6 @@ impl<V: Copy + Eq, S> Host<V, S> {
         self.level
     }
 
-    /// The life of the room.
-    pub fn name(&self) -> &str {
-        &self.config.name
-    }
-
     // --- saves
 
     /// What lasts: `save` says it of the kind's part of a member.
@@ -395,7 +393,7 @@ impl<V: Copy + Eq, S> Host<V, S> {
         host
     }
 
-    /// Members, connected or soon back: id and author of each, in no order that means anything.
+    /// Members, connected or soon back, each with its id, in no order that means anything.
     pub fn iter(&self) -> impl Iterator<Item = (MemberId, &Member<V, S>)> {
         self.members.iter()
     }

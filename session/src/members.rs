@@ -125,7 +125,7 @@ impl<V: Copy + Eq, S> Members<V, S> {
         let from = self.shards.iter().position(|shard| shard.ids.binary_search(&id).is_ok())?;
         let at = self.shards[from].at(id)?;
         if let Some(older) = self.shards[from].members[at].connection {
-            *self.shards[usize::from(older.shard)].entry(older) = None;
+            self.detach(older);
         }
         if from != to {
             self.shards[from].ids.remove(at);
@@ -136,9 +136,17 @@ impl<V: Copy + Eq, S> Members<V, S> {
         self.get_mut(id)
     }
 
-    /// The connection leads nowhere any more.
+    /// The connection leads nowhere any more. Another that has its place by now stays.
     pub(crate) fn detach(&mut self, connection: ConnectionId) {
-        *self.shards[usize::from(connection.shard)].entry(connection) = None;
+        let entry = self.shards[usize::from(connection.shard)].entry(connection);
+        _ = entry.take_if(|(named, _)| *named == connection);
+    }
+
+    /// Another connection that leads to somebody from the same place: it has ended, whoever has not heard of it yet.
+    pub(crate) fn predecessor(&self, connection: ConnectionId) -> Option<ConnectionId> {
+        let shard = self.shards.get(usize::from(connection.shard))?;
+        let (named, _) = (*shard.by_slot.get(connection.slot as usize)?)?;
+        (named != connection).then_some(named)
     }
 
     pub(crate) fn remove(&mut self, id: MemberId) -> Option<Member<V, S>> {
