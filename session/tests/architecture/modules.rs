@@ -53,11 +53,11 @@ impl Modules {
         self.0.insert(path, Module { file, source });
     }
 
-    /// Who names whom. What a module brings in only for others is left out where `reexports_count` says no.
-    pub(crate) fn edges(&self, reexports_count: impl Fn(&Path) -> bool) -> Vec<Edge> {
+    /// Who names whom; what the root only hands on it does not name.
+    pub(crate) fn edges(&self) -> Vec<Edge> {
         let mut edges = Vec::new();
         for (from, module) in &self.0 {
-            let counts = |import: &&Import| !import.is_reexport || reexports_count(from);
+            let counts = |import: &&Import| !import.is_reexport || !from.is_empty();
             let imports = module.source.imports.iter().filter(counts).map(|import| &import.path);
             for path in imports.chain(&module.source.paths) {
                 if let Some(to) = self.definition(from, path).filter(|to| to != from) {
