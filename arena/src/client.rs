@@ -24,7 +24,7 @@ use crate::{
     replica::Replica,
     rows::{code_tables::CodeTables, replica::Applied},
 };
-use game::{Controls, PilotId, geometry::heading_of, minimap, rules::Rules, schema::Row, standing::Line};
+use game::{Controls, PilotId, geometry::heading_of, minimap, rules::Rules, schema::Row, standing::StandingRow};
 use glam::IVec2;
 use own_plane::{ErrorSmoothing, OwnFlight};
 use protocol::{
@@ -304,7 +304,7 @@ impl Client {
 
     /// The top list: rank (from 1), pilot, score.
     pub fn standings(&self) -> Vec<(u32, u16, i32)> {
-        let lines = self.rows_of(game::STANDING).map(|row| (row.id + 1, Line::from_fields(&row.fields)));
+        let lines = self.rows_of(game::STANDING).map(|row| (row.id + 1, StandingRow::from_fields(&row.fields)));
         lines.map(|(rank, line)| (rank, line.pilot as u16, line.score)).collect()
     }
 

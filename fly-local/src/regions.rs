@@ -21,10 +21,10 @@ const ROUTE_STRETCH: f64 = 1.3;
 
 /// Every region Fly has or had, by code.
 #[derive(Debug, Clone)]
-pub(crate) struct Regions(BTreeMap<String, Place>);
+pub(crate) struct Regions(BTreeMap<String, Location>);
 
 #[derive(Debug, Clone, Deserialize)]
-struct Place {
+struct Location {
     code: String,
     name: String,
     geo_region: String,
@@ -42,7 +42,7 @@ impl Regions {
     }
 
     fn parse(text: &str) -> anyhow::Result<Self> {
-        let places: Vec<Place> = serde_json::from_str(text)?;
+        let places: Vec<Location> = serde_json::from_str(text)?;
         Ok(Self(places.into_iter().map(|place| (place.code.clone(), place)).collect()))
     }
 
@@ -83,7 +83,7 @@ impl Regions {
         if let Some(place) = self.0.get(wanted) {
             return vec![&place.code];
         }
-        let is_meant = |place: &&Place| !place.deprecated && self.matches(wanted, &place.code);
+        let is_meant = |place: &&Location| !place.deprecated && self.matches(wanted, &place.code);
         let mut codes: Vec<_> = self.0.values().filter(is_meant).map(|place| place.code.as_str()).collect();
         codes.sort_by_key(|code| self.one_way(from, code));
         codes
@@ -96,7 +96,7 @@ impl Regions {
 }
 
 /// The haversine formula.
-fn great_circle_km(a: &Place, b: &Place) -> f64 {
+fn great_circle_km(a: &Location, b: &Location) -> f64 {
     let (lat_a, lat_b) = (a.latitude.to_radians(), b.latitude.to_radians());
     let half_lat = (lat_b - lat_a) / 2.0;
     let half_lon = (b.longitude - a.longitude).to_radians() / 2.0;

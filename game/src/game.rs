@@ -15,7 +15,7 @@ use crate::{
     schedule::{Clock, Setup},
     schema::Row,
     spatial_index,
-    spawn::{self, Place, Presence, Status},
+    spawn::{self, Presence, SpawnPoint, Status},
     standing::{self, Board, Respawn, Score, Standing},
     visible,
 };
@@ -130,7 +130,7 @@ impl Game {
         let entity = self.world.get_entity(self.world.resource::<Roster>().entity(pilot)?).ok()?;
         let (presence, score) = entity.get_components::<(&Presence, &Score)>().ok()?;
         let respawn = match presence.status {
-            Status::Returning(Place { tick, at, heading }) => {
+            Status::Returning(SpawnPoint { tick, at, heading }) => {
                 Some(Respawn { in_ticks: tick - self.tick(), x: at.x, y: at.y, heading, shots: presence.shots })
             }
             _ => None,

@@ -23,7 +23,7 @@ row_kind! {
     /// A line of sectors, left to right: each 0 for no plane at all, 1 below two a cell, 2 below four, 3 from there on.
     /// Sectors beyond the field's right edge stay 0. The row's id is the line, 0 at the top.
     #[expect(missing_docs, reason = "sixteen alike, numbered from the left")]
-    pub struct SectorLine {
+    pub struct SectorRow {
         d0: 0..=3,
         d1: 0..=3,
         d2: 0..=3,
@@ -51,7 +51,7 @@ pub const KIND: Kind = Kind {
     number: SECTOR,
     name: "sector",
     id_bits: 4,
-    fields: SectorLine::FIELDS,
+    fields: SectorRow::FIELDS,
     is_placed: false,
     derived: 0,
     derive: nothing_is_derived,

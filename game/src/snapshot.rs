@@ -18,7 +18,7 @@ use crate::{
     rules::Rules,
     schedule::Clock,
     schema::{Fields, Grid, Kind},
-    spawn::{NOTICE_TICKS, Place, Presence, Status},
+    spawn::{NOTICE_TICKS, Presence, SpawnPoint, Status},
     standing::{Board, SCORE_MAX, Score},
 };
 use bevy_ecs::{prelude::*, query::QueryData};
@@ -189,7 +189,7 @@ impl GameSnapshot {
 
 impl SavedPilot {
     fn check(&self, tick: u32, is_aloft: bool, grid: Grid) -> Result<(), UnfitSnapshot> {
-        let is_place = |place: &Place| {
+        let is_place = |place: &SpawnPoint| {
             (tick + 1..=tick + NOTICE_TICKS).contains(&place.tick)
                 && is_inside(place.at, grid)
                 && (0..TURN).contains(&place.heading)

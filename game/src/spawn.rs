@@ -68,7 +68,7 @@ pub(crate) enum Status {
         is_ready: bool,
     },
     /// Announced to fly again.
-    Returning(Place),
+    Returning(SpawnPoint),
 }
 
 /// How a pilot comes and goes.
@@ -94,7 +94,7 @@ impl Presence {
 
 /// Where and when a plane will appear.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Place {
+pub(crate) struct SpawnPoint {
     /// The tick whose rows have the plane.
     pub(crate) tick: u32,
     pub(crate) at: IVec2,
@@ -130,7 +130,7 @@ fn choose_places(
             _ => continue,
         };
         let (at, heading) = place(*id, &clock, &index, &rules, &respawn);
-        presence.status = Status::Returning(Place { tick: clock.tick + notice, at, heading });
+        presence.status = Status::Returning(SpawnPoint { tick: clock.tick + notice, at, heading });
     }
 }
 

@@ -20,7 +20,7 @@ pub const SCORE_MAX: i32 = 1_000_000;
 
 row_kind! {
     /// A line of the top list; the row's id is the place, 0 = first.
-    pub struct Line {
+    pub struct StandingRow {
         /// The pilot's id.
         pilot: 0..=65_535,
         /// Its points.
@@ -36,7 +36,7 @@ pub const KIND: Kind = Kind {
     number: STANDING,
     name: "standing",
     id_bits: 4,
-    fields: Line::FIELDS,
+    fields: StandingRow::FIELDS,
     is_placed: false,
     derived: 0,
     derive: nothing_is_derived,
@@ -110,7 +110,7 @@ impl Score {
 #[derive(Debug, Default, Resource)]
 pub(crate) struct Board {
     /// The top list, best first.
-    pub(crate) top: Vec<Line>,
+    pub(crate) top: Vec<StandingRow>,
     /// A score changed, or somebody came or left.
     pub(crate) is_stale: bool,
     /// Every pilot's [`key`], best first.
@@ -129,7 +129,7 @@ impl Board {
         order.clear();
         order.extend(pilots.map(key));
         order.sort_unstable();
-        let line = |key: &u64| Line { pilot: (key & 0xffff) as i32, score: SCORE_MAX - (key >> 16) as i32 };
+        let line = |key: &u64| StandingRow { pilot: (key & 0xffff) as i32, score: SCORE_MAX - (key >> 16) as i32 };
         top.clear();
         top.extend(order.iter().take(TOP_COUNT).map(line));
         *is_stale = false;
@@ -168,9 +168,9 @@ mod tests {
         test_support::{plane_at, room_with},
     };
 
-    fn top(game: &Game) -> Vec<Line> {
+    fn top(game: &Game) -> Vec<StandingRow> {
         let rows = game.all_rows();
-        rows.iter().filter(|row| row.kind == STANDING).map(|row| Line::from_fields(&row.fields)).collect()
+        rows.iter().filter(|row| row.kind == STANDING).map(|row| StandingRow::from_fields(&row.fields)).collect()
     }
 
     #[test]
@@ -195,6 +195,6 @@ mod tests {
         let (mut game, pilots) = room_with(&[plane_at(0, 0, 0), plane_at(9, 0, 0)]);
         game.leave(pilots[0]);
         game.step();
-        assert_eq!(top(&game), [Line { pilot: pilots[1].0.into(), score: 0 }]);
+        assert_eq!(top(&game), [StandingRow { pilot: pilots[1].0.into(), score: 0 }]);
     }
 }

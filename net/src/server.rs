@@ -22,7 +22,7 @@ use crate::{
         handle::RoomEvent,
         incarnation::{Incarnation, Start, StartThread},
         load::Load,
-        machine::{Machine, Stage},
+        machine::{Machine, Shutdown},
         rooms::{JOINS_MAX_COUNT, Rooms},
         tick_thread::TickThread,
     },
@@ -120,17 +120,17 @@ impl Server {
         let handshake = Handshake::new(&config, joins, Arc::clone(&admission), Arc::clone(&metrics));
         let workers = (0..WORKERS_COUNT).map(|index| Worker::start(index, handshake.clone()));
         let workers = workers.collect::<anyhow::Result<Arc<[WorkerSender]>>>()?;
-        let (stage_sender, stage) = watch::channel(Stage::Running);
+        let (shutdown_sender, shutdown) = watch::channel(Shutdown::Running);
         let machine = Machine {
             instance: config.instance.clone(),
             store: store.clone(),
             metrics: Arc::clone(&metrics),
             workers: Arc::clone(&workers),
             start: starter(begin, Arc::clone(&workers), Arc::clone(&metrics), &config),
-            stage,
+            shutdown,
         };
         let public = durable_id(&config.instance, ARENA).into();
-        let rooms = Rooms::start(Arc::new(machine), public, config.max_rooms, stage_sender, join_requests);
+        let rooms = Rooms::start(Arc::new(machine), public, config.max_rooms, shutdown_sender, join_requests);
         let app = Arc::new(App::new(config, admission, store, rooms, metrics, workers));
         let ahead_ms = tokio::time::timeout(CLOCK_MAX, app.compare_clocks()).await.ok().flatten().unwrap_or_default();
         if let Some(sentence) = wall_clock::complaint(ahead_ms).filter(|_| ahead_ms.abs() > wall_clock::SKEW_MAX_MS) {

@@ -1,6 +1,6 @@
 //! What a player and an operator can observe.
 
-use crate::world::{Line, World, planes, seed};
+use crate::world::{LineProfile, World, planes, seed};
 use arena::{ClientEvent, view::Scene};
 use game::plane::HEALTH_FULL;
 use protocol::{
@@ -9,9 +9,9 @@ use protocol::{
 };
 use session::SessionEvent;
 
-const CALM: Line = Line { one_way_ms: 0.0, jitter_ms: 0.0, stall_per_mille: 0 };
-const FAR: Line = Line { one_way_ms: 75.0, jitter_ms: 10.0, stall_per_mille: 0 };
-const BAD: Line = Line { one_way_ms: 120.0, jitter_ms: 60.0, stall_per_mille: 10 };
+const CALM: LineProfile = LineProfile { one_way_ms: 0.0, jitter_ms: 0.0, stall_per_mille: 0 };
+const FAR: LineProfile = LineProfile { one_way_ms: 75.0, jitter_ms: 10.0, stall_per_mille: 0 };
+const BAD: LineProfile = LineProfile { one_way_ms: 120.0, jitter_ms: 60.0, stall_per_mille: 10 };
 
 /// Every client's replica equals the room in every held cell, whatever the line.
 #[test]
@@ -60,7 +60,7 @@ fn what_is_encoded_is_shared_by_all_who_watch() {
 #[test]
 fn own_plane_is_predicted_without_corrections_while_alone() {
     for one_way_ms in [0.0, 25.0, 75.0, 150.0] {
-        let line = Line { one_way_ms, ..CALM };
+        let line = LineProfile { one_way_ms, ..CALM };
         let mut world = World::new(seed(), 0);
         let player = world.join(line);
         // Until the room has answered, the clock is a guess and inputs may come late.
@@ -398,7 +398,7 @@ fn where_prediction_ends_the_camera_stands_still() {
 #[test]
 fn a_ram_corrects_nobody_on_a_line_of_150_ms() {
     let mut world = World::new(seed(), 0);
-    let line = Line { jitter_ms: 0.0, ..FAR };
+    let line = LineProfile { jitter_ms: 0.0, ..FAR };
     let pair = [world.join(line), world.join(line)];
     world.run(180);
     pair.iter().for_each(|player| world.players[*player].is_flown = false);

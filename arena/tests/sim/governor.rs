@@ -3,7 +3,7 @@
 //! Costs are a model, so that a run is the same everywhere: per row simulated, per frame and per byte; see the
 //! constants. A cut takes the same share of everything: the budget and the machine's time between two ticks.
 
-use crate::world::{Line, World, seed};
+use crate::world::{LineProfile, World, seed};
 use arena::Client;
 use protocol::close::CloseReason;
 use session::{
@@ -11,9 +11,9 @@ use session::{
     governor::{Budget, Governor, Spent},
 };
 
-const CALM: Line = Line { one_way_ms: 0.0, jitter_ms: 0.0, stall_per_mille: 0 };
-const FAR: Line = Line { one_way_ms: 75.0, jitter_ms: 10.0, stall_per_mille: 0 };
-const BAD: Line = Line { one_way_ms: 120.0, jitter_ms: 60.0, stall_per_mille: 10 };
+const CALM: LineProfile = LineProfile { one_way_ms: 0.0, jitter_ms: 0.0, stall_per_mille: 0 };
+const FAR: LineProfile = LineProfile { one_way_ms: 75.0, jitter_ms: 10.0, stall_per_mille: 0 };
+const BAD: LineProfile = LineProfile { one_way_ms: 120.0, jitter_ms: 60.0, stall_per_mille: 10 };
 
 /// Simulating, comparing and logging a row: 1 ms a tick for 1000 planes.
 const ROW_NS: u64 = 1_000;

@@ -3,7 +3,7 @@
 //! A key's way is looked at all the time: by how much the own clock is ahead of the tick at which an input that is made now
 //! could count at the soonest. Half a second after a jump it is what it was before, and so is how late others are shown.
 
-use crate::world::{Line, TICK_MS, World, planes, seed};
+use crate::world::{LineProfile, TICK_MS, World, planes, seed};
 use arena::ClientEvent;
 
 const BACK_MS: f64 = 500.0;
@@ -19,11 +19,11 @@ const SETTLED_TICKS: u32 = 1200;
 const CORRECTIONS_MAX_COUNT: u64 = 10;
 const BACKLOG_MAX_COUNT: u64 = 20;
 
-const fn line(one_way_ms: f64, jitter_ms: f64) -> Line {
-    Line { one_way_ms, jitter_ms, stall_per_mille: 0 }
+const fn line(one_way_ms: f64, jitter_ms: f64) -> LineProfile {
+    LineProfile { one_way_ms, jitter_ms, stall_per_mille: 0 }
 }
 
-const LINES: [Line; 6] =
+const LINES: [LineProfile; 6] =
     [line(0.0, 0.0), line(25.0, 20.0), line(75.0, 20.0), line(75.0, 50.0), line(150.0, 0.0), line(150.0, 50.0)];
 
 /// What goes wrong.
@@ -53,7 +53,7 @@ struct Scene {
 }
 
 impl Scene {
-    fn new(seed: u64, line: Line, fillers: u16) -> Self {
+    fn new(seed: u64, line: LineProfile, fillers: u16) -> Self {
         let mut world = World::new(seed, fillers);
         let player = world.join(line);
         world.run(SETTLED_TICKS);

@@ -5,22 +5,22 @@
 //! changed the wire, the rules or a save, and says so where versions are counted (`protocol::PROTOCOL_VERSION`, the
 //! snapshot's format). A change that only moves code leaves all of them as they are.
 
-use crate::world::{Fnv, Line, Trace, World, config};
+use crate::world::{Fnv, LineProfile, Trace, World, config};
 use arena::{Room, RoomConfig, view::Scene};
 use protocol::message::ClientMessage;
 use session::{Command, Engine, Level};
 
 const SEED: u64 = 7;
 const TICKS: u32 = 3000;
-const LINES: [Line; 8] = [
-    Line { one_way_ms: 0.0, jitter_ms: 0.0, stall_per_mille: 0 },
-    Line { one_way_ms: 10.0, jitter_ms: 2.0, stall_per_mille: 0 },
-    Line { one_way_ms: 40.0, jitter_ms: 20.0, stall_per_mille: 0 },
-    Line { one_way_ms: 75.0, jitter_ms: 10.0, stall_per_mille: 0 },
-    Line { one_way_ms: 75.0, jitter_ms: 50.0, stall_per_mille: 2 },
-    Line { one_way_ms: 120.0, jitter_ms: 60.0, stall_per_mille: 10 },
-    Line { one_way_ms: 150.0, jitter_ms: 0.0, stall_per_mille: 0 },
-    Line { one_way_ms: 5.0, jitter_ms: 100.0, stall_per_mille: 5 },
+const LINES: [LineProfile; 8] = [
+    LineProfile { one_way_ms: 0.0, jitter_ms: 0.0, stall_per_mille: 0 },
+    LineProfile { one_way_ms: 10.0, jitter_ms: 2.0, stall_per_mille: 0 },
+    LineProfile { one_way_ms: 40.0, jitter_ms: 20.0, stall_per_mille: 0 },
+    LineProfile { one_way_ms: 75.0, jitter_ms: 10.0, stall_per_mille: 0 },
+    LineProfile { one_way_ms: 75.0, jitter_ms: 50.0, stall_per_mille: 2 },
+    LineProfile { one_way_ms: 120.0, jitter_ms: 60.0, stall_per_mille: 10 },
+    LineProfile { one_way_ms: 150.0, jitter_ms: 0.0, stall_per_mille: 0 },
+    LineProfile { one_way_ms: 5.0, jitter_ms: 100.0, stall_per_mille: 5 },
 ];
 
 #[test]

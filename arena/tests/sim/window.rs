@@ -1,10 +1,10 @@
 //! The window: what becomes of a client that talks but does not acknowledge (`SPEC.md` §3.4).
 
-use crate::world::{Line, World, seed};
+use crate::world::{LineProfile, World, seed};
 use game::Controls;
 use protocol::close::CloseReason;
 
-const CALM: Line = Line { one_way_ms: 0.0, jitter_ms: 0.0, stall_per_mille: 0 };
+const CALM: LineProfile = LineProfile { one_way_ms: 0.0, jitter_ms: 0.0, stall_per_mille: 0 };
 /// Most ticks between two acknowledgements of a client that reads.
 const ACK_TICKS: usize = 6;
 

@@ -19,7 +19,7 @@ const PILOT: BotConfig = BotConfig { seed: 1, decides: Decides::Always, asks: As
 
 /// How a line behaves.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Line {
+pub(crate) struct LineProfile {
     pub(crate) one_way_ms: f64,
     pub(crate) jitter_ms: f64,
     /// Chance per tick, in thousandths, that nothing moves for the next half second.
@@ -31,7 +31,7 @@ pub(crate) struct Player {
     pub(crate) client: Client,
     /// The newest one that was let in.
     pub(crate) connection: Option<ConnectionId>,
-    pub(crate) line: Line,
+    pub(crate) line: LineProfile,
     pilot: Bot,
     up: Link,
     down: Link,
@@ -117,7 +117,7 @@ impl World {
     }
 
     /// Adds a player, who says hello at once.
-    pub(crate) fn join(&mut self, line: Line) -> usize {
+    pub(crate) fn join(&mut self, line: LineProfile) -> usize {
         self.players.push(Player {
             client: Client::new(),
             connection: None,
@@ -317,7 +317,7 @@ impl Fnv {
     }
 }
 
-impl Line {
+impl LineProfile {
     fn delay(self) -> LinkConditions {
         LinkConditions { one_way_ms: self.one_way_ms, jitter_ms: self.jitter_ms }
     }

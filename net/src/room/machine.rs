@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 /// How far the machine's end has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Stage {
+pub(crate) enum Shutdown {
     Running,
     /// Nobody is let in any more, and every room is saved and closed.
     Stopping,
@@ -26,7 +26,7 @@ pub(crate) struct Machine {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) workers: Arc<[WorkerSender]>,
     pub(crate) start: StartThread,
-    pub(crate) stage: watch::Receiver<Stage>,
+    pub(crate) shutdown: watch::Receiver<Shutdown>,
 }
 
 impl fmt::Debug for Machine {
@@ -37,11 +37,11 @@ impl fmt::Debug for Machine {
 
 impl Machine {
     pub(crate) fn is_stopping(&self) -> bool {
-        *self.stage.borrow() >= Stage::Stopping
+        *self.shutdown.borrow() >= Shutdown::Stopping
     }
 
     pub(crate) fn has_given_up(&self) -> bool {
-        *self.stage.borrow() >= Stage::GivenUp
+        *self.shutdown.borrow() >= Shutdown::GivenUp
     }
 
     /// One hand-over for each worker; those that are empty are not sent.

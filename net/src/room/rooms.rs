@@ -14,7 +14,7 @@ use crate::{
     io::worker_queue::{Joined, worker_of},
     room::{
         handle::{Join, RoomEvent, RoomHandle},
-        machine::{Machine, Stage},
+        machine::{Machine, Shutdown},
         supervisor::Supervisor,
     },
 };
@@ -51,7 +51,7 @@ pub(crate) struct JoinRequest {
 #[derive(Debug)]
 pub(crate) struct Rooms {
     public: Arc<str>,
-    stage: watch::Sender<Stage>,
+    shutdown: watch::Sender<Shutdown>,
     open: watch::Receiver<Open>,
 }
 
@@ -65,13 +65,13 @@ struct Open {
 }
 
 impl Rooms {
-    /// Starts the task; no room is open. `public` is the durable id of the machine's own public room, `stage` the
-    /// sender of [`Machine::stage`].
+    /// Starts the task; no room is open. `public` is the durable id of the machine's own public room, `shutdown` the
+    /// sender of [`Machine::shutdown`].
     pub(crate) fn start(
         machine: Arc<Machine>,
         public: Arc<str>,
         max_rooms: usize,
-        stage: watch::Sender<Stage>,
+        shutdown: watch::Sender<Shutdown>,
         joins: mpsc::Receiver<JoinRequest>,
     ) -> Self {
         let (task, open) = RoomsTask::new(machine, Arc::clone(&public), max_rooms);
@@ -82,7 +82,7 @@ impl Rooms {
                 tracing::error!("the rooms' task failed: {error}");
             }
         });
-        Self { public, stage, open }
+        Self { public, shutdown, open }
     }
 
     /// Everything that is open, the public room first.
@@ -100,7 +100,7 @@ impl Rooms {
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
-        *self.stage.borrow() >= Stage::Stopping
+        *self.shutdown.borrow() >= Shutdown::Stopping
     }
 
     /// Asks every room to be saved and closed, unless somebody is there.
@@ -114,7 +114,7 @@ impl Rooms {
     /// had enough time for it: then with the rooms that the store did not take.
     pub(crate) async fn stop(&self, at_most: Duration) -> Vec<Arc<str>> {
         // What was given up stays so.
-        self.stage.send_modify(|stage| *stage = Stage::Stopping.max(*stage));
+        self.shutdown.send_modify(|shutdown| *shutdown = Shutdown::Stopping.max(*shutdown));
         let mut open = self.open.clone();
         _ = timeout(at_most, open.wait_for(|open| open.is_stopping && open.rooms.is_empty())).await;
         self.give_up()
@@ -127,7 +127,7 @@ impl Rooms {
         let rooms = self.list();
         let unwritten =
             rooms.iter().filter(|room| room.facts.is_unwritten()).map(|room| Arc::clone(&room.id)).collect();
-        self.stage.send_replace(Stage::GivenUp);
+        self.shutdown.send_replace(Shutdown::GivenUp);
         unwritten
     }
 
@@ -171,12 +171,12 @@ impl RoomsTask {
 
     /// Serves joins until nobody needs rooms any more.
     async fn run(mut self, mut joins: mpsc::Receiver<JoinRequest>) {
-        let mut stage = self.machine.stage.clone();
+        let mut shutdown = self.machine.shutdown.clone();
         loop {
             tokio::select! {
                 Some(request) = joins.recv() => self.join(request),
                 Some(ended) = self.supervisors.join_next_with_id() => self.note_ended(ended).await,
-                changed = stage.changed() => match changed {
+                changed = shutdown.changed() => match changed {
                     Ok(()) => self.stop(),
                     Err(_) => return,
                 },
@@ -297,18 +297,18 @@ mod tests {
 
     /// A machine on which no thread is ever started, and nobody runs the task.
     fn rooms() -> (Rooms, RoomsTask) {
-        let (stage, seen) = watch::channel(Stage::Running);
+        let (shutdown, seen) = watch::channel(Shutdown::Running);
         let machine = Machine {
             instance: "m1".to_owned(),
             store: Store::open("memory:///").unwrap(),
             metrics: Arc::new(Metrics::new()),
             workers: Arc::new([]),
             start: Box::new(|_| anyhow::bail!("no thread is started here")),
-            stage: seen,
+            shutdown: seen,
         };
         let public: Arc<str> = "arena-m1".into();
         let (task, open) = RoomsTask::new(Arc::new(machine), Arc::clone(&public), 4);
-        (Rooms { public, stage, open }, task)
+        (Rooms { public, shutdown, open }, task)
     }
 
     fn request(room: &str) -> JoinRequest {

@@ -10,7 +10,7 @@ use crate::{
     room::{
         handle::Join,
         incarnation::Incarnation,
-        machine::{Machine, Stage},
+        machine::{Machine, Shutdown},
         rooms::{JOINS_MAX_COUNT, JoinRequest, Rooms},
     },
     store::Store,
@@ -72,16 +72,16 @@ fn build() -> (House, Handshake, async_mpsc::Receiver<JoinRequest>) {
 /// Rooms begin from now on, and nobody ticks them.
 fn open(joins: async_mpsc::Receiver<JoinRequest>, queue: &WorkerSender) -> (Rooms, mpsc::Receiver<Incarnation>) {
     let (begun, incarnations) = mpsc::channel();
-    let (stage_sender, stage) = watch::channel(Stage::Running);
+    let (shutdown_sender, shutdown) = watch::channel(Shutdown::Running);
     let machine = Machine {
         instance: "m1".to_owned(),
         store: Store::open("memory:///").unwrap(),
         metrics: Arc::new(Metrics::new()),
         workers: Arc::from([queue.clone()]),
         start: Box::new(move |begins| begun.send(begins).map_err(|_| anyhow::anyhow!("nobody is interested"))),
-        stage,
+        shutdown,
     };
-    (Rooms::start(Arc::new(machine), ROOM.into(), 4, stage_sender, joins), incarnations)
+    (Rooms::start(Arc::new(machine), ROOM.into(), 4, shutdown_sender, joins), incarnations)
 }
 
 impl House {
