@@ -1,8 +1,8 @@
-//! A whole player's end: hello, clock, inputs, prediction, what to draw, what happened.
+//! The client: handshake, clocks, inputs, prediction, what to draw and which events to report.
 //!
-//! Path: [`Client::hello`] opens a socket → [`Client::receive`] takes every message → [`Client::control`] says what the
+//! Path: [`Client::hello`] opens a connection → [`Client::receive`] takes every message → [`Client::control`] says what the
 //! pilot wants → [`Client::poll_send`] gives what goes out → [`Client::scene`] is what to draw now.
-//! Invariants: sockets come and go, the client stays; a wrong checksum is repaired cell by cell and counted.
+//! Invariants: connections come and go, the client stays; a wrong checksum is repaired cell by cell and counted.
 //! Never: a socket, a clock (milliseconds of any one origin are an argument).
 
 pub(crate) mod clock_sync;
@@ -18,10 +18,11 @@ use crate::{
     client::event::{ClientEvent, Watch},
     client::hit_prediction::{ShotCounts, Shots},
     client::kill_feed::Feed,
-    client::prediction::{Flight, Inputs},
+    client::prediction::{Inputs, PredictedRows},
     client::view::{History, lengths},
+    code_tables,
     replica::Replica,
-    rows::replica::Applied,
+    rows::{code_tables::CodeTables, replica::Applied},
 };
 use game::{Controls, PilotId, geometry::heading_of, minimap, rules::Rules, schema::Row, standing::Line};
 use glam::IVec2;
@@ -33,7 +34,7 @@ use protocol::{
     message::{ClientMessage, Event, HOT_BIT, InputPacket, Profile, ServerMessage, Welcome},
 };
 use session::{Peer, Received, SessionEvent};
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 /// Something is said at least this often; a little less than the limit, so that a late timer keeps it.
 const SEND_INTERVAL_MS: f64 = ACK_INTERVAL_MAX_MS as f64 * 0.8;
@@ -76,13 +77,14 @@ pub struct ClientStats {
 /// See the module.
 #[derive(Debug, Clone)]
 pub struct Client {
+    tables: Arc<CodeTables>,
     replica: Option<Replica>,
     peer: Peer,
     pilot: PilotId,
     clock_sync: ClockSync,
     inputs: Inputs,
     wanted: Controls,
-    /// Number of the last packet sent on this socket.
+    /// Number of the last packet sent on this connection.
     packet: u8,
     sent_ms: f64,
     /// The tick of that packet, and the tick it acknowledged.
@@ -95,13 +97,13 @@ pub struct Client {
     feed: Feed,
     watch: Watch,
     private: PrivateState,
-    /// The last packet of this socket that the room is known to have.
+    /// The last packet of this connection that the room is known to have.
     input_ack: InputAck,
     is_verifying: bool,
     shots: Shots,
-    flight: Flight,
+    flight: PredictedRows,
     own_flight: OwnFlight,
-    easing: ErrorSmoothing,
+    smoothing: ErrorSmoothing,
     /// Where the camera looks, and the tick the own plane was drawn at.
     camera: (f32, f32),
     drawn: Tick,
@@ -117,7 +119,13 @@ impl Default for Client {
 impl Client {
     /// A client that has never been anywhere.
     pub fn new() -> Self {
+        Self::sharing(code_tables())
+    }
+
+    /// The same, by tables that other clients have too.
+    pub fn sharing(tables: Arc<CodeTables>) -> Self {
         Self {
+            tables,
             replica: None,
             peer: Peer::default(),
             pilot: PilotId(0),
@@ -137,16 +145,16 @@ impl Client {
             input_ack: InputAck::default(),
             is_verifying: false,
             shots: Shots::default(),
-            flight: Flight::default(),
+            flight: PredictedRows::default(),
             own_flight: OwnFlight::default(),
-            easing: ErrorSmoothing::default(),
+            smoothing: ErrorSmoothing::default(),
             camera: (0.0, 0.0),
             drawn: 0,
             stats: ClientStats::default(),
         }
     }
 
-    /// The first message of a new socket. A resume token from elsewhere (another life of the page, another tab that went on
+    /// The first message of a new connection. A resume token from elsewhere (another life of the page, another tab that went on
     /// with the session) may be given, and is taken for the newest.
     pub fn hello(&mut self, name: &str, hue: u8, ticket: Option<String>, resume: Option<String>) -> Vec<u8> {
         (self.packet, self.input_ack) = (0, InputAck::default());
@@ -155,15 +163,15 @@ impl Client {
         let hello = self.peer.hello((name, hue), ticket, resume, have_tick);
         // The answer may have been lost with the last connection.
         self.feed.pilots().for_each(|pilot| self.peer.profiles.want(pilot));
-        self.clock_sync.new_socket();
-        self.inputs.new_socket();
+        self.clock_sync.new_connection();
+        self.inputs.new_connection();
         hello
     }
 
     /// A message arrived.
     ///
     /// # Errors
-    /// [`DecodeError`]: close the socket and say hello on a new one; the client then begins from whole cells.
+    /// [`DecodeError`]: close the connection and say hello on a new one; the client then begins from whole cells.
     pub fn receive(&mut self, bytes: &[u8], now_ms: f64) -> Result<(), DecodeError> {
         self.peer.count_in(bytes);
         let result = match bytes.first() {
@@ -252,7 +260,7 @@ impl Client {
         self.private
     }
 
-    /// The last packet of this socket that the room is known to have; number 0 before the first.
+    /// The last packet of this connection that the room is known to have; number 0 before the first.
     pub fn input_ack(&self) -> InputAck {
         self.input_ack
     }
@@ -332,7 +340,7 @@ impl Client {
         }
     }
 
-    /// Whether a welcome came on the current socket.
+    /// Whether a welcome came on the current connection.
     pub fn is_welcomed(&self) -> bool {
         self.peer.is_welcomed()
     }
@@ -358,7 +366,7 @@ impl Client {
             self.replica.as_ref().is_some_and(|replica| replica.tick() == welcome.since && welcome.since != 0);
         self.pilot = PilotId(welcome.pilot);
         if !continues {
-            self.replica = Some(Replica::starting_at(rules, self.pilot, welcome.tick));
+            self.replica = Some(Replica::starting_at(Arc::clone(&self.tables), rules, self.pilot, welcome.tick));
             self.history.clear();
             self.watch.clear();
             self.shots.clear();
@@ -389,7 +397,7 @@ impl Client {
         self.inputs.acknowledge(self.input_ack.packet, self.packet, header.tick);
         self.private = header.private.unwrap_or(self.private);
         self.stats.frames += 1;
-        let is_late = header.input_ack.is_some_and(|heard| heard.lead < 1);
+        let is_late = header.input_ack.is_some_and(|ack| ack.lead < 1);
         self.stats.late_packets += u64::from(is_late);
         let is_late = is_late || self.inputs.is_overdue(header.tick);
         let after = self.predicted_plane(&replica, now_ms);

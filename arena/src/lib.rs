@@ -23,21 +23,26 @@ pub use replica::Replica;
 pub use room::{CADENCE_TICKS, Room, RoomConfig, RoomStats, SnapshotError};
 pub use rows::{
     code_stats::{CodeStats, Counts},
-    code_tables::Choice,
+    code_tables::{Choice, CodeTables},
 };
 
 use game::{KINDS, schema::Grid};
-use rows::{code_tables::CodeTables, codec::Codec};
-use std::sync::LazyLock;
+use rows::codec::Codec;
+use std::sync::Arc;
 
 // The game and the wire are leaves that do not know each other; here they meet.
 const _: () = assert!(game::rules::TICKS_PER_S as u32 == protocol::TICK_HZ);
 const _: () = assert!(game::lag_compensation::PARTS == protocol::message::PARTS_PER_TICK);
 
-/// How both ends code the game's rows. The tables are read once, by whoever comes first.
-fn codec(grid: Grid) -> Codec {
-    static TABLES: LazyLock<CodeTables> = LazyLock::new(|| CodeTables::shipped(KINDS));
-    Codec { kinds: KINDS, tables: &TABLES, grid }
+/// How both ends code the game's rows.
+fn codec(tables: Arc<CodeTables>, grid: Grid) -> Codec {
+    Codec { kinds: KINDS, tables, grid }
+}
+
+/// The tables that both ends code the game's rows by. They are some 70 kB and take a moment to read, so whoever has many
+/// clients gives all of them the same.
+pub fn code_tables() -> Arc<CodeTables> {
+    Arc::new(CodeTables::shipped(KINDS))
 }
 
 /// Controls from a page's numbers, each brought into its range.

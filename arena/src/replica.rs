@@ -5,7 +5,7 @@
 //! Never: trusts a byte; knows a socket or a clock.
 
 use crate::{
-    codec,
+    CodeTables, codec,
     rows::{
         code_stats::CodeStats,
         replica::{Applied, RowReplica},
@@ -18,6 +18,7 @@ use game::{
     step_row,
 };
 use protocol::{DecodeError, Tick};
+use std::sync::Arc;
 
 /// See the module.
 #[derive(Debug, Clone)]
@@ -29,8 +30,8 @@ pub struct Replica {
 
 impl Replica {
     /// A replica that holds nothing yet, for a room whose clock is at `tick`: frames tell only the low bits of theirs.
-    pub fn starting_at(rules: Rules, pilot: PilotId, tick: Tick) -> Self {
-        let rows = RowReplica::new(codec(rules.motion.grid), (PLANE, pilot.0.into()), tick);
+    pub fn starting_at(tables: Arc<CodeTables>, rules: Rules, pilot: PilotId, tick: Tick) -> Self {
+        let rows = RowReplica::new(codec(tables, rules.motion.grid), (PLANE, pilot.0.into()), tick);
         Self { rules, pilot, rows }
     }
 
@@ -89,7 +90,7 @@ mod tests {
     /// Found by the fuzzer when frames told the low bits of a tick: it pointed below 0.
     #[test]
     fn a_frame_from_before_the_beginning_is_refused() {
-        let mut replica = Replica::starting_at(Rules::default(), PilotId(1), 0);
+        let mut replica = Replica::starting_at(crate::code_tables(), Rules::default(), PilotId(1), 0);
         let bytes = [0x80 | 32, 0, 0, 64, 0, 0, 0];
         assert!(replica.apply(&bytes, |_, _, _| {}).is_err());
     }

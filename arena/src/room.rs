@@ -13,7 +13,7 @@ mod member;
 mod snapshot;
 
 use crate::{
-    codec,
+    code_tables, codec,
     room::input_buffer::{InputBuffer, Pending},
     rows::cell_log::Logs,
     rows::codec::{Codec, Scratch, Surprises},
@@ -210,7 +210,7 @@ impl Engine for Room {
         self.log_surprises(tick);
         self.assemblies.iter_mut().for_each(Assembly::begin_tick);
         for kill in self.game.drain_kills() {
-            let view_delay = kill.behind.try_into().unwrap_or(u8::MAX);
+            let view_delay = kill.view_delay.try_into().unwrap_or(u8::MAX);
             let (killer, victim) = (kill.killer.0, kill.victim.0);
             self.host.publish(Event::Kill { killer, victim, rammed: kill.rammed, view_delay });
         }
@@ -265,7 +265,7 @@ impl Room {
             planes: Vec::new(),
             scratch: Scratch::default(),
             reach: config.rules.motion.weapon_reach(),
-            codec: codec(config.rules.motion.grid),
+            codec: codec(code_tables(), config.rules.motion.grid),
             logs: Logs::new(cells),
             assemblies: Vec::new(),
             frames: 0,

@@ -17,6 +17,7 @@ use game::{
 };
 use protocol::Tick;
 use session::{ConnectionId, Engine, Output, sim::Outbox};
+use std::sync::Arc;
 
 const PLAYERS: usize = 200;
 const WARM_UP_TICKS: u32 = 300;
@@ -45,7 +46,7 @@ pub(crate) struct Traffic {
     visible: u64,
     bullets: u64,
     changes: f64,
-    pub(crate) tally: CodeStats,
+    pub(crate) stats: CodeStats,
     /// Of a newcomer's first frame and of its welcome.
     join_bytes: (f64, f64),
 }
@@ -88,10 +89,14 @@ pub(crate) fn play(
     cadence_ticks: u32,
 ) -> anyhow::Result<Traffic> {
     let mut world = World::new(PLAYERS, seed, cadence_ticks)?;
+    let tables = arena::code_tables();
     let mut replicas: Vec<Replica> = world
         .players
         .iter()
-        .map(|player| Replica::starting_at(world.rules.clone(), PilotId(player.welcome.pilot), player.welcome.tick))
+        .map(|player| {
+            let (pilot, tick) = (PilotId(player.welcome.pilot), player.welcome.tick);
+            Replica::starting_at(Arc::clone(&tables), world.rules.clone(), pilot, tick)
+        })
         .collect();
     let (mut traffic, mut frames) = (Traffic::default(), Frames::default());
     for tick in 0..WARM_UP_TICKS + MEASURED_TICKS {
@@ -108,7 +113,7 @@ pub(crate) fn play(
             let replica = &mut replicas[index];
             let is_counted = is_measured && index % replicas_every == 0;
             let applied = if is_counted {
-                replica.apply_counting(frame, &mut traffic.tally)
+                replica.apply_counting(frame, &mut traffic.stats)
             } else {
                 replica.apply(frame, |_, _, _| {})
             };

@@ -10,7 +10,7 @@ use crate::{
 use arena::Replica;
 use game::PilotId;
 use session::Engine;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 const PLAYERS: usize = 1000;
 /// Replicas that decode; each takes every frame of one player.
@@ -48,7 +48,7 @@ pub(crate) fn run(progress: &Progress) -> anyhow::Result<Figures> {
 /// Some players' replicas, as new pages of theirs would have them.
 fn replicas(world: &mut World) -> Vec<(usize, Replica)> {
     let index = |number: usize| number * PLAYERS / REPLICAS;
-    let mut replicas = Vec::new();
+    let (mut replicas, tables) = (Vec::new(), arena::code_tables());
     for at in (0..REPLICAS).map(index) {
         let player = &world.players[at];
         let hello = protocol::message::Hello { resume: Some(player.welcome.resume.clone()), ..crate::world::hello(at) };
@@ -56,7 +56,10 @@ fn replicas(world: &mut World) -> Vec<(usize, Replica)> {
         let welcome = crate::world::welcome(&mut world.room).expect("a resume token leads back to its session");
         assert!(welcome.resumed, "a resume token leads back to its session");
         let tick = world.room.figures().tick;
-        replicas.push((at, Replica::starting_at(world.rules.clone(), PilotId(player.welcome.pilot), tick)));
+        replicas.push((
+            at,
+            Replica::starting_at(Arc::clone(&tables), world.rules.clone(), PilotId(player.welcome.pilot), tick),
+        ));
     }
     replicas
 }

@@ -35,9 +35,9 @@ pub(crate) fn run(progress: &Progress) -> anyhow::Result<()> {
     let mut raw_bits = 0;
     for (style, seed) in GAMES {
         progress.say(&format!("playing with seed {seed}"));
-        let tally: CodeStats = play(progress, style, seed, REPLICAS_EVERY, 1)?.tally;
-        raw_bits += tally.raw_bits;
-        for (choice, counts) in tally.choices() {
+        let stats: CodeStats = play(progress, style, seed, REPLICAS_EVERY, 1)?.stats;
+        raw_bits += stats.raw_bits;
+        for (choice, counts) in stats.choices() {
             let all = choices.entry(*choice).or_default();
             all.escaped_bits = all.escaped_bits.max(counts.escaped_bits);
             counts.values.iter().for_each(|(value, count)| *all.values.entry(*value).or_default() += count);

@@ -34,13 +34,14 @@ pub(crate) fn join_delay(number: u32) -> Duration {
 /// Bot number `number` from the start to the end of the run.
 pub(crate) async fn run(
     number: u32,
+    client: Client,
     entry: Arc<Entry>,
     progress: Arc<Progress>,
     phase: watch::Receiver<RunPhase>,
 ) -> Figures {
     let bot = Bot {
         number,
-        client: Client::new(),
+        client,
         clock: Instant::now(),
         figures: Figures::default(),
         picture: PictureWatch::default(),

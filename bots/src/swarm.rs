@@ -11,6 +11,7 @@ use crate::{
     phase::RunPhase,
     progress::{Bar, Progress},
 };
+use arena::Client;
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
@@ -49,9 +50,10 @@ impl RunResult {
 pub(crate) async fn run(options: &Options, entry: Arc<Entry>) -> RunResult {
     let (phase, watching) = watch::channel(RunPhase::Joining);
     let progress = Arc::<Progress>::default();
-    let mut bots = JoinSet::new();
+    let (mut bots, tables) = (JoinSet::new(), arena::code_tables());
     for number in 0..options.players {
-        bots.spawn(bot::run(number, Arc::clone(&entry), Arc::clone(&progress), watching.clone()));
+        let client = Client::sharing(Arc::clone(&tables));
+        bots.spawn(bot::run(number, client, Arc::clone(&entry), Arc::clone(&progress), watching.clone()));
     }
     drop(watching);
     let mut bar = Bar::new(options.players, options.quiet);

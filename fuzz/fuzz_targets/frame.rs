@@ -78,7 +78,7 @@ fn scene() -> (Replica, Vec<Vec<u8>>) {
     room.connect(sim::connection(1), &hello, true);
     let welcome = welcome(&mut room);
     (0..WARM_UP_TICKS).for_each(|_| room.tick());
-    let mut replica = Replica::starting_at(rules, PilotId(welcome.pilot), welcome.tick);
+    let mut replica = Replica::starting_at(arena::code_tables(), rules, PilotId(welcome.pilot), welcome.tick);
     let mut frames = frames(&mut room);
     replica.apply(&frames.remove(0), |_, _, _| {}).expect("the room's own frames are fine");
     (replica, frames)

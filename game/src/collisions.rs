@@ -7,10 +7,12 @@
 
 use crate::{
     geometry::{TURN, heading_of, squared, turn_between},
+    kills::{Kill, Kills},
     plane::{MotionRules, Plane},
-    roster::{Kill, Kills, Pilot},
+    roster::PilotId,
     schedule::{Clock, Phase, Setup},
     spatial_index::SpatialIndex,
+    spawn::Presence,
 };
 use bevy_ecs::prelude::*;
 use glam::IVec2;
@@ -22,11 +24,13 @@ pub(crate) fn plugin(setup: &mut Setup) {
 
 fn ram(
     (rules, clock, index): (Res<MotionRules>, Res<Clock>, Res<SpatialIndex>),
-    mut planes: Query<(&mut Pilot, &mut Plane)>,
+    mut planes: Query<(&PilotId, &mut Presence, &mut Plane)>,
     mut kills: ResMut<Kills>,
 ) {
     for pair in touching(&index, &rules) {
-        let Ok([(mut pilot_a, mut a), (mut pilot_b, mut b)]) = planes.get_many_mut(pair) else { continue };
+        let Ok([(id_a, mut presence_a, mut a), (id_b, mut presence_b, mut b)]) = planes.get_many_mut(pair) else {
+            continue;
+        };
         if a.health == 0 || b.health == 0 {
             continue;
         }
@@ -35,17 +39,17 @@ fn ram(
         let between = a.at_reeling() - b.at_reeling();
         // On the very same spot any line will do.
         let line = if between == IVec2::ZERO { a.heading + TURN / 4 } else { heading_of(between) };
-        let (id_a, id_b) = (pilot_a.id, pilot_b.id);
-        for (pilot, plane, other, away) in
-            [(&mut pilot_a, &mut a, id_b, line), (&mut pilot_b, &mut b, id_a, line + TURN / 2)]
+        for (id, presence, plane, other, away) in
+            [(id_a, &mut presence_a, &mut a, id_b, line), (id_b, &mut presence_b, &mut b, id_a, line + TURN / 2)]
         {
             if plane.reel != 0 {
                 continue;
             }
             let to_the_right = turn_between(plane.heading, away) >= 0;
             plane.reel(to_the_right, &rules);
-            if hurts && pilot.hurt(plane, rules.ramming.damage, clock.tick) {
-                kills.record(Kill { killer: other, victim: pilot.id, rammed: true, behind: 0 });
+            if hurts && plane.hurt(rules.ramming.damage) {
+                presence.shot_down(plane, clock.tick);
+                kills.record(Kill { killer: *other, victim: *id, rammed: true, view_delay: 0 });
             }
         }
     }
@@ -134,7 +138,7 @@ mod tests {
     fn ramming_can_be_deadly_but_earns_nothing() {
         let (mut game, pilots) = room_with(&[plane_at(-2, 0, 0), Plane { health: 5, ..plane_at(2, 0, TURN / 2) }]);
         game.steps(60);
-        assert_eq!(game.drain_kills(), [Kill { killer: pilots[0], victim: pilots[1], rammed: true, behind: 0 }]);
+        assert_eq!(game.drain_kills(), [Kill { killer: pilots[0], victim: pilots[1], rammed: true, view_delay: 0 }]);
         assert_eq!(game.standing(pilots[0]).unwrap().score, 0);
     }
 

@@ -8,14 +8,13 @@ use crate::{
     flight::FlightRules,
     geometry::turn_between,
     plane::{Plane, STEER_MAX, STICK_REST_TICKS, STICK_TICKS, THROTTLE_MAX},
-    roster::Pilot,
     schedule::{Clock, Phase, Setup},
 };
 use bevy_ecs::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// The position of every control.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// The position of every control; as a pilot's component, what it wants them to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Component, Serialize, Deserialize)]
 pub struct Controls {
     /// Stick: -7 hard left ..= 7 hard right.
     pub steer: i32,
@@ -84,12 +83,13 @@ impl Plane {
 
 /// Writes what the pilots want into the rows of their planes.
 pub(crate) fn plugin(setup: &mut Setup) {
+    setup.world.register_component::<Controls>();
     setup.schedule.add_systems(take_over.in_set(Phase::Controls));
 }
 
-fn take_over(clock: Res<Clock>, mut planes: Query<(&Pilot, &mut Plane)>) {
-    for (pilot, mut plane) in &mut planes {
-        plane.take_over(pilot.wanted, clock.tick);
+fn take_over(clock: Res<Clock>, mut planes: Query<(&Controls, &mut Plane)>) {
+    for (wanted, mut plane) in &mut planes {
+        plane.take_over(*wanted, clock.tick);
     }
 }
 

@@ -7,15 +7,16 @@ use crate::{
     collisions,
     controls::{self, Controls},
     fillers, hits,
-    lag_compensation::{self, BEHIND_MAX},
+    kills::{self, Kill, Kills},
+    lag_compensation::{self, PositionHistory, VIEW_DELAY_MAX, ViewDelay},
     minimap, motion,
-    roster::{self, Kill, Kills, Pilot, PilotId, Roster},
+    roster::{self, Bot, PilotId, Roster},
     rules::Rules,
     schedule::{Clock, Setup},
     schema::Row,
     spatial_index,
-    spawn::{self, Place, Status},
-    standing::{self, Board, Respawn, Standing},
+    spawn::{self, Place, Presence, Status},
+    standing::{self, Board, Respawn, Score, Standing},
     visible,
 };
 use bevy_ecs::prelude::*;
@@ -32,6 +33,7 @@ impl Game {
     pub fn new(seed: u64, rules: Rules) -> Self {
         let mut setup = Setup::new();
         roster::plugin(&mut setup);
+        kills::plugin(&mut setup);
         motion::plugin(&mut setup);
         spatial_index::plugin(&mut setup);
         hits::plugin(&mut setup);
@@ -64,33 +66,42 @@ impl Game {
     /// Adds a pilot, who flies from the next step on, protected at first; a computer pilot flies by itself
     /// ([`crate::pilot::decide`]). `None` if the room has [`roster::PILOTS_MAX_COUNT`] pilots.
     pub fn join(&mut self, is_bot: bool) -> Option<PilotId> {
-        roster::join(&mut self.world, is_bot)
+        let id = self.world.resource::<Roster>().free_id()?;
+        let state =
+            (Controls::default(), ViewDelay::default(), PositionHistory::default(), Presence::NEW, Score::default());
+        let entity = spawn_pilot(&mut self.world, id, is_bot, state);
+        self.world.resource_mut::<Roster>().insert(id, entity);
+        self.world.resource_mut::<Board>().is_stale = true;
+        Some(id)
     }
 
     /// Takes a pilot out; its plane is gone with the next step, its bullets fly on.
     pub fn leave(&mut self, pilot: PilotId) {
-        roster::leave(&mut self.world, pilot);
+        if let Some(entity) = self.world.resource_mut::<Roster>().remove(pilot) {
+            self.world.get_mut::<Presence>(entity).expect("whoever is on the roster is a pilot").is_leaving = true;
+            self.world.resource_mut::<Board>().is_stale = true;
+        }
     }
 
     /// Says what a pilot wants its controls to be from the end of the next step on.
     pub fn control(&mut self, pilot: PilotId, controls: Controls) {
-        if let Some(mut pilot) = roster::find_mut(&mut self.world, pilot) {
-            pilot.wanted = controls.in_range();
+        if let Some(mut wanted) = roster::find_mut::<Controls>(&mut self.world, pilot) {
+            *wanted = controls.in_range();
         }
     }
 
     /// Says how far in the past a pilot sees the others, parts of a tick ([`lag_compensation::PARTS`]): from the next step on its bullets
-    /// meet them there. At most [`BEHIND_MAX`].
-    pub fn look(&mut self, pilot: PilotId, behind: u32) {
-        if let Some(mut pilot) = roster::find_mut(&mut self.world, pilot) {
-            pilot.behind = behind.min(BEHIND_MAX);
+    /// meet them there. At most [`VIEW_DELAY_MAX`].
+    pub fn look(&mut self, pilot: PilotId, view_delay: u32) {
+        if let Some(mut delay) = roster::find_mut::<ViewDelay>(&mut self.world, pilot) {
+            delay.0 = view_delay.min(VIEW_DELAY_MAX);
         }
     }
 
     /// Asks to fly again; heard only of a pilot who was shot down. See [`Standing::respawn`] for where and when.
     pub fn fly_again(&mut self, pilot: PilotId) {
-        if let Some(mut pilot) = roster::find_mut(&mut self.world, pilot)
-            && let Status::Down { is_ready, .. } = &mut pilot.status
+        if let Some(mut presence) = roster::find_mut::<Presence>(&mut self.world, pilot)
+            && let Status::Down { is_ready, .. } = &mut presence.status
         {
             *is_ready = true;
         }
@@ -116,16 +127,29 @@ impl Game {
 
     /// How a pilot stands; `None` for one who is not here.
     pub fn standing(&self, pilot: PilotId) -> Option<Standing> {
-        let pilot = self.world.get::<Pilot>(self.world.resource::<Roster>().entity(pilot)?)?;
-        let respawn = match pilot.status {
+        let entity = self.world.get_entity(self.world.resource::<Roster>().entity(pilot)?).ok()?;
+        let (presence, score) = entity.get_components::<(&Presence, &Score)>().ok()?;
+        let respawn = match presence.status {
             Status::Returning(Place { tick, at, heading }) => {
-                Some(Respawn { in_ticks: tick - self.tick(), x: at.x, y: at.y, heading, shots: pilot.shots })
+                Some(Respawn { in_ticks: tick - self.tick(), x: at.x, y: at.y, heading, shots: presence.shots })
             }
             _ => None,
         };
         let board = self.world.resource::<Board>();
-        Some(Standing { score: pilot.score, rank: board.rank(pilot), ranked: board.ranked(), respawn })
+        Some(Standing { score: score.0, rank: board.rank(pilot, *score), ranked: board.ranked(), respawn })
     }
+}
+
+/// What the features know of a pilot.
+pub(crate) type PilotState = (Controls, ViewDelay, PositionHistory, Presence, Score);
+
+/// A pilot as an entity; the roster does not know of it yet.
+pub(crate) fn spawn_pilot(world: &mut World, id: PilotId, is_bot: bool, state: PilotState) -> Entity {
+    let mut pilot = world.spawn((id, state));
+    if is_bot {
+        pilot.insert(Bot);
+    }
+    pilot.id()
 }
 
 impl fmt::Debug for Game {

@@ -8,13 +8,15 @@
 
 use crate::{
     bullet::{self, Bullet},
-    lag_compensation::{PARTS, PositionHistory, moment, moment_of_meeting},
+    kills::{Kill, Kills},
+    lag_compensation::{PARTS, PositionHistory, ViewDelay, moment, moment_of_meeting},
     motion::BulletId,
     plane::{MotionRules, Plane, SPEED_MAX},
-    roster::{Kill, Kills, Pilot, PilotId, Roster},
+    roster::{PilotId, Roster},
     schedule::{Clock, Phase, Setup},
     spatial_index::{Aloft, SpatialIndex},
-    standing::{Board, ScoreRules},
+    spawn::Presence,
+    standing::{Board, Score, ScoreRules},
 };
 use bevy_ecs::prelude::*;
 use glam::IVec2;
@@ -35,37 +37,37 @@ struct Hit {
     bullet: Entity,
     victim: Entity,
     /// How far back it was found, parts of a tick.
-    behind: u32,
+    view_delay: u32,
 }
 
 fn find(
     (rules, clock, index, roster): (Res<MotionRules>, Res<Clock>, Res<SpatialIndex>, Res<Roster>),
     bullets: Query<(Entity, &BulletId, &Bullet)>,
-    pilots: Query<&Pilot>,
+    view_delays: Query<&ViewDelay>,
     histories: Query<&PositionHistory>,
     mut hits: ResMut<Hits>,
 ) {
     hits.0.clear();
     for (entity, BulletId(id), bullet) in &bullets {
         let owner = bullet::owner(*id);
-        let shooter = roster.entity(PilotId(owner)).and_then(|shooter| pilots.get(shooter).ok());
-        let behind = shooter.map_or(0, |shooter| shooter.behind);
+        let shooter = roster.entity(PilotId(owner)).and_then(|shooter| view_delays.get(shooter).ok());
+        let view_delay = shooter.map_or(0, |shooter| shooter.0);
         // In the present a plane's way is its own velocity; in the past it is what the history tells.
-        let victim = if behind == 0 {
+        let victim = if view_delay == 0 {
             first_on_the_way(bullet, owner, &index, &rules, 0, |aloft| {
                 let place = aloft.plane.position();
                 Some((place - aloft.plane.velocity(), place))
             })
         } else {
-            first_on_the_way(bullet, owner, &index, &rules, behind, |aloft| {
+            first_on_the_way(bullet, owner, &index, &rules, view_delay, |aloft| {
                 let history = histories.get(aloft.entity).ok()?;
                 // What this tick will end with is not noted yet; the plane has moved already.
-                let at = |tick: u32| history.at_or_now(moment(tick, behind), clock.tick, aloft.plane.position());
+                let at = |tick: u32| history.at_or_now(moment(tick, view_delay), clock.tick, aloft.plane.position());
                 Some((at(clock.tick - 1)?, at(clock.tick)?))
             })
         };
         if let Some(victim) = victim {
-            hits.0.push(Hit { bullet_id: *id, bullet: entity, victim, behind });
+            hits.0.push(Hit { bullet_id: *id, bullet: entity, victim, view_delay });
         }
     }
     hits.0.sort_unstable_by_key(|hit| hit.bullet_id);
@@ -74,24 +76,25 @@ fn find(
 fn deal(
     (rules, score, clock, roster): (Res<MotionRules>, Res<ScoreRules>, Res<Clock>, Res<Roster>),
     hits: Res<Hits>,
-    mut pilots: Query<&mut Pilot>,
-    mut planes: Query<&mut Plane>,
+    mut victims: Query<(&PilotId, &mut Presence, &mut Plane)>,
+    mut scores: Query<&mut Score>,
     (mut kills, mut board): (ResMut<Kills>, ResMut<Board>),
     mut commands: Commands,
 ) {
     for hit in &hits.0 {
         commands.entity(hit.bullet).despawn();
-        let (Ok(mut plane), Ok(mut pilot)) = (planes.get_mut(hit.victim), pilots.get_mut(hit.victim)) else { continue };
+        let Ok((victim, mut presence, mut plane)) = victims.get_mut(hit.victim) else { continue };
         if plane.health == 0 {
             continue; // an earlier bullet of this tick was the last one it took
         }
-        let is_shot_down = pilot.hurt(&mut plane, rules.guns.damage, clock.tick);
-        let (killer, victim) = (PilotId(bullet::owner(hit.bullet_id)), pilot.id);
+        let is_shot_down = plane.hurt(rules.guns.damage);
+        let killer = PilotId(bullet::owner(hit.bullet_id));
         if is_shot_down {
-            kills.record(Kill { killer, victim, rammed: false, behind: hit.behind });
+            presence.shot_down(&plane, clock.tick);
+            kills.record(Kill { killer, victim: *victim, rammed: false, view_delay: hit.view_delay });
         }
         // The shooter may have left since.
-        if let Some(mut shooter) = roster.entity(killer).and_then(|entity| pilots.get_mut(entity).ok()) {
+        if let Some(mut shooter) = roster.entity(killer).and_then(|entity| scores.get_mut(entity).ok()) {
             shooter.win(score.hit + if is_shot_down { score.kill } else { 0 });
             board.is_stale = true;
         }
@@ -99,18 +102,18 @@ fn deal(
 }
 
 /// The plane that this bullet met first in the tick that just passed; of two at the same moment the lower id. `way_of`
-/// tells from where to where a plane went, `behind` parts of a tick ago.
+/// tells from where to where a plane went, `view_delay` parts of a tick ago.
 fn first_on_the_way(
     bullet: &Bullet,
     owner: u16,
     index: &SpatialIndex,
     rules: &MotionRules,
-    behind: u32,
+    view_delay: u32,
     way_of: impl Fn(&Aloft) -> Option<(IVec2, IVec2)>,
 ) -> Option<Entity> {
     let (start, end) = (bullet.position() - bullet.velocity(), bullet.position());
     // Planes are filed where they are now; since then they flew at most this far.
-    let ticks = 1 + behind.div_ceil(PARTS) as i32;
+    let ticks = 1 + view_delay.div_ceil(PARTS) as i32;
     let flight = (rules.flight.boost_speed.min(SPEED_MAX) / 16 + 1) * ticks;
     let margin = IVec2::splat(rules.guns.reach + flight);
     index
@@ -196,12 +199,12 @@ mod tests {
     /// is told the present must aim ahead.
     #[test]
     fn a_shooter_hits_what_it_sees() {
-        let health_after = |since: u32, behind: u32, offset: f64| {
+        let health_after = |since: u32, view_delay: u32, offset: f64| {
             let target = plane_at(12, 0, TURN / 4);
             let ahead = (f64::from(target.velocity().y) * offset) as i32;
             let (mut game, pilots) = room_with(&[plane_at(0, 0, 0), Plane { y: target.y + ahead, ..target }]);
             game.world.resource_mut::<Clock>().tick = since;
-            game.look(pilots[0], behind);
+            game.look(pilots[0], view_delay);
             game.steps(12);
             game.control(pilots[0], TRIGGER);
             game.steps(2);
@@ -209,8 +212,8 @@ mod tests {
             game.steps(60);
             game.plane(pilots[1]).unwrap().health
         };
-        let hits = |since: u32, behind: u32| -> Vec<i32> {
-            (-60..0).filter(|ticks| health_after(since, behind, f64::from(*ticks)) < HEALTH_FULL).collect()
+        let hits = |since: u32, view_delay: u32| -> Vec<i32> {
+            (-60..0).filter(|ticks| health_after(since, view_delay, f64::from(*ticks)) < HEALTH_FULL).collect()
         };
         let (present, past) = (hits(0, 0), hits(0, 10 * PARTS));
         assert_eq!(hits(crate::snapshot::TICK_MAX, 10 * PARTS), past, "however old the room is");
@@ -223,8 +226,8 @@ mod tests {
     fn nobody_looks_back_farther_than_the_bound() {
         let (mut game, pilots) = room_with(&[plane_at(0, 0, 0)]);
         game.look(pilots[0], 10_000);
-        let pilot = crate::roster::find_mut(&mut game.world, pilots[0]).unwrap();
-        assert_eq!(pilot.behind, crate::lag_compensation::BEHIND_MAX);
+        let delay = crate::roster::find_mut::<ViewDelay>(&mut game.world, pilots[0]).unwrap();
+        assert_eq!(delay.0, crate::lag_compensation::VIEW_DELAY_MAX);
     }
 
     #[test]
@@ -233,7 +236,7 @@ mod tests {
         game.control(pilots[0], TRIGGER);
         game.steps(9 * 10 + 30);
         let [killer, victim] = pilots[..] else { unreachable!() };
-        assert_eq!(game.drain_kills(), [Kill { killer, victim, rammed: false, behind: 0 }]);
+        assert_eq!(game.drain_kills(), [Kill { killer, victim, rammed: false, view_delay: 0 }]);
         assert_eq!(game.standing(killer).unwrap().score, 10 + 10);
         assert_eq!(game.standing(killer).unwrap().rank, 1);
         assert_eq!(game.plane(victim), None);

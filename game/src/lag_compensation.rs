@@ -4,7 +4,7 @@
 //! tick each plane's place is noted in its [`PositionHistory`] → `hits` tests a bullet against the histories of that moment.
 //! Scheme: Source's lag compensation (Bernier, "Latency Compensating Methods in Client/Server In-game Protocol Design",
 //! GDC 2001), carried on for as long as a bullet flies.
-//! Invariants: never farther back than [`BEHIND_MAX`]; a plane that was not there then cannot be hit there.
+//! Invariants: never farther back than [`VIEW_DELAY_MAX`]; a plane that was not there then cannot be hit there.
 
 use crate::{
     geometry::squared,
@@ -18,14 +18,18 @@ use serde::{Deserialize, Serialize};
 /// Parts of a tick in which moments of the past are told.
 pub const PARTS: u32 = 16;
 /// Furthest back that a bullet finds its target: 12 ticks, 200 ms. Policy: whoever sees later than that must aim ahead.
-pub const BEHIND_MAX: u32 = 12 * PARTS;
+pub const VIEW_DELAY_MAX: u32 = 12 * PARTS;
 /// Ticks that a history reaches back: what can be asked for, a tick before it, and the present.
 const HISTORY_TICKS: usize = 16;
 /// Fractions of a tick, for the moment of a hit.
 const MOMENTS: i64 = 1024;
 
-const _: () = assert!(REEL_NOTICE_TICKS as u32 * PARTS == BEHIND_MAX, "as far back as reeling is announced ahead");
-const _: () = assert!(HISTORY_TICKS as u32 > BEHIND_MAX / PARTS + 2);
+const _: () = assert!(REEL_NOTICE_TICKS as u32 * PARTS == VIEW_DELAY_MAX, "as far back as reeling is announced ahead");
+const _: () = assert!(HISTORY_TICKS as u32 > VIEW_DELAY_MAX / PARTS + 2);
+
+/// How far in the past a pilot sees the others, parts of a tick.
+#[derive(Debug, Clone, Copy, Default, Component)]
+pub(crate) struct ViewDelay(pub(crate) u32);
 
 /// Where a plane was at the end of a tick.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -71,8 +75,8 @@ impl PositionHistory {
 }
 
 /// The moment so many parts before the end of a tick, in parts of a tick since tick 0.
-pub fn moment(tick: u32, behind: u32) -> u64 {
-    (u64::from(tick) * u64::from(PARTS)).saturating_sub(behind.into())
+pub fn moment(tick: u32, view_delay: u32) -> u64 {
+    (u64::from(tick) * u64::from(PARTS)).saturating_sub(view_delay.into())
 }
 
 /// The last tick that ended by a moment, and how many parts later that is.
@@ -99,6 +103,8 @@ pub fn moment_of_meeting(bullet: (IVec2, IVec2), plane: (IVec2, IVec2), reach: i
 
 /// Notes where every plane is at the end of a tick.
 pub(crate) fn plugin(setup: &mut Setup) {
+    setup.world.register_component::<ViewDelay>();
+    setup.world.register_component::<PositionHistory>();
     setup.schedule.add_systems(note.in_set(Phase::History));
 }
 
@@ -121,7 +127,7 @@ mod tests {
         }
         assert_eq!(history.at(moment(40, 0)), Some(IVec2::new(6400, 0)));
         assert_eq!(history.at(moment(30, 0) + 4), Some(IVec2::new(4840, 0)));
-        assert!(history.at(moment(39, BEHIND_MAX)).is_some());
+        assert!(history.at(moment(39, VIEW_DELAY_MAX)).is_some());
         assert_eq!(history.at(moment(24, 0)), None, "forgotten");
         assert_eq!(history.at(moment(40, 0) + 1), None, "not yet");
     }

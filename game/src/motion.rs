@@ -8,7 +8,7 @@
 use crate::{
     bullet::{self, BULLET, Bullet},
     plane::{self, MotionRules, PLANE, Plane},
-    roster::Pilot,
+    roster::PilotId,
     rules::Rules,
     schedule::{Phase, Setup},
     schema::Row,
@@ -54,9 +54,9 @@ fn fly_bullets(rules: Res<MotionRules>, mut bullets: Query<(Entity, &mut Bullet)
     }
 }
 
-fn fly_planes(rules: Res<MotionRules>, mut planes: Query<(&Pilot, &mut Plane)>, mut commands: Commands) {
-    for (pilot, mut plane) in &mut planes {
-        if let Some((id, bullet)) = plane.step(pilot.id.0.into(), &rules) {
+fn fly_planes(rules: Res<MotionRules>, mut planes: Query<(&PilotId, &mut Plane)>, mut commands: Commands) {
+    for (PilotId(id), mut plane) in &mut planes {
+        if let Some((id, bullet)) = plane.step((*id).into(), &rules) {
             commands.spawn((BulletId(id), bullet));
         }
     }

@@ -169,6 +169,13 @@ impl Plane {
         self.boost == 1 && self.energy >= rules.flight.boost_drain && self.reeling(rules).is_none()
     }
 
+    /// Takes health; `true` if that was the last of it.
+    pub(crate) fn hurt(&mut self, amount: i32) -> bool {
+        let was_alive = self.health > 0;
+        self.health = (self.health - amount).max(0);
+        was_alive && self.health == 0
+    }
+
     /// Cannot be hurt, cannot shoot.
     pub fn is_shielded(&self) -> bool {
         self.shield > 0

@@ -1,4 +1,4 @@
-//! A game put aside and taken up again: all that the next step depends on, as plain data.
+//! Saving and restoring a game: everything the next step depends on, as plain data.
 //!
 //! Path: [`Game::snapshot`] between two steps → whoever keeps it makes bytes of it → [`Game::restore`].
 //! Invariants: a game that was restored goes on as if it had never stopped; whatever the data says, no row of it leaves
@@ -8,20 +8,20 @@
 use crate::{
     bullet::{self, Bullet},
     controls::Controls,
-    game::Game,
+    game::{Game, spawn_pilot},
     geometry::TURN,
-    lag_compensation::{BEHIND_MAX, PositionHistory},
+    lag_compensation::{PositionHistory, VIEW_DELAY_MAX, ViewDelay},
     minimap::{self, Minimap},
     motion::BulletId,
     plane::{self, Plane},
-    roster::{PILOTS_MAX_COUNT, Pilot, PilotId, Roster, SCORE_MAX},
+    roster::{Bot, PILOTS_MAX_COUNT, PilotId, Roster},
     rules::Rules,
     schedule::Clock,
     schema::{Fields, Grid, Kind},
-    spawn::{NOTICE_TICKS, Place, Status},
-    standing::Board,
+    spawn::{NOTICE_TICKS, Place, Presence, Status},
+    standing::{Board, SCORE_MAX, Score},
 };
-use bevy_ecs::prelude::*;
+use bevy_ecs::{prelude::*, query::QueryData};
 use glam::IVec2;
 use serde::{Deserialize, Serialize};
 use std::{error, fmt};
@@ -41,9 +41,22 @@ pub struct GameSnapshot {
     is_board_stale: bool,
     minimap: Vec<Fields>,
     /// By id.
-    pilots: Vec<(Pilot, PositionHistory, Option<Fields>)>,
+    pilots: Vec<(SavedPilot, PositionHistory, Option<Fields>)>,
     /// By id.
     bullets: Vec<(u32, Fields)>,
+}
+
+/// What the features know of a pilot, but for its position history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct SavedPilot {
+    id: PilotId,
+    is_bot: bool,
+    wanted: Controls,
+    view_delay: u32,
+    status: Status,
+    score: i32,
+    shots: i32,
+    is_leaving: bool,
 }
 
 /// Why a snapshot is not taken up.
@@ -70,12 +83,9 @@ impl Game {
     /// Everything, between two steps.
     pub fn snapshot(&self) -> GameSnapshot {
         let world = &self.world;
-        let mut pilots =
-            world.try_query::<(&Pilot, &PositionHistory, Option<&Plane>)>().expect("registered by the plugins");
+        let mut pilots = world.try_query::<AllOfAPilot<'_>>().expect("registered by the plugins");
         let mut bullets = world.try_query::<(&BulletId, &Bullet)>().expect("as above");
-        let plane = |plane: Option<&Plane>| plane.map(|plane| plane.to_fields());
-        let mut pilots: Vec<_> =
-            pilots.iter(world).map(|(pilot, history, aloft)| (pilot.clone(), history.clone(), plane(aloft))).collect();
+        let mut pilots: Vec<_> = pilots.iter(world).map(saved).collect();
         let mut bullets: Vec<_> = bullets.iter(world).map(|(id, bullet)| (id.0, bullet.to_fields())).collect();
         pilots.sort_unstable_by_key(|(pilot, ..)| pilot.id);
         bullets.sort_unstable_by_key(|(id, _)| *id);
@@ -104,15 +114,18 @@ impl Game {
         world.resource_mut::<Minimap>().0 = snapshot.minimap;
         let mut board = world.resource_mut::<Board>();
         // Whoever came since the last step is not ranked yet.
-        board.rank_all(snapshot.pilots.iter().map(|(pilot, ..)| pilot).filter(|pilot| pilot.status != Status::New));
+        let old = snapshot.pilots.iter().map(|(pilot, ..)| pilot).filter(|pilot| pilot.status != Status::New);
+        board.rank_all(old.map(|pilot| (pilot.id, Score(pilot.score))));
         board.is_stale = snapshot.is_board_stale;
         for (pilot, history, plane) in snapshot.pilots {
             let (id, is_leaving) = (pilot.id, pilot.is_leaving);
-            let mut entity = world.spawn((pilot, history));
+            let SavedPilot { is_bot, wanted, view_delay, status, score, shots, .. } = pilot;
+            let presence = Presence { status, shots, is_leaving };
+            let state = (wanted, ViewDelay(view_delay), history, presence, Score(score));
+            let entity = spawn_pilot(world, id, is_bot, state);
             if let Some(fields) = plane {
-                entity.insert(Plane::from_fields(&fields));
+                world.entity_mut(entity).insert(Plane::from_fields(&fields));
             }
-            let entity = entity.id();
             if !is_leaving {
                 world.resource_mut::<Roster>().insert(id, entity);
             }
@@ -128,6 +141,27 @@ impl Game {
     pub fn pilots(&self) -> impl Iterator<Item = PilotId> {
         self.world.resource::<Roster>().ids()
     }
+}
+
+/// What a snapshot reads of a pilot.
+type AllOfAPilot<'a> = (
+    &'a PilotId,
+    Has<Bot>,
+    &'a Controls,
+    &'a ViewDelay,
+    &'a Presence,
+    &'a Score,
+    &'a PositionHistory,
+    Option<&'a Plane>,
+);
+
+fn saved(
+    (id, is_bot, wanted, view_delay, presence, score, history, plane): <AllOfAPilot<'_> as QueryData>::Item<'_, '_>,
+) -> (SavedPilot, PositionHistory, Option<Fields>) {
+    let Presence { status, shots, is_leaving } = presence.clone();
+    let (wanted, view_delay, score) = (*wanted, view_delay.0, score.0);
+    let pilot = SavedPilot { id: *id, is_bot, wanted, view_delay, status, score, shots, is_leaving };
+    (pilot, history.clone(), plane.map(|plane| plane.to_fields()))
 }
 
 impl GameSnapshot {
@@ -153,7 +187,7 @@ impl GameSnapshot {
     }
 }
 
-impl Pilot {
+impl SavedPilot {
     fn check(&self, tick: u32, is_aloft: bool, grid: Grid) -> Result<(), UnfitSnapshot> {
         let is_place = |place: &Place| {
             (tick + 1..=tick + NOTICE_TICKS).contains(&place.tick)
@@ -168,7 +202,7 @@ impl Pilot {
         };
         within(self.id.0 != 0, "pilot's id")?;
         within(self.wanted == Controls::from_bits(self.wanted.to_bits()), "pilot's controls")?;
-        within(self.behind <= BEHIND_MAX, "pilot's view")?;
+        within(self.view_delay <= VIEW_DELAY_MAX, "pilot's view")?;
         within(is_status, "pilot's status")?;
         within((0..=SCORE_MAX).contains(&self.score), "pilot's score")?;
         within((0..=255).contains(&self.shots), "pilot's shots")
@@ -265,7 +299,7 @@ mod tests {
         refused(&|bad| bad.pilots[0].0.id = PilotId(0), "pilot's id");
         refused(&|bad| bad.pilots[0].0.score = -1, "pilot's score");
         refused(&|bad| bad.pilots[0].0.shots = 256, "pilot's shots");
-        refused(&|bad| bad.pilots[0].0.behind = BEHIND_MAX + 1, "pilot's view");
+        refused(&|bad| bad.pilots[0].0.view_delay = VIEW_DELAY_MAX + 1, "pilot's view");
         refused(&|bad| bad.pilots[0].0.wanted.steer = 100, "pilot's controls");
         refused(
             &|bad| bad.pilots[0].0.status = Status::Down { since: bad.tick + 1, is_ready: false },

@@ -5,7 +5,7 @@
 
 use crate::{
     plane::{MotionRules, Plane},
-    roster::Pilot,
+    roster::PilotId,
     schedule::{Phase, Setup},
     schema::{CELL_UNITS, CellId, Grid, VIEW_CELLS},
 };
@@ -104,7 +104,7 @@ pub(crate) fn plugin(setup: &mut Setup) {
     setup.schedule.add_systems(build.in_set(Phase::Index));
 }
 
-fn build(rules: Res<MotionRules>, mut index: ResMut<SpatialIndex>, planes: Query<(Entity, &Pilot, &Plane)>) {
-    let aloft = |(entity, pilot, plane): (Entity, &Pilot, &Plane)| Aloft { id: pilot.id.0, entity, plane: *plane };
+fn build(rules: Res<MotionRules>, mut index: ResMut<SpatialIndex>, planes: Query<(Entity, &PilotId, &Plane)>) {
+    let aloft = |(entity, pilot, plane): (Entity, &PilotId, &Plane)| Aloft { id: pilot.0, entity, plane: *plane };
     index.fill(|| planes.iter().map(aloft), rules.grid);
 }

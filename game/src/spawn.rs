@@ -1,4 +1,4 @@
-//! Coming and going: newcomers, the shot down, and those who leave.
+//! Spawning and removing planes: newcomers, respawns, leavers.
 //!
 //! Path: a newcomer flies at the next tick; somebody shot down asks to fly again (computer pilots by themselves), is
 //! told the place, and flies [`NOTICE_TICKS`] later.
@@ -8,7 +8,7 @@ use crate::{
     geometry::{heading_of, squared},
     plane::{MotionRules, Plane, SHIELD_MAX_TICKS},
     random::{Purpose, rand},
-    roster::Pilot,
+    roster::{Bot, PilotId},
     schedule::{Clock, Phase, Setup},
     spatial_index::SpatialIndex,
     tuning::{LENGTH, RulesError, number, ticks},
@@ -71,6 +71,27 @@ pub(crate) enum Status {
     Returning(Place),
 }
 
+/// How a pilot comes and goes.
+#[derive(Debug, Clone, Component)]
+pub(crate) struct Presence {
+    pub(crate) status: Status,
+    /// The next plane counts its shots from here.
+    pub(crate) shots: i32,
+    /// Gone by the next tick.
+    pub(crate) is_leaving: bool,
+}
+
+impl Presence {
+    /// A newcomer's.
+    pub(crate) const NEW: Self = Self { status: Status::New, shots: 0, is_leaving: false };
+
+    /// The pilot lost this plane.
+    pub(crate) fn shot_down(&mut self, plane: &Plane, tick: u32) {
+        self.status = Status::Down { since: tick, is_ready: false };
+        self.shots = plane.shots;
+    }
+}
+
 /// Where and when a plane will appear.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Place {
@@ -82,12 +103,13 @@ pub(crate) struct Place {
 
 /// Spawns, respawns and leaving.
 pub(crate) fn plugin(setup: &mut Setup) {
+    setup.world.register_component::<Presence>();
     setup.schedule.add_systems((leave, choose_places, appear).chain().in_set(Phase::Spawns));
 }
 
-fn leave(pilots: Query<(Entity, &Pilot)>, mut commands: Commands) {
-    for (entity, pilot) in &pilots {
-        if pilot.is_leaving {
+fn leave(pilots: Query<(Entity, &Presence)>, mut commands: Commands) {
+    for (entity, presence) in &pilots {
+        if presence.is_leaving {
             commands.entity(entity).despawn();
         }
     }
@@ -98,37 +120,35 @@ fn choose_places(
     (rules, respawn): (Res<MotionRules>, Res<RespawnRules>),
     clock: Res<Clock>,
     index: Res<SpatialIndex>,
-    mut pilots: Query<&mut Pilot, Without<Plane>>,
+    mut pilots: Query<(&PilotId, Has<Bot>, &mut Presence), Without<Plane>>,
 ) {
-    for mut pilot in &mut pilots {
-        let notice = match pilot.status {
+    for (id, is_bot, mut presence) in &mut pilots {
+        let notice = match presence.status {
             Status::New => 0,
             Status::Down { is_ready: true, .. } => NOTICE_TICKS,
-            Status::Down { since, .. } if pilot.is_bot && clock.tick >= since + respawn.bots_wait as u32 => {
-                NOTICE_TICKS
-            }
+            Status::Down { since, .. } if is_bot && clock.tick >= since + respawn.bots_wait as u32 => NOTICE_TICKS,
             _ => continue,
         };
-        let (at, heading) = place(pilot.id.0, &clock, &index, &rules, &respawn);
-        pilot.status = Status::Returning(Place { tick: clock.tick + notice, at, heading });
+        let (at, heading) = place(*id, &clock, &index, &rules, &respawn);
+        presence.status = Status::Returning(Place { tick: clock.tick + notice, at, heading });
     }
 }
 
 fn appear(
     (rules, respawn): (Res<MotionRules>, Res<RespawnRules>),
     clock: Res<Clock>,
-    mut pilots: Query<(Entity, &mut Pilot), Without<Plane>>,
+    mut pilots: Query<(Entity, &mut Presence), Without<Plane>>,
     mut commands: Commands,
 ) {
-    for (entity, mut pilot) in &mut pilots {
-        if let Status::Returning(place) = pilot.status
+    for (entity, mut presence) in &mut pilots {
+        if let Status::Returning(place) = presence.status
             && place.tick == clock.tick
         {
-            pilot.status = Status::Flying;
+            presence.status = Status::Flying;
             commands.entity(entity).insert(Plane::new(
                 place.at,
                 place.heading,
-                pilot.shots,
+                presence.shots,
                 &rules.flight,
                 respawn.shield,
             ));
@@ -137,10 +157,16 @@ fn appear(
 }
 
 /// A place clear of others, and the heading from there to the middle of the field.
-fn place(id: u16, clock: &Clock, index: &SpatialIndex, rules: &MotionRules, respawn: &RespawnRules) -> (IVec2, i32) {
+fn place(
+    id: PilotId,
+    clock: &Clock,
+    index: &SpatialIndex,
+    rules: &MotionRules,
+    respawn: &RespawnRules,
+) -> (IVec2, i32) {
     let mut best = (-1, IVec2::ZERO);
     for attempt in 0..PLACES_TRIED_COUNT {
-        let bits = rand(clock.seed, clock.tick, id.into(), Purpose::SpawnPlace as u32 + attempt);
+        let bits = rand(clock.seed, clock.tick, id.0.into(), Purpose::SpawnPlace as u32 + attempt);
         // Keep out of the autopilot's strip, with room to turn.
         let margin = rules.flight.border + crate::schema::CELL_UNITS / 4;
         let room = (rules.grid.side_units() - 2 * margin) as u64;

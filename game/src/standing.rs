@@ -4,7 +4,7 @@
 //! Invariants: more points first, then the lower id; the rows change only when the top changes.
 
 use crate::{
-    roster::{Pilot, SCORE_MAX},
+    roster::PilotId,
     row_kind,
     schedule::{Phase, Setup},
     schema::{Kind, nothing_is_derived},
@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 
 /// Lines of the top list.
 pub const TOP_COUNT: usize = 10;
+/// Highest score. Policy: it stays there.
+pub const SCORE_MAX: i32 = 1_000_000;
 
 row_kind! {
     /// A line of the top list; the row's id is the place, 0 = first.
@@ -93,6 +95,17 @@ pub struct Respawn {
     pub shots: i32,
 }
 
+/// A pilot's points.
+#[derive(Debug, Clone, Copy, Default, Component)]
+pub(crate) struct Score(pub(crate) i32);
+
+impl Score {
+    /// More points, up to [`SCORE_MAX`].
+    pub(crate) fn win(&mut self, points: i32) {
+        self.0 = (self.0 + points).min(SCORE_MAX);
+    }
+}
+
 /// The ranking.
 #[derive(Debug, Default, Resource)]
 pub(crate) struct Board {
@@ -106,12 +119,12 @@ pub(crate) struct Board {
 
 impl Board {
     /// A pilot's place among all, 1 is best; 0 until the first ranking.
-    pub(crate) fn rank(&self, pilot: &Pilot) -> u32 {
-        self.order.binary_search(&key(pilot)).map_or(0, |index| index as u32 + 1)
+    pub(crate) fn rank(&self, pilot: PilotId, score: Score) -> u32 {
+        self.order.binary_search(&key((pilot, score))).map_or(0, |index| index as u32 + 1)
     }
 
     /// Ranks all of these and nobody else.
-    pub(crate) fn rank_all<'a>(&mut self, pilots: impl Iterator<Item = &'a Pilot>) {
+    pub(crate) fn rank_all(&mut self, pilots: impl Iterator<Item = (PilotId, Score)>) {
         let Self { top, is_stale, order } = self;
         order.clear();
         order.extend(pilots.map(key));
@@ -129,19 +142,20 @@ impl Board {
 }
 
 /// Lower is better: the points that are missing to the most, then the id.
-fn key(pilot: &Pilot) -> u64 {
-    ((SCORE_MAX - pilot.score) as u64) << 16 | u64::from(pilot.id.0)
+fn key((pilot, score): (PilotId, Score)) -> u64 {
+    ((SCORE_MAX - score.0) as u64) << 16 | u64::from(pilot.0)
 }
 
 /// Ranks the pilots.
 pub(crate) fn plugin(setup: &mut Setup) {
+    setup.world.register_component::<Score>();
     setup.world.init_resource::<Board>();
     setup.schedule.add_systems(rank.run_if(|board: Res<Board>| board.is_stale).in_set(Phase::Boards));
 }
 
 /// Plain numbers, sorted anew: with a thousand pilots somebody hits somebody in most ticks.
-fn rank(mut board: ResMut<Board>, pilots: Query<&Pilot>) {
-    board.rank_all(pilots.iter());
+fn rank(mut board: ResMut<Board>, pilots: Query<(&PilotId, &Score)>) {
+    board.rank_all(pilots.iter().map(|(pilot, score)| (*pilot, *score)));
 }
 
 #[cfg(test)]
@@ -163,7 +177,7 @@ mod tests {
     fn more_points_first_then_the_lower_id() {
         let (mut game, pilots) = room_with(&[plane_at(0, 0, 0); 12].map(|plane| Plane { shield: 100, ..plane }));
         for (pilot, points) in [(3, 5), (7, 9), (1, 5)] {
-            roster::find_mut(&mut game.world, pilots[pilot]).unwrap().win(points);
+            roster::find_mut::<Score>(&mut game.world, pilots[pilot]).unwrap().win(points);
         }
         game.world.resource_mut::<Board>().is_stale = true;
         game.step();

@@ -9,7 +9,7 @@ use crate::{
     minimap::{self, Minimap},
     motion::BulletId,
     plane::{self, MotionRules, Plane},
-    roster::Pilot,
+    roster::PilotId,
     schema::{CellId, FIELDS_MAX_COUNT, Grid, Row},
     standing::{self, Board},
 };
@@ -18,7 +18,7 @@ use bevy_ecs::prelude::*;
 /// Replaces `rows` by the world's.
 pub(crate) fn list(world: &World, rows: &mut Vec<Row>) {
     let grid = world.resource::<MotionRules>().grid;
-    let mut planes = world.try_query::<(&Pilot, &Plane)>().expect("registered by the plugins");
+    let mut planes = world.try_query::<(&PilotId, &Plane)>().expect("registered by the plugins");
     let mut bullets = world.try_query::<(&BulletId, &Bullet)>().expect("as above");
     rows.clear();
     everyones(world, grid, rows);
@@ -42,8 +42,8 @@ pub(crate) fn list(world: &World, rows: &mut Vec<Row>) {
         *start -= 1;
         rows[*start] = row;
     };
-    for (pilot, plane) in planes.iter(world) {
-        put(Row::new(&plane::KIND, pilot.id.0.into(), plane.to_fields(), grid));
+    for (PilotId(id), plane) in planes.iter(world) {
+        put(Row::new(&plane::KIND, (*id).into(), plane.to_fields(), grid));
     }
     for (BulletId(id), bullet) in bullets.iter(world) {
         put(Row::new(&bullet::KIND, *id, bullet.to_fields(), grid));

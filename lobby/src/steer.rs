@@ -1,4 +1,4 @@
-//! Where a request below `/gameserver/` goes.
+//! Routes requests below `/gameserver/`: decides where each one goes.
 //!
 //! Path: [`GameserverPath::parse`] reads the path, [`decide`] weighs what is known, `gameserver_routes` does it and writes the answer.
 //! Invariants: pure; a request that came back (`fly-replay-failed`) is never replayed again; whatever sends a page round

@@ -1,4 +1,4 @@
-//! What all HTTP requests share, and how a connection goes from them to a worker.
+//! State shared by all HTTP handlers, and the hand-over of a connection to a worker.
 //!
 //! Invariant: whoever asks for the rooms here sees a copy; only their own task changes them.
 

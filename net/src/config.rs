@@ -1,4 +1,4 @@
-//! What the environment says, parsed once into what it means.
+//! The gameserver's configuration, read from the environment and checked once.
 //!
 //! Invariant: a value that cannot be used is a sentence that says what to do; nothing is silently replaced.
 

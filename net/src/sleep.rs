@@ -1,4 +1,4 @@
-//! How a machine that nobody needs falls asleep: it ends by itself, and whoever asks for it starts it again.
+//! Ends an idle machine's process, so that the next request starts it again.
 //!
 //! Path: nobody has been in a room for a while → every room is saved and closed → the listener is closed → the
 //! connections that were already made are served → the process ends, or, if one of them wants to play, listens again.
@@ -38,8 +38,9 @@ impl Server {
     /// Returns when nobody has been here for long and everything is saved and closed; never, if the configuration says
     /// so.
     ///
-    /// # Errors When the store did not take some empty rooms for `Config::unwritable_max`, or somebody came at the last
-    /// moment and the address cannot be had again.
+    /// # Errors
+    /// When the store did not take some empty rooms for `Config::unwritable_max`, or somebody came at the last moment and
+    /// the address cannot be had again.
     pub async fn asleep(&self) -> anyhow::Result<()> {
         let Some(after) = self.app.config.sleep_after else { return pending().await };
         loop {

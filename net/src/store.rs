@@ -1,4 +1,4 @@
-//! Where rooms last: an object store, which is a directory or S3, with conditional writes.
+//! Stores rooms in an object store (a directory or S3) with conditional writes.
 //!
 //! Path: [`Store::open`] by a URL → [`Store::claim_if`] makes this machine the owner of a room and brings its last save
 //! → [`Claim::save`] renews and saves → [`Claim::leave`] saves it asleep, for whoever comes next.

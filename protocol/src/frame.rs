@@ -1,6 +1,6 @@
 //! A frame: what one tick (or the few since the last one) looks like to one session.
 //!
-//! Path: `arena::Room::frame_for` fills a [`Header`], then appends the shared parts of the held cells and the events;
+//! Path: the engine of a room fills a [`Header`] (`arena/src/room/frames.rs`), then appends the shared parts of the held cells and the events;
 //! `arena::Replica` reads the header here and the parts with its own coder. Layout: `SPEC.md` §4.
 //! Invariants: the header is all that is per session; every part behind it is shared.
 

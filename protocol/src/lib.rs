@@ -4,7 +4,7 @@
 //! [`token`] signs what travels through strangers' hands; [`room`] says what rooms are called; [`close`] names every way
 //! a socket can end.
 //! Invariants: decoding never panics and never allocates more than the limits here, on any bytes.
-//! Never: the ECS, the game's rules, a runtime, a clock (time is an argument).
+//! Never: the ECS, the crate `game`, a runtime, a clock (time is an argument).
 
 pub mod bits;
 pub mod close;
@@ -17,7 +17,7 @@ pub mod rate_limit;
 pub mod room;
 pub mod token;
 
-/// The code tables of the row coding in `sync`: data that both ends must share, trained from recorded play. The file
+/// The code tables of the row codec in `arena`: data that both ends must share, trained from recorded play. The file
 /// begins with its origin.
 pub const ROW_TABLES: &str = include_str!("../tables/rows.txt");
 

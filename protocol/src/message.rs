@@ -110,7 +110,7 @@ pub enum Event {
 /// What a client learns when it is in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Welcome {
-    /// PrivateState pilot id: the id of the own plane's row.
+    /// Own pilot id: the id of the own plane's row.
     pub pilot: u16,
     /// Changes when the room was begun anew: what was held before is void.
     pub epoch: u32,
@@ -146,7 +146,7 @@ pub enum ServerMessage {
     },
     /// Profiles, as asked with `Whois`.
     Roster(Vec<(u16, Profile)>),
-    /// Something a player should know, in one sentence: about a message of theirs, or that the field cannot be saved.
+    /// Something a player should know, in one sentence: about a message of theirs, or that the room cannot be saved.
     Notice(String),
     /// The socket is about to be closed.
     Bye {
@@ -155,7 +155,7 @@ pub enum ServerMessage {
     },
     /// How busy the room is; told when it changes, and after the welcome unless service is full.
     Service {
-        /// How much is left out: 0 is full service, `arena::Level` names the others.
+        /// How much is left out: 0 is full service, `session::Level` names the others.
         level: u8,
         /// Simulation takes longer than a tick: time runs slower for everybody.
         is_slow: bool,
@@ -195,7 +195,7 @@ pub struct InputPacket {
     pub inputs: Vec<Input>,
 }
 
-/// Parts of a tick in which [`InputPacket::behind`] and [`Event::Kill`] tell how long ago something was.
+/// Parts of a tick in which [`InputPacket::view_delay`] and [`Event::Kill`] tell how long ago something was.
 pub const PARTS_PER_TICK: u32 = 16;
 
 impl InputPacket {

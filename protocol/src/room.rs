@@ -6,9 +6,9 @@
 
 use crate::limits::PATH_NAME_MAX_BYTES;
 
-/// Each machine's own public field.
+/// Each machine's own public room.
 pub const ARENA: &str = "arena";
-/// How the name of an invited field begins; the lobby adds what nobody guesses.
+/// How the name of a private room begins; the lobby adds what nobody guesses.
 pub const PRIVATE_PREFIX: &str = "field-";
 /// What lies beside the rooms under a machine's path, and so cannot be one.
 const RESERVED: [&str; 3] = ["assets", "ping", "status"];
@@ -26,7 +26,7 @@ pub fn durable_id(instance: &str, room: &str) -> String {
     if room == ARENA { format!("{ARENA}-{instance}") } else { room.to_owned() }
 }
 
-/// The machine whose public field has this id, wherever it is now; `None`: a private one.
+/// The machine whose public room has this id, wherever it is now; `None`: a private one.
 ///
 /// # Examples
 /// ```
@@ -45,7 +45,7 @@ pub fn is_name(text: &str) -> bool {
     (1..=PATH_NAME_MAX_BYTES).contains(&text.len()) && text.bytes().all(is_name_byte)
 }
 
-/// Whether the text may be a machine's id: `a-z` and `0-9`, and short enough that its public field has a name.
+/// Whether the text may be a machine's id: `a-z` and `0-9`, and short enough that its public room has a name.
 pub fn is_instance(text: &str) -> bool {
     !text.is_empty() && !text.contains('-') && is_name(&durable_id(text, ARENA))
 }
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_is_called_so_that_its_field_has_a_name() {
+    fn a_machine_is_called_so_that_its_public_room_has_a_name() {
         assert!(is_instance("148e7d5c6b0318") && is_instance("m1"));
         for text in ["", "m-1", "M1", "m;1", &"x".repeat(PATH_NAME_MAX_BYTES)] {
             assert!(!is_instance(text), "{text}");
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_public_field_has_a_home() {
+    fn only_a_public_room_has_a_home() {
         for id in [ARENA, "arena-", "arena-m-1", "arenam1", "field-arena-m1", "field-a"] {
             assert_eq!(home_of(id), None, "{id}");
         }

@@ -1,4 +1,4 @@
-//! What travels through strangers' hands, signed: join tickets, resume tokens, replay states.
+//! Signed tokens: join tickets, resume tokens, replay states.
 //!
 //! Path: a `sign_*` on one side, the matching `verify_*` on the other; both are HMAC-SHA-256 (RFC 2104) under one
 //! shared secret, with the purpose inside the signed text so that one kind can never pass for another.

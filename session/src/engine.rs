@@ -1,7 +1,8 @@
 //! The seam between a room of some kind and whoever drives it: a thread with sockets, or a simulation.
 //!
 //! Path, within a tick: [`Engine::connect`], [`Engine::receive`], [`Engine::disconnect`] and [`Engine::command`] in the
-//! order things came → [`Engine::tick`] → [`Engine::frames`] → [`Engine::poll_output`] until there is none.
+//! order things came → [`Engine::tick`] → [`Engine::frames`] → [`Engine::poll_output`] until there is none (which may be
+//! asked earlier, too, as for the answer to a hello).
 //! Invariants: an engine is a plain value, driven from one thread; connections are opaque to it, and it alone knows which
 //! of them belongs to whom; a frame that it put into the sink is sent. When it panics it is dropped, and another is begun
 //! from what [`Engine::snapshot`] gave last.
@@ -15,7 +16,7 @@ use protocol::{
     message::{ClientPacket, Hello},
 };
 
-/// A connection, as whoever carries its bytes names it. Two connections never have the same name.
+/// A connection, as whoever carries its bytes names it. No two that anybody still speaks of have the same name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId {
     /// Which worker carries it, from 0: frames are assembled worker by worker, so that several cores can share them.
@@ -29,13 +30,14 @@ pub struct ConnectionId {
 /// The server end of a room, of whatever kind.
 pub trait Engine: Send + 'static {
     /// A connection says hello; `is_admitted` tells that its ticket was good. The answer is among the outputs: a welcome,
-    /// or [`Output::Refuse`]. An older connection of the same member is closed as replaced.
+    /// or [`Output::Refuse`]. An older connection of the same member is closed as replaced, and one that had the same place
+    /// has ended.
     fn connect(&mut self, from: ConnectionId, hello: &Hello, is_admitted: bool);
     /// What a connection brought after its hello.
     fn receive(&mut self, from: ConnectionId, packet: ClientPacket);
     /// The connection is gone; nothing if the engine closed or refused it itself.
     fn disconnect(&mut self, from: ConnectionId);
-    /// A wish of the machine's.
+    /// A command of the machine's.
     fn command(&mut self, command: Command);
     /// One tick: 1/60 s of the room's life.
     fn tick(&mut self);
@@ -58,7 +60,7 @@ pub trait FrameSink {
     fn put(&mut self, to: ConnectionId, write: &mut dyn FnMut(&mut Vec<u8>));
 }
 
-/// A wish of the machine's.
+/// A command of the machine's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Command {
     /// Leave out as much service as the level says, or give it again; an engine that has none to leave out carries on.

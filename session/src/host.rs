@@ -155,7 +155,10 @@ impl<V: Copy + Eq, S> Host<V, S> {
     /// Gives a member its connection, and closes the one it had. Returns from which tick frames continue: `have_tick`, which
     /// the client still has, or 0 when it must begin anew.
     pub fn connect(&mut self, id: MemberId, from: ConnectionId, have_tick: Tick, now: Tick) -> Tick {
-        let member = self.members.seat(id, from).expect("the caller just found or made it");
+        if let Some(ended) = self.members.predecessor(from) {
+            self.disconnect(ended, now);
+        }
+        let member = self.members.attach(id, from).expect("the caller just found or made it");
         let older = member.connection();
         let since = member.connect(from, have_tick, now);
         self.output.extend(older.map(|older| Output::Close(older, CloseReason::Replaced)));
@@ -283,7 +286,7 @@ impl<V: Copy + Eq, S> Host<V, S> {
     pub fn disconnect(&mut self, from: ConnectionId, now: Tick) -> Option<MemberId> {
         let (id, member) = self.members.get_at(from)?;
         member.disconnect(now);
-        self.members.unseat(from);
+        self.members.detach(from);
         Some(id)
     }
 
@@ -291,7 +294,7 @@ impl<V: Copy + Eq, S> Host<V, S> {
     pub fn close(&mut self, id: MemberId, reason: CloseReason, now: Tick) {
         let connection = self.members.get_mut(id).and_then(|member| member.disconnect(now));
         if let Some(connection) = connection {
-            self.members.unseat(connection);
+            self.members.detach(connection);
             self.output.push_back(Output::Close(connection, reason));
         }
     }
@@ -360,11 +363,6 @@ impl<V: Copy + Eq, S> Host<V, S> {
         self.level
     }
 
-    /// The life of the room.
-    pub fn name(&self) -> &str {
-        &self.config.name
-    }
-
     // --- saves
 
     /// What lasts: `save` says it of the kind's part of a member.
@@ -395,7 +393,7 @@ impl<V: Copy + Eq, S> Host<V, S> {
         host
     }
 
-    /// Members, connected or soon back: id and author of each, in no order that means anything.
+    /// Members, connected or soon back, each with its id, in no order that means anything.
     pub fn iter(&self) -> impl Iterator<Item = (MemberId, &Member<V, S>)> {
         self.members.iter()
     }

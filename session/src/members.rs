@@ -119,13 +119,13 @@ impl<V: Copy + Eq, S> Members<V, S> {
     }
 
     /// Leads a connection to a member, who goes over to its shard. An older connection leads nowhere any more.
-    pub(crate) fn seat(&mut self, id: MemberId, connection: ConnectionId) -> Option<&mut Member<V, S>> {
+    pub(crate) fn attach(&mut self, id: MemberId, connection: ConnectionId) -> Option<&mut Member<V, S>> {
         let to = usize::from(connection.shard);
         self.grow(to + 1);
         let from = self.shards.iter().position(|shard| shard.ids.binary_search(&id).is_ok())?;
         let at = self.shards[from].at(id)?;
         if let Some(older) = self.shards[from].members[at].connection {
-            *self.shards[usize::from(older.shard)].entry(older) = None;
+            self.detach(older);
         }
         if from != to {
             self.shards[from].ids.remove(at);
@@ -136,9 +136,17 @@ impl<V: Copy + Eq, S> Members<V, S> {
         self.get_mut(id)
     }
 
-    /// The connection leads nowhere any more.
-    pub(crate) fn unseat(&mut self, connection: ConnectionId) {
-        *self.shards[usize::from(connection.shard)].entry(connection) = None;
+    /// The connection leads nowhere any more. Another that has its place by now stays.
+    pub(crate) fn detach(&mut self, connection: ConnectionId) {
+        let entry = self.shards[usize::from(connection.shard)].entry(connection);
+        _ = entry.take_if(|(named, _)| *named == connection);
+    }
+
+    /// Another connection that leads to somebody from the same place: it has ended, whoever has not heard of it yet.
+    pub(crate) fn predecessor(&self, connection: ConnectionId) -> Option<ConnectionId> {
+        let shard = self.shards.get(usize::from(connection.shard))?;
+        let (named, _) = (*shard.by_slot.get(connection.slot as usize)?)?;
+        (named != connection).then_some(named)
     }
 
     pub(crate) fn remove(&mut self, id: MemberId) -> Option<Member<V, S>> {
@@ -147,7 +155,7 @@ impl<V: Copy + Eq, S> Members<V, S> {
         shard.ids.remove(at);
         let member = shard.members.remove(at);
         if let Some(connection) = member.connection {
-            self.unseat(connection);
+            self.detach(connection);
         }
         Some(member)
     }
@@ -191,7 +199,7 @@ mod tests {
         let mut members = members(&[5, 6]);
         for (shard, slot) in [(0, 1), (0, 2), (3, 2)] {
             let at = connection(shard, slot);
-            members.seat(MemberId(5), at).unwrap().connect(at, 0, 0);
+            members.attach(MemberId(5), at).unwrap().connect(at, 0, 0);
         }
         assert_eq!(
             [(0, 1), (0, 2), (3, 2)].map(|(shard, slot)| members.at(connection(shard, slot))),

@@ -1,4 +1,4 @@
-//! Who is who, as a client knows it: profiles asked for when somebody is seen, so that nothing else carries a name.
+//! The client's cache of profiles: unknown members are asked for when first seen.
 
 use protocol::{
     limits::ROSTER_MAX_ENTRIES,

@@ -9,7 +9,7 @@
 use crate::engine::{ConnectionId, FrameSink};
 use std::collections::{BTreeSet, VecDeque};
 
-/// How long a line takes.
+/// How long a link takes.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct LinkConditions {
     /// Each message takes at least this long.
@@ -18,7 +18,7 @@ pub struct LinkConditions {
     pub jitter_ms: f64,
 }
 
-/// One direction of a line.
+/// One direction of a link.
 #[derive(Debug, Clone, Default)]
 pub struct Link {
     /// When each message is due, and its bytes, in the order they were sent.
@@ -28,9 +28,9 @@ pub struct Link {
 
 impl Link {
     /// Sends at `now_ms`; `chance` (0..1) says how much of the jitter it meets.
-    pub fn send(&mut self, bytes: Vec<u8>, line: LinkConditions, chance: f64, now_ms: f64) {
+    pub fn send(&mut self, bytes: Vec<u8>, conditions: LinkConditions, chance: f64, now_ms: f64) {
         let earliest = self.on_the_way.back().map_or(0.0, |(due, _)| *due);
-        let due = now_ms + line.one_way_ms + line.jitter_ms * chance;
+        let due = now_ms + conditions.one_way_ms + conditions.jitter_ms * chance;
         self.on_the_way.push_back((due.max(earliest), bytes));
     }
 
@@ -51,7 +51,7 @@ impl Link {
     }
 }
 
-/// Rng from a seed alone (SplitMix64's finaliser over a counter).
+/// Random numbers from a seed alone (SplitMix64's finaliser over a counter).
 #[derive(Debug, Clone, Copy)]
 pub struct Rng {
     seed: u64,
@@ -111,12 +111,12 @@ mod tests {
 
     #[test]
     fn nothing_overtakes_and_a_stall_delays_all_behind_it() {
-        let (mut pipe, line) = (Link::default(), LinkConditions { one_way_ms: 10.0, jitter_ms: 20.0 });
-        pipe.send(vec![1], line, 1.0, 0.0);
-        pipe.send(vec![2], line, 0.0, 1.0);
-        assert_eq!(pipe.receive(29.0), None, "the second waits for the first");
-        pipe.stall(50.0);
-        assert_eq!(pipe.receive(49.0), None);
-        assert_eq!([pipe.receive(50.0), pipe.receive(50.0)], [Some(vec![1]), Some(vec![2])]);
+        let (mut link, conditions) = (Link::default(), LinkConditions { one_way_ms: 10.0, jitter_ms: 20.0 });
+        link.send(vec![1], conditions, 1.0, 0.0);
+        link.send(vec![2], conditions, 0.0, 1.0);
+        assert_eq!(link.receive(29.0), None, "the second waits for the first");
+        link.stall(50.0);
+        assert_eq!(link.receive(49.0), None);
+        assert_eq!([link.receive(50.0), link.receive(50.0)], [Some(vec![1]), Some(vec![2])]);
     }
 }

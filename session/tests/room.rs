@@ -463,6 +463,31 @@ fn a_second_hello_closes_the_connection_that_says_it_and_no_other() {
 }
 
 #[test]
+fn a_connection_whose_place_another_has_taken_is_gone_and_takes_nothing_along() {
+    let mut room = Bare::new(50);
+    let at = |number| ConnectionId { number, ..sim::connection(3) };
+    let hello = |name: &str, resume: Option<String>| Hello {
+        version: protocol::PROTOCOL_VERSION,
+        ticket: None,
+        resume,
+        have_tick: 0,
+        have_event: 0,
+        name: name.into(),
+        hue: 0,
+    };
+    room.connect(at(1), &hello("Ada", None), true);
+    let Some(Output::Message(_, bytes)) = room.poll_output() else { panic!("a hello is answered") };
+    let Ok(ServerMessage::Welcome(ada)) = ServerMessage::decode(&bytes) else { panic!("with a welcome") };
+    // That the first one ended is not heard before another has its place.
+    room.connect(at(2), &hello("Bob", None), true);
+    assert_eq!(room.stats().members, 1, "Ada's has ended");
+    room.disconnect(at(1));
+    room.connect(sim::connection(4), &hello("", Some(ada.resume)), false);
+    assert_eq!((room.stats().members, room.stats().population), (2, 2));
+    assert!(room.host.member_at(at(2)).is_some() && room.host.member_at(at(1)).is_none());
+}
+
+#[test]
 fn a_restored_room_has_the_same_members_numbers_and_talk() {
     let mut world = World::new(50);
     let (ada, bob) = (world.join(CALM), world.join(BAD));

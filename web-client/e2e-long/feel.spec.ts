@@ -4,7 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test, type CDPSession, type Page } from '@playwright/test';
-import { answers, imposeLatency, LATENCY_EACH_WAY_MS } from '../e2e/feel';
+import { answers, setLatency, LATENCY_EACH_WAY_MS } from '../e2e/feel';
 import { flyFromLobby, newcomer, read } from '../e2e/pilot';
 
 const REPORT = fileURLToPath(new URL('../../target/bench/feel-browser.json', import.meta.url));
@@ -26,7 +26,7 @@ const INTERVALS_MAX_COUNT = 240 * 60;
 test('minutes at 150 ms', async ({ browser }) => {
   const page = await newcomer(browser);
   await flyFromLobby(page);
-  await imposeLatency(page);
+  await setLatency(page);
   const viewport = page.viewportSize();
   const session = await page.context().newCDPSession(page);
   await session.send('Performance.enable');

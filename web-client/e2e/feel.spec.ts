@@ -1,6 +1,6 @@
 import { expect, test } from '@playwright/test';
 import { SETTLE_MS } from '../arena/hud/diagnosis';
-import { answers, imposeLatency } from './feel';
+import { answers, setLatency } from './feel';
 import { flyFromLobby, newcomer, read } from './pilot';
 
 const ANSWERS_COUNT = 8;
@@ -15,7 +15,7 @@ const SPEED_MAX_LENGTHS_PER_S = 13;
 test('at a round trip of 150 ms the own plane answers a key in the next picture', async ({ browser }) => {
   const page = await newcomer(browser);
   await flyFromLobby(page);
-  await imposeLatency(page);
+  await setLatency(page);
   const frames = await answers(page, ANSWERS_COUNT);
   test.info().annotations.push({ type: 'frames from key to answer', description: frames.join(' ') });
   expect(Math.max(...frames)).toBeLessThanOrEqual(ANSWER_MAX_FRAMES);

@@ -16,7 +16,7 @@ interface Watch {
 }
 
 /** Sets the line by the sliders of the network panel, as a person would, and waits until the game has adapted to it. */
-export async function imposeLatency(page: Page): Promise<void> {
+export async function setLatency(page: Page): Promise<void> {
   await page.keyboard.press('n');
   await expect(page.locator('#network')).toBeVisible();
   await page.locator('#net-latency').fill(String(LATENCY_EACH_WAY_MS));

@@ -2,8 +2,8 @@
 import { expect, test, type Page } from '@playwright/test';
 import { airborne, inTheAir, newcomer } from './pilot';
 
-/** The address of a field, as an invite link has it. */
-async function fieldLink(page: Page): Promise<string> {
+/** The address of a room, as an invite link has it. */
+async function roomLink(page: Page): Promise<string> {
   const joined = await page.request.post('/api/join', { data: { region: 'ewr' } });
   const { instance } = (await joined.json()) as { instance: string };
   return `/gameserver/${instance}/arena`;
@@ -18,11 +18,11 @@ function countLoads(page: Page): () => number {
 
 const SCRIPTS = '**/assets/index-*.js';
 
-test('a field whose script is gone is loaded again once, then a sentence and the ways out', async ({ browser }) => {
+test('a room whose script is gone is loaded again once, then a sentence and the ways out', async ({ browser }) => {
   const page = await newcomer(browser);
   const loads = countLoads(page);
   await page.route(SCRIPTS, (route) => route.fulfill({ status: 404 }));
-  await page.goto(await fieldLink(page));
+  await page.goto(await roomLink(page));
   await expect(page.locator('#boot-text')).toHaveText('Part of this page did not arrive. Check your connection and load it again.');
   await expect(page.locator('#boot').getByRole('link', { name: 'Back to the lobby' })).toBeVisible();
   expect(loads()).toBe(2);
@@ -48,7 +48,7 @@ test('a lobby whose script is gone does the same', async ({ browser }) => {
 
 test('wasm that comes damaged is loaded again, past the cache, and then flies; wasm that never comes is told', async ({ browser }) => {
   const page = await newcomer(browser);
-  const link = await fieldLink(page);
+  const link = await roomLink(page);
   // By its usual address it stays so, as what lies in a cache does.
   await page.route('**/*.wasm', (route) => route.fulfill({ contentType: 'application/wasm', body: 'no wasm' }));
   await page.goto(link);
@@ -62,12 +62,12 @@ test('wasm that comes damaged is loaded again, past the cache, and then flies; w
 
 test('a page of which no script comes at all has words and a way out', async ({ browser }) => {
   const lobby = await newcomer(browser);
-  const field = await lobby.context().newPage();
+  const room = await lobby.context().newPage();
   // They are asked for and never answered.
   await lobby.context().route('**/assets/*.js', () => undefined);
   await lobby.goto('/', { waitUntil: 'commit' });
-  await field.goto(await fieldLink(lobby), { waitUntil: 'commit' });
-  for (const page of [lobby, field]) {
+  await room.goto(await roomLink(lobby), { waitUntil: 'commit' });
+  for (const page of [lobby, room]) {
     await expect(page.getByText('This takes longer than usual.')).toBeVisible();
     await expect(page.getByRole('link', { name: 'Load again' })).toBeVisible();
   }
@@ -75,9 +75,9 @@ test('a page of which no script comes at all has words and a way out', async ({ 
   await lobby.context().close();
 });
 
-test('without WebGL nobody joins: the lobby says so, and a field offers the way back', async ({ browser }) => {
+test('without WebGL nobody joins: the lobby says so, and a room offers the way back', async ({ browser }) => {
   const page = await newcomer(browser);
-  const link = await fieldLink(page);
+  const link = await roomLink(page);
   await page.addInitScript(() => {
     const real = HTMLCanvasElement.prototype.getContext as (this: HTMLCanvasElement, kind: string) => RenderingContext | null;
     Object.assign(HTMLCanvasElement.prototype, {

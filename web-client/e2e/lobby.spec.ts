@@ -29,7 +29,7 @@ test('arrow keys choose and Enter flies, with the call sign that was typed', asy
   await page.context().close();
 });
 
-test('a link to nowhere gets a sentence, a link to a field leads there', async ({ browser }) => {
+test('a link to nowhere gets a sentence, a link to a room leads there', async ({ browser }) => {
   const page = await newcomer(browser);
   await page.goto('/');
   const joined = await page.request.post('/api/join', { data: { region: 'ewr' } });
@@ -106,7 +106,7 @@ test('waiting is told in words and can be given up', async ({ browser }) => {
   await page.context().close();
 });
 
-test('a field that is gone says so and offers a new one', async ({ browser }) => {
+test('a room that is gone says so and offers a new one', async ({ browser }) => {
   const page = await newcomer(browser);
   await page.goto('/#new');
   await expect(page.locator('#progress-text')).toContainText('create a private room');

@@ -58,7 +58,7 @@ export async function airborne(page: Page): Promise<void> {
   await inTheAir(page);
 }
 
-/** The same on a field of any name. */
+/** The same in a room of any name. */
 export async function inTheAir(page: Page): Promise<void> {
   await page.waitForFunction(() => window.__aerodrome?.synced && window.__aerodrome.alive && window.__aerodrome.pilot > 0);
 }
@@ -68,7 +68,7 @@ export function read<K extends keyof TestHook>(page: Page, key: K): Promise<Test
 }
 
 /** As if the network had failed: every socket of the page ends. */
-export async function cutLine(page: Page): Promise<void> {
+export async function cutConnection(page: Page): Promise<void> {
   await page.evaluate(() => {
     for (const socket of (window as unknown as { __sockets: WebSocket[] }).__sockets) socket.close();
   });

@@ -1,5 +1,5 @@
 import { expect, test } from '@playwright/test';
-import { airborne, cutLine, flyFromLobby, inTheAir, newcomer, read } from './pilot';
+import { airborne, cutConnection, flyFromLobby, inTheAir, newcomer, read } from './pilot';
 
 test('a lost connection is told and comes back by itself with the same pilot', async ({ browser }) => {
   const page = await newcomer(browser);
@@ -7,7 +7,7 @@ test('a lost connection is told and comes back by itself with the same pilot', a
   const pilot = await read(page, 'pilot');
   const note = page.locator('#link-state');
   const told = note.filter({ hasText: /Connection lost|Reconnecting/ }).waitFor();
-  await cutLine(page);
+  await cutConnection(page);
   await told;
   await expect(note).toBeHidden();
   await page.waitForFunction(() => window.__aerodrome?.synced);
@@ -95,7 +95,7 @@ test('everything works with storage denied, and the call sign travels along', as
   // The fragment with ticket and name is gone from the address.
   expect(new URL(page.url()).hash).toBe('');
   const pilot = await read(page, 'pilot');
-  await cutLine(page);
+  await cutConnection(page);
   await page.waitForFunction(() => (document.querySelector('#link-state') as HTMLElement).hidden === false);
   await expect(page.locator('#link-state')).toBeHidden();
   expect(await read(page, 'pilot')).toBe(pilot);

@@ -74,7 +74,7 @@ describe('the board', () => {
 
 describe('a pasted link', () => {
   const origin = 'https://fields.example';
-  it('leads to a field here', () => {
+  it('leads to a room here', () => {
     expect(roomPath(' https://fields.example/gameserver/148e21/arena#t=x ', origin)).toBe('/gameserver/148e21/arena');
     expect(roomPath('https://fields.example/gameserver/148e21/field-abc?new', origin)).toBe('/gameserver/148e21/field-abc');
     expect(roomPath('/gameserver/148e21/arena/', origin)).toBe('/gameserver/148e21/arena');

@@ -137,8 +137,8 @@ export function median(values: readonly number[]): number | undefined {
 export function roomPath(pasted: string, origin: string): string | undefined {
   try {
     const url = new URL(pasted.trim(), origin);
-    const isField = /^\/gameserver\/[\w-]+\/[\w-]+\/?$/.test(url.pathname);
-    return isField && url.origin === origin ? url.pathname.replace(/\/$/, '') : undefined;
+    const isRoom = /^\/gameserver\/[\w-]+\/[\w-]+\/?$/.test(url.pathname);
+    return isRoom && url.origin === origin ? url.pathname.replace(/\/$/, '') : undefined;
   } catch {
     return undefined;
   }

@@ -1,4 +1,4 @@
-//! Whose request it is.
+//! The client's IP address: `Fly-Client-IP` behind the proxy, else the peer's.
 
 use axum::http::HeaderMap;
 use std::net::{IpAddr, SocketAddr};

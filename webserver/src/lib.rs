@@ -1,4 +1,4 @@
-//! What both servers do over HTTP, once.
+//! HTTP code that lobby and gameserver share.
 //!
 //! Path: [`BoundedListener`] accepts → the server's own routes → [`client_address`] says who asks, [`page`] and [`asset`]
 //! answer from the embedded files, [`notice`] from a sentence, [`metrics`] from the registry.

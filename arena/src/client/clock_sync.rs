@@ -13,7 +13,7 @@
 
 mod window;
 
-use game::lag_compensation::{BEHIND_MAX, PARTS};
+use game::lag_compensation::{PARTS, VIEW_DELAY_MAX};
 use protocol::{TICK_HZ, Tick, frame::InputAck, limits::INPUT_LEAD_MAX_TICKS};
 use window::Window;
 
@@ -107,7 +107,7 @@ pub(crate) struct ClockSync {
     is_set: bool,
     /// How far behind the own clock the others are shown, parts of a tick.
     view_delay: u32,
-    /// By packet number; `None` of what was not sent on this socket, or before this clock jumped ahead.
+    /// By packet number; `None` of what was not sent on this connection, or before this clock jumped ahead.
     sent: Vec<Option<Sent>>,
     rtt_ms: f64,
     lead: i8,
@@ -143,9 +143,9 @@ impl ClockSync {
     }
 
     /// A frame of `tick` arrived. Returns the jump that it proves, all of it so far.
-    pub(crate) fn frame(&mut self, tick: Tick, heard: Option<InputAck>, now_ms: f64) -> Option<Jump> {
+    pub(crate) fn frame(&mut self, tick: Tick, ack: Option<InputAck>, now_ms: f64) -> Option<Jump> {
         let lateness = |clock: &Self| clock.moment(now_ms) - f64::from(tick);
-        let answer = |clock: &Self| heard.and_then(|heard| clock.answer(heard, now_ms));
+        let answer = |clock: &Self| ack.and_then(|ack| clock.answer(ack, now_ms));
         let ticks = self.jumped(lateness(self), answer(self), now_ms);
         let jump = ticks.map(|ticks| self.jump(ticks, now_ms));
         self.arrivals.add(lateness(self));
@@ -161,11 +161,11 @@ impl ClockSync {
         jump.flatten()
     }
 
-    fn answer(&self, heard: InputAck, now_ms: f64) -> Option<Answer> {
-        let Sent { own, moment } = self.sent[usize::from(heard.packet)]?;
+    fn answer(&self, ack: InputAck, now_ms: f64) -> Option<Answer> {
+        let Sent { own, moment } = self.sent[usize::from(ack.packet)]?;
         let rtt_ms = (self.moment(now_ms) - moment) * TICK_MS;
         let has_waited = now_ms - rtt_ms < self.stood_still_ms;
-        Some(Answer { demand: own - f64::from(heard.lead), lead: heard.lead, rtt_ms, has_waited })
+        Some(Answer { demand: own - f64::from(ack.lead), lead: ack.lead, rtt_ms, has_waited })
     }
 
     fn answered(&mut self, Answer { demand, lead, rtt_ms, has_waited }: Answer) {
@@ -252,7 +252,7 @@ impl ClockSync {
         is_news.then_some(Jump { ms, is_own: ms > 0.0 || stood_still })
     }
 
-    /// Whether a frame came on this socket; before, neither clock means anything.
+    /// Whether a frame came on this connection; before, neither clock means anything.
     pub(crate) fn is_set(&self) -> bool {
         !self.arrivals.is_empty()
     }
@@ -269,8 +269,8 @@ impl ClockSync {
         self.view_delay
     }
 
-    /// A new socket numbers its packets anew, and its way may be another; the own clock runs on.
-    pub(crate) fn new_socket(&mut self) {
+    /// A new connection numbers its packets anew, and its way may be another; the own clock runs on.
+    pub(crate) fn new_connection(&mut self) {
         self.arrivals = Window::default();
         self.demands = Window::default();
         self.sent.fill(None);
@@ -351,7 +351,7 @@ impl ClockSync {
 
     fn view_delay_wanted(&self) -> u32 {
         let needed = self.own + self.arrivals.quantile(SHOWN_QUANTILE) + SHOWN_WAIT_TICKS;
-        let allowed = f64::from(BEHIND_MAX) / f64::from(PARTS);
+        let allowed = f64::from(VIEW_DELAY_MAX) / f64::from(PARTS);
         let delay = needed.min(allowed.max(needed - SHOWN_HURRY_TICKS));
         (delay * f64::from(PARTS)).round().max(0.0) as u32
     }
@@ -382,16 +382,16 @@ mod tests {
             |tick: u32, salt: u32| f64::from(tick.wrapping_mul(2_654_435_761).wrapping_add(salt) >> 16) % 97.0 / 96.0;
         for tick in 100..100 + ticks {
             let room_ms = f64::from(tick) * TICK_MS;
-            let mut heard = None;
+            let mut ack = None;
             for (_, packet, at) in up.extract_if(.., |(arrival, ..)| *arrival <= room_ms) {
                 let lead = (at.floor() - f64::from(tick - 1)) as i8;
-                heard = Some(InputAck { packet, lead });
+                ack = Some(InputAck { packet, lead });
                 leads.push(lead);
             }
-            down.push((room_ms + one_way_ms + jitter_ms * late(tick, 7), tick, heard));
+            down.push((room_ms + one_way_ms + jitter_ms * late(tick, 7), tick, ack));
             now_ms = room_ms + 0.4 * TICK_MS;
-            for (arrival, tick, heard) in down.extract_if(.., |(arrival, ..)| *arrival <= now_ms) {
-                clock.frame(tick, heard, arrival);
+            for (arrival, tick, ack) in down.extract_if(.., |(arrival, ..)| *arrival <= now_ms) {
+                clock.frame(tick, ack, arrival);
             }
             if clock.is_set() {
                 number = number % 255 + 1;

@@ -13,7 +13,7 @@ use crate::{
 use game::{
     PilotId,
     bullet::Bullet,
-    lag_compensation::{BEHIND_MAX, moment, moment_of_meeting, tick_and_part},
+    lag_compensation::{VIEW_DELAY_MAX, moment, moment_of_meeting, tick_and_part},
     plane::Plane,
     rules::Rules,
     schema::{CellId, Row},
@@ -39,13 +39,13 @@ pub struct ShotCounts {
 /// See the module.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Shots {
-    /// The last tick of the own clock that was judged.
-    judged: Tick,
+    /// The last tick of the own clock that was predicted_to.
+    predicted_to: Tick,
     /// By bullet: the tick of the own clock at which it met somebody, and whom.
     met: BTreeMap<u32, (Tick, u16)>,
     /// Shots that the own plane had fired when it was last looked at.
     fired: Option<i32>,
-    /// PrivateState bullets of the newest truth.
+    /// Own bullets of the newest truth.
     flying: Vec<Row>,
     /// Kept for its memory.
     stepped: Vec<Row>,
@@ -60,10 +60,10 @@ impl Shots {
         *self = Self { counts: self.counts, ..Self::default() };
     }
 
-    /// The own clock goes back to `tick`: what was judged of later ones never was.
+    /// The own clock goes back to `tick`: what was predicted_to of later ones never was.
     pub(crate) fn go_back_to(&mut self, tick: Tick) {
-        if tick < self.judged {
-            (self.judged, self.fired) = (tick, None);
+        if tick < self.predicted_to {
+            (self.predicted_to, self.fired) = (tick, None);
             self.met.retain(|_, (met, _)| *met <= tick);
             self.dealt.retain(|(met, _)| *met <= tick);
         }
@@ -78,7 +78,7 @@ impl Shots {
         row.kind == game::BULLET && self.met.contains_key(&row.id)
     }
 
-    /// Looks at the own rows as predicted for `tick`, with the others shown `behind` parts of a tick before it; `tell` hears
+    /// Looks at the own rows as predicted for `tick`, with the others shown `view_delay` parts of a tick before it; `tell` hears
     /// who was met. Returns where the own plane is if its gun fired.
     pub(crate) fn predict(
         &mut self,
@@ -89,13 +89,13 @@ impl Shots {
         rules: &Rules,
         mut tell: impl FnMut(Spot),
     ) -> Option<Spot> {
-        if tick <= self.judged {
+        if tick <= self.predicted_to {
             return None;
         }
-        self.judged = tick;
+        self.predicted_to = tick;
         let fired = self.fired(own_rows);
         // Whoever sees later than the bound is told where the room will look.
-        let from = moment(tick - 1, view_delay.min(BEHIND_MAX));
+        let from = moment(tick - 1, view_delay.min(VIEW_DELAY_MAX));
         self.dealt.retain(|(met, _)| *met > tick_and_part(from).0);
         let mut bullets = own_rows.iter().filter(|row| row.kind == game::BULLET).peekable();
         let ways = if bullets.peek().is_some() { history.ways(from, rules) } else { &[] };

@@ -23,7 +23,7 @@ use protocol::Tick;
 
 /// Corrections larger than this are shown as they are: the plane was elsewhere.
 const EASED_MAX_LENGTHS: f32 = 4.0;
-/// What is left of a correction after a second of easing.
+/// What is left of a correction after a second of smoothing.
 const EASED_LEFT_PER_S: f32 = 1e-3;
 /// What is older than this, truth or input, was under way in a stall: when it ends everything is elsewhere, and the pilot
 /// wants to see where. Policy: nothing of such a correction is eased.
@@ -43,7 +43,7 @@ impl Client {
         self.fly_ahead(own_at, scene);
         match (scene.planes.first_mut(), self.private.respawn) {
             (Some(own), _) => {
-                self.easing.apply(now_ms, own);
+                self.smoothing.apply(now_ms, own);
                 self.camera = (own.x, own.y);
             }
             (None, Some(respawn)) => self.camera = (lengths(respawn.x as i32), lengths(respawn.y as i32)),
@@ -116,9 +116,9 @@ impl Client {
         self.stats.corrections_unexplained += u64::from(!is_explained);
         self.stats.correction_lengths = x.hypot(y);
         if ticks > EASED_MAX_TICKS {
-            self.easing = ErrorSmoothing::default();
+            self.smoothing = ErrorSmoothing::default();
         } else {
-            self.easing.add(x, y, turn as f32 * std::f32::consts::TAU / TURN as f32);
+            self.smoothing.add(x, y, turn as f32 * std::f32::consts::TAU / TURN as f32);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Prediction and reconciliation: replays unacknowledged inputs on the newest truth by the room's own motion step.
 //!
-//! Path: [`Inputs`] keeps what was stamped; [`Flight`] replays it on the replica's own rows. Reconciliation is by
+//! Path: [`Inputs`] keeps what was stamped; [`PredictedRows`] replays it on the replica's own rows. Reconciliation is by
 //! construction: every prediction starts from the newest truth. Invariant: an input is replayed until a frame both
 //! acknowledges its packet and has reached its tick; from then on it is in the truth.
 
@@ -35,7 +35,7 @@ pub(crate) struct Inputs {
     pending: VecDeque<Pending>,
     /// What the room held the pilot to want before the first pending input.
     settled: Controls,
-    /// What the room has or will have as the newest controls; `None` on a new socket.
+    /// What the room has or will have as the newest controls; `None` on a new connection.
     stamped: Option<Controls>,
 }
 
@@ -102,9 +102,9 @@ impl Inputs {
         self.pending.iter().any(|pending| !pending.is_received && pending.input.tick <= tick)
     }
 
-    /// A new socket: the room has let go of the stick. What it may not have is sent again: all of it is late by now, so that
+    /// A new connection: the room has let go of the stick. What it may not have is sent again: all of it is late by now, so that
     /// it counts for one tick, of which the last word counts: the newest controls alone, stamped anew.
-    pub(crate) fn new_socket(&mut self) {
+    pub(crate) fn new_connection(&mut self) {
         self.stamped = None;
         self.settled = Controls::default();
         self.pending.clear();
@@ -143,12 +143,12 @@ pub(crate) struct Future<'a> {
 
 /// The own rows on their way ahead of the truth. Kept for its memory: every picture and every frame needs them.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Flight {
+pub(crate) struct PredictedRows {
     rows: Vec<Row>,
     before: Vec<Row>,
 }
 
-impl Flight {
+impl PredictedRows {
     /// Begins anew with the pilot's own among `rows`.
     pub(crate) fn begin(&mut self, rows: &[Row], pilot: PilotId) {
         self.rows.clear();

@@ -1,8 +1,8 @@
-//! Decides which sessions get a frame this tick, and assembles it.
+//! Decides which members get a frame this tick, and assembles it.
 //!
 //! Path: [`Shared::due`] says whether a frame is due and what of → a header and the shared body go straight into the sink.
 //! Invariants: at most one frame a tick; whatever happens within weapon range of the own plane goes out with its tick;
-//! what happens farther away waits at most [`RoomConfig::cadence_ticks`]; a silent session hears something at least
+//! what happens farther away waits at most [`RoomConfig::cadence_ticks`]; a silent member hears something at least
 //! every [`HEARTBEAT_MAX_TICKS`]. Ticks in which all that waits goes out are the same for all who look from one cell, so
 //! that bodies stay shared.
 
@@ -67,7 +67,7 @@ const _: () = {
 };
 
 /// What a member is to be shown, if a frame goes out.
-struct Due {
+struct FrameContents {
     viewpoint: Viewpoint,
     plane: Option<Whereabouts>,
     private: Option<PrivateState>,
@@ -113,7 +113,7 @@ impl Shared<'_> {
     }
 
     /// Whether a frame is due, and what of.
-    fn due(self, member: &Member) -> Option<Due> {
+    fn due(self, member: &Member) -> Option<FrameContents> {
         let (tick, grid) = (self.now.tick, self.now.codec.grid);
         let waited = member.window.last().map_or(Tick::MAX, |last| tick - last.tick);
         if waited == 0 || !member.has_window(tick, waited) {
@@ -140,11 +140,11 @@ impl Shared<'_> {
             let is_urgent = |cell: &CellId| self.schedule.is_urgent(*cell, plane, self.reach_units, grid);
             news.into_iter().find(|cell| is_send_tick || is_urgent(cell))?;
         }
-        Some(Due { viewpoint, plane, private, has_entries })
+        Some(FrameContents { viewpoint, plane, private, has_entries })
     }
 
     /// Appends a frame, up to its section of entries.
-    fn encode(self, member: &Member, due: &Due, assembly: &mut Assembly, bytes: &mut Vec<u8>) {
+    fn encode(self, member: &Member, due: &FrameContents, assembly: &mut Assembly, bytes: &mut Vec<u8>) {
         let (tick, state) = (self.now.tick, &member.state);
         let last = member.window.last().filter(|last| last.tick + FRAME_SPAN_MAX_TICKS >= tick);
         let from = last.map(|last| (last.tick, last.view.viewpoint));

@@ -1,4 +1,4 @@
-//! What a dogfight keeps of a member besides what every room does: what was asked for, and how long its line is.
+//! The arena's state per member: pending requests, last private state, measured round trip.
 //!
 //! Invariant: what its client expects to see next follows from the last frame that was handed over.
 
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn what_is_filed_and_what_it_costs_stay_bounded_whatever_order_of_ticks_clients_send() {
-        /// What a socket may send at once, and in the second after it.
+        /// What a connection may send at once, and in the second after it.
         const PACKETS: u32 = 360;
         const SENDERS: u16 = 200;
         let mut buffer = InputBuffer::new();

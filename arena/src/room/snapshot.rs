@@ -2,7 +2,7 @@
 //!
 //! Path: [`Room::snapshot`] between two ticks → bytes that others keep → [`Room::restore`].
 //! Layout: the envelope of [`session::save`], around one value in bincode's standard configuration.
-//! Invariants: a room that was restored goes on as if it had never stopped and everybody had lost their sockets at that
+//! Invariants: a room that was restored goes on as if it had never stopped and everybody had lost their connections at that
 //! moment: sessions, scores, profiles, chat, the events' numbers and resume tokens are those of before. Bytes that are
 //! damaged, foreign or say what no room can be are refused, whatever they are, within bounded time and memory.
 //! Never: what was on its way on a socket; the rules (they are the machine's: a room wakes up to today's).

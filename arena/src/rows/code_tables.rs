@@ -173,7 +173,7 @@ struct KindTables {
 
 /// All tables.
 #[derive(Debug)]
-pub(crate) struct CodeTables {
+pub struct CodeTables {
     density: Table,
     cell_gap: [Table; 2],
     head: Table,

@@ -16,6 +16,7 @@ use protocol::{
     bits::{BitReader, BitWriter, Bits},
     limits::CELL_ROWS_MAX_COUNT,
 };
+use std::sync::Arc;
 
 /// Bits of a coordinate within its cell.
 const PLACE_BITS: u32 = CELL_UNITS.ilog2();
@@ -31,12 +32,12 @@ const HEAD_BITS: u32 = 6;
 const TOUCHED_MANY: u32 = 7;
 
 /// What both ends code rows by.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Codec {
     /// The declarations, by number.
     pub(crate) kinds: &'static [Kind],
     /// The tables for them.
-    pub(crate) tables: &'static CodeTables,
+    pub(crate) tables: Arc<CodeTables>,
     pub(crate) grid: Grid,
 }
 
@@ -165,9 +166,8 @@ fn put_row(bits: &mut BitWriter, row: &Row, codec: &Codec) {
 }
 
 fn get_row(source: &mut Source<'_, '_>, cell: CellId) -> Result<Row, DecodeError> {
-    let codec = source.codec;
-    let index = source.choose(Choice::Kind, 0, codec.kind_bits())? as u8;
-    let kind = codec.kinds.get(usize::from(index)).ok_or(DecodeError::OutOfRange("row kind"))?;
+    let index = source.choose(Choice::Kind, 0, source.codec.kind_bits())? as u8;
+    let kind = source.codec.kinds.get(usize::from(index)).ok_or(DecodeError::OutOfRange("row kind"))?;
     if kind.is_placed == (cell == CellId::EVERYONE) {
         return Err(DecodeError::OutOfRange("row's cell"));
     }
@@ -176,7 +176,7 @@ fn get_row(source: &mut Source<'_, '_>, cell: CellId) -> Result<Row, DecodeError
         return Err(DecodeError::OutOfRange("row id"));
     }
     let id = if length == 0 { 0 } else { 1 << (length - 1) | source.raw(length - 1)? };
-    let corner = codec.corner(cell);
+    let corner = source.codec.corner(cell);
     let mut fields = [0; FIELDS_MAX_COUNT];
     for (at, field) in kind.fields.iter().enumerate() {
         let value = match corner.get(at).filter(|_| kind.is_placed) {

@@ -1,6 +1,6 @@
 //! Assembles the body of a frame from shared parts, once for all who look from the same viewpoint.
 //!
-//! Path: `Room::frame_for` names what the session has (`from`) and what it looks at (`viewpoint`); sessions with the same two
+//! Path: `room/frames.rs` names what the member has (`from`) and what it looks at (`viewpoint`); members with the same two
 //! share one body, so that a frame costs a header and a copy.
 //! Invariants: a cell is continued tick by tick when the client held it at `from`, else it comes whole; a continued
 //! cell's part includes in full every row that entered from a cell that is not continued. Parts are joined bit by bit,

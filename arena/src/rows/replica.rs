@@ -102,7 +102,7 @@ impl RowReplica {
         }
         let mut reader = BitReader::new(bytes);
         let header = Header::decode(&mut reader, self.tick)?;
-        let mut source = Source::new(reader, self.codec, stats);
+        let mut source = Source::new(reader, self.codec.clone(), stats);
         let viewpoint = header.viewpoint.map_or(self.viewpoint, Viewpoint::from_bits);
         let is_steady = viewpoint == self.last_viewpoint && !header.has_whole && header.span != 0;
         let held = if is_steady { std::mem::take(&mut self.held) } else { viewpoint.interest(self.codec.grid) };

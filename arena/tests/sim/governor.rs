@@ -252,10 +252,10 @@ fn shed_frames_do_not_fall_on_the_same_tick() {
             most.max(world.room.figures().frames - before)
         });
         let mean = (world.room.figures().frames - frames) as f64 / SECOND_TICKS as f64;
-        let per_beat = world.players.len() as f64 / f64::from(cadence_ticks);
-        assert!(most as f64 <= 1.8 * per_beat, "{level:?}: {most} frames in a tick, {mean} in the mean");
+        let per_send_tick = world.players.len() as f64 / f64::from(cadence_ticks);
+        assert!(most as f64 <= 1.8 * per_send_tick, "{level:?}: {most} frames in a tick, {mean} in the mean");
         // Few sessions look from one cell here, so most have no other to share a body with; but none is sent oftener.
-        assert!(mean <= 1.15 * per_beat, "{level:?}: {mean} frames a tick");
+        assert!(mean <= 1.15 * per_send_tick, "{level:?}: {mean} frames a tick");
     }
     check_players(&world);
 }

@@ -138,7 +138,7 @@ impl Visitor {
         match self.chance.draw(8) {
             0..3 => self.connect(),
             3 if self.is_welcomed => self.prove(),
-            4 => self.lose_socket(),
+            4 => self.lose_connection(),
             5 => self.save = (self.entry.room.save(), self.gone_ticks),
             6 if self.chance.draw(4) == 0 => self.crash(),
             _ => self.wait(),
@@ -165,7 +165,7 @@ impl Visitor {
         self.old = self.tokens.len() - 1;
     }
 
-    fn lose_socket(&mut self) {
+    fn lose_connection(&mut self) {
         if self.is_connected {
             self.entry.disconnect();
         }

@@ -22,7 +22,7 @@ const PILOT: BotConfig = BotConfig { seed: 1, decides: Decides::Always, asks: As
 pub(crate) struct Line {
     pub(crate) one_way_ms: f64,
     pub(crate) jitter_ms: f64,
-    /// Rng per tick that nothing moves for the next half second.
+    /// Chance per tick, in thousandths, that nothing moves for the next half second.
     pub(crate) stall_per_mille: u64,
 }
 

@@ -9,7 +9,7 @@ use super::{
     player_log::{DrawnPlane, Picture, PlayerLog, quantile},
     world::{TICK_MS, World},
 };
-use game::lag_compensation::{BEHIND_MAX, PARTS};
+use game::lag_compensation::{PARTS, VIEW_DELAY_MAX};
 use protocol::Tick;
 
 /// A picture is right if nobody is farther off than this, plane lengths.
@@ -265,7 +265,7 @@ impl<'a> Evaluation<'a> {
 
     /// The bound on how far back a bullet may meet its target, ms.
     pub(crate) fn bound_ms() -> f64 {
-        f64::from(BEHIND_MAX / PARTS) * TICK_MS
+        f64::from(VIEW_DELAY_MAX / PARTS) * TICK_MS
     }
 
     /// One quantile of the corrections' sizes and so on, of all values together.

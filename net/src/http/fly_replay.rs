@@ -14,7 +14,7 @@ const HOPS_MAX_COUNT: u8 = 1;
 
 /// What becomes of a request.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum ReplayCheck {
     /// It is ours to answer.
     Ours,
     /// Another machine's: answer with this `Fly-Replay`.
@@ -26,18 +26,18 @@ pub(crate) enum Verdict {
 }
 
 /// Judges a request for a path (without query) that begins with [`PREFIX`].
-pub(crate) fn check(key: &Key, app: &str, own: &str, path: &str, headers: &HeaderMap, now_s: u64) -> Verdict {
+pub(crate) fn check(key: &Key, app: &str, own: &str, path: &str, headers: &HeaderMap, now_s: u64) -> ReplayCheck {
     let instance = instance_of(path);
-    let Some(state) = state_of(headers) else { return Verdict::Forbidden };
-    let Ok(hop) = key.verify_replay(state, instance, path, now_s) else { return Verdict::Forbidden };
+    let Some(state) = state_of(headers) else { return ReplayCheck::Forbidden };
+    let Ok(hop) = key.verify_replay(state, instance, path, now_s) else { return ReplayCheck::Forbidden };
     match hop {
-        _ if instance == own => Verdict::Ours,
+        _ if instance == own => ReplayCheck::Ours,
         // The name goes into a header, where a `;` would begin another field.
         0 if is_instance(instance) => {
             let state = key.sign_replay(instance, path, now_s, HOPS_MAX_COUNT);
-            Verdict::SendOn(format!("app={app};instance={instance};state={state}"))
+            ReplayCheck::SendOn(format!("app={app};instance={instance};state={state}"))
         }
-        _ => Verdict::Gone,
+        _ => ReplayCheck::Gone,
     }
 }
 
@@ -67,7 +67,7 @@ mod tests {
         Key::new("a secret of enough length").unwrap()
     }
 
-    fn judge(state: &str, path: &str) -> Verdict {
+    fn judge(state: &str, path: &str) -> ReplayCheck {
         let mut headers = HeaderMap::new();
         let source = format!("instance=lobby1;region=ewr;t=1700000000000000;state={state}");
         headers.insert("fly-replay-src", source.parse().unwrap());
@@ -77,17 +77,17 @@ mod tests {
     #[test]
     fn what_the_lobby_signed_comes_in() {
         let path = "/gameserver/m1/arena";
-        assert_eq!(judge(&key().sign_replay("m1", path, NOW_S, 0), path), Verdict::Ours);
-        assert_eq!(judge(&key().sign_replay("m1", path, NOW_S, 1), path), Verdict::Ours);
+        assert_eq!(judge(&key().sign_replay("m1", path, NOW_S, 0), path), ReplayCheck::Ours);
+        assert_eq!(judge(&key().sign_replay("m1", path, NOW_S, 1), path), ReplayCheck::Ours);
     }
 
     #[test]
     fn forged_foreign_and_old_states_are_forbidden() {
         let path = "/gameserver/m1/arena";
-        assert_eq!(judge("1000000.0.00", path), Verdict::Forbidden);
-        assert_eq!(judge(&key().sign_replay("m1", "/gameserver/m1/status", NOW_S, 0), path), Verdict::Forbidden);
-        assert_eq!(judge(&key().sign_replay("m1", path, NOW_S - 60, 0), path), Verdict::Forbidden);
-        assert_eq!(check(&key(), "a", "m1", path, &HeaderMap::new(), NOW_S), Verdict::Forbidden);
+        assert_eq!(judge("1000000.0.00", path), ReplayCheck::Forbidden);
+        assert_eq!(judge(&key().sign_replay("m1", "/gameserver/m1/status", NOW_S, 0), path), ReplayCheck::Forbidden);
+        assert_eq!(judge(&key().sign_replay("m1", path, NOW_S - 60, 0), path), ReplayCheck::Forbidden);
+        assert_eq!(check(&key(), "a", "m1", path, &HeaderMap::new(), NOW_S), ReplayCheck::Forbidden);
     }
 
     #[test]
@@ -108,17 +108,17 @@ mod tests {
     #[test]
     fn anothers_request_is_sent_on_once() {
         let path = "/gameserver/m2/arena";
-        let Verdict::SendOn(replay) = judge(&key().sign_replay("m2", path, NOW_S, 0), path) else {
+        let ReplayCheck::SendOn(replay) = judge(&key().sign_replay("m2", path, NOW_S, 0), path) else {
             panic!("it is to be sent on");
         };
         let state = replay.strip_prefix("app=aerodrome-game;instance=m2;state=").unwrap();
         assert_eq!(key().verify_replay(state, "m2", path, NOW_S), Ok(1));
-        assert_eq!(judge(state, path), Verdict::Gone);
+        assert_eq!(judge(state, path), ReplayCheck::Gone);
     }
 
     #[test]
     fn a_name_cannot_smuggle_a_field() {
         let path = "/gameserver/m2;app=other/arena";
-        assert_eq!(judge(&key().sign_replay("m2;app=other", path, NOW_S, 0), path), Verdict::Gone);
+        assert_eq!(judge(&key().sign_replay("m2;app=other", path, NOW_S, 0), path), ReplayCheck::Gone);
     }
 }

@@ -1,4 +1,4 @@
-//! The few pages that are not the game's own: one sentence of what happened, one of what to do.
+//! Error pages of the gameserver: what happened, and what to do next.
 //!
 //! Invariant: nothing a stranger wrote is repeated on a page.
 

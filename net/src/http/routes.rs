@@ -9,7 +9,7 @@ use crate::{
     app::App,
     http::{
         assets,
-        fly_replay::{self, Verdict},
+        fly_replay::{self, ReplayCheck},
         pages, ping,
         upgrade::Upgrade,
     },
@@ -61,12 +61,12 @@ async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Res
         app.note_lobby_time(signed_s, now_s);
     }
     match fly_replay::check(&config.key, &config.app, &config.instance, path, request.headers(), now_s) {
-        Verdict::Ours => next.run(request).await,
-        Verdict::SendOn(replay) => {
+        ReplayCheck::Ours => next.run(request).await,
+        ReplayCheck::SendOn(replay) => {
             (StatusCode::TEMPORARY_REDIRECT, [(HeaderName::from_static("fly-replay"), replay)]).into_response()
         }
-        Verdict::Gone => pages::machine_is_gone(),
-        Verdict::Forbidden => {
+        ReplayCheck::Gone => pages::machine_is_gone(),
+        ReplayCheck::Forbidden => {
             app.metrics.refused_upgrade("replay_state");
             pages::forbidden("This address only answers what the lobby sends here. Start from the lobby.\n")
         }

@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_slot_has_a_gate_of_its_own() {
+    fn each_slot_has_a_counter_of_its_own() {
         let mut flow_counters = FlowCounters::default();
         let all: Vec<_> = (0..40).map(|slot| flow_counters.open(slot)).collect();
         let room: Vec<_> = all.clone();

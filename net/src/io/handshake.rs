@@ -1,7 +1,7 @@
 //! The handshake: checks a connection's hello (version, ticket) and joins it to its room.
 //!
-//! Path: a worker shows every new connection's first message to [`Handshake::accept`]; a good one becomes a `Join` in
-//! the room's queue, and opens the room if it is not open.
+//! Path: a worker shows every new connection's first message to [`Handshake::accept`]; a good one becomes a
+//! `JoinRequest` for the task that owns the rooms, which opens the room if it is not open.
 //! Invariant: everything that can be checked without the room is checked here, before there is one: whoever has neither
 //! a good ticket nor a resume token that was once given out for this very room opens and learns nothing. What a ticket
 //! lets them have opened is [`crate::room::open_policy`]'s; a token alone grants what a plain ticket does.

@@ -195,10 +195,12 @@ impl Worker {
 
     /// False when nobody will ever send anything again.
     fn drain_queue(&mut self, now: Instant) -> bool {
+        while let Some((id, joined)) = self.queue.next_answer() {
+            self.finish_join(id, joined, now);
+        }
         loop {
             match self.queue.next() {
                 Ok(WorkerMessage::Adopt(stream, first, permit, room)) => self.adopt(stream, first, permit, room, now),
-                Ok(WorkerMessage::Joined(id, joined)) => self.finish_join(id, joined, now),
                 Ok(WorkerMessage::Batch(batch)) => self.send_batch(batch, now),
                 Ok(WorkerMessage::Stop) => self.stop(now),
                 Err(TryRecvError::Empty) => return true,
@@ -310,7 +312,8 @@ impl Worker {
         if connection.phase == Phase::AwaitingHello {
             return match self.handshake.accept(message, connection) {
                 Ok(()) => {
-                    (connection.phase, connection.deadline) = (Phase::Joining, None);
+                    // The deadline of the hello is that of its answer, too.
+                    connection.phase = Phase::Joining;
                     connection.is_read_paused = true;
                 }
                 Err(reason) => self.refuse(slot, reason, now),
@@ -336,7 +339,7 @@ impl Worker {
         self.resume(id);
         match (self.connection_of(id).filter(|connection| connection.phase == Phase::Joining), joined) {
             (Some(connection), Ok(Joined { events, unsent })) => {
-                connection.phase = Phase::Joined;
+                (connection.phase, connection.deadline) = (Phase::Joined, None);
                 connection.events = Some(events.clone());
                 if let Some(event) = unsent {
                     self.defer(slot, event, events, now);

@@ -28,13 +28,14 @@ pub(crate) const WAKER: Token = Token(usize::MAX);
 pub(crate) enum WorkerMessage {
     /// A new connection, the bytes that came right behind its upgrade, its permit, and the room it was opened for.
     Adopt(TcpStream, Bytes, ConnectionPermit, Arc<str>),
-    /// The rooms' answer to a hello.
-    Joined(ConnectionId, Result<Joined, CloseReason>),
     /// A tick's hand-over.
     Batch(Batch),
     /// The process is stopping: whoever has not said hello is told, and so is whoever comes.
     Stop,
 }
+
+/// The rooms' answer to a hello.
+pub(crate) type Answer = (ConnectionId, Result<Joined, CloseReason>);
 
 /// The way to the room that a connection joins.
 #[derive(Debug)]
@@ -95,6 +96,9 @@ impl Batch {
 pub(crate) struct WorkerSender {
     // Dropped first, so that the worker that is woken last finds nobody there.
     sender: mpsc::Sender<WorkerMessage>,
+    /// Without a limit of its own: a connection waits for one answer at most. Apart from the other messages, so that joins
+    /// take no tick's place, and their answers wait for no worker.
+    answers: mpsc::UnboundedSender<Answer>,
     waker: Arc<WakeOnDrop>,
 }
 
@@ -102,6 +106,7 @@ pub(crate) struct WorkerSender {
 #[derive(Debug)]
 pub(crate) struct WorkerReceiver {
     messages: mpsc::Receiver<WorkerMessage>,
+    answers: mpsc::UnboundedReceiver<Answer>,
     /// Tells of messages and of nothing else.
     waiting: Poll,
     wakes: Events,
@@ -117,8 +122,9 @@ pub(crate) fn new(registry: &Registry) -> io::Result<(WorkerSender, WorkerReceiv
     let waiting = Poll::new()?;
     let wakers = Arc::new([Waker::new(registry, WAKER)?, Waker::new(waiting.registry(), WAKER)?]);
     let (sender, messages) = mpsc::channel(QUEUE_MAX_COUNT);
-    let sender = WorkerSender { sender, waker: Arc::new(WakeOnDrop(Arc::clone(&wakers))) };
-    Ok((sender, WorkerReceiver { messages, waiting, wakes: Events::with_capacity(1), _wakers: wakers }))
+    let (answering, answers) = mpsc::unbounded_channel();
+    let sender = WorkerSender { sender, answers: answering, waker: Arc::new(WakeOnDrop(Arc::clone(&wakers))) };
+    Ok((sender, WorkerReceiver { messages, answers, waiting, wakes: Events::with_capacity(1), _wakers: wakers }))
 }
 
 impl WorkerReceiver {
@@ -128,6 +134,11 @@ impl WorkerReceiver {
     /// `Empty`, or `Disconnected` when nobody will ever send anything again.
     pub(crate) fn next(&mut self) -> Result<WorkerMessage, mpsc::error::TryRecvError> {
         self.messages.try_recv()
+    }
+
+    /// The next answer of the rooms to a hello.
+    pub(crate) fn next_answer(&mut self) -> Option<Answer> {
+        self.answers.try_recv().ok()
     }
 
     /// Waits this long, or until a message comes.
@@ -163,6 +174,13 @@ impl WorkerSender {
     /// A place, if the worker is not behind.
     pub(crate) fn reserve(&self) -> Option<Reservation<'_>> {
         self.sender.try_reserve().ok().map(|permit| Reservation(permit, &self.waker))
+    }
+
+    /// Tells how a hello is answered.
+    pub(crate) fn answer(&self, id: ConnectionId, joined: Result<Joined, CloseReason>) {
+        // As below.
+        let _ = self.answers.send((id, joined));
+        self.waker.wake();
     }
 
     /// Sends when there is a place.

@@ -13,7 +13,7 @@ pub(crate) const CATCH_UP_MAX_TICKS: u64 = 3;
 
 /// What to do before the next tick.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Due {
+pub(crate) struct NextTick {
     /// Sleep this long, zero when the tick is late already.
     pub(crate) sleep: Duration,
     /// Ticks that will never be: time was dropped.
@@ -34,14 +34,14 @@ impl Clock {
     }
 
     /// Advances to the next tick.
-    pub(crate) fn next(&mut self, now: Instant) -> Due {
+    pub(crate) fn next(&mut self, now: Instant) -> NextTick {
         let passed = now.saturating_duration_since(self.start).as_nanos() * u128::from(TICK_HZ) / 1_000_000_000;
         let behind = u64::try_from(passed).unwrap_or(u64::MAX).saturating_sub(self.ticks);
         let dropped = behind.saturating_sub(CATCH_UP_MAX_TICKS);
         self.ticks += dropped;
         let deadline = self.start + Duration::from_nanos(self.ticks * 1_000_000_000 / u64::from(TICK_HZ));
         self.ticks += 1;
-        Due { sleep: deadline.saturating_duration_since(now), dropped }
+        NextTick { sleep: deadline.saturating_duration_since(now), dropped }
     }
 }
 
@@ -75,7 +75,7 @@ mod tests {
         let mut clock = Clock::new(start);
         clock.next(start);
         let now = start + Duration::from_millis(505);
-        assert_eq!(clock.next(now), Due { sleep: Duration::ZERO, dropped: 30 - 1 - CATCH_UP_MAX_TICKS });
+        assert_eq!(clock.next(now), NextTick { sleep: Duration::ZERO, dropped: 30 - 1 - CATCH_UP_MAX_TICKS });
         let late = (0..9).filter(|_| clock.next(now).sleep == Duration::ZERO).count();
         assert_eq!(late as u64, CATCH_UP_MAX_TICKS);
     }

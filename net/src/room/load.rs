@@ -1,4 +1,4 @@
-//! What the ticks cost, what service that leaves room for, and who must know.
+//! Measures ticks, feeds the governor, and reports changes of the service level.
 //!
 //! Path: the tick thread measures its parts → [`Load::note`] feeds the governor, the metrics and the log → the thread
 //! relieves the room and tells everybody. Newcomers are told by [`Load::message`].

@@ -1,4 +1,4 @@
-//! What all rooms of this machine share: its store, its workers, how a room's thread starts, and whether it stops.
+//! State shared by all rooms of this machine: store, workers, metrics, how threads start, shutdown.
 
 use crate::{
     io::worker_queue::{Batch, WorkerMessage, WorkerSender},

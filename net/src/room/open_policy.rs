@@ -1,4 +1,4 @@
-//! May this machine open a room that is not open, and for whom?
+//! Decides whether this machine may open a room for a given ticket.
 //!
 //! Path: somebody whom the handshake let through wants into a room that is not open → its supervisor reads in the store
 //! who had it last → [`check`].

@@ -11,7 +11,7 @@
 
 use crate::{
     admission::{Charge, Opener},
-    io::worker_queue::{Joined, WorkerMessage, worker_of},
+    io::worker_queue::{Joined, worker_of},
     room::{
         handle::{Join, RoomEvent, RoomHandle},
         machine::{Machine, Stage},
@@ -31,8 +31,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// Joins on their way to the task, which waits for nothing but a place in a worker's queue. Policy: close with
-/// `RoomFull`.
+/// Joins on their way to the task, which waits for nobody. Policy: close with `RoomFull`.
 pub(crate) const JOINS_MAX_COUNT: usize = 4096;
 /// Pause before a room whose queue was full is told again to stop. Policy: delay.
 const STOP_RETRY: Duration = Duration::from_millis(10);
@@ -76,7 +75,13 @@ impl Rooms {
         joins: mpsc::Receiver<JoinRequest>,
     ) -> Self {
         let (task, open) = RoomsTask::new(machine, Arc::clone(&public), max_rooms);
-        tokio::spawn(task.run(joins));
+        let task = tokio::spawn(task.run(joins));
+        tokio::spawn(async move {
+            if let Err(error) = task.await {
+                // A bug of ours. Nobody can join any more; those who wait are told so in time, and open rooms play on.
+                tracing::error!("the rooms' task failed: {error}");
+            }
+        });
         Self { public, stage, open }
     }
 
@@ -108,7 +113,8 @@ impl Rooms {
     /// Lets nobody in any more, ends every room and returns when all are saved and everybody is told, or when they have
     /// had enough time for it: then with the rooms that the store did not take.
     pub(crate) async fn stop(&self, at_most: Duration) -> Vec<Arc<str>> {
-        self.stage.send_replace(Stage::Stopping);
+        // What was given up stays so.
+        self.stage.send_modify(|stage| *stage = Stage::Stopping.max(*stage));
         let mut open = self.open.clone();
         _ = timeout(at_most, open.wait_for(|open| open.is_stopping && open.rooms.is_empty())).await;
         self.give_up()
@@ -117,9 +123,12 @@ impl Rooms {
     /// Tries to write nothing any more; the rooms that the store did not take. One that was only about to open lost
     /// nothing.
     pub(crate) fn give_up(&self) -> Vec<Arc<str>> {
-        self.stage.send_replace(Stage::GivenUp);
+        // Before they hear of it: a room that is given up is forgotten, and would not be among them.
         let rooms = self.list();
-        rooms.iter().filter(|room| room.facts.is_unwritten()).map(|room| Arc::clone(&room.id)).collect()
+        let unwritten =
+            rooms.iter().filter(|room| room.facts.is_unwritten()).map(|room| Arc::clone(&room.id)).collect();
+        self.stage.send_replace(Stage::GivenUp);
+        unwritten
     }
 
     /// Whether rooms are open, and none of them for another reason than that the store does not take it.
@@ -165,7 +174,7 @@ impl RoomsTask {
         let mut stage = self.machine.stage.clone();
         loop {
             tokio::select! {
-                Some(request) = joins.recv() => self.join(request).await,
+                Some(request) = joins.recv() => self.join(request),
                 Some(ended) = self.supervisors.join_next_with_id() => self.note_ended(ended).await,
                 changed = stage.changed() => match changed {
                     Ok(()) => self.stop(),
@@ -177,10 +186,10 @@ impl RoomsTask {
     }
 
     /// Brings somebody into a room, and has it opened if need be.
-    async fn join(&mut self, request: JoinRequest) {
+    fn join(&mut self, request: JoinRequest) {
         let connection = request.join.connection;
         let joined = self.try_join(request);
-        self.machine.workers[worker_of(connection)].send(WorkerMessage::Joined(connection, joined)).await;
+        self.machine.workers[worker_of(connection)].answer(connection, joined);
     }
 
     /// `RoomFull` when the machine has no place for another room, `TooManyRooms`, `ServerStopping`.

@@ -65,7 +65,7 @@ impl StoreDirectory {
     }
 
     /// The end of that.
-    pub(crate) fn mend(&self, room: &str) {
+    pub(crate) fn repair(&self, room: &str) {
         let directory = self.0.join("rooms").join(room);
         std::fs::remove_file(&directory).unwrap();
         std::fs::rename(self.0.join(room), directory).unwrap();

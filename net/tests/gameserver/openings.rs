@@ -195,7 +195,7 @@ async fn tries_at_a_room_that_another_machine_has_or_the_store_does_not_give_do_
         assert_eq!(reason, Some(CloseReason::NoSuchRoom), "{number}");
     }
     assert_eq!(code(gameserver.join_room("field-new").await.err()), Some(CloseReason::TooManyRooms));
-    store.mend("field-b");
+    store.repair("field-b");
     owner.server.stop().await;
     gameserver.server.stop().await;
 }

@@ -68,14 +68,14 @@ async fn fifty_players_move_and_nobody_is_lost() {
     let store = StoreDirectory::new();
     let first = store.serve("m1", |_| {}).await;
     let players = join_all((0..50).map(|_| first.join_room("arena"))).await;
-    let flights = players.into_iter().map(|player| {
+    let player_tasks = players.into_iter().map(|player| {
         tokio::spawn(async move {
             let mut player = player.unwrap();
             let (code, told) = player.play_until_closed().await;
             (player.client.pilot(), player.client.private_state().score, code, told, player.client)
         })
     });
-    let flights: Vec<_> = flights.collect();
+    let player_tasks: Vec<_> = player_tasks.collect();
     tokio::time::sleep(Duration::from_millis(500)).await;
     let began = Instant::now();
     first.server.stop().await;
@@ -83,8 +83,8 @@ async fn fifty_players_move_and_nobody_is_lost() {
 
     let second = store.serve("m2", |_| {}).await;
     let code = CloseReason::ServerStopping.code();
-    for flight in flights {
-        let (pilot, score, heard, told, client) = flight.await.unwrap();
+    for player_task in player_tasks {
+        let (pilot, score, heard, told, client) = player_task.await.unwrap();
         assert!(heard == code && told.contains(&ServerMessage::Bye { code }), "{heard} {told:?}");
         let ticket = second.ticket_granting("arena-m1", Grant::Move);
         let mut player = second.try_join("arena-m1", client, Some(ticket)).await.unwrap();

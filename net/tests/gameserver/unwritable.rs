@@ -70,7 +70,7 @@ async fn a_room_that_cannot_be_written_stays_up_until_it_is() {
     assert_eq!(player.client.stats().mismatches, 0);
     let client = hang_up(player);
 
-    store.mend("field-a");
+    store.repair("field-a");
     timeout(3 * PATIENCE, gameserver.server.asleep()).await.expect("it is written, and the machine sleeps").unwrap();
     assert_eq!(store.owner("field-a")["is_asleep"], true);
     let gameserver = sleepy(&store, Duration::from_secs(600)).await;
@@ -110,7 +110,7 @@ async fn people_are_told_that_their_room_cannot_be_saved_and_fly_on() {
     play_until_noticed(&mut player, "cannot be saved at the moment").await;
     let mut newcomer = gameserver.join_room("field-a").await.unwrap();
     play_until_noticed(&mut newcomer, "cannot be saved at the moment").await;
-    store.mend("field-a");
+    store.repair("field-a");
     tokio::join!(
         play_until_noticed(&mut player, "saved again"),
         play_until_noticed(&mut newcomer, "saved again"),
@@ -133,9 +133,9 @@ async fn a_stop_tries_to_write_until_its_deadline_and_then_tells_what_is_lost() 
         store.wait_for(room).await;
         store.spoil(room);
     }
-    let mend = async {
+    let repair = async {
         tokio::time::sleep(Duration::from_secs(2)).await;
-        store.mend("field-b");
+        store.repair("field-b");
     };
     let [player, other] = &mut players;
     let (stopped, good, (code, _), (other_code, _), ()) = tokio::join!(
@@ -143,7 +143,7 @@ async fn a_stop_tries_to_write_until_its_deadline_and_then_tells_what_is_lost() 
         mended.server.stop(),
         player.play_until_closed(),
         other.play_until_closed(),
-        mend
+        repair
     );
     assert_eq!(stopped.unwritten, ["field-a".into()]);
     assert!(stopped.result().unwrap_err().to_string().contains("lost in: field-a."));

@@ -63,15 +63,15 @@ export function setUp(overrides: Partial<LinkOptions> = {}, ticket: 'ticket' | n
   const tickets: (string | undefined)[] = [];
   let hasResume = false;
   const options: LinkOptions = {
-    url: 'ws://field/gameserver/i/arena',
+    url: 'ws://server/gameserver/i/arena',
     client: { receive: (bytes) => void received.push([...bytes]), poll_send: () => outbox.shift() },
     hello: (given) => {
       tickets.push(given);
       return HELLO;
     },
     hasResume: () => hasResume,
-    askTicket: async () => ({ url: 'ws://field/gameserver/i/arena', ticket: 'fresh' }),
-    relocate: async () => ({ url: 'ws://field/gameserver/j/arena-i', ticket: 'elsewhere' }),
+    askTicket: async () => ({ url: 'ws://server/gameserver/i/arena', ticket: 'fresh' }),
+    relocate: async () => ({ url: 'ws://server/gameserver/j/arena-i', ticket: 'elsewhere' }),
     probe: async () => true,
     isOnline: () => true,
     words: WORDS,

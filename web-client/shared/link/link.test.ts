@@ -54,7 +54,7 @@ describe('link', () => {
       await vi.advanceTimersByTimeAsync(50);
     };
     const fly = () => {
-      const relocate = vi.fn(async () => ({ url: 'ws://field/gameserver/i/arena', ticket: 'again' }));
+      const relocate = vi.fn(async () => ({ url: 'ws://server/gameserver/i/arena', ticket: 'again' }));
       const { link, admit } = setUp({ relocate });
       link.start();
       newest().open();

@@ -38,7 +38,7 @@ describe('the reconnector', () => {
   });
 
   it('follows the room to where the lobby says, with a ticket and as the same member', async () => {
-    const relocate = vi.fn(async (_why: 'gone' | 'moved') => ({ url: 'ws://field/gameserver/j/arena-i', ticket: 'elsewhere' }));
+    const relocate = vi.fn(async (_why: 'gone' | 'moved') => ({ url: 'ws://server/gameserver/j/arena-i', ticket: 'elsewhere' }));
     const { link, states, tickets, admit } = setUp({ relocate });
     link.start();
     newest().open();
@@ -48,17 +48,17 @@ describe('the reconnector', () => {
     await vi.advanceTimersByTimeAsync(300);
     newest().open();
     expect(relocate.mock.calls.map(([why]) => why)).toEqual(['moved']);
-    expect(newest().url).toBe('ws://field/gameserver/j/arena-i');
+    expect(newest().url).toBe('ws://server/gameserver/j/arena-i');
     expect(tickets).toEqual(['ticket', 'elsewhere']);
     admit();
     // From then on it comes back to where it is.
     newest().end(1006);
     await vi.advanceTimersByTimeAsync(300);
-    expect(newest().url).toBe('ws://field/gameserver/j/arena-i');
+    expect(newest().url).toBe('ws://server/gameserver/j/arena-i');
   });
 
   it('asks the lobby once nothing has answered for a while', async () => {
-    const relocate = vi.fn(async (_why: 'gone' | 'moved') => ({ url: 'ws://field/gameserver/j/arena-i', ticket: 'elsewhere' }));
+    const relocate = vi.fn(async (_why: 'gone' | 'moved') => ({ url: 'ws://server/gameserver/j/arena-i', ticket: 'elsewhere' }));
     const { link, admit } = setUp({ relocate });
     link.start();
     newest().open();
@@ -69,7 +69,7 @@ describe('the reconnector', () => {
       await vi.advanceTimersByTimeAsync(4_100);
     }
     expect(relocate.mock.calls.map(([why]) => why)).toEqual(['gone']);
-    expect(newest().url).toBe('ws://field/gameserver/j/arena-i');
+    expect(newest().url).toBe('ws://server/gameserver/j/arena-i');
   });
 
   it('says what the lobby says, tries for a while, and then leaves it to a person', async () => {
@@ -104,7 +104,7 @@ describe('the reconnector', () => {
   });
 
   it('gives up a socket that never opens, and asks the lobby, which is in a place that works', async () => {
-    const relocate = vi.fn(async () => ({ url: 'ws://field/gameserver/j/arena-i', ticket: 'elsewhere' }));
+    const relocate = vi.fn(async () => ({ url: 'ws://server/gameserver/j/arena-i', ticket: 'elsewhere' }));
     const { link, admit } = setUp({ relocate });
     link.start();
     newest().open();
@@ -163,7 +163,7 @@ describe('the reconnector', () => {
   });
 
   it('a network that swallows upgrades is found out as well, after one question to the lobby', async () => {
-    const relocate = vi.fn(async () => ({ url: 'ws://field/gameserver/i/arena', ticket: 'again' }));
+    const relocate = vi.fn(async () => ({ url: 'ws://server/gameserver/i/arena', ticket: 'again' }));
     const { link, states } = setUp({ relocate });
     link.start();
     await vi.advanceTimersByTimeAsync(120_000);
@@ -172,7 +172,7 @@ describe('the reconnector', () => {
   });
 
   it('sockets of a server that is gone for good end in the hands of a person, after a few joins', async () => {
-    const relocate = vi.fn(async () => ({ url: 'ws://field/gameserver/i/arena', ticket: 'again' }));
+    const relocate = vi.fn(async () => ({ url: 'ws://server/gameserver/i/arena', ticket: 'again' }));
     const { link, states } = setUp({ relocate, probe: async () => false });
     link.start();
     await vi.advanceTimersByTimeAsync(300_000);
@@ -181,8 +181,8 @@ describe('the reconnector', () => {
   });
 
   it.each([['swallow what is said', undefined], ['end as if no hello had come', CLOSE.helloTimeout]])('sockets that open and %s end in the hands of a person, after a few joins', async (_, code) => {
-    const relocate = vi.fn(async () => ({ url: 'ws://field/gameserver/i/arena', ticket: 'again' }));
-    const askTicket = vi.fn(async () => ({ url: 'ws://field/gameserver/i/arena', ticket: 'fresh' }));
+    const relocate = vi.fn(async () => ({ url: 'ws://server/gameserver/i/arena', ticket: 'again' }));
+    const askTicket = vi.fn(async () => ({ url: 'ws://server/gameserver/i/arena', ticket: 'fresh' }));
     const { link, states } = setUp({ relocate, askTicket });
     link.start();
     for (let second = 0; second < 300; second += 1) {
@@ -230,7 +230,7 @@ describe('the reconnector', () => {
 
   it('a page that is sent round says so and stops, also if it was loaded again meanwhile', async () => {
     let machine = 0;
-    const relocate = vi.fn(async () => ({ url: `ws://field/gameserver/m${(machine += 1)}/arena-m`, ticket: 'next' }));
+    const relocate = vi.fn(async () => ({ url: `ws://server/gameserver/m${(machine += 1)}/arena-m`, ticket: 'next' }));
     const follows = budget('follows', FOLLOWS_MAX);
     const sendRound = async (ms: number): Promise<void> => {
       newest().open();
@@ -255,7 +255,7 @@ describe('the reconnector', () => {
   });
 
   it('tickets that are refused again and again do not make it join for ever', async () => {
-    const askTicket = vi.fn(async () => ({ url: 'ws://field/gameserver/i/arena', ticket: 'bad' }));
+    const askTicket = vi.fn(async () => ({ url: 'ws://server/gameserver/i/arena', ticket: 'bad' }));
     const { link, states } = setUp({ askTicket });
     link.start();
     for (let refusal = 0; refusal < 20; refusal += 1) {
@@ -284,9 +284,9 @@ describe('the reconnector', () => {
     link.start();
     newest().open();
     expect(hasAborted).toBe(true);
-    answer({ url: 'ws://field/gameserver/late/arena', ticket: 'late' });
+    answer({ url: 'ws://server/gameserver/late/arena', ticket: 'late' });
     await vi.advanceTimersByTimeAsync(1);
-    expect(FakeSocket.all.map(({ url }) => url)).not.toContain('ws://field/gameserver/late/arena');
+    expect(FakeSocket.all.map(({ url }) => url)).not.toContain('ws://server/gameserver/late/arena');
     expect(newest().isClosed).toBe(false);
   });
 

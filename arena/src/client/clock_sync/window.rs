@@ -1,4 +1,4 @@
-//! The last values of something that a line makes late: a few hundred numbers, and what of them is usual.
+//! A sliding window of delay samples, and their quantiles.
 //!
 //! Invariants: a stall's values are left out; what is asked for is always there once a value is in.
 
