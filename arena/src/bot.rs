@@ -92,7 +92,7 @@ impl Bot {
             Sight::Picture(_) => watch_tick,
         };
         let is_due = self.is_due(tick, id);
-        if !is_due && has_plane(replica, id) {
+        if !is_due && is_flying(replica, id) {
             return;
         }
         match client.own_plane(now_ms) {
@@ -144,8 +144,10 @@ impl Bot {
     }
 }
 
-fn has_plane(replica: &Replica, id: u16) -> bool {
-    replica.rows().iter().any(|row| row.key() == (game::PLANE, id.into()))
+/// Whether its plane will be there at the next tick too: one without health is seen for the tick in which it ends.
+fn is_flying(replica: &Replica, id: u16) -> bool {
+    let own = replica.rows().iter().find(|row| row.key() == (game::PLANE, id.into()));
+    own.is_some_and(|row| Plane::from_fields(&row.fields).health > 0)
 }
 
 /// A plane as a pilot makes it out on the screen.
