@@ -38,7 +38,7 @@ use protocol::{
 };
 use session::{
     Command, ConnectionId, Ending, Engine, Entrance, FrameSink, Host, HostConfig, Incoming, Level, MemberId, Output,
-    Stats,
+    Sentences, Stats,
 };
 pub use snapshot::SnapshotError;
 use std::fmt;
@@ -70,7 +70,7 @@ pub const CADENCE_TICKS: u32 = 3;
 impl RoomConfig {
     fn host(&self) -> HostConfig {
         let (name, key) = (self.name.clone(), self.key.clone());
-        HostConfig { name, key, epoch: self.epoch, capacity: self.max_players }
+        HostConfig { name, key, epoch: self.epoch, capacity: self.max_players, sentences: SENTENCES }
     }
 
     /// The public room: 20 fillers, 200 players; `tuning` is the text of a tuning file.
@@ -112,6 +112,12 @@ pub struct RoomStats {
     /// Inputs that came after their tick.
     pub late_inputs: u64,
 }
+
+/// Talk goes over the tower.
+const SENTENCES: Sentences = Sentences {
+    chat_too_fast: "The tower asks you to slow down. Your line was not sent.",
+    chat_out_of_range: "The tower takes lines of 1 to 240 letters. Yours was not sent.",
+};
 
 /// How often it is looked after whether members have ended.
 const ENDINGS_INTERVAL_TICKS: u32 = 15;

@@ -8,6 +8,12 @@ use protocol::token::Key;
 
 pub(crate) use arena::CADENCE_TICKS;
 
+/// What everybody in the room is told when the store does not take it.
+pub(crate) const UNWRITABLE: &str = "This field cannot be saved at the moment. We keep trying, and you can fly on; if its server \
+    stopped meanwhile, the latest points would be lost.";
+/// And when it does again.
+pub(crate) const WRITABLE: &str = "This field is saved again.";
+
 /// How rooms of the dogfight begin; `tuning_ron` is the text of its rules.
 ///
 /// # Errors

@@ -40,6 +40,17 @@ pub struct HostConfig {
     pub epoch: u32,
     /// Most members at once. Policy: refuse with `RoomFull`.
     pub capacity: u16,
+    /// How the room speaks.
+    pub sentences: Sentences,
+}
+
+/// What members are told, in the words of their kind of room.
+#[derive(Debug, Clone, Copy)]
+pub struct Sentences {
+    /// A line of chat was not sent, since there were many just before.
+    pub chat_too_fast: &'static str,
+    /// A line of chat was not sent, since it is empty or too long.
+    pub chat_out_of_range: &'static str,
 }
 
 /// What a message that came leaves for the kind to do.
@@ -244,8 +255,8 @@ impl<V: Copy + Eq, S> Host<V, S> {
                 let name = self.profiles[&author].name.clone();
                 self.log.push(Event::Chat { pilot: author, name, text });
             }
-            Some(_) => self.notice(id, "The tower asks you to slow down. Your line was not sent."),
-            None => self.notice(id, "The tower takes lines of 1 to 240 letters. Yours was not sent."),
+            Some(_) => self.notice(id, self.config.sentences.chat_too_fast),
+            None => self.notice(id, self.config.sentences.chat_out_of_range),
         }
     }
 

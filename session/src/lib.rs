@@ -18,7 +18,7 @@ mod window;
 
 pub use engine::{Command, ConnectionId, Engine, FrameSink, Output, Stats};
 pub use governor::Level;
-pub use host::{Entrance, Host, HostConfig, Incoming, SavedMembers};
+pub use host::{Entrance, Host, HostConfig, Incoming, SavedMembers, Sentences};
 pub use log::SavedLog;
 pub use member::{Ending, Member, MemberId, SavedMember};
 pub use members::Shard;

@@ -14,7 +14,7 @@ use protocol::{
 };
 use session::{
     Command, ConnectionId, Ending, Engine, Entrance, FrameSink, Host, HostConfig, Incoming, Level, MemberId, Output,
-    Peer, Received, SavedLog, SavedMembers, Sent, SessionEvent, Stats,
+    Peer, Received, SavedLog, SavedMembers, Sent, Sentences, SessionEvent, Stats,
     save::{self, Unreadable},
     sim::{self, Link, LinkConditions, Outbox, Rng},
 };
@@ -32,7 +32,8 @@ struct Bare {
 
 fn config(epoch: u32, capacity: u16) -> HostConfig {
     let key = Key::new("only for this simulation").unwrap();
-    HostConfig { name: "bare-m1".into(), key, epoch, capacity }
+    let sentences = Sentences { chat_too_fast: "Slower.", chat_out_of_range: "Shorter." };
+    HostConfig { name: "bare-m1".into(), key, epoch, capacity, sentences }
 }
 
 impl Bare {

@@ -12,6 +12,7 @@ use crate::{
         connection::Closing,
         worker_queue::{Batch, WorkerMessage, WorkerSender, worker_of},
     },
+    kinds::{UNWRITABLE, WRITABLE},
     metrics::Metrics,
     room::{
         clock::{Clock, thread_time},
@@ -49,11 +50,6 @@ const SLEEP_AFTER_TICKS: u32 = (RESUME_GRACE_MS / 1000 + 1) as u32 * TICK_HZ;
 const LAST_SAVE_MAX: Duration = Duration::from_secs(6);
 /// Time the last hand-over may wait for a worker that is behind. Policy: its connections close without a word.
 const LAST_HAND_OVER_MAX_MS: u64 = 500;
-
-/// What everybody in the room is told when the store does not take it, and when it does again.
-const UNWRITABLE: &str = "This field cannot be saved at the moment. We keep trying, and you can fly on; if its server \
-    stopped meanwhile, the latest points would be lost.";
-const WRITABLE: &str = "This field is saved again.";
 
 /// Why a room's thread ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! ARCHITECTURE.md speaks of what is there: what it names in backticks exists.
 //!
-//! * A file or folder (`net/src/tick.rs`, `place.rs`, `wasm/`) is one of the repository, told from its root, or by the
+//! * A file or folder (`net/src/server.rs`, `placement.rs`, `wasm/`) is one of the repository, told from its root, or by the
 //!   end of its path as long as only one has that end; in a row of the table of parts, only one of that part.
 //! * A type, what it has, or a variant (`Room`, `Kind::follow`, `arena::Client`, `Moved`) is defined in the sources; of a
 //!   name alone only those with a capital and a small letter count.
