@@ -53,16 +53,6 @@ impl<V, S> Shard<V, S> {
         (members, &mut self.section)
     }
 
-    /// How many members it has, connected or soon back.
-    pub fn len(&self) -> usize {
-        self.ids.len()
-    }
-
-    /// Whether nobody is in it.
-    pub fn is_empty(&self) -> bool {
-        self.ids.is_empty()
-    }
-
     fn at(&mut self, id: MemberId) -> Option<usize> {
         let is_next = self.ids.get(self.next) == Some(&id);
         let at = if is_next { self.next } else { self.ids.binary_search(&id).ok()? };
@@ -86,7 +76,7 @@ impl<V, S> Shard<V, S> {
 impl<V: Copy + Eq, S> Members<V, S> {
     /// All members, connected or soon back.
     pub(crate) fn len(&self) -> usize {
-        self.shards.iter().map(Shard::len).sum()
+        self.shards.iter().map(|shard| shard.ids.len()).sum()
     }
 
     pub(crate) fn shards_mut(&mut self) -> &mut [Shard<V, S>] {

@@ -99,7 +99,8 @@ pub(crate) struct OnDemand {
 #[derive(Debug, Default)]
 struct CrossingParts {
     tick: Tick,
-    /// Of each part: the entry, and the directions that are not known. A few dozen at most, and looked through.
+    /// Of each part: the entry, and the directions that are not known. Looked through: at most a few for each
+    /// cell into which something came at that tick, and asked for once a body, not once a frame.
     keys: Vec<(u32, Directions)>,
     /// In the same order.
     parts: Vec<Bits>,
