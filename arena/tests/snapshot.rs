@@ -123,7 +123,7 @@ fn a_session_of_a_forgotten_life_does_not_open_anothers() {
     let mut restored = Room::restore(config(2), &saved).unwrap();
     let eve = join(&mut restored, 3, &hello("Eve", None), true).unwrap();
     let key = Key::new("a secret of enough length").unwrap();
-    let member = |welcome: &Welcome| key.verify_resume(&welcome.resume, "arena-m1").unwrap().session;
+    let member = |welcome: &Welcome| key.verify_resume(&welcome.resume, "arena-m1").unwrap().member;
     assert_eq!(member(&eve), member(&bob), "numbers go on where the save was");
     assert_eq!(join(&mut restored, 4, &hello("", Some(bob.resume)), false), Err(CloseReason::BadTicket));
     assert!(join(&mut restored, 5, &hello("", Some(ada.resume)), false).unwrap().resumed);

@@ -12,7 +12,7 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use protocol::token::{Grant, Key};
+use protocol::token::{Grant, Key, Role};
 use session::governor::Budget;
 use std::{
     fs,
@@ -224,7 +224,7 @@ pub(crate) fn upgrade() -> Handshake {
 
 /// A ticket as the lobby would sign it; a server takes each number once.
 pub(crate) fn ticket(number: usize) -> String {
-    key().sign_ticket(INSTANCE, ROOM, Grant::Enter, number as u64, unix_time().as_secs())
+    key().sign_ticket((INSTANCE, ROOM), (Grant::Enter, Role::Member), number as u64, unix_time().as_secs())
 }
 
 fn key() -> Key {

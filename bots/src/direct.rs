@@ -6,7 +6,7 @@ use crate::grant::{JoinGrant, REACHABLE_MAX_MS, nothing_answers};
 use anyhow::{Context, bail};
 use protocol::{
     room::{ARENA, is_instance},
-    token::{Grant, Key},
+    token::{Grant, Key, Role},
 };
 use reqwest::Url;
 use std::{
@@ -63,7 +63,12 @@ impl Direct {
         let nonce = self.next_nonce.fetch_add(1, Ordering::Relaxed);
         JoinGrant {
             path: format!("/gameserver/{}/{ARENA}", self.instance),
-            ticket: self.key.sign_ticket(&self.instance, ARENA, Grant::Enter, nonce, since_1970().as_secs()),
+            ticket: self.key.sign_ticket(
+                (&self.instance, ARENA),
+                (Grant::Enter, Role::Member),
+                nonce,
+                since_1970().as_secs(),
+            ),
         }
     }
 

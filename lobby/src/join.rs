@@ -19,8 +19,8 @@ use crate::refusal::{Offer, Refusal, RefusedJoin};
 use crate::regions::{self, Region};
 use crate::steer::PREFIX;
 use crate::unix_time::now_s;
-use protocol::room::{ARENA, PRIVATE_PREFIX, durable_id, home_of};
-use protocol::token::Grant;
+use protocol::room::{ARENA, Kind, durable_id, home_of};
+use protocol::token::{Grant, Role};
 use serde::Serialize;
 use serde_json::Value;
 use std::sync::Arc;
@@ -93,7 +93,7 @@ impl<F: Fn(Progress, &str)> Join<'_, F> {
         };
         let (instance, region) = found.map_err(|refusal| self.with_offer(refusal, code))?;
         let (room, grant) = if request.is_private {
-            (format!("{PRIVATE_PREFIX}{}", letters(PRIVATE_NAME_LETTERS)), Grant::Open)
+            (Kind::Arena.private_room(&letters(PRIVATE_NAME_LETTERS)), Grant::Open)
         } else {
             (request.room.clone(), Grant::Enter)
         };
@@ -256,7 +256,7 @@ impl<F: Fn(Progress, &str)> Join<'_, F> {
         let query = if grant == Grant::Open { FRESH_ROOM_QUERY } else { "" };
         JoinGrant {
             path: format!("{PREFIX}{instance}/{room}{query}"),
-            ticket: self.app.key.sign_ticket(&instance, &room, grant, nonce(), now_s()),
+            ticket: self.app.key.sign_ticket((&instance, &room), (grant, Role::Member), nonce(), now_s()),
             instance,
             region,
             room,

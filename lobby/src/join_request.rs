@@ -3,7 +3,7 @@
 //! Invariants: pure; a bad body gets a sentence that names the field and what would be right.
 
 use crate::refusal::Refusal;
-use protocol::room::{ARENA, is_name, is_room};
+use protocol::room::{ARENA, Kind, is_name};
 use serde_json::{Map, Value};
 
 /// What a player asks for.
@@ -51,7 +51,9 @@ impl JoinRequest {
         };
         let room = field(&fields, "room")?;
         match (&target, room.as_deref()) {
-            (_, Some(room)) if !is_room(room) => Err(bad(format!("\"room\" cannot be \"{room}\"; that is no room."))),
+            (_, Some(room)) if Kind::of(room).is_none() => {
+                Err(bad(format!("\"room\" cannot be \"{room}\"; that is no room.")))
+            }
             (Target::Instance(_), _) | (_, Some(_)) if is_private => {
                 Err(bad("\"private\" goes with a \"region\" alone: the lobby chooses machine and name."))
             }

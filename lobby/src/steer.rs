@@ -8,7 +8,7 @@
 
 use crate::fleet_state::FleetSnapshot;
 use crate::machine_view::Condition;
-use protocol::room::{is_name, is_room};
+use protocol::room::{Kind, is_name};
 
 /// Everything below it belongs to gameservers.
 pub const PREFIX: &str = "/gameserver/";
@@ -108,7 +108,7 @@ impl<'a> GameserverPath<'a> {
             (name, None) => is_name(name),
             (_, Some(_)) => false,
         };
-        let room = (file.is_none() && is_room(name)).then_some(name);
+        let room = (file.is_none() && Kind::of(name).is_some()).then_some(name);
         (is_valid && is_name(instance) && parts.next().is_none()).then_some(Self { instance, room })
     }
 }

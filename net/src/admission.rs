@@ -263,7 +263,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
     use crate::wall_clock;
-    use protocol::token::Resume;
+    use protocol::token::{Resume, Role};
 
     const NOW_S: u64 = 1_000_000;
 
@@ -291,7 +291,7 @@ mod tests {
     #[test]
     fn a_ticket_works_once() {
         let admission = admission();
-        let ticket = admission.key.sign_ticket("m1", "arena", Grant::Open, 7, NOW_S);
+        let ticket = admission.key.sign_ticket(("m1", "arena"), (Grant::Open, Role::Member), 7, NOW_S);
         let hello = hello(Some(ticket), None);
         assert_eq!(admission.admit(&hello, "arena", NOW_S), Ok(Some(Grant::Open)));
         assert_eq!(admission.admit(&hello, "arena", NOW_S + 1), Err(CloseReason::BadTicket));
@@ -300,9 +300,9 @@ mod tests {
     #[test]
     fn a_ticket_of_another_place_or_time_is_refused() {
         let admission = admission();
-        let elsewhere = admission.key.sign_ticket("m2", "arena", Grant::Enter, 7, NOW_S);
+        let elsewhere = admission.key.sign_ticket(("m2", "arena"), (Grant::Enter, Role::Member), 7, NOW_S);
         assert_eq!(admission.admit(&hello(Some(elsewhere), None), "arena", NOW_S), Err(CloseReason::BadTicket));
-        let old = admission.key.sign_ticket("m1", "arena", Grant::Enter, 7, NOW_S);
+        let old = admission.key.sign_ticket(("m1", "arena"), (Grant::Enter, Role::Member), 7, NOW_S);
         assert_eq!(admission.admit(&hello(Some(old), None), "arena", NOW_S + 61), Err(CloseReason::BadTicket));
         assert_eq!(admission.admit(&hello(None, None), "arena", NOW_S), Err(CloseReason::BadTicket));
     }
@@ -310,7 +310,9 @@ mod tests {
     #[test]
     fn a_ticket_from_before_the_start_is_refused() {
         let admission = admission();
-        let early = |before_s| admission.key.sign_ticket("m1", "arena", Grant::Enter, before_s, NOW_S - before_s);
+        let early = |before_s| {
+            admission.key.sign_ticket(("m1", "arena"), (Grant::Enter, Role::Member), before_s, NOW_S - before_s)
+        };
         assert_eq!(admission.admit(&hello(Some(early(13)), None), "arena", NOW_S), Err(CloseReason::BadTicket));
         let admitted = admission.admit(&hello(Some(early(12)), None), "arena", NOW_S);
         assert_eq!(admitted, Ok(Some(Grant::Enter)), "clocks differ");
@@ -325,7 +327,8 @@ mod tests {
             for own_s in [NOW_S, NOW_S + 1, NOW_S + 30] {
                 for waited_s in [0, TICKET_TTL_S - most_s as u64] {
                     let (nonce, lobby_s) = (own_s * 100 + waited_s, own_s.saturating_add_signed(-ahead_s));
-                    let ticket = admission.key.sign_ticket("m1", "arena", Grant::Enter, nonce, lobby_s);
+                    let ticket =
+                        admission.key.sign_ticket(("m1", "arena"), (Grant::Enter, Role::Member), nonce, lobby_s);
                     let admitted = admission.admit(&hello(Some(ticket), None), "arena", own_s + waited_s);
                     assert_eq!(admitted, Ok(Some(Grant::Enter)), "{ahead_s} s ahead, {waited_s} s on the way");
                 }
@@ -336,7 +339,8 @@ mod tests {
     #[test]
     fn a_resume_token_must_have_been_given_out_for_this_room() {
         let admission = admission();
-        let token = admission.key.sign_resume("arena-m1", Resume { epoch: 1, session: 2, generation: 3 });
+        let token =
+            admission.key.sign_resume("arena-m1", Resume { epoch: 1, member: 2, generation: 3, role: Role::Member });
         let admit = |token: &str, room| admission.admit(&hello(Some("bad".to_owned()), Some(token)), room, NOW_S);
         assert_eq!(admit(&token, "arena-m1"), Ok(None), "whether it is the newest is the room's to judge");
         assert_eq!(admit(&token, "arena-m2"), Err(CloseReason::BadTicket));

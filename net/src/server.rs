@@ -227,7 +227,7 @@ mod tests {
         close::CloseReason,
         message::{ClientMessage, Hello, InputPacket, ServerMessage, Welcome},
         room::ARENA,
-        token::Grant,
+        token::{Grant, Role},
     };
     use tokio::net::TcpStream;
     use tokio_tungstenite::{
@@ -269,7 +269,8 @@ mod tests {
     async fn join(server: &Server, nonce: u64) -> (WebSocketStream<TcpStream>, u32) {
         let (key, now_s) = (&server.app.config.key, server.app.config.wall_clock.now_s());
         let (socket, welcome) =
-            say_hello(server, Some(key.sign_ticket("m1", ARENA, Grant::Enter, nonce, now_s)), None).await;
+            say_hello(server, Some(key.sign_ticket(("m1", ARENA), (Grant::Enter, Role::Member), nonce, now_s)), None)
+                .await;
         (socket, welcome.epoch)
     }
 
@@ -318,7 +319,7 @@ mod tests {
     /// A player who comes back, and what was welcomed.
     async fn come_back(server: &Server, resume: &str, nonce: u64) -> (WebSocketStream<TcpStream>, Box<Welcome>) {
         let (key, now_s) = (&server.app.config.key, server.app.config.wall_clock.now_s());
-        let ticket = Some(key.sign_ticket("m1", ARENA, Grant::Enter, nonce, now_s));
+        let ticket = Some(key.sign_ticket(("m1", ARENA), (Grant::Enter, Role::Member), nonce, now_s));
         say_hello(server, ticket, Some(resume.to_owned())).await
     }
 
@@ -326,7 +327,7 @@ mod tests {
     async fn a_room_that_failed_goes_on_from_its_last_save_unless_that_brings_it_down() {
         let server = start().await;
         let now_s = server.app.config.wall_clock.now_s();
-        let ticket = server.app.config.key.sign_ticket("m1", ARENA, Grant::Enter, 1, now_s);
+        let ticket = server.app.config.key.sign_ticket(("m1", ARENA), (Grant::Enter, Role::Member), 1, now_s);
         let (mut socket, first) = say_hello(&server, Some(ticket), None).await;
         // Whoever says nothing leaves nothing to go on from.
         use_room(&mut socket).await;
@@ -370,8 +371,12 @@ mod tests {
         let (room, away) = (directory.join("rooms/arena-m1"), directory.join("away"));
         std::fs::rename(&room, &away).unwrap();
         std::fs::write(&room, "not a directory").unwrap();
-        let ticket =
-            server.app.config.key.sign_ticket("m1", ARENA, Grant::Enter, 2, server.app.config.wall_clock.now_s());
+        let ticket = server.app.config.key.sign_ticket(
+            ("m1", ARENA),
+            (Grant::Enter, Role::Member),
+            2,
+            server.app.config.wall_clock.now_s(),
+        );
         let (_late, welcome) = say_hello(&server, Some(ticket), None).await;
         let is_unwritable = || server.app.rooms.are_all_unwritable();
         until(is_unwritable).await;

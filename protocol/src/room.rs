@@ -1,29 +1,99 @@
-//! What rooms are called: names in paths, and the ids under which they last.
+//! The kinds of room, and what rooms are called: names in paths, and the ids under which they last.
 //!
-//! Path: `/gameserver/<instance>/<room>` → [`is_room`] → [`durable_id`], which names the room to tickets, resume tokens
+//! Path: `/gameserver/<instance>/<room>` → [`Kind::of`] → [`durable_id`], which names the room to tickets, resume tokens
 //! and the store, whichever machine it is on.
-//! Invariant: an id is a room's name too: on every machine it means that very room.
+//! Names: `<kind>` is a machine's own public room of that kind, `<kind>-<instance>` the same room on any machine,
+//! `<kind>-p-<letters>` a private one. `field-<letters>` is a private arena from before there were other kinds.
+//! Invariants: an id is a room's name too: on every machine it means that very room; a kind's word and number never
+//! change their meaning.
 
 use crate::limits::PATH_NAME_MAX_BYTES;
 
-/// Each machine's own public room.
-pub const ARENA: &str = "arena";
-/// How the name of a private room begins; the lobby adds what nobody guesses.
-pub const PRIVATE_PREFIX: &str = "field-";
-/// What lies beside the rooms under a machine's path, and so cannot be one.
-const RESERVED: [&str; 3] = ["assets", "ping", "status"];
+/// How the names of private arenas began when there was no other kind.
+const PRIVATE_ARENA_OF_BEFORE: &str = "field-";
+/// What stands between the kind's word and the letters of a private room; no instance has a `-` in it.
+const PRIVATE: &str = "-p-";
 
-/// The id of a room, wherever it is: the name itself, but every machine has an arena of its own.
+/// Each machine's own public arena.
+pub const ARENA: &str = Kind::Arena.word();
+
+/// A kind of room. To add one is to add a variant, its number and its word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// The dogfight.
+    Arena,
+}
+
+impl Kind {
+    /// Every kind, in the order of its number.
+    pub const ALL: [Self; 1] = [Self::Arena];
+
+    /// As it stands on the wire.
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Arena => 0,
+        }
+    }
+
+    /// As it stands in names, in files and in what people type: `a-z` only, and unlike what else lies under a machine's
+    /// path (`assets`, `ping`, `status`).
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Arena => "arena",
+        }
+    }
+
+    /// The kind with this number.
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.number() == number)
+    }
+
+    /// The kind that is called this.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.word() == word)
+    }
+
+    /// The kind of the room with this name or id; `None`: no room is called this.
+    ///
+    /// # Examples
+    /// ```
+    /// use protocol::room::Kind;
+    /// assert_eq!(Kind::of("arena"), Some(Kind::Arena));
+    /// assert_eq!(Kind::of("arena-p-abcdef2345"), Some(Kind::Arena));
+    /// assert_eq!(Kind::of("field-abcdef2345"), Some(Kind::Arena));
+    /// assert_eq!(Kind::of("cellar"), None);
+    /// ```
+    pub fn of(room: &str) -> Option<Self> {
+        let word = room.split_once('-').map_or(room, |(word, _)| word);
+        match room.starts_with(PRIVATE_ARENA_OF_BEFORE) {
+            _ if !is_name(room) => None,
+            true => Some(Self::Arena),
+            false => Self::from_word(word),
+        }
+    }
+
+    /// The name of a new private room with these letters, which nobody guesses.
+    pub fn private_room(self, letters: &str) -> String {
+        [self.word(), PRIVATE, letters].concat()
+    }
+
+    /// The id of a machine's own public room of this kind, on whichever machine it is asked for.
+    pub fn public_room(self, instance: &str) -> String {
+        [self.word(), "-", instance].concat()
+    }
+}
+
+/// The id of a room, wherever it is: the name itself, but every machine has public rooms of its own.
 ///
 /// # Examples
 /// ```
-/// use protocol::room::{ARENA, durable_id};
-/// assert_eq!(durable_id("m1", ARENA), "arena-m1");
+/// use protocol::room::durable_id;
+/// assert_eq!(durable_id("m1", "arena"), "arena-m1");
 /// assert_eq!(durable_id("m1", "arena-m1"), "arena-m1");
 /// assert_eq!(durable_id("m2", "arena-m1"), "arena-m1");
 /// ```
 pub fn durable_id(instance: &str, room: &str) -> String {
-    if room == ARENA { format!("{ARENA}-{instance}") } else { room.to_owned() }
+    Kind::from_word(room).map_or_else(|| room.to_owned(), |kind| kind.public_room(instance))
 }
 
 /// The machine whose public room has this id, wherever it is now; `None`: a private one.
@@ -32,10 +102,12 @@ pub fn durable_id(instance: &str, room: &str) -> String {
 /// ```
 /// use protocol::room::home_of;
 /// assert_eq!(home_of("arena-m1"), Some("m1"));
+/// assert_eq!(home_of("arena-p-abcdef2345"), None);
 /// assert_eq!(home_of("field-abcdef2345"), None);
 /// ```
 pub fn home_of(id: &str) -> Option<&str> {
-    id.strip_prefix(ARENA)?.strip_prefix('-').filter(|home| is_instance(home))
+    let (word, home) = id.split_once('-')?;
+    Kind::from_word(word).map(|_| home).filter(|home| is_instance(home))
 }
 
 /// Whether the text may stand in a path, as an instance, a region or a room: 1 to `PATH_NAME_MAX_BYTES` of `a-z`, `0-9`
@@ -45,14 +117,9 @@ pub fn is_name(text: &str) -> bool {
     (1..=PATH_NAME_MAX_BYTES).contains(&text.len()) && text.bytes().all(is_name_byte)
 }
 
-/// Whether the text may be a machine's id: `a-z` and `0-9`, and short enough that its public room has a name.
+/// Whether the text may be a machine's id: `a-z` and `0-9`, and short enough that its public rooms have names.
 pub fn is_instance(text: &str) -> bool {
-    !text.is_empty() && !text.contains('-') && is_name(&durable_id(text, ARENA))
-}
-
-/// Whether the text may be a room's name.
-pub fn is_room(text: &str) -> bool {
-    is_name(text) && !RESERVED.contains(&text)
+    !text.is_empty() && !text.contains('-') && Kind::ALL.into_iter().all(|kind| is_name(&kind.public_room(text)))
 }
 
 #[cfg(test)]
@@ -62,16 +129,32 @@ mod tests {
     #[test]
     fn names_are_short_and_plain() {
         for name in ["arena", "field-abcdef2345", "m1", "a", &"x".repeat(PATH_NAME_MAX_BYTES)] {
-            assert!(is_name(name) && is_room(name), "{name}");
+            assert!(is_name(name), "{name}");
         }
         for text in ["", "Arena", "a/b", "a.b", "..", "a;b", "é", &"x".repeat(PATH_NAME_MAX_BYTES + 1)] {
-            assert!(!is_name(text), "{text}");
+            assert!(!is_name(text) && Kind::of(text).is_none(), "{text}");
         }
-        assert!(is_name("status") && !is_room("status") && !is_room("assets") && !is_room("ping"));
     }
 
     #[test]
-    fn a_machine_is_called_so_that_its_public_room_has_a_name() {
+    fn a_kind_has_a_number_and_a_word_of_its_own() {
+        for kind in Kind::ALL {
+            assert_eq!(Kind::from_number(kind.number()), Some(kind));
+            assert_eq!(Kind::from_word(kind.word()), Some(kind));
+            assert!(kind.word().bytes().all(|byte| byte.is_ascii_lowercase()));
+            assert!(!["assets", "ping", "status", "field"].contains(&kind.word()));
+            let names = [kind.word().to_owned(), kind.public_room("m1"), kind.private_room("abcdefgh23")];
+            assert!(names.iter().all(|name| Kind::of(name) == Some(kind)), "{names:?}");
+        }
+        assert_eq!(Kind::of("field-abcdef2345"), Some(Kind::Arena), "links of before still lead somewhere");
+        for name in ["status", "assets", "ping", "cellar", "arenas", "arena.", "-arena", "fields-a", "field"] {
+            assert_eq!(Kind::of(name), None, "{name}");
+        }
+        assert_eq!(Kind::from_number(u8::MAX), None);
+    }
+
+    #[test]
+    fn a_machine_is_called_so_that_its_public_rooms_have_names() {
         assert!(is_instance("148e7d5c6b0318") && is_instance("m1"));
         for text in ["", "m-1", "M1", "m;1", &"x".repeat(PATH_NAME_MAX_BYTES)] {
             assert!(!is_instance(text), "{text}");
@@ -80,18 +163,20 @@ mod tests {
 
     #[test]
     fn an_id_is_a_name_of_the_same_room_everywhere() {
-        for (instance, room) in [("m1", ARENA), ("m1", "field-a")] {
-            let id = durable_id(instance, room);
-            assert_eq!((durable_id(instance, &id), durable_id("m2", &id)), (id.clone(), id.clone()));
+        for room in Kind::ALL.into_iter().flat_map(|kind| [kind.word().to_owned(), kind.private_room("abc")]) {
+            let id = durable_id("m1", &room);
+            assert_eq!((durable_id("m1", &id), durable_id("m2", &id)), (id.clone(), id));
         }
-        assert_ne!(durable_id("m1", ARENA), durable_id("m2", ARENA));
+        for kind in Kind::ALL {
+            assert_ne!(durable_id("m1", kind.word()), durable_id("m2", kind.word()));
+        }
     }
 
     #[test]
     fn only_a_public_room_has_a_home() {
-        for id in [ARENA, "arena-", "arena-m-1", "arenam1", "field-arena-m1", "field-a"] {
+        for id in ["arena", "arena-", "arena-m-1", "arenam1", "field-arena-m1", "field-a", "arena-p-a"] {
             assert_eq!(home_of(id), None, "{id}");
         }
-        assert_eq!(home_of(&durable_id("148e7d5c6b0318", ARENA)), Some("148e7d5c6b0318"));
+        assert_eq!(home_of(&durable_id("148e7d5c6b0318", "arena")), Some("148e7d5c6b0318"));
     }
 }

@@ -7,6 +7,7 @@
 
 use crate::{limits, room::durable_id};
 use hmac::{Hmac, KeyInit, Mac};
+use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 /// Shortest secret accepted. Policy: refuse to start.
@@ -53,6 +54,8 @@ impl std::error::Error for TokenError {}
 /// What the holder of a join ticket may have opened, if the room is not open yet. Each grants what those before it do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Grant {
+    /// Nothing: for whoever only looks into a room that is open.
+    Watch,
     /// The machine's own public room, and a private room that was kept.
     Enter,
     /// Another machine's public room that was kept: that machine is lost.
@@ -63,15 +66,52 @@ pub enum Grant {
 
 impl Grant {
     /// Every grant.
-    pub const ALL: [Self; 3] = [Self::Enter, Self::Move, Self::Open];
+    pub const ALL: [Self; 4] = [Self::Watch, Self::Enter, Self::Move, Self::Open];
 
     /// As it stands in a ticket.
     fn word(self) -> &'static str {
         match self {
+            Self::Watch => "watch",
             Self::Enter => "enter",
             Self::Move => "move",
             Self::Open => "open",
         }
+    }
+}
+
+/// What somebody may do in a room. Each may do what those before it do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Role {
+    /// See, and change nothing.
+    Reader,
+    /// Take part.
+    Member,
+    /// Keep order among the members.
+    Moderator,
+    /// Decide about the room: whoever had it made.
+    Host,
+    /// Change what the room goes by while it runs.
+    Designer,
+}
+
+impl Role {
+    /// Every role, the least first.
+    pub const ALL: [Self; 5] = [Self::Reader, Self::Member, Self::Moderator, Self::Host, Self::Designer];
+
+    /// As it stands in tokens.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Reader => "reader",
+            Self::Member => "member",
+            Self::Moderator => "moderator",
+            Self::Host => "host",
+            Self::Designer => "designer",
+        }
+    }
+
+    /// The role that is called this.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.word() == word)
     }
 }
 
@@ -80,6 +120,8 @@ impl Grant {
 pub struct Ticket {
     /// What may be opened for it.
     pub grant: Grant,
+    /// What its holder may do there.
+    pub role: Role,
     /// Unique per ticket; the room's machine accepts each once.
     pub nonce: u64,
     /// Unix seconds after which it is void.
@@ -89,12 +131,14 @@ pub struct Ticket {
 /// What a verified resume token says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Resume {
-    /// The life of the room in which the session began: a session of another life may have the same number.
+    /// The life of the room in which the member came: a member of another life may have the same number.
     pub epoch: u32,
-    /// The session.
-    pub session: u32,
-    /// Counts the session's connections; only the newest token is good.
+    /// The member.
+    pub member: u32,
+    /// Counts the member's connections; only the newest token is good.
     pub generation: u32,
+    /// What the member may do.
+    pub role: Role,
 }
 
 impl Key {
@@ -105,11 +149,17 @@ impl Key {
     }
 
     /// A ticket for one join of `room`, by whichever of its names, on `instance`, void `TICKET_TTL_S` after `now_s`. Form:
-    /// `grant.nonce.expires.mac`.
-    pub fn sign_ticket(&self, instance: &str, room: &str, grant: Grant, nonce: u64, now_s: u64) -> String {
-        let ticket = Ticket { grant, nonce, expires_s: now_s + limits::TICKET_TTL_S };
+    /// `grant.nonce.expires.role.mac`.
+    pub fn sign_ticket(
+        &self,
+        (instance, room): (&str, &str),
+        (grant, role): (Grant, Role),
+        nonce: u64,
+        now_s: u64,
+    ) -> String {
+        let ticket = Ticket { grant, role, nonce, expires_s: now_s + limits::TICKET_TTL_S };
         let mac = truncated(self.ticket_hmac(instance, room, ticket));
-        format!("{}.{nonce:x}.{}.{mac}", grant.word(), ticket.expires_s)
+        format!("{}.{nonce:x}.{}.{}.{mac}", grant.word(), ticket.expires_s, role.word())
     }
 
     /// Checks a ticket's signature, place and age; whether it was used before is the caller's to know.
@@ -117,11 +167,12 @@ impl Key {
     /// # Errors
     /// [`TokenError`].
     pub fn verify_ticket(&self, text: &str, instance: &str, room: &str, now_s: u64) -> Result<Ticket, TokenError> {
-        let [word, nonce, expires, mac] = split(text)?;
+        let [word, nonce, expires, role, mac] = split(text)?;
         let grant = Grant::ALL.into_iter().find(|grant| grant.word() == word).ok_or(TokenError::Malformed)?;
         let nonce = u64::from_str_radix(nonce, 16).map_err(|_| TokenError::Malformed)?;
         let expires_s: u64 = expires.parse().map_err(|_| TokenError::Malformed)?;
-        let ticket = Ticket { grant, nonce, expires_s };
+        let role = Role::from_word(role).ok_or(TokenError::Malformed)?;
+        let ticket = Ticket { grant, role, nonce, expires_s };
         verify(self.ticket_hmac(instance, room, ticket), mac)?;
         if now_s > expires_s || expires_s > now_s + limits::TICKET_TTL_S + CLOCK_SKEW_MAX_S {
             return Err(TokenError::Expired);
@@ -129,16 +180,19 @@ impl Key {
         Ok(ticket)
     }
 
-    fn ticket_hmac(&self, instance: &str, room: &str, Ticket { grant, nonce, expires_s }: Ticket) -> Hmac<Sha256> {
+    fn ticket_hmac(&self, instance: &str, room: &str, ticket: Ticket) -> Hmac<Sha256> {
+        let Ticket { grant, role, nonce, expires_s } = ticket;
         let id = durable_id(instance, room);
-        self.hmac(&["ticket", instance, &id, grant.word(), &nonce.to_string(), &expires_s.to_string()])
+        self.hmac(&["ticket", instance, &id, grant.word(), &nonce.to_string(), &expires_s.to_string(), role.word()])
     }
 
-    /// A resume token of the room with this durable id. It has no age of its own: the session's grace ends it. Form:
-    /// `epoch.session.generation.mac`.
+    /// A resume token of the room with this durable id. It has no age of its own: the member's grace ends it. Form:
+    /// `epoch.member.generation.role.mac`.
     pub fn sign_resume(&self, room: &str, resume: Resume) -> String {
-        let [epoch, session, generation] = [resume.epoch, resume.session, resume.generation].map(|n| n.to_string());
-        format!("{epoch}.{session}.{generation}.{}", self.mac(&["resume", room, &epoch, &session, &generation]))
+        let [epoch, member, generation] = [resume.epoch, resume.member, resume.generation].map(|n| n.to_string());
+        let role = resume.role.word();
+        let mac = self.mac(&["resume", room, &epoch, &member, &generation, role]);
+        format!("{epoch}.{member}.{generation}.{role}.{mac}")
     }
 
     /// Checks a resume token; whether its generation is the newest is the caller's to know.
@@ -146,10 +200,11 @@ impl Key {
     /// # Errors
     /// [`TokenError::Malformed`] or [`TokenError::Forged`] (a token of another room is forged here).
     pub fn verify_resume(&self, text: &str, room: &str) -> Result<Resume, TokenError> {
-        let [epoch, session, generation, mac] = split(text)?;
-        self.check(mac, &["resume", room, epoch, session, generation])?;
+        let [epoch, member, generation, role, mac] = split(text)?;
+        self.check(mac, &["resume", room, epoch, member, generation, role])?;
         let number = |digits: &str| digits.parse().map_err(|_| TokenError::Malformed);
-        Ok(Resume { epoch: number(epoch)?, session: number(session)?, generation: number(generation)? })
+        let role = Role::from_word(role).ok_or(TokenError::Malformed)?;
+        Ok(Resume { epoch: number(epoch)?, member: number(member)?, generation: number(generation)?, role })
     }
 
     /// The state of a Fly-Replay for this request path (without query). Form: `time.hop.mac`.
@@ -248,8 +303,8 @@ mod tests {
 
     #[test]
     fn a_ticket_is_good_for_its_place_and_time_only() {
-        let ticket = key().sign_ticket("m1", "arena", Grant::Enter, 99, 1000);
-        let said = Ticket { grant: Grant::Enter, nonce: 99, expires_s: 1060 };
+        let ticket = key().sign_ticket(("m1", "arena"), (Grant::Enter, Role::Member), 99, 1000);
+        let said = Ticket { grant: Grant::Enter, role: Role::Member, nonce: 99, expires_s: 1060 };
         assert_eq!(key().verify_ticket(&ticket, "m1", "arena", 1030), Ok(said));
         assert_eq!(key().verify_ticket(&ticket, "m2", "arena", 1030), Err(TokenError::Forged));
         assert_eq!(key().verify_ticket(&ticket, "m1", "other", 1030), Err(TokenError::Forged));
@@ -263,15 +318,32 @@ mod tests {
     #[test]
     fn what_a_ticket_grants_is_signed() {
         for grant in Grant::ALL {
-            let ticket = key().sign_ticket("m1", "field-a", grant, 99, 1000);
+            let ticket = key().sign_ticket(("m1", "field-a"), (grant, Role::Member), 99, 1000);
             assert_eq!(key().verify_ticket(&ticket, "m1", "field-a", 1030).map(|said| said.grant), Ok(grant));
             for other in Grant::ALL.into_iter().filter(|other| *other != grant) {
                 let raised = ticket.replacen(grant.word(), other.word(), 1);
                 assert_eq!(key().verify_ticket(&raised, "m1", "field-a", 1030), Err(TokenError::Forged), "{raised}");
             }
         }
-        for text in ["99.1060.00", "all.63.1060.00", ".63.1060.00"] {
+        for text in
+            ["99.1060.00", "all.63.1060.member.00", ".63.1060.member.00", "open.63.1060.00", "open.63.1060.king.00"]
+        {
             assert_eq!(key().verify_ticket(text, "m1", "field-a", 1030), Err(TokenError::Malformed), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_holder_may_do_is_signed() {
+        for role in Role::ALL {
+            let ticket = key().sign_ticket(("m1", "field-a"), (Grant::Enter, role), 99, 1000);
+            let token = key().sign_resume("field-a", Resume { epoch: 1, member: 5, generation: 2, role });
+            assert_eq!(key().verify_ticket(&ticket, "m1", "field-a", 1030).map(|said| said.role), Ok(role));
+            assert_eq!(key().verify_resume(&token, "field-a").map(|said| said.role), Ok(role));
+            for other in Role::ALL.into_iter().filter(|other| *other != role) {
+                let [ticket, token] = [&ticket, &token].map(|text| text.replacen(role.word(), other.word(), 1));
+                assert_eq!(key().verify_ticket(&ticket, "m1", "field-a", 1030), Err(TokenError::Forged), "{ticket}");
+                assert_eq!(key().verify_resume(&token, "field-a"), Err(TokenError::Forged), "{token}");
+            }
         }
     }
 
@@ -294,7 +366,7 @@ mod tests {
 
     #[test]
     fn one_kind_never_passes_for_another() {
-        let resume = Resume { epoch: 1, session: 5, generation: 2 };
+        let resume = Resume { epoch: 1, member: 5, generation: 2, role: Role::Member };
         let text = key().sign_resume("arena-m1", resume);
         assert_eq!(key().verify_resume(&text, "arena-m1"), Ok(resume));
         assert_eq!(key().verify_resume(&text, "arena-m2"), Err(TokenError::Forged));

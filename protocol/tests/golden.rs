@@ -8,7 +8,7 @@ use protocol::{
     close::CloseReason,
     frame::{Header, InputAck, PrivateState, Respawn},
     message::{ClientMessage, Event, Hello, Input, InputPacket, Profile, ServerMessage, Welcome},
-    token::{Grant, Key, Resume},
+    token::{Grant, Key, Resume, Role},
 };
 use std::fmt::Write;
 
@@ -100,9 +100,9 @@ fn closes() -> Vec<(&'static str, Vec<u8>)> {
 
 fn tokens() -> Vec<(&'static str, Vec<u8>)> {
     let key = Key::new("only for this test, long enough").expect("it is long enough");
-    let resume = Resume { session: 7, epoch: 3, generation: 2 };
+    let resume = Resume { member: 7, epoch: 3, generation: 2, role: Role::Member };
     vec![
-        ("ticket", key.sign_ticket("m1", "arena", Grant::Open, 99, 1_700_000_000).into_bytes()),
+        ("ticket", key.sign_ticket(("m1", "arena"), (Grant::Open, Role::Member), 99, 1_700_000_000).into_bytes()),
         ("resume token", key.sign_resume("arena-m1", resume).into_bytes()),
         ("replay state", key.sign_replay("m1", "/gameserver/m1/arena", 1_700_000_000, 1).into_bytes()),
     ]

@@ -40,7 +40,7 @@ fn module() -> String {
         let sentence = reason.sentence()?;
         Some(format!("{}: {}", reason.code(), quoted(sentence)))
     });
-    let examples = [("m1", ARENA), ("m9", "arena-m1"), ("m9", "field-abc")]
+    let examples = [("m1", ARENA), ("m9", "arena-m1"), ("m9", "arena-p-abc"), ("m9", "field-abc")]
         .map(|(instance, room)| format!("['{instance}', '{room}', '{}']", durable_id(instance, room)));
     [
         HEAD.to_owned(),

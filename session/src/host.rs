@@ -206,7 +206,7 @@ impl<V: Copy + Eq, S> Host<V, S> {
     /// The member of a token, unless it is gone or a newer token of it was used.
     fn resume(&mut self, token: &str) -> Result<MemberId, CloseReason> {
         let resume = self.config.key.verify_resume(token, &self.config.name).map_err(|_| CloseReason::BadTicket)?;
-        let id = MemberId(resume.session);
+        let id = MemberId(resume.member);
         let member = self.members.get_mut(id).filter(|member| member.began_in(resume.epoch));
         let member = member.ok_or(CloseReason::BadTicket)?;
         // Each use rotates the token: a copy of an older one opens nothing.

@@ -9,7 +9,7 @@ use protocol::{
     close::CloseReason,
     limits::{ACK_INTERVAL_MAX_MS, RESUME_GRACE_MS, SILENCE_MAX_MS, UNACKNOWLEDGED_MAX_MS, WINDOW_MAX_TICKS},
     rate_limit::{RateLimit, TokenBucket},
-    token::Resume,
+    token::{Resume, Role},
 };
 use serde::{Deserialize, Serialize};
 
@@ -118,7 +118,7 @@ impl<V: Copy + Eq, S> Member<V, S> {
 
     /// What a resume token for it says now.
     pub(crate) fn resume(&self, id: MemberId) -> Resume {
-        Resume { epoch: self.epoch, session: id.0, generation: self.generation }
+        Resume { epoch: self.epoch, member: id.0, generation: self.generation, role: Role::Member }
     }
 
     /// Whether it began in this life of the room.

@@ -17,7 +17,7 @@ use axum::{
 use protocol::{
     close::CloseReason,
     message::{ClientMessage, ClientPacket, Hello, ServerMessage},
-    token::{Grant, Key},
+    token::{Grant, Key, Role},
 };
 use serde_json::json;
 use session::{
@@ -172,7 +172,7 @@ async fn join(State(shared): State<Arc<Shared>>, body: String) -> Response {
         }
         LobbyMode::Refusing => refuse(StatusCode::NOT_FOUND, "There is no region \"xyz\"."),
         LobbyMode::Normal | LobbyMode::Busy => {
-            let ticket = shared.key.sign_ticket(INSTANCE, "arena", Grant::Enter, nonce, now_s());
+            let ticket = shared.key.sign_ticket((INSTANCE, "arena"), (Grant::Enter, Role::Member), nonce, now_s());
             Json(json!({ "path": PATH, "ticket": ticket, "instance": INSTANCE, "region": "cdg", "room": "arena" }))
                 .into_response()
         }

@@ -24,7 +24,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use protocol::room::{ARENA, durable_id, home_of, is_name, is_room};
+use protocol::room::{ARENA, Kind, durable_id, home_of, is_name};
 use serde_json::json;
 use std::{
     net::SocketAddr,
@@ -143,7 +143,7 @@ async fn room(
     Path((_, room)): Path<(String, String)>,
     mut request: Request,
 ) -> Response {
-    if !is_room(&room) {
+    if Kind::of(&room).is_none() {
         return pages::no_such_room();
     }
     let id: Arc<str> = durable_id(&app.config.instance, &room).into();

@@ -5,7 +5,7 @@ use futures_util::{SinkExt, StreamExt};
 use net::{Config, Server};
 use protocol::{
     message::ServerMessage,
-    token::{Grant, Key},
+    token::{Grant, Key, Role},
 };
 use std::{
     net::SocketAddr,
@@ -152,7 +152,7 @@ impl Gameserver {
     }
 
     pub(crate) fn ticket_granting(&self, room: &str, grant: Grant) -> String {
-        self.key.sign_ticket(&self.instance, room, grant, nonce(), now_s())
+        self.key.sign_ticket((&self.instance, room), (grant, Role::Member), nonce(), now_s())
     }
 
     /// The header a replay by the lobby brings.
@@ -285,7 +285,9 @@ async fn upgrade(
 pub(crate) async fn join_process(port: u16, room: &str) -> Player {
     let (key, address) = (Key::new(SECRET).unwrap(), SocketAddr::from(([127, 0, 0, 1], port)));
     let mut player = Player::on(upgrade(address, (&key, INSTANCE), room, &[], None).await.unwrap(), Client::new());
-    player.say_hello("Ada", Some(key.sign_ticket(INSTANCE, room, Grant::Open, nonce(), now_s())), None).await;
+    player
+        .say_hello("Ada", Some(key.sign_ticket((INSTANCE, room), (Grant::Open, Role::Member), nonce(), now_s())), None)
+        .await;
     player.wait_for_welcome().await;
     player
 }

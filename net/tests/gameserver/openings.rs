@@ -8,7 +8,7 @@ use arena::Client;
 use protocol::{
     close::CloseReason,
     message::ServerMessage,
-    token::{Grant, Resume},
+    token::{Grant, Resume, Role},
 };
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
@@ -51,7 +51,7 @@ async fn leads_to(gameserver: &Gameserver, path: &str, expected: Option<&str>) {
 async fn nobody_takes_the_public_room_of_a_machine_that_is_there() {
     let store = StoreDirectory::new();
     let [home, other] = [store.serve("m1", |_| {}).await, store.serve("m2", |_| {}).await];
-    let token = home.key.sign_resume("arena-m1", Resume { epoch: 1, session: 1, generation: 1 });
+    let token = home.key.sign_resume("arena-m1", Resume { epoch: 1, member: 1, generation: 1, role: Role::Member });
     let steal = async || {
         let mut thief = other.upgrade("arena-m1", &[], None).await.unwrap();
         thief

@@ -5,7 +5,7 @@ use protocol::{
     PROTOCOL_VERSION,
     close::CloseReason,
     message::{ClientMessage, Hello, InputPacket, ServerMessage},
-    token::Grant,
+    token::{Grant, Role},
 };
 use std::time::{Duration, Instant};
 
@@ -27,9 +27,9 @@ async fn missing_foreign_forged_and_old_tickets_are_refused() {
     let bad = [
         None,
         Some("7.99.00".to_owned()),
-        Some(gameserver.key.sign_ticket("elsewhere", "arena", Grant::Enter, 1, now_s())),
-        Some(gameserver.key.sign_ticket(INSTANCE, "other", Grant::Open, 1, now_s())),
-        Some(gameserver.key.sign_ticket(INSTANCE, "arena", Grant::Enter, 1, now_s() - 120)),
+        Some(gameserver.key.sign_ticket(("elsewhere", "arena"), (Grant::Enter, Role::Member), 1, now_s())),
+        Some(gameserver.key.sign_ticket((INSTANCE, "other"), (Grant::Open, Role::Member), 1, now_s())),
+        Some(gameserver.key.sign_ticket((INSTANCE, "arena"), (Grant::Enter, Role::Member), 1, now_s() - 120)),
     ];
     for ticket in bad {
         let (code, told) = close_code_of(&gameserver, ClientMessage::Hello(hello(ticket)).encode()).await;
@@ -65,16 +65,16 @@ async fn nothing_forged_opens_a_room() {
     let store = StoreDirectory::new();
     let gameserver = store.serve("m1", |_| {}).await;
     let ticket = |instance: &str, room: &str, signed_s| {
-        Some(gameserver.key.sign_ticket(instance, room, Grant::Open, 9, signed_s))
+        Some(gameserver.key.sign_ticket((instance, room), (Grant::Open, Role::Member), 9, signed_s))
     };
     let stranger = protocol::token::Key::new("another secret, also long").unwrap();
-    let resume = protocol::token::Resume { epoch: 1, session: 1, generation: 1 };
+    let resume = protocol::token::Resume { epoch: 1, member: 1, generation: 1, role: Role::Member };
     let strangers = [
         (None, None),
         (ticket("m2", "field-a", now_s()), None),
         (ticket("m1", "field-b", now_s()), None),
         (ticket("m1", "field-a", now_s() - 120), None),
-        (Some(stranger.sign_ticket("m1", "field-a", Grant::Open, 9, now_s())), None),
+        (Some(stranger.sign_ticket(("m1", "field-a"), (Grant::Open, Role::Member), 9, now_s())), None),
         (None, Some(stranger.sign_resume("field-a", resume))),
         (None, Some(gameserver.key.sign_resume("field-b", resume))),
         (None, ticket("m1", "field-a", now_s())),

@@ -3,7 +3,7 @@
 use super::{newark, say_hello, start_cluster};
 use protocol::{
     close::CloseReason,
-    token::{Grant, Key},
+    token::{Grant, Key, Role},
 };
 use rehearsal::{Pilot, SECRET, SocketState, request_join};
 use reqwest::{Client, StatusCode};
@@ -65,11 +65,15 @@ async fn bad_tickets_and_stolen_tokens_open_nothing() {
     let (id, path, used) = (pilot.grant.instance.clone(), pilot.grant.path.clone(), pilot.grant.ticket.clone());
     pilot.fly(Duration::from_millis(200)).await.unwrap();
     let key = Key::new(SECRET).unwrap();
-    let foreign = key.sign_ticket("another", "arena", Grant::Enter, 1, now_s());
-    let of_another_room = key.sign_ticket(&id, "field-aaaaaaaaaa", Grant::Open, 2, now_s());
-    let expired = key.sign_ticket(&id, "arena", Grant::Enter, 3, now_s() - 120);
-    let forged =
-        Key::new("another secret of enough length").unwrap().sign_ticket(&id, "arena", Grant::Enter, 4, now_s());
+    let foreign = key.sign_ticket(("another", "arena"), (Grant::Enter, Role::Member), 1, now_s());
+    let of_another_room = key.sign_ticket((&id, "field-aaaaaaaaaa"), (Grant::Open, Role::Member), 2, now_s());
+    let expired = key.sign_ticket((&id, "arena"), (Grant::Enter, Role::Member), 3, now_s() - 120);
+    let forged = Key::new("another secret of enough length").unwrap().sign_ticket(
+        (&id, "arena"),
+        (Grant::Enter, Role::Member),
+        4,
+        now_s(),
+    );
     let tickets = [
         ("used", used),
         ("foreign", foreign),

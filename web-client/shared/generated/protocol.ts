@@ -12,6 +12,7 @@ export const PUBLIC_ROOM = 'arena';
 export const DURABLE_ID_EXAMPLES = [
   ['m1', 'arena', 'arena-m1'],
   ['m9', 'arena-m1', 'arena-m1'],
+  ['m9', 'arena-p-abc', 'arena-p-abc'],
   ['m9', 'field-abc', 'field-abc'],
 ] as const;
 /** Why the server closed a socket. */

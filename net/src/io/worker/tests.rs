@@ -17,14 +17,14 @@ use crate::{
 };
 use protocol::{
     message::{Hello, InputPacket},
-    token::{Grant, Key, Resume},
+    token::{Grant, Key, Resume, Role},
 };
 use std::{
     io::Write,
     sync::{Arc, mpsc},
 };
 use tokio::sync::{mpsc as async_mpsc, watch};
-use tungstenite::{Message, WebSocket, protocol::Role};
+use tungstenite::{Message, WebSocket};
 
 const PATIENCE: Duration = Duration::from_secs(5);
 const ROOM: &str = "arena-m1";
@@ -45,7 +45,7 @@ async fn begin() -> Bench {
     let (player, stream) = connect();
     let permit = house.admission.open(player.local_addr().unwrap().ip(), Instant::now()).unwrap();
     queue.send(WorkerMessage::Adopt(stream, Bytes::new(), permit, ROOM.into())).await;
-    let player = WebSocket::from_raw_socket(player, Role::Client, None);
+    let player = WebSocket::from_raw_socket(player, tungstenite::protocol::Role::Client, None);
     Bench { queue, player, incarnations, rooms, house }
 }
 
@@ -86,7 +86,7 @@ fn open(joins: async_mpsc::Receiver<JoinRequest>, queue: &WorkerSender) -> (Room
 
 impl House {
     fn hello(&self) -> Hello {
-        let resume = self.key.sign_resume(ROOM, Resume { epoch: 1, session: 1, generation: 1 });
+        let resume = self.key.sign_resume(ROOM, Resume { epoch: 1, member: 1, generation: 1, role: Role::Member });
         let (version, ticket, resume) = (protocol::PROTOCOL_VERSION, None, Some(resume));
         let name = "Ada".to_owned();
         Hello { version, ticket, resume, have_tick: 0, have_event: 0, name, hue: 0 }
