@@ -1,14 +1,14 @@
 //! A computer pilot at the controls of a [`Client`]: looks, decides, steers, and asks to fly again after it was shot down.
 //!
 //! Path: who has the client calls [`Bot::fly`] as often as it likes → the pilot looks at its [`Sight`] → `game::pilot`
-//! decides → [`Client::control`]; without a plane, [`ClientMessage::FlyAgain`]. Sending is up to the caller, as it is when
+//! decides → [`Client::control`]; without a plane, [`Client::fly_again`]. Sending is up to the caller, as it is when
 //! a person steers.
 //! Invariants: it knows only what its client knows; same calls, same controls; between its decisions a plane that flies
 //! is left alone, without even being predicted.
 //! Never: a socket, a clock (times are arguments).
 
 use crate::{
-    Client, Replica,
+    Client, Replica, TICK_HZ,
     client::view::{PlaneView, Scene},
 };
 use game::{
@@ -17,7 +17,7 @@ use game::{
     pilot,
     plane::Plane,
 };
-use protocol::{TICK_HZ, Tick, message::ClientMessage};
+use protocol::Tick;
 
 const TICK_MS: f64 = 1000.0 / TICK_HZ as f64;
 
@@ -141,7 +141,7 @@ impl Bot {
         };
         if may_ask && client.respawn_in().is_none() {
             self.asked_ms = watch_ms;
-            client.say(ClientMessage::FlyAgain);
+            client.fly_again();
         }
     }
 }
@@ -172,7 +172,10 @@ fn made_out(view: &PlaneView) -> (u16, Plane) {
 mod tests {
     use super::*;
     use crate::{Room, RoomConfig};
-    use protocol::{message::ClientPacket, token::Key};
+    use protocol::{
+        message::{ClientMessage, Operation, Packet},
+        token::{Key, Role},
+    };
     use session::{Engine, Output, sim};
 
     fn config(decides: Decides, asks: Asks) -> BotConfig {
@@ -189,12 +192,14 @@ mod tests {
             rules: game::rules::Rules::default(),
             fillers: 0,
             max_players: 10,
+            max_readers: 1,
+            begins_s: 0,
             cadence_ticks: 1,
         };
         let (mut client, mut room) = (Client::new(), Room::new(config));
-        let hello = ClientPacket::decode(&client.hello("Bot", 0, None, None)).unwrap();
-        let ClientPacket::Message(ClientMessage::Hello(hello)) = hello else { panic!("a hello was encoded") };
-        room.connect(sim::connection(1), &hello, true);
+        let hello = ClientMessage::decode(&client.hello("Bot", 0, None, None)).unwrap();
+        let ClientMessage::Hello(hello) = hello else { panic!("a hello was encoded") };
+        room.connect(sim::connection(1), &hello, Some(Role::Member));
         while let Some(Output::Message(_, bytes)) = room.poll_output() {
             client.receive(&bytes, 0.0).unwrap();
         }
@@ -202,9 +207,13 @@ mod tests {
     }
 
     fn has_asked(client: &mut Client) -> bool {
-        let sent = std::iter::from_fn(|| client.poll_send(0.0));
-        sent.filter(|bytes| ClientPacket::decode(bytes) == Ok(ClientPacket::Message(ClientMessage::FlyAgain))).count()
-            > 0
+        let mut sent = std::iter::from_fn(|| client.poll_send(0.0));
+        let asks = |bytes: Vec<u8>| {
+            let wish = Operation::Kind(crate::wire::Operation::FlyAgain.encode());
+            matches!(Packet::decode(&bytes), Ok(Packet::Session(ClientMessage::Operation { operation, .. }))
+                if operation == wish)
+        };
+        sent.any(asks)
     }
 
     #[test]

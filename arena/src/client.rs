@@ -15,25 +15,28 @@ pub mod view;
 
 use crate::{
     client::clock_sync::{ClockSync, Jump},
-    client::event::{ClientEvent, Watch},
+    client::event::{ClientEvent, Killed, Watch},
     client::hit_prediction::{ShotCounts, Shots},
     client::kill_feed::Feed,
     client::prediction::{Inputs, PredictedRows},
     client::view::{History, lengths},
     code_tables,
-    replica::Replica,
-    rows::{code_tables::CodeTables, replica::Applied},
+    replica::{Applied, Replica},
+    rows::code_tables::CodeTables,
+    wire::{self, Header, InputPacket, KILL_TOPIC, Kill, PrivateState, Request},
 };
-use game::{Controls, PilotId, geometry::heading_of, minimap, rules::Rules, schema::Row, standing::StandingRow};
+use game::{Controls, PilotId, geometry::heading_of, minimap, schema::Row, standing::StandingRow};
 use glam::IVec2;
 use own_plane::{ErrorSmoothing, OwnFlight};
 use protocol::{
-    DecodeError, Tick, codec,
-    frame::{Header, InputAck, PrivateState},
-    limits::{ACK_INTERVAL_MAX_MS, RULES_MAX_BYTES, TICK_MAX},
-    message::{ClientMessage, Event, HOT_BIT, InputPacket, Profile, ServerMessage, Welcome},
+    DecodeError, Tick,
+    entry::Entry,
+    frame::Ack,
+    limits::{ACK_INTERVAL_MAX_MS, TICK_MAX},
+    message::{HOT_BIT, Operation, Profile, ServerMessage, Welcome},
+    room::Kind,
 };
-use session::{Peer, Received, SessionEvent};
+use session::Peer;
 use std::{collections::VecDeque, sync::Arc};
 
 /// Something is said at least this often; a little less than the limit, so that a late timer keeps it.
@@ -98,7 +101,7 @@ pub struct Client {
     watch: Watch,
     private: PrivateState,
     /// The last packet of this connection that the room is known to have.
-    input_ack: InputAck,
+    input_ack: Ack,
     is_verifying: bool,
     shots: Shots,
     flight: PredictedRows,
@@ -106,6 +109,8 @@ pub struct Client {
     smoothing: ErrorSmoothing,
     /// Where the camera looks, and the tick the own plane was drawn at.
     camera: (f32, f32),
+    /// Whom the camera stays with, when there is no own plane.
+    watched: u16,
     drawn: Tick,
     stats: ClientStats,
 }
@@ -125,9 +130,9 @@ impl Client {
     /// The same, by tables that other clients have too.
     pub fn sharing(tables: Arc<CodeTables>) -> Self {
         Self {
+            peer: Peer::new(Kind::Arena, tables.version),
             tables,
             replica: None,
-            peer: Peer::default(),
             pilot: PilotId(0),
             clock_sync: ClockSync::new(),
             inputs: Inputs::default(),
@@ -142,13 +147,14 @@ impl Client {
             feed: Feed::default(),
             watch: Watch::default(),
             private: PrivateState::default(),
-            input_ack: InputAck::default(),
+            input_ack: Ack::default(),
             is_verifying: false,
             shots: Shots::default(),
             flight: PredictedRows::default(),
             own_flight: OwnFlight::default(),
             smoothing: ErrorSmoothing::default(),
             camera: (0.0, 0.0),
+            watched: 0,
             drawn: 0,
             stats: ClientStats::default(),
         }
@@ -157,12 +163,12 @@ impl Client {
     /// The first message of a new connection. A resume token from elsewhere (another life of the page, another tab that went on
     /// with the session) may be given, and is taken for the newest.
     pub fn hello(&mut self, name: &str, hue: u8, ticket: Option<String>, resume: Option<String>) -> Vec<u8> {
-        (self.packet, self.input_ack) = (0, InputAck::default());
+        (self.packet, self.input_ack) = (0, Ack::default());
         self.is_verifying = false;
         let have_tick = self.replica.as_ref().map_or(0, Replica::tick);
         let hello = self.peer.hello((name, hue), ticket, resume, have_tick);
         // The answer may have been lost with the last connection.
-        self.feed.pilots().for_each(|pilot| self.peer.profiles.want(pilot));
+        self.feed.pilots().for_each(|pilot| self.peer.profiles.want(pilot.into()));
         self.clock_sync.new_connection();
         self.inputs.new_connection();
         hello
@@ -176,9 +182,13 @@ impl Client {
         self.peer.count_in(bytes);
         let result = match bytes.first() {
             Some(tag) if tag & HOT_BIT != 0 => self.receive_frame(bytes, now_ms),
-            _ => ServerMessage::decode(bytes).and_then(|message| self.receive_message(message)),
+            _ => ServerMessage::decode(bytes).and_then(|message| match self.peer.receive(message) {
+                Some(welcome) => self.welcomed(*welcome),
+                None => Ok(()),
+            }),
         };
-        self.events.extend(self.feed.ready(&self.peer.profiles, now_ms).map(entry));
+        self.note_session();
+        self.events.extend(self.feed.ready(&self.peer.profiles, now_ms).map(ClientEvent::Kill));
         self.events.drain(..self.events.len().saturating_sub(EVENTS_MAX_COUNT));
         if result.is_err() {
             self.replica = None;
@@ -200,9 +210,19 @@ impl Client {
         };
     }
 
-    /// Queues a message.
-    pub fn say(&mut self, message: ClientMessage) {
-        self.peer.say(message);
+    /// Wants something done, once; returns the id by which events tell what became of it.
+    pub fn operate(&mut self, operation: Operation) -> u32 {
+        self.peer.operate(operation)
+    }
+
+    /// Wants to fly again after having been shot down.
+    pub fn fly_again(&mut self) {
+        self.operate(Operation::Kind(wire::Operation::FlyAgain.encode()));
+    }
+
+    /// Leaves for good.
+    pub fn leave(&mut self) {
+        self.peer.leave();
     }
 
     /// The next message to send, if one is due.
@@ -250,7 +270,7 @@ impl Client {
         self.replica.as_ref()
     }
 
-    /// The own pilot's id, 0 before the welcome.
+    /// The own pilot's id, 0 before the welcome and for whoever only watches.
     pub fn pilot(&self) -> u16 {
         self.pilot.0
     }
@@ -261,7 +281,7 @@ impl Client {
     }
 
     /// The last packet of this connection that the room is known to have; number 0 before the first.
-    pub fn input_ack(&self) -> InputAck {
+    pub fn input_ack(&self) -> Ack {
         self.input_ack
     }
 
@@ -293,13 +313,13 @@ impl Client {
 
     /// A pilot's profile, if it is known; an unknown one is asked for.
     pub fn profile(&mut self, pilot: u16) -> Option<&Profile> {
-        self.peer.profiles.want(pilot);
-        self.peer.profiles.get(pilot)
+        self.peer.profiles.want(pilot.into());
+        self.peer.profiles.get(pilot.into())
     }
 
     /// A pilot's colour, 0..=7; one that follows from the id while the profile is unknown.
     pub fn hue(&self, pilot: u16) -> u8 {
-        self.peer.profiles.get(pilot).map_or((pilot % 8) as u8, |profile| profile.hue)
+        self.peer.profiles.get(pilot.into()).map_or((pilot % 8) as u8, |profile| profile.hue)
     }
 
     /// The top list: rank (from 1), pilot, score.
@@ -345,35 +365,22 @@ impl Client {
         self.peer.is_welcomed()
     }
 
-    fn receive_message(&mut self, message: ServerMessage) -> Result<(), DecodeError> {
-        match self.peer.receive(message) {
-            Received::Noted => {}
-            Received::Welcome(welcome) => self.welcomed(*welcome)?,
-            Received::Event(event) => self.happen(ClientEvent::Session(event)),
-        }
-        Ok(())
-    }
-
     fn welcomed(&mut self, welcome: Welcome) -> Result<(), DecodeError> {
-        let rules: Rules = codec::decode::<_, RULES_MAX_BYTES>(&welcome.rules)?;
-        if !rules.are_sound() {
-            return Err(DecodeError::OutOfRange("rules"));
-        }
+        let wire::Welcome { pilot, rules } = wire::Welcome::decode(&welcome.kind)?;
         if welcome.tick > TICK_MAX {
             return Err(DecodeError::OutOfRange("tick"));
         }
         let continues =
             self.replica.as_ref().is_some_and(|replica| replica.tick() == welcome.since && welcome.since != 0);
-        self.pilot = PilotId(welcome.pilot);
+        self.pilot = PilotId(pilot);
         if !continues {
             self.replica = Some(Replica::starting_at(Arc::clone(&self.tables), rules, self.pilot, welcome.tick));
             self.history.clear();
             self.watch.clear();
             self.shots.clear();
-            self.events.extend(self.feed.rest().map(entry));
+            self.events.extend(self.feed.rest().map(ClientEvent::Kill));
         }
-        let event = self.peer.welcomed(welcome, continues);
-        self.happen(ClientEvent::Session(event));
+        self.peer.welcomed(welcome, continues);
         Ok(())
     }
 
@@ -382,7 +389,7 @@ impl Client {
         let (before, ticks) = (self.predicted_plane(&replica, now_ms), self.guessed_ticks(&replica, now_ms));
         self.own_flight.begin(&replica);
         let rules = replica.rules().clone();
-        let applied = replica.apply(bytes, |tick, rows, held| {
+        let applied = replica.apply(bytes, self.peer.last_entry(), |tick, rows, held| {
             self.own_flight.look(rows, self.pilot, &rules);
             let confirmed = self.shots.reconcile(tick, rows, self.pilot, held, &rules);
             self.history.record(tick, rows, self.pilot);
@@ -406,9 +413,9 @@ impl Client {
         }
         self.replica = Some(replica);
         self.check(&applied);
-        for (number, event) in applied.events {
-            if self.peer.take_entry(number, &event) {
-                self.note_entry(event, now_ms);
+        if let Some(entries) = applied.entries {
+            for entry in self.peer.take_entries(entries)? {
+                self.note_kill(&entry, now_ms)?;
             }
         }
         Ok(())
@@ -434,32 +441,32 @@ impl Client {
         if applied.header.has_sums {
             self.is_verifying = false;
             if !applied.wrong_cells.is_empty() {
-                self.say(ClientMessage::Repair(applied.wrong_cells.clone()));
+                self.peer.say_kind(&Request::Repair(applied.wrong_cells.clone()).encode());
             }
         } else if !applied.is_true && !self.is_verifying {
             self.is_verifying = true;
-            self.say(ClientMessage::Verify);
+            self.peer.say_kind(&Request::Verify.encode());
         }
         self.stats.mismatches += u64::from(!applied.is_true);
     }
 
-    fn note_entry(&mut self, entry: Event, now_ms: f64) {
-        match entry {
-            Event::Kill { killer, victim, .. } => {
-                self.events.extend(self.watch.spot_of(victim).map(ClientEvent::Explosion));
-                [killer, victim].into_iter().for_each(|pilot| self.peer.profiles.want(pilot));
-                self.feed.note([killer, victim], entry, now_ms);
-            }
-            Event::Joined { .. } | Event::Chat { .. } | Event::Left { .. } => self.happen(self::entry(entry)),
-        }
+    fn note_kill(&mut self, entry: &Entry, now_ms: f64) -> Result<(), DecodeError> {
+        let (KILL_TOPIC, Ok(killer)) = (entry.topic, u16::try_from(entry.author)) else {
+            return Err(DecodeError::OutOfRange("topic"));
+        };
+        let Kill { victim, rammed, view_delay } = Kill::decode(&entry.body)?;
+        self.events.extend(self.watch.spot_of(victim).map(ClientEvent::Explosion));
+        [killer, victim].into_iter().for_each(|pilot| self.peer.profiles.want(pilot.into()));
+        self.feed.note(Killed { killer, victim, rammed, view_delay }, now_ms);
+        Ok(())
+    }
+
+    /// What the session told goes to the page in the order it came.
+    fn note_session(&mut self) {
+        self.events.extend(std::iter::from_fn(|| self.peer.poll_event()).map(ClientEvent::Session));
     }
 
     fn happen(&mut self, event: ClientEvent) {
         self.events.push_back(event);
     }
-}
-
-/// A log entry, as the page is told of it.
-fn entry(entry: Event) -> ClientEvent {
-    ClientEvent::Session(SessionEvent::Entry(entry))
 }

@@ -12,14 +12,15 @@ pub mod client;
 mod replica;
 mod room;
 mod rows;
+pub mod wire;
 
 pub use client::{
     Client, ClientStats,
-    event::{ClientEvent, Spot},
+    event::{ClientEvent, Killed, Spot},
     hit_prediction::ShotCounts,
     view,
 };
-pub use replica::Replica;
+pub use replica::{Applied, Replica};
 pub use room::{CADENCE_TICKS, Room, RoomConfig, RoomStats, SnapshotError};
 pub use rows::{
     code_stats::{CodeStats, Counts},
@@ -31,8 +32,10 @@ use rows::codec::Codec;
 use std::sync::Arc;
 
 // The game and the wire are leaves that do not know each other; here they meet.
-const _: () = assert!(game::rules::TICKS_PER_S as u32 == protocol::TICK_HZ);
-const _: () = assert!(game::lag_compensation::PARTS == protocol::message::PARTS_PER_TICK);
+const _: () = assert!(game::lag_compensation::PARTS == wire::PARTS_PER_TICK);
+
+/// Ticks a second.
+pub const TICK_HZ: u32 = game::rules::TICKS_PER_S as u32;
 
 /// How both ends code the game's rows.
 fn codec(tables: Arc<CodeTables>, grid: Grid) -> Codec {
@@ -42,10 +45,19 @@ fn codec(tables: Arc<CodeTables>, grid: Grid) -> Codec {
 /// The tables that both ends code the game's rows by. They are some 70 kB and take a moment to read, so whoever has many
 /// clients gives all of them the same.
 pub fn code_tables() -> Arc<CodeTables> {
-    Arc::new(CodeTables::shipped(KINDS))
+    Arc::new(CodeTables::shipped(KINDS, wire::version()))
 }
 
 /// Controls from a page's numbers, each brought into its range.
 pub fn controls(steer: i32, throttle: i32, boost: bool, fire: bool) -> game::Controls {
     game::Controls { steer, throttle, boost, fire }.in_range()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_page_knows_how_often_the_room_ticks() {
+        let page = include_str!("../../web-client/arena/ticks.ts");
+        assert!(page.contains(&format!("TICK_HZ = {};", super::TICK_HZ)), "{page}");
+    }
 }

@@ -8,8 +8,9 @@ use crate::{
     CodeTables, codec,
     rows::{
         code_stats::CodeStats,
-        replica::{Applied, RowReplica},
+        replica::{BodyHead, RowReplica},
     },
+    wire::Header,
 };
 use game::{
     PLANE, PilotId,
@@ -17,8 +18,26 @@ use game::{
     schema::{CellId, Row},
     step_row,
 };
-use protocol::{DecodeError, Tick};
+use protocol::{
+    DecodeError, Tick,
+    bits::BitReader,
+    frame::{Entries, decode_entries},
+    limits::FRAME_MAX_BYTES,
+};
 use std::sync::Arc;
+
+/// What a frame brought besides rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// The frame's header.
+    pub header: Header,
+    /// Whether the held cells have the room's checksum.
+    pub is_true: bool,
+    /// Cells whose own checksum differs, if the frame had those.
+    pub wrong_cells: Vec<u16>,
+    /// What the frame told of the room's log, if it did.
+    pub entries: Option<Entries>,
+}
 
 /// See the module.
 #[derive(Debug, Clone)]
@@ -60,26 +79,54 @@ impl Replica {
         self.rows.held()
     }
 
-    /// Applies a frame; `on_tick` sees the rows after every tick it covers, and the cells that were held through it.
+    /// Applies a frame; `have_entry` is the number of the last log entry that came before, `on_tick` sees the rows after
+    /// every tick that the frame covers, and the cells that were held through it.
     ///
     /// # Errors
     /// [`DecodeError`]; the replica is void then.
     pub fn apply(
         &mut self,
         bytes: &[u8],
+        have_entry: u32,
         on_tick: impl FnMut(Tick, &[Row], &[CellId]),
     ) -> Result<Applied, DecodeError> {
-        let rules = &self.rules;
-        self.rows.apply(bytes, None, |row, next| step_row(row, rules, next), on_tick)
+        self.apply_with(bytes, have_entry, None, on_tick)
     }
 
     /// The same, and counts which way every choice of the coder fell.
     ///
     /// # Errors
     /// As [`Replica::apply`].
-    pub fn apply_counting(&mut self, bytes: &[u8], stats: &mut CodeStats) -> Result<Applied, DecodeError> {
+    pub fn apply_counting(
+        &mut self,
+        bytes: &[u8],
+        have_entry: u32,
+        stats: &mut CodeStats,
+    ) -> Result<Applied, DecodeError> {
+        self.apply_with(bytes, have_entry, Some(stats), |_, _, _| {})
+    }
+
+    fn apply_with(
+        &mut self,
+        bytes: &[u8],
+        have_entry: u32,
+        stats: Option<&mut CodeStats>,
+        on_tick: impl FnMut(Tick, &[Row], &[CellId]),
+    ) -> Result<Applied, DecodeError> {
+        if bytes.len() > FRAME_MAX_BYTES {
+            return Err(DecodeError::TooLong);
+        }
+        let mut reader = BitReader::new(bytes);
+        let header = Header::decode(&mut reader, self.rows.tick())?;
+        let Header { tick, span, checksum, viewpoint, has_whole, has_sums, .. } = header;
+        let head = BodyHead { tick, span, checksum, viewpoint, has_whole, has_sums };
         let rules = &self.rules;
-        self.rows.apply(bytes, Some(stats), |row, next| step_row(row, rules, next), |_, _, _| {})
+        let checked = self.rows.apply(&mut reader, head, stats, |row, next| step_row(row, rules, next), on_tick)?;
+        let entries = if header.has_entries { Some(decode_entries(&mut reader, have_entry)?) } else { None };
+        if !reader.rest().is_empty() {
+            return Err(DecodeError::TrailingBytes);
+        }
+        Ok(Applied { header, is_true: checked.is_true, wrong_cells: checked.wrong_cells, entries })
     }
 }
 
@@ -91,7 +138,7 @@ mod tests {
     #[test]
     fn a_frame_from_before_the_beginning_is_refused() {
         let mut replica = Replica::starting_at(crate::code_tables(), Rules::default(), PilotId(1), 0);
-        let bytes = [0x80 | 32, 0, 0, 64, 0, 0, 0];
-        assert!(replica.apply(&bytes, |_, _, _| {}).is_err());
+        let bytes = [0x80 | 32, 64, 0, 0, 0, 0, 0];
+        assert!(replica.apply(&bytes, 0, |_, _, _| {}).is_err());
     }
 }

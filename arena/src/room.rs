@@ -19,6 +19,7 @@ use crate::{
     rows::codec::{Codec, Scratch, Surprises},
     rows::frame_body::Assembly,
     rows::step::{self, Stepped},
+    wire::{self, KILL_TOPIC, Kill, Operation, Request, Welcome},
 };
 use frames::Whereabouts;
 use game::{
@@ -32,16 +33,17 @@ use member::{State, View};
 use protocol::{
     Tick,
     close::CloseReason,
-    codec,
-    message::{ClientMessage, ClientPacket, Event, Hello},
-    token::Key,
+    limits::SILENCE_MAX_MS,
+    message::{Hello, Packet},
+    room::Kind,
+    token::{Key, Role},
 };
 use session::{
     Command, ConnectionId, Ending, Engine, Entrance, FrameSink, Host, HostConfig, Incoming, Level, MemberId, Output,
     Sentences, Stats,
 };
 pub use snapshot::SnapshotError;
-use std::fmt;
+use std::{fmt, ops::RangeInclusive};
 
 /// What a room is begun with.
 #[derive(Debug, Clone)]
@@ -58,8 +60,12 @@ pub struct RoomConfig {
     pub rules: Rules,
     /// Pilots that fly when nobody is there; each player replaces one.
     pub fillers: u16,
-    /// Most sessions at once. Policy: refuse with `RoomFull`.
-    pub max_players: u16,
+    /// Most players at once. Policy: refuse with `RoomFull`.
+    pub max_players: u32,
+    /// Most of those who only watch. Policy: refuse with `RoomFull`.
+    pub max_readers: u32,
+    /// When this life of the room begins, unix seconds; 0: nobody knows.
+    pub begins_s: u64,
     /// How long news from beyond weapon range may wait, so that messages are saved; 1: a frame every tick.
     pub cadence_ticks: u32,
 }
@@ -69,11 +75,23 @@ pub const CADENCE_TICKS: u32 = 3;
 
 impl RoomConfig {
     fn host(&self) -> HostConfig {
-        let (name, key) = (self.name.clone(), self.key.clone());
-        HostConfig { name, key, epoch: self.epoch, capacity: self.max_players, sentences: SENTENCES }
+        HostConfig {
+            name: self.name.clone(),
+            key: self.key.clone(),
+            epoch: self.epoch,
+            kind: Room::KIND,
+            versions: Room::versions(),
+            tick_hz: Room::TICK_HZ,
+            capacity: self.max_players,
+            readers: self.max_readers,
+            silence_max_ms: SILENCE_MAX_MS,
+            tells_comings: true,
+            begins_s: self.begins_s,
+            sentences: SENTENCES,
+        }
     }
 
-    /// The public room: 20 fillers, 200 players; `tuning` is the text of a tuning file.
+    /// The public room: 20 fillers, 200 players, 20 who watch; `tuning` is the text of a tuning file.
     ///
     /// # Errors
     /// A sentence that names the field of the tuning file and what would be right.
@@ -87,6 +105,8 @@ impl RoomConfig {
             rules,
             fillers: 20,
             max_players: 200,
+            max_readers: 20,
+            begins_s: 0,
             cadence_ticks: CADENCE_TICKS,
         })
     }
@@ -115,6 +135,8 @@ pub struct RoomStats {
 
 /// Talk goes over the tower.
 const SENTENCES: Sentences = Sentences {
+    nameless: "Pilot",
+    reader: "You are watching. Join the field to take part.",
     chat_too_fast: "The tower asks you to slow down. Your line was not sent.",
     chat_out_of_range: "The tower takes lines of 1 to 240 letters. Yours was not sent.",
 };
@@ -159,10 +181,18 @@ impl fmt::Debug for Room {
 }
 
 impl Engine for Room {
-    fn connect(&mut self, from: ConnectionId, hello: &Hello, is_admitted: bool) {
-        let entrance = self.host.recognise(hello, is_admitted).and_then(|known| match known {
-            Some(id) => Ok((id, true)),
-            None => self.admit(hello).map(|id| (id, false)),
+    const KIND: Kind = Kind::Arena;
+    const TICK_HZ: u32 = crate::TICK_HZ;
+
+    fn versions() -> RangeInclusive<u32> {
+        let version = wire::version();
+        version..=version
+    }
+
+    fn connect(&mut self, from: ConnectionId, hello: &Hello, admission: Option<Role>) {
+        let entrance = self.host.recognise(hello, admission).and_then(|known| match known {
+            Ok(id) => Ok((id, true)),
+            Err(role) => self.admit(hello, role).map(|id| (id, false)),
         });
         match entrance {
             Ok((id, is_resumed)) => self.welcome(id, from, hello, is_resumed),
@@ -171,19 +201,14 @@ impl Engine for Room {
         self.balance_fillers();
     }
 
-    fn receive(&mut self, from: ConnectionId, packet: ClientPacket) {
-        let now = self.game.tick();
+    fn receive(&mut self, from: ConnectionId, packet: Packet<'_>) {
         match packet {
-            ClientPacket::Inputs(packet) => {
-                let Some(member) = self.host.member_at(from) else { return };
-                let late = member::receive_inputs(member, &packet, now, &mut self.input_buffer);
-                self.late_inputs += u64::from(late);
-            }
-            ClientPacket::Message(message) => match self.host.receive(from, message, now) {
+            Packet::Kind(bytes) => self.receive_kind(from, bytes),
+            Packet::Session(message) => match self.host.receive(from, message, self.game.tick()) {
                 Incoming::Handled => {}
                 Incoming::Leave(id) => self.remove(id),
                 Incoming::Closed(id) => self.let_go_of_stick(id),
-                Incoming::Kind(id, message) => self.receive_message(id, message),
+                Incoming::Operation { id, number, body } => self.operate(from, id, number, &body),
             },
         }
     }
@@ -193,6 +218,10 @@ impl Engine for Room {
         if let Some(id) = self.host.disconnect(from, self.game.tick()) {
             self.let_go_of_stick(id);
         }
+    }
+
+    fn committed(&mut self, entry: u32) {
+        self.host.committed(entry);
     }
 
     fn command(&mut self, Command::Relieve(level): Command) {
@@ -217,8 +246,8 @@ impl Engine for Room {
         self.assemblies.iter_mut().for_each(Assembly::begin_tick);
         for kill in self.game.drain_kills() {
             let view_delay = kill.view_delay.try_into().unwrap_or(u8::MAX);
-            let (killer, victim) = (kill.killer.0, kill.victim.0);
-            self.host.publish(Event::Kill { killer, victim, rammed: kill.rammed, view_delay });
+            let told = Kill { victim: kill.victim.0, rammed: kill.rammed, view_delay };
+            self.host.publish(KILL_TOPIC, kill.killer.0.into(), told.encode());
         }
         if tick.is_multiple_of(ENDINGS_INTERVAL_TICKS) {
             self.end_members(tick);
@@ -238,12 +267,7 @@ impl Engine for Room {
     }
 
     fn stats(&self) -> Stats {
-        Stats {
-            tick: self.game.tick(),
-            members: self.host.connected() as u32,
-            population: self.host.population() as u32,
-            capacity: self.host.capacity(),
-        }
+        self.host.stats(self.game.tick())
     }
 }
 
@@ -283,10 +307,11 @@ impl Room {
 
     /// What it did so far, for tests and measurements.
     pub fn figures(&self) -> RoomStats {
+        let stats = self.stats();
         RoomStats {
             tick: self.game.tick(),
-            players: self.host.connected() as u32,
-            pilots: self.host.population() as u32,
+            players: stats.members,
+            pilots: stats.population,
             rows: self.mirror.len() as u32,
             chunks_encoded: self.logs.encoded + self.assemblies.iter().map(Assembly::encoded).sum::<u64>(),
             frames: self.frames,
@@ -300,12 +325,16 @@ impl Room {
         &self.mirror
     }
 
-    fn admit(&mut self, hello: &Hello) -> Result<MemberId, CloseReason> {
-        if let Some(gone) = self.host.make_place()? {
+    fn admit(&mut self, hello: &Hello, role: Role) -> Result<MemberId, CloseReason> {
+        if let Some(gone) = self.host.make_place(role)? {
             self.remove(gone);
         }
-        let pilot = self.game.join(false).ok_or(CloseReason::RoomFull)?;
-        Ok(self.host.admit(pilot.0, hello, self.game.tick(), State::default()))
+        let author = match role {
+            // Whoever only watches has no plane.
+            Role::Reader => 0,
+            _ => self.game.join(false).ok_or(CloseReason::RoomFull)?.0.into(),
+        };
+        Ok(self.host.admit((author, role), hello, self.game.tick(), State::default()))
     }
 
     fn welcome(&mut self, id: MemberId, from: ConnectionId, hello: &Hello, is_resumed: bool) {
@@ -313,18 +342,20 @@ impl Room {
         let since = self.host.connect(id, from, if is_resumed { hello.have_tick } else { 0 }, now);
         let member = self.host.member(id).expect("it was just given a connection");
         member.state.new_connection();
+        let pilot = member::pilot_of(member).0;
         self.let_go_of_stick(id);
-        let kind = codec::encode(&self.config.rules);
-        self.host.welcome(id, Entrance { is_resumed, since, have_entry: hello.have_event, kind }, now);
+        let kind = Welcome { pilot, rules: self.config.rules.clone() }.encode();
+        self.host.welcome(id, Entrance { is_resumed, since, have_entry: hello.have_entry, kind }, now);
     }
 
-    fn receive_message(&mut self, id: MemberId, message: ClientMessage) {
+    /// What a client asks of the replication.
+    fn answer(&mut self, from: ConnectionId, request: Request) {
         let (now, grid) = (self.game.tick(), self.codec.grid);
-        let member = self.host.member(id).expect("the host just named it");
-        match message {
-            ClientMessage::FlyAgain => self.game.fly_again(PilotId(member.author)),
-            ClientMessage::Verify => member.state.wants_sums = true,
-            ClientMessage::Repair(cells) => {
+        let Some(member) = self.host.member_at(from) else { return };
+        member.note_activity(now);
+        match request {
+            Request::Verify => member.state.wants_sums = true,
+            Request::Repair(cells) => {
                 let viewpoint = member::derived_viewpoint(member);
                 if member.state.may_repair(now) {
                     let held = cells.into_iter().map(CellId).filter(|cell| viewpoint.holds(*cell, grid));
@@ -332,15 +363,46 @@ impl Room {
                     self.repairs += member.state.lost.len() as u64;
                 }
             }
-            // The host has answered every other.
-            _ => {}
+        }
+    }
+
+    /// What is not the session's: inputs and requests.
+    fn receive_kind(&mut self, from: ConnectionId, bytes: &[u8]) {
+        let now = self.game.tick();
+        match wire::Packet::decode(bytes) {
+            Ok(wire::Packet::Inputs(packet)) => {
+                let Some(member) = self.host.member_at(from) else { return };
+                let late = member::receive_inputs(member, &packet, now, &mut self.input_buffer);
+                self.late_inputs += u64::from(late);
+            }
+            Ok(wire::Packet::Request(request)) => self.answer(from, request),
+            Err(_) => self.close_as_bad(from),
+        }
+    }
+
+    /// Nobody who keeps to the protocol says that.
+    fn close_as_bad(&mut self, from: ConnectionId) {
+        if let Some(id) = self.host.id_at(from) {
+            self.host.close(id, CloseReason::BadMessage, self.game.tick());
+            self.let_go_of_stick(id);
+        }
+    }
+
+    fn operate(&mut self, from: ConnectionId, id: MemberId, number: u32, body: &[u8]) {
+        let member = self.host.member(id).expect("the host just named it");
+        match Operation::decode(body) {
+            Ok(Operation::FlyAgain) => {
+                self.game.fly_again(member::pilot_of(member));
+                self.host.take(id, number, 0);
+            }
+            Err(_) => self.close_as_bad(from),
         }
     }
 
     /// Nobody holds the stick: straight on, no fire; what was wanted for later ticks is void.
     fn let_go_of_stick(&mut self, id: MemberId) {
-        if let Some(member) = self.host.member(id) {
-            let pilot = PilotId(member.author);
+        if let Some(member) = self.host.member(id).filter(|member| member.role != Role::Reader) {
+            let pilot = member::pilot_of(member);
             self.input_buffer.void(pilot);
             self.game.control(pilot, Controls::default());
         }
@@ -408,8 +470,8 @@ impl Room {
 
     /// The member is gone for good, and its plane with it.
     fn remove(&mut self, id: MemberId) {
-        if let Some(member) = self.host.remove(id) {
-            self.leave_game(PilotId(member.author));
+        if let Some(member) = self.host.remove(id).filter(|member| member.role != Role::Reader) {
+            self.leave_game(member::pilot_of(&member));
             self.balance_fillers();
         }
     }
@@ -426,11 +488,11 @@ impl Room {
         while self.fillers.len() > wanted {
             let pilot = self.fillers.pop().expect("there is more than none");
             self.leave_game(pilot);
-            self.host.forget(pilot.0);
+            self.host.forget(pilot.0.into());
         }
         while self.fillers.len() < wanted {
             let Some(pilot) = self.game.join(true) else { return };
-            self.host.introduce(pilot.0, fillers::profile(pilot));
+            self.host.introduce(pilot.0.into(), fillers::profile(pilot));
             self.fillers.push(pilot);
         }
     }

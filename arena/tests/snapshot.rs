@@ -2,12 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "clippy's own exception covers test functions, not what they call")]
 
-use arena::{Room, RoomConfig, SnapshotError};
+use arena::{
+    Room, RoomConfig, SnapshotError,
+    wire::{self, Input, InputPacket},
+};
 use protocol::{
-    PROTOCOL_VERSION,
     close::CloseReason,
-    message::{ClientMessage, ClientPacket, Event, Hello, Input, InputPacket, ServerMessage, Welcome},
-    token::Key,
+    entry::Entry,
+    message::{ClientMessage, Hello, Operation, Packet, ServerMessage, Welcome},
+    room::Kind,
+    token::{Key, Role},
 };
 use session::{
     ConnectionId, Engine, Output,
@@ -21,13 +25,12 @@ fn config(epoch: u32) -> RoomConfig {
 }
 
 fn hello(name: &str, resume: Option<String>) -> Hello {
-    let name = name.to_owned();
-    Hello { version: PROTOCOL_VERSION, ticket: None, resume, have_tick: 0, have_event: 0, name, hue: 2 }
+    Hello { resume, ..Hello::to(Kind::Arena, wire::version(), name, 2) }
 }
 
 /// Connects under this number and returns the welcome; other messages are dropped.
-fn join(room: &mut Room, number: u32, hello: &Hello, is_admitted: bool) -> Result<Welcome, CloseReason> {
-    room.connect(sim::connection(number), hello, is_admitted);
+fn join(room: &mut Room, number: u32, hello: &Hello, admission: Option<Role>) -> Result<Welcome, CloseReason> {
+    room.connect(sim::connection(number), hello, admission);
     let mut answer = None;
     while let Some(output) = room.poll_output() {
         match output {
@@ -42,20 +45,25 @@ fn join(room: &mut Room, number: u32, hello: &Hello, is_admitted: bool) -> Resul
     answer.expect("a hello is answered")
 }
 
+fn operate(number: u32, operation: Operation) -> Packet<'static> {
+    Packet::Session(ClientMessage::Operation { number, operation })
+}
+
 /// What everybody (members 1 to `count`) does at a tick: steers, shoots, talks and flies again, by lot.
 fn act(room: &mut Room, count: u32, tick: u32) {
     for number in 1..=count {
         let lot = (tick.wrapping_mul(2_654_435_761) ^ number.wrapping_mul(40_503)).wrapping_mul(2_246_822_519) >> 8;
         let inputs = if lot.is_multiple_of(3) { vec![Input { tick: tick + 2, controls: lot as u16 }] } else { vec![] };
         let packet = InputPacket { number: 1 + (tick % 255) as u8, ack: tick, at: tick + 2, view_delay: 60, inputs };
-        let packet = if !lot.is_multiple_of(3) && lot.is_multiple_of(20) {
-            ClientPacket::Message(ClientMessage::FlyAgain)
+        let operation = if !lot.is_multiple_of(3) && lot.is_multiple_of(20) {
+            Operation::Kind(wire::Operation::FlyAgain.encode())
         } else if !lot.is_multiple_of(3) && lot.is_multiple_of(211) {
-            ClientPacket::Message(ClientMessage::Chat(format!("at {tick}")))
+            Operation::Chat(format!("at {tick}"))
         } else {
-            ClientPacket::Inputs(packet)
+            room.receive(sim::connection(number), Packet::Kind(&packet.encode()));
+            continue;
         };
-        room.receive(sim::connection(number), packet);
+        room.receive(sim::connection(number), operate(tick + 1, operation));
     }
 }
 
@@ -75,7 +83,7 @@ fn a_restored_room_equals_one_that_never_stopped() {
     let mut number = 0;
     let mut welcomes = names.map(|name| {
         number += 1;
-        join(&mut room, number, &hello(name, None), true).unwrap()
+        join(&mut room, number, &hello(name, None), Some(Role::Member)).unwrap()
     });
     for (life, epoch) in (2..6).enumerate() {
         (0..500 + 7 * life).for_each(|_| _ = tick(&mut room, 5));
@@ -85,6 +93,8 @@ fn a_restored_room_equals_one_that_never_stopped() {
 
         let saved = room.save();
         let mut restored = Room::restore(config(epoch), &saved).unwrap();
+        // What a room is restored from was kept, and the one that never stopped is told.
+        room.committed(room.stats().last_entry);
         (1..=5).for_each(|number| room.disconnect(sim::connection(number)));
         assert_eq!(restored.rows(), room.rows());
         // Nobody is there for a moment, then all come back one after the other.
@@ -94,9 +104,9 @@ fn a_restored_room_equals_one_that_never_stopped() {
         }
         for (number, welcome) in (1..).zip(&mut welcomes) {
             let hello = hello("", Some(welcome.resume.clone()));
-            let expected = join(&mut room, number, &hello, false).unwrap();
-            let found = join(&mut restored, number, &hello, false).unwrap();
-            assert_eq!(found.pilot, welcome.pilot);
+            let expected = join(&mut room, number, &hello, None).unwrap();
+            let found = join(&mut restored, number, &hello, None).unwrap();
+            assert_eq!(found.member, welcome.member);
             assert!(found.resumed && !found.history.is_empty());
             assert_eq!(found, Welcome { epoch, ..expected }, "all but the room's life is the same");
             *welcome = found;
@@ -109,50 +119,50 @@ fn a_restored_room_equals_one_that_never_stopped() {
         room = restored;
     }
     let kept = &welcomes[0].history;
-    assert!(kept.len() > 10 && kept.iter().all(|event| matches!(event, Event::Chat { .. })), "{}", kept.len());
+    assert!(kept.len() > 10 && kept.iter().all(Entry::is_chat), "{}", kept.len());
 }
 
 #[test]
 fn a_session_of_a_forgotten_life_does_not_open_anothers() {
     let mut room = Room::new(config(1));
-    let ada = join(&mut room, 1, &hello("Ada", None), true).unwrap();
+    let ada = join(&mut room, 1, &hello("Ada", None), Some(Role::Member)).unwrap();
     room.tick();
     let saved = room.save();
-    let bob = join(&mut room, 2, &hello("Bob", None), true).unwrap();
+    let bob = join(&mut room, 2, &hello("Bob", None), Some(Role::Member)).unwrap();
 
     let mut restored = Room::restore(config(2), &saved).unwrap();
-    let eve = join(&mut restored, 3, &hello("Eve", None), true).unwrap();
+    let eve = join(&mut restored, 3, &hello("Eve", None), Some(Role::Member)).unwrap();
     let key = Key::new("a secret of enough length").unwrap();
     let member = |welcome: &Welcome| key.verify_resume(&welcome.resume, "arena-m1").unwrap().member;
     assert_eq!(member(&eve), member(&bob), "numbers go on where the save was");
-    assert_eq!(join(&mut restored, 4, &hello("", Some(bob.resume)), false), Err(CloseReason::BadTicket));
-    assert!(join(&mut restored, 5, &hello("", Some(ada.resume)), false).unwrap().resumed);
-    assert!(join(&mut restored, 6, &hello("", Some(eve.resume)), false).unwrap().resumed);
+    assert_eq!(join(&mut restored, 4, &hello("", Some(bob.resume)), None), Err(CloseReason::BadTicket));
+    assert!(join(&mut restored, 5, &hello("", Some(ada.resume)), None).unwrap().resumed);
+    assert!(join(&mut restored, 6, &hello("", Some(eve.resume)), None).unwrap().resumed);
 }
 
 #[test]
 fn a_token_given_out_after_the_save_is_good_and_rotates() {
-    let fly_again = || ClientPacket::Message(ClientMessage::FlyAgain);
+    let fly_again = || operate(1, Operation::Kind(wire::Operation::FlyAgain.encode()));
     let mut room = Room::new(config(1));
-    let first = join(&mut room, 1, &hello("Ada", None), true).unwrap();
+    let first = join(&mut room, 1, &hello("Ada", None), Some(Role::Member)).unwrap();
     room.receive(sim::connection(1), fly_again());
     room.tick();
     let saved = room.save();
-    let second = join(&mut room, 2, &hello("", Some(first.resume.clone())), false).unwrap();
-    let third = join(&mut room, 3, &hello("", Some(second.resume)), false).unwrap();
+    let second = join(&mut room, 2, &hello("", Some(first.resume.clone())), None).unwrap();
+    let third = join(&mut room, 3, &hello("", Some(second.resume)), None).unwrap();
 
     let mut restored = Room::restore(config(2), &saved).unwrap();
-    let fourth = join(&mut restored, 4, &hello("", Some(third.resume.clone())), false).unwrap();
+    let fourth = join(&mut restored, 4, &hello("", Some(third.resume.clone())), None).unwrap();
     restored.receive(sim::connection(4), fly_again());
     let refused = |room: &mut Room, reason| {
         for old in [&first, &third] {
-            assert_eq!(join(room, 5, &hello("", Some(old.resume.clone())), false), Err(reason));
+            assert_eq!(join(room, 5, &hello("", Some(old.resume.clone())), None), Err(reason));
         }
     };
     refused(&mut restored, CloseReason::Replaced);
     restored.disconnect(sim::connection(4));
     refused(&mut restored, CloseReason::BadTicket);
-    assert!(join(&mut restored, 6, &hello("", Some(fourth.resume)), false).unwrap().resumed);
+    assert!(join(&mut restored, 6, &hello("", Some(fourth.resume)), None).unwrap().resumed);
 }
 
 #[test]

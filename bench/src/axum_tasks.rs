@@ -4,6 +4,7 @@
 //! As a competent user of axum would set it up: no Nagle, a small read buffer, a frame shared by all clients.
 
 use crate::fixed_engine;
+use arena::TICK_HZ;
 use axum::{
     Router,
     extract::{
@@ -15,7 +16,6 @@ use axum::{
     serve::ListenerExt,
 };
 use bytes::Bytes;
-use protocol::TICK_HZ;
 use std::{
     net::SocketAddr,
     sync::{

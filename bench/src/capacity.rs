@@ -21,8 +21,8 @@ use crate::{
     world,
 };
 use anyhow::{Context, ensure};
+use arena::TICK_HZ;
 use bot::Bot;
-use protocol::TICK_HZ;
 use std::time::{Duration, Instant};
 
 /// One bot in so many is a whole client: 5 %.

@@ -94,7 +94,7 @@ pub(crate) fn play(
         .players
         .iter()
         .map(|player| {
-            let (pilot, tick) = (PilotId(player.welcome.pilot), player.welcome.tick);
+            let (pilot, tick) = (PilotId(player.welcome.member as u16), player.welcome.tick);
             Replica::starting_at(Arc::clone(&tables), world.rules.clone(), pilot, tick)
         })
         .collect();
@@ -113,9 +113,9 @@ pub(crate) fn play(
             let replica = &mut replicas[index];
             let is_counted = is_measured && index % replicas_every == 0;
             let applied = if is_counted {
-                replica.apply_counting(frame, &mut traffic.stats)
+                replica.apply_counting(frame, 0, &mut traffic.stats)
             } else {
-                replica.apply(frame, |_, _, _| {})
+                replica.apply(frame, 0, |_, _, _| {})
             };
             is_right &= applied.is_ok_and(|applied| applied.is_true);
             if is_counted {
@@ -137,7 +137,7 @@ pub(crate) fn play(
 
 fn steer(world: &mut World, replicas: &[Replica], style: Style, tick: Tick) {
     for (index, replica) in replicas.iter().enumerate() {
-        let id = u32::from(world.players[index].welcome.pilot);
+        let id = world.players[index].welcome.member;
         let plane = |row: &Row| Plane::from_fields(&row.fields);
         let me = planes(replica).find(|row| row.id == id).map(plane);
         let mouse = &mut world.players[index].mouse;
@@ -182,7 +182,7 @@ fn join_bytes(world: &mut World) -> anyhow::Result<(f64, f64)> {
     for player in &world.players {
         let hello = protocol::message::Hello { resume: Some(player.welcome.resume.clone()), ..crate::world::hello(0) };
         let connection = ConnectionId { number: u32::MAX, ..player.connection };
-        world.room.connect(connection, &hello, false);
+        world.room.connect(connection, &hello, None);
         while let Some(output) = world.room.poll_output() {
             if let Output::Message(_, bytes) = output {
                 welcomes += websocket_bytes(bytes.len());

@@ -15,10 +15,11 @@ use crate::{
     serve::{self, Child, Usage},
 };
 use anyhow::ensure;
-use protocol::{
-    PROTOCOL_VERSION, TICK_HZ,
-    message::{ClientMessage, Hello, Input, InputPacket},
+use arena::{
+    TICK_HZ,
+    wire::{Input, InputPacket},
 };
+use protocol::message::{ClientMessage, Hello};
 use std::time::{Duration, Instant};
 
 const CLIENTS_COUNT: usize = 1000;
@@ -198,7 +199,6 @@ impl LoadClient for Client {
 
 /// The hello of client `number`.
 pub(crate) fn hello(number: usize) -> Vec<u8> {
-    let (ticket, name, hue) = (Some(serve::ticket(number)), format!("Pilot {number}"), (number % 8) as u8);
-    let (version, resume, have_tick, have_event) = (PROTOCOL_VERSION, None, 0, 0);
-    ClientMessage::Hello(Hello { version, ticket, resume, have_tick, have_event, name, hue }).encode()
+    let ticket = Some(serve::ticket(number));
+    ClientMessage::Hello(Hello { ticket, ..crate::world::hello(number) }).encode()
 }

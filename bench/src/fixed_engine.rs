@@ -7,10 +7,15 @@ use bytes::Bytes;
 use net::{Config, Server};
 use protocol::{
     close::CloseReason,
-    message::{ClientPacket, HOT_BIT, Hello, Profile, ServerMessage, Welcome},
+    message::{HOT_BIT, Hello, Packet, Profile, ServerMessage, Welcome},
+    room::Kind,
+    token::Role,
 };
 use session::{Command, ConnectionId, Engine, FrameSink, Output, Stats};
-use std::collections::{BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    ops::RangeInclusive,
+};
 
 /// Of an input on the wire: WebSocket's head and mask, the packet's head, one change of the controls.
 pub(crate) const INPUT_WIRE_BYTES: u64 = 6 + 10 + 6;
@@ -63,8 +68,15 @@ impl Fixed {
 }
 
 impl Engine for Fixed {
-    fn connect(&mut self, from: ConnectionId, hello: &Hello, is_admitted: bool) {
-        self.output.push_back(if is_admitted {
+    const KIND: Kind = Kind::Arena;
+    const TICK_HZ: u32 = arena::TICK_HZ;
+
+    fn versions() -> RangeInclusive<u32> {
+        arena::Room::versions()
+    }
+
+    fn connect(&mut self, from: ConnectionId, hello: &Hello, admission: Option<Role>) {
+        self.output.push_back(if admission.is_some() {
             self.connections.insert(from);
             Output::Message(from, welcome(hello))
         } else {
@@ -72,9 +84,11 @@ impl Engine for Fixed {
         });
     }
 
-    fn receive(&mut self, _from: ConnectionId, packet: ClientPacket) {
-        self.inputs += u64::from(matches!(packet, ClientPacket::Inputs(_)));
+    fn receive(&mut self, _from: ConnectionId, packet: Packet<'_>) {
+        self.inputs += u64::from(matches!(packet, Packet::Kind(_)));
     }
+
+    fn committed(&mut self, _entry: u32) {}
 
     fn disconnect(&mut self, from: ConnectionId) {
         self.connections.remove(&from);
@@ -107,7 +121,8 @@ impl Engine for Fixed {
 
     fn stats(&self) -> Stats {
         let members = self.connections.len() as u32;
-        Stats { tick: self.tick, members, population: members, capacity: u32::from(u16::MAX) }
+        let capacity = u32::from(u16::MAX);
+        Stats { tick: self.tick, members, population: members, capacity, ..Stats::default() }
     }
 }
 
@@ -115,16 +130,19 @@ impl Engine for Fixed {
 fn welcome(hello: &Hello) -> Bytes {
     let profile = Profile { name: hello.name.clone(), hue: hello.hue, is_bot: false };
     let welcome = Welcome {
-        pilot: 1,
+        member: 1,
         epoch: 1,
         resumed: false,
         since: 0,
         tick: 1,
-        resume: "1234.1.0123456789abcdef0123456789abcdef".to_owned(),
-        rules: vec![1; RULES_BYTES],
+        resume: "1234.1.1.member.0123456789abcdef0123456789abcdef".to_owned(),
+        role: Role::Member,
         profile,
         history: Vec::new(),
-        last_event: 0,
+        last_entry: 0,
+        kept_entry: 0,
+        last_operation: 0,
+        kind: vec![1; RULES_BYTES],
     };
     ServerMessage::Welcome(Box::new(welcome)).encode().into()
 }

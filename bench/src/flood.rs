@@ -11,12 +11,11 @@ use crate::{
     load::{self, Handshake, LoadClient, Outbox, Swarm, websocket},
     report::{Aim, Figures, Progress},
     serve::{self, Child},
+    world,
 };
 use anyhow::{Context, ensure};
-use protocol::{
-    PROTOCOL_VERSION,
-    message::{ClientMessage, HOT_BIT, Hello, InputPacket},
-};
+use arena::wire::InputPacket;
+use protocol::message::{ClientMessage, HOT_BIT, Hello};
 use std::{
     io::{ErrorKind, Read, Write},
     net::{SocketAddr, TcpStream},
@@ -157,8 +156,7 @@ fn flood(server: SocketAddr, kind: Kind, number: usize, end: Instant) -> anyhow:
     stream.write_all(load::request(server, &path, &headers).as_bytes())?;
     // The answer, or some of it: the rest is never read.
     ensure!(stream.read(&mut [0; 1024])? > 0, "a stranger's upgrade is refused");
-    let (version, name, ticket) = (PROTOCOL_VERSION, format!("Stranger {number}"), Some(serve::ticket(number)));
-    let hello = Hello { version, ticket, resume: None, have_tick: 0, have_event: 0, name, hue: 0 };
+    let hello = Hello { ticket: Some(serve::ticket(number)), ..world::hello(number) };
     let mut first = Vec::new();
     websocket::push_masked(&mut first, websocket::BINARY, &ClientMessage::Hello(hello).encode(), [0; 4]);
     let mut again = FRAGMENT.to_vec();

@@ -52,13 +52,13 @@ fn replicas(world: &mut World) -> Vec<(usize, Replica)> {
     for at in (0..REPLICAS).map(index) {
         let player = &world.players[at];
         let hello = protocol::message::Hello { resume: Some(player.welcome.resume.clone()), ..crate::world::hello(at) };
-        world.room.connect(player.connection, &hello, false);
+        world.room.connect(player.connection, &hello, None);
         let welcome = crate::world::welcome(&mut world.room).expect("a resume token leads back to its session");
         assert!(welcome.resumed, "a resume token leads back to its session");
         let tick = world.room.figures().tick;
         replicas.push((
             at,
-            Replica::starting_at(Arc::clone(&tables), world.rules.clone(), PilotId(player.welcome.pilot), tick),
+            Replica::starting_at(Arc::clone(&tables), world.rules.clone(), PilotId(player.welcome.member as u16), tick),
         ));
     }
     replicas
@@ -100,7 +100,7 @@ fn play(world: &mut World, replicas: &mut [(usize, Replica)]) -> anyhow::Result<
         for (index, frame) in frames.iter() {
             while replicas_left.next_if(|(player, _)| *player < index).is_some() {}
             if let Some((_, replica)) = replicas_left.next_if(|(player, _)| *player == index) {
-                is_right &= replica.apply(frame, |_, _, _| {}).is_ok_and(|applied| applied.is_true);
+                is_right &= replica.apply(frame, 0, |_, _, _| {}).is_ok_and(|applied| applied.is_true);
             }
         }
         spent.decoding += began.elapsed();

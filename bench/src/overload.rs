@@ -13,7 +13,7 @@ use crate::{
     world,
 };
 use anyhow::ensure;
-use protocol::TICK_HZ;
+use arena::TICK_HZ;
 use session::governor::TICK_US;
 use std::time::{Duration, Instant};
 

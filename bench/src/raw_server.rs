@@ -41,7 +41,7 @@ pub(crate) fn serve(length: usize, say_address: fn(SocketAddr)) -> anyhow::Resul
     let mut server =
         RawServer { listener, poll, clients: Vec::new(), buffer: vec![0; READ_BUFFER_BYTES], bytes_read: 0 };
     let mut events = Events::with_capacity(EVENTS_MAX_COUNT);
-    let interval = Duration::from_secs(1) / protocol::TICK_HZ;
+    let interval = Duration::from_secs(1) / arena::TICK_HZ;
     let mut due = Instant::now();
     let mut tick = 0;
     loop {

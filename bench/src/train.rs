@@ -27,7 +27,7 @@ const ESCAPE_LEAST_SHARE: f64 = 1.0 / 500.0;
 /// The dearest choices, for the eye.
 const CHOICES_SHOWN_COUNT: usize = 30;
 /// Where the tables live, from the top of the repository.
-const TABLES: &str = "protocol/tables/rows.txt";
+const TABLES: &str = "arena/tables/rows.txt";
 
 /// Trains and writes the tables.
 pub(crate) fn run(progress: &Progress) -> anyhow::Result<()> {

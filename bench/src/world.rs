@@ -5,13 +5,17 @@
 //! acknowledges at least every 100 ms, as a page does.
 
 use crate::mouse_input::MouseInput;
-use arena::{Room, RoomConfig};
+use arena::{
+    Room, RoomConfig,
+    wire::{self, Input, InputPacket},
+};
 use game::rules::Rules;
 use protocol::{
-    PROTOCOL_VERSION, Tick,
+    Tick,
     limits::ACK_INTERVAL_MAX_MS,
-    message::{ClientMessage, ClientPacket, Hello, Input, InputPacket, ServerMessage, Welcome},
-    token::Key,
+    message::{ClientMessage, Hello, Operation, Packet, ServerMessage, Welcome},
+    room::Kind,
+    token::{Key, Role},
 };
 use session::{ConnectionId, Engine, FrameSink, Output, sim};
 
@@ -20,7 +24,7 @@ pub(crate) const PLANES_PER_CELL: f64 = 2.0;
 /// The tuning that ships; only the size of the field is changed.
 const TUNING: &str = include_str!("../../assets/tuning.ron");
 /// Longest time without an acknowledgement, ticks.
-const ACK_INTERVAL_TICKS: u32 = (ACK_INTERVAL_MAX_MS * protocol::TICK_HZ as u64 / 1000) as u32;
+const ACK_INTERVAL_TICKS: u32 = (ACK_INTERVAL_MAX_MS * arena::TICK_HZ as u64 / 1000) as u32;
 
 /// One who plays.
 #[derive(Debug)]
@@ -55,13 +59,13 @@ impl World {
         let key = Key::new("only for measurements").expect("it is long enough");
         let config = RoomConfig::new("bench", key, 1, seed, &tuning_for(players)).map_err(anyhow::Error::msg)?;
         let rules = config.rules.clone();
-        let mut room = Room::new(RoomConfig { fillers: 0, max_players: players as u16, cadence_ticks, ..config });
+        let mut room = Room::new(RoomConfig { fillers: 0, max_players: players as u32, cadence_ticks, ..config });
         let mut all = Vec::with_capacity(players);
         for number in 0..players {
             let connection = sim::connection(number as u32);
-            room.connect(connection, &hello(number), true);
+            room.connect(connection, &hello(number), Some(Role::Member));
             let welcome = welcome(&mut room)?;
-            let mouse = MouseInput::new(seed, welcome.pilot);
+            let mouse = MouseInput::new(seed, welcome.member as u16);
             all.push(Player { connection, welcome, mouse, packet: 0, sent: 0, controls: 0 });
         }
         Ok(Self { room, rules, players: all })
@@ -80,7 +84,9 @@ impl World {
     pub(crate) fn input(&mut self, index: usize, tick: Tick, controls: u16, flies_again: bool) {
         let player = &mut self.players[index];
         if flies_again {
-            self.room.receive(player.connection, ClientPacket::Message(ClientMessage::FlyAgain));
+            let operation = Operation::Kind(wire::Operation::FlyAgain.encode());
+            let wish = ClientMessage::Operation { number: tick + 1, operation };
+            self.room.receive(player.connection, Packet::Session(wish));
         }
         let has_changed = controls != player.controls;
         if !has_changed && tick < player.sent + ACK_INTERVAL_TICKS {
@@ -89,7 +95,7 @@ impl World {
         (player.packet, player.sent, player.controls) = (player.packet % 255 + 1, tick, controls);
         let inputs = if has_changed { vec![Input { tick: tick + 1, controls }] } else { Vec::new() };
         let packet = InputPacket { number: player.packet, ack: tick, at: tick + 1, view_delay: 0, inputs };
-        self.room.receive(player.connection, ClientPacket::Inputs(packet));
+        self.room.receive(player.connection, Packet::Kind(&packet.encode()));
     }
 
     /// One tick of the room.
@@ -155,17 +161,15 @@ impl FrameSink for Frames {
     }
 }
 
+/// The bytes of the wish to fly again, as the operation of this number.
+pub(crate) fn fly_again(number: u32) -> Vec<u8> {
+    let operation = Operation::Kind(wire::Operation::FlyAgain.encode());
+    ClientMessage::Operation { number, operation }.encode()
+}
+
 /// A newcomer's hello.
 pub(crate) fn hello(number: usize) -> Hello {
-    Hello {
-        version: PROTOCOL_VERSION,
-        ticket: None,
-        resume: None,
-        have_tick: 0,
-        have_event: 0,
-        name: format!("Pilot {number}"),
-        hue: (number % 8) as u8,
-    }
+    Hello::to(Kind::Arena, wire::version(), &format!("Pilot {number}"), (number % 8) as u8)
 }
 
 /// The welcome that the room has just answered with.

@@ -10,13 +10,11 @@ use crate::{
 use arena::{
     Client, ClientEvent,
     bot::{Asks, Bot, BotConfig, Decides, Sight},
+    wire::Packet,
 };
 use futures_util::{SinkExt, StreamExt};
 use game::{Controls, plane::Plane};
-use protocol::{
-    close::CloseReason,
-    message::{ClientMessage, ClientPacket, HOT_BIT},
-};
+use protocol::{close::CloseReason, message::HOT_BIT};
 use session::SessionEvent;
 use std::{
     sync::atomic::Ordering::Relaxed,
@@ -243,7 +241,7 @@ impl<'a> BotConnection<'a> {
 
     async fn send_due(&mut self) -> Result<(), ConnectionEnd> {
         while let Some(bytes) = self.client.poll_send(self.milliseconds(Instant::now())) {
-            if let Ok(ClientPacket::Inputs(packet)) = ClientPacket::decode(&bytes) {
+            if let Ok(Packet::Inputs(packet)) = Packet::decode(&bytes) {
                 self.inputs.sent(&packet, Instant::now());
             }
             self.send(bytes).await?;
@@ -264,7 +262,7 @@ impl<'a> BotConnection<'a> {
     async fn leave(&mut self) {
         let farewell = async {
             if self.client.is_welcomed() {
-                self.client.say(ClientMessage::Leave);
+                self.client.leave();
                 self.send_due().await.ok()?;
             }
             self.socket.close(None).await.ok()?;

@@ -7,8 +7,9 @@
 //! one whose plane was shot down meanwhile.
 //! Never: a socket, a clock.
 
+use arena::wire::InputPacket;
 use game::Controls;
-use protocol::{Tick, message::InputPacket};
+use protocol::Tick;
 use std::{
     collections::VecDeque,
     time::{Duration, Instant},
@@ -68,7 +69,7 @@ impl InputWatch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use protocol::message::Input;
+    use arena::wire::Input;
 
     const LEFT: Controls = Controls { steer: -7, throttle: 1, boost: false, fire: false };
     const RIGHT: Controls = Controls { steer: 7, throttle: 1, boost: false, fire: false };

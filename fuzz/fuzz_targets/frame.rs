@@ -8,12 +8,15 @@
 use game::{PilotId, rules::Rules};
 use libfuzzer_sys::fuzz_target;
 use protocol::{
-    PROTOCOL_VERSION,
-    message::{ClientMessage, ClientPacket, Hello, InputPacket, ServerMessage},
-    token::Key,
+    message::{ClientMessage, Hello, KIND_TAG, Operation, Packet, ServerMessage},
+    room::Kind,
+    token::{Key, Role},
 };
 use std::sync::LazyLock;
-use arena::{Replica, Room, RoomConfig};
+use arena::{
+    Replica, Room, RoomConfig,
+    wire::{self, InputPacket, Request},
+};
 use session::{
     Engine, Output,
     sim::{self, Outbox},
@@ -32,12 +35,12 @@ fuzz_target!(|bytes: &[u8]| {
     // Frames come one after the other: those before the damaged one are as the room sent them.
     let nth = usize::from(*choice) % (FRAMES_COUNT + 1);
     for frame in frames.iter().take(nth.saturating_sub(1)) {
-        replica.apply(frame, |_, _, _| {}).expect("the room's own frames are fine");
+        replica.apply(frame, 0, |_, _, _| {}).expect("the room's own frames are fine");
     }
     let frame = if nth == 0 { bytes.to_vec() } else { overlaid(&frames[nth - 1], bytes) };
     // What was understood, however wrong, is stepped on.
-    if replica.apply(&frame, |_, rows, _| assert!(rows.len() < 1 << 20)).is_ok() {
-        let _ = replica.apply(bytes, |_, _, _| {});
+    if replica.apply(&frame, 0, |_, rows, _| assert!(rows.len() < 1 << 20)).is_ok() {
+        let _ = replica.apply(bytes, 0, |_, _, _| {});
     }
 });
 
@@ -63,24 +66,18 @@ fn scene() -> (Replica, Vec<Vec<u8>>) {
         rules: rules.clone(),
         fillers: 20,
         max_players: 10,
+        max_readers: 0,
+        begins_s: 0,
         cadence_ticks: 1,
     };
     let mut room = Room::new(config);
-    let hello = Hello {
-        version: PROTOCOL_VERSION,
-        ticket: None,
-        resume: None,
-        have_tick: 0,
-        have_event: 0,
-        name: "Ada".into(),
-        hue: 0,
-    };
-    room.connect(sim::connection(1), &hello, true);
+    let hello = Hello::to(Kind::Arena, wire::version(), "Ada", 0);
+    room.connect(sim::connection(1), &hello, Some(Role::Member));
     let welcome = welcome(&mut room);
     (0..WARM_UP_TICKS).for_each(|_| room.tick());
-    let mut replica = Replica::starting_at(arena::code_tables(), rules, PilotId(welcome.pilot), welcome.tick);
+    let mut replica = Replica::starting_at(arena::code_tables(), rules, PilotId(welcome.member as u16), welcome.tick);
     let mut frames = frames(&mut room);
-    replica.apply(&frames.remove(0), |_, _, _| {}).expect("the room's own frames are fine");
+    replica.apply(&frames.remove(0), 0, |_, _, _| {}).expect("the room's own frames are fine");
     (replica, frames)
 }
 
@@ -103,10 +100,16 @@ fn frames(room: &mut Room) -> Vec<Vec<u8>> {
             view_delay: 0,
             inputs: vec![],
         };
-        room.receive(sim::connection(1), ClientPacket::Inputs(packet));
+        room.receive(sim::connection(1), Packet::Kind(&packet.encode()));
         match number % 3 {
-            1 => room.receive(sim::connection(1), ClientPacket::Message(ClientMessage::Verify)),
-            2 => room.receive(sim::connection(1), ClientPacket::Message(ClientMessage::Chat("hello".into()))),
+            1 => {
+                let verify = [&[KIND_TAG], &Request::Verify.encode()[..]].concat();
+                room.receive(sim::connection(1), Packet::Kind(&verify));
+            }
+            2 => {
+                let (number, operation) = (number as u32, Operation::Chat("hello".into()));
+                room.receive(sim::connection(1), Packet::Session(ClientMessage::Operation { number, operation }));
+            }
             _ => (0..6).for_each(|_| room.tick()),
         }
         room.tick();

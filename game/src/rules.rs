@@ -79,6 +79,13 @@ impl Rules {
         })
     }
 
+    /// The names of all numbers, as they lie in each other and in their order, without the numbers: what both ends must have
+    /// the same to read each other's rules.
+    pub fn declaration() -> String {
+        let text = ron::to_string(&Self::default()).expect("plain numbers always encode");
+        text.chars().filter(|c| !c.is_ascii_digit() && !matches!(c, '-' | '.')).collect()
+    }
+
     /// Whether no step can leave a field's range or divide by zero by these rules. [`Rules::parse`] only makes such;
     /// rules that came over a wire must be asked.
     pub fn are_sound(&self) -> bool {

@@ -12,7 +12,7 @@ use protocol::{
     limits::TICKET_TTL_S,
     message::Hello,
     rate_limit::{RateLimit, TokenBucket},
-    token::{CLOCK_SKEW_MAX_S, Grant, Key},
+    token::{CLOCK_SKEW_MAX_S, Key, Ticket},
 };
 use std::{
     collections::HashMap,
@@ -126,15 +126,15 @@ impl Admission {
         lock(&self.addresses).visitors
     }
 
-    /// What the hello's ticket grants in the room with this id; a good one is used up. With a resume token of this room
+    /// The hello's ticket for the room with this id; a good one is used up. With a resume token of this room
     /// a bad ticket does no harm, and there is `None`: the room knows whether the token is the newest.
     ///
     /// # Errors
     /// `BadTicket` when there is neither.
-    pub(crate) fn admit(&self, hello: &Hello, room: &str, now_s: u64) -> Result<Option<Grant>, CloseReason> {
-        let granted = hello.ticket.as_deref().and_then(|ticket| self.use_ticket(ticket, room, now_s));
+    pub(crate) fn admit(&self, hello: &Hello, room: &str, now_s: u64) -> Result<Option<Ticket>, CloseReason> {
+        let ticket = hello.ticket.as_deref().and_then(|ticket| self.use_ticket(ticket, room, now_s));
         let was_there = || hello.resume.as_deref().is_some_and(|token| self.key.verify_resume(token, room).is_ok());
-        if granted.is_some() || was_there() { Ok(granted) } else { Err(CloseReason::BadTicket) }
+        if ticket.is_some() || was_there() { Ok(ticket) } else { Err(CloseReason::BadTicket) }
     }
 
     /// Connections open now, pings and those being refused included.
@@ -143,7 +143,7 @@ impl Admission {
         addresses.connections + addresses.refusals
     }
 
-    fn use_ticket(&self, text: &str, room: &str, now_s: u64) -> Option<Grant> {
+    fn use_ticket(&self, text: &str, room: &str, now_s: u64) -> Option<Ticket> {
         let ticket = self.key.verify_ticket(text, &self.instance, room, now_s).ok()?;
         // The life of this process before could have seen it; who holds such a ticket gets another for the asking.
         if ticket.expires_s + CLOCK_SKEW_MAX_S < self.started_s + TICKET_TTL_S {
@@ -155,7 +155,7 @@ impl Admission {
             used.retain(|_, expires_s| *expires_s >= now_s);
         }
         let is_first = used.len() < USED_TICKETS_MAX_COUNT && used.insert(ticket.nonce, ticket.expires_s).is_none();
-        is_first.then_some(ticket.grant)
+        is_first.then_some(ticket)
     }
 }
 
@@ -263,7 +263,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
     use crate::wall_clock;
-    use protocol::token::{Resume, Role};
+    use protocol::{
+        room::Kind,
+        token::{Grant, Resume, Role},
+    };
 
     const NOW_S: u64 = 1_000_000;
 
@@ -284,8 +287,7 @@ mod tests {
 
     fn hello(ticket: Option<String>, resume: Option<&str>) -> Hello {
         let resume = resume.map(str::to_owned);
-        let name = "Ada".to_owned();
-        Hello { version: protocol::PROTOCOL_VERSION, ticket, resume, have_tick: 0, have_event: 0, name, hue: 0 }
+        Hello { ticket, resume, ..Hello::to(Kind::Arena, 1, "Ada", 0) }
     }
 
     #[test]
@@ -293,7 +295,10 @@ mod tests {
         let admission = admission();
         let ticket = admission.key.sign_ticket(("m1", "arena"), (Grant::Open, Role::Member), 7, NOW_S);
         let hello = hello(Some(ticket), None);
-        assert_eq!(admission.admit(&hello, "arena", NOW_S), Ok(Some(Grant::Open)));
+        assert_eq!(
+            admission.admit(&hello, "arena", NOW_S).map(|ticket| ticket.map(|said| (said.grant, said.role))),
+            Ok(Some((Grant::Open, Role::Member)))
+        );
         assert_eq!(admission.admit(&hello, "arena", NOW_S + 1), Err(CloseReason::BadTicket));
     }
 
@@ -315,7 +320,7 @@ mod tests {
         };
         assert_eq!(admission.admit(&hello(Some(early(13)), None), "arena", NOW_S), Err(CloseReason::BadTicket));
         let admitted = admission.admit(&hello(Some(early(12)), None), "arena", NOW_S);
-        assert_eq!(admitted, Ok(Some(Grant::Enter)), "clocks differ");
+        assert_eq!(admitted.map(|ticket| ticket.map(|said| said.grant)), Ok(Some(Grant::Enter)), "clocks differ");
     }
 
     /// From the first moment on, for as long as a ticket is good by the one clock or the other.
@@ -330,7 +335,11 @@ mod tests {
                     let ticket =
                         admission.key.sign_ticket(("m1", "arena"), (Grant::Enter, Role::Member), nonce, lobby_s);
                     let admitted = admission.admit(&hello(Some(ticket), None), "arena", own_s + waited_s);
-                    assert_eq!(admitted, Ok(Some(Grant::Enter)), "{ahead_s} s ahead, {waited_s} s on the way");
+                    assert_eq!(
+                        admitted.map(|ticket| ticket.map(|said| said.grant)),
+                        Ok(Some(Grant::Enter)),
+                        "{ahead_s} s ahead, {waited_s} s on the way"
+                    );
                 }
             }
         }

@@ -4,7 +4,9 @@
 
 use crate::{room::incarnation::Start, wall_clock::WallClock};
 use arena::{Room, RoomConfig};
-use protocol::token::Key;
+use protocol::{room::Kind, token::Key};
+use session::Engine;
+use std::{ops::RangeInclusive, sync::OnceLock};
 
 pub(crate) use arena::CADENCE_TICKS;
 
@@ -13,6 +15,15 @@ pub(crate) const UNWRITABLE: &str = "This field cannot be saved at the moment. W
     stopped meanwhile, the latest points would be lost.";
 /// And when it does again.
 pub(crate) const WRITABLE: &str = "This field is saved again.";
+
+/// The versions of a kind's part of the wire that its rooms here understand; the last is what they speak.
+pub(crate) fn versions(kind: Kind) -> RangeInclusive<u32> {
+    // Computed from declarations, and asked for with every hello.
+    static ARENA: OnceLock<RangeInclusive<u32>> = OnceLock::new();
+    match kind {
+        Kind::Arena => ARENA.get_or_init(Room::versions).clone(),
+    }
+}
 
 /// How rooms of the dogfight begin; `tuning_ron` is the text of its rules.
 ///
@@ -26,10 +37,10 @@ pub(crate) fn arena(
 ) -> anyhow::Result<impl Fn(Start<'_>) -> Room + Send + Sync + 'static> {
     let usual = RoomConfig::new("", key, 0, 0, tuning_ron)
         .map_err(|sentence| anyhow::anyhow!("The tuning cannot be used: {sentence}"))?;
-    let usual = RoomConfig { max_players, cadence_ticks, ..usual };
+    let usual = RoomConfig { max_players: max_players.into(), cadence_ticks, ..usual };
     Ok(move |start: Start<'_>| {
-        let (name, epoch, seed) = (start.id.to_owned(), start.epoch, WallClock::default().now_ms());
-        let config = RoomConfig { name, epoch, seed, ..usual.clone() };
+        let (name, epoch, clock) = (start.id.to_owned(), start.epoch, WallClock::default());
+        let config = RoomConfig { name, epoch, seed: clock.now_ms(), begins_s: clock.now_s(), ..usual.clone() };
         let Some(saved) = start.saved else { return Room::new(config) };
         Room::restore(config.clone(), saved).unwrap_or_else(|error| {
             tracing::error!(room = start.id, "the room begins anew, since its save cannot be used: {error}");

@@ -211,7 +211,7 @@ fn starter<E: Engine>(
                 return;
             };
             tracing::info!(room = %incarnation.id, incarnation.epoch, was_saved = incarnation.saved.is_some(), "a room is open");
-            let load = Load::new(Arc::clone(&incarnation.id), budget, Arc::clone(&metrics));
+            let load = Load::new(Arc::clone(&incarnation.id), E::TICK_HZ, budget, Arc::clone(&metrics));
             TickThread::new(room, incarnation, workers, metrics, load, save_interval).run();
         };
         thread::Builder::new().name(name).spawn(run).context("no thread for a room")?;
@@ -225,8 +225,8 @@ mod tests {
     use futures_util::{SinkExt, StreamExt};
     use protocol::{
         close::CloseReason,
-        message::{ClientMessage, Hello, InputPacket, ServerMessage, Welcome},
-        room::ARENA,
+        message::{ClientMessage, HOT_BIT, Hello, ServerMessage, Welcome},
+        room::{ARENA, Kind},
         token::{Grant, Role},
     };
     use tokio::net::TcpStream;
@@ -253,8 +253,9 @@ mod tests {
     }
 
     async fn use_room(socket: &mut WebSocketStream<TcpStream>) {
-        let input = InputPacket { number: 1, ack: 0, at: 0, view_delay: 0, inputs: vec![] };
-        socket.send(Message::Binary(input.encode().into())).await.unwrap();
+        // An input packet of no inputs.
+        let input = [&[HOT_BIT, 1][..], &[0; 9]].concat();
+        socket.send(Message::Binary(input.into())).await.unwrap();
     }
 
     async fn until(is_so: impl Fn() -> bool) {
@@ -286,9 +287,8 @@ mod tests {
         request.headers_mut().insert("fly-replay-src", state.parse().unwrap());
         let stream = TcpStream::connect(server.address).await.unwrap();
         let (mut socket, _) = client_async(request, stream).await.unwrap();
-        let (version, name) = (protocol::PROTOCOL_VERSION, "Ada".to_owned());
-        let hello = Hello { version, ticket, resume, have_tick: 0, have_event: 0, name, hue: 0 };
-        let hello = ClientMessage::Hello(hello).encode();
+        let hello = Hello::to(Kind::Arena, *kinds::versions(Kind::Arena).end(), "Ada", 0);
+        let hello = ClientMessage::Hello(Hello { ticket, resume, ..hello }).encode();
         socket.send(Message::Binary(hello.into())).await.unwrap();
         let Some(Ok(Message::Binary(bytes))) = socket.next().await else { panic!("a welcome comes first") };
         let Ok(ServerMessage::Welcome(welcome)) = ServerMessage::decode(&bytes) else { panic!("no welcome") };
@@ -342,9 +342,9 @@ mod tests {
         let mut token = first.resume.clone();
         for (fault, is_same) in [(1, true), (2, true), (3, false)] {
             let (_socket, welcome) = come_back(&server, &token, 1 + fault).await;
-            let session = (welcome.resumed, welcome.pilot);
+            let session = (welcome.resumed, welcome.member);
             assert_eq!(session.0, is_same, "after {} faults", fault - 1);
-            assert!(!is_same || session.1 == first.pilot);
+            assert!(!is_same || session.1 == first.member);
             token = welcome.resume;
             server.app.rooms.list()[0].events.send(RoomEvent::Fault).unwrap();
             let began = std::time::Instant::now();
@@ -387,7 +387,7 @@ mod tests {
         std::fs::rename(&away, &room).unwrap();
         until(|| !is_unwritable()).await;
         let (_socket, back) = come_back(&server, &welcome.resume, 3).await;
-        assert_eq!((back.resumed, back.pilot), (true, welcome.pilot), "whom the store had never heard of");
+        assert_eq!((back.resumed, back.member), (true, welcome.member), "whom the store had never heard of");
         assert!(back.epoch > welcome.epoch);
         assert!(server.stop().await.unwritten.is_empty());
         std::fs::remove_dir_all(directory).unwrap();

@@ -82,6 +82,8 @@ pub(crate) struct Store {
     objects: Arc<dyn ObjectStore>,
     /// Of a store on this machine's disk, which has no conditional update of its own.
     directory: Option<PathBuf>,
+    /// Whether what it has outlives the process.
+    is_lasting: bool,
     watch: Arc<Mutex<LeaseWatch>>,
 }
 
@@ -107,7 +109,7 @@ impl Store {
         let parsed = url::Url::parse(url).with_context(wrong)?;
         let (scheme, _) = ObjectStoreScheme::parse(&parsed).with_context(wrong)?;
         match scheme {
-            ObjectStoreScheme::Memory => Ok(Self::around(InMemory::new(), None)),
+            ObjectStoreScheme::Memory => Ok(Self { is_lasting: false, ..Self::around(InMemory::new(), None) }),
             ObjectStoreScheme::Local => {
                 let directory = parsed.to_file_path().map_err(|()| anyhow!(wrong()))?;
                 let problem = || format!("STORE_URL names {}, which cannot be used.", directory.display());
@@ -124,12 +126,18 @@ impl Store {
     }
 
     fn around(objects: impl ObjectStore, directory: Option<PathBuf>) -> Self {
-        Self { objects: Arc::new(objects), directory, watch: Arc::new(Mutex::new(LeaseWatch::new(LEASE))) }
+        let watch = Arc::new(Mutex::new(LeaseWatch::new(LEASE)));
+        Self { objects: Arc::new(objects), directory, is_lasting: true, watch }
     }
 
     /// The same store, but owners count as gone after this time.
     pub(crate) fn with_lease(self, lease: Duration) -> Self {
         Self { watch: Arc::new(Mutex::new(LeaseWatch::new(lease))), ..self }
+    }
+
+    /// Whether what it has outlives the process; else nothing in it is called kept.
+    pub(crate) fn is_lasting(&self) -> bool {
+        self.is_lasting
     }
 
     /// Who has a room, as `instance` must see it; `None` if it has never been saved. Whoever asks keeps the watch on

@@ -10,13 +10,13 @@ pub fn encode(value: &impl Serialize) -> Vec<u8> {
     bincode::serde::encode_to_vec(value, bincode::config::standard()).expect("plain data always encodes")
 }
 
-/// Decodes a value from the start of these bytes, whatever follows.
+/// Decodes a value from the start of these bytes, whatever follows; also returns how many bytes it took.
 ///
 /// # Errors
 /// [`DecodeError::Malformed`].
-pub fn decode_start<T: DeserializeOwned, const MAX: usize>(bytes: &[u8]) -> Result<T, DecodeError> {
+pub fn decode_first<T: DeserializeOwned, const MAX: usize>(bytes: &[u8]) -> Result<(T, usize), DecodeError> {
     let config = bincode::config::standard().with_limit::<MAX>();
-    bincode::serde::decode_from_slice(bytes, config).map(|(value, _)| value).map_err(|_| DecodeError::Malformed)
+    bincode::serde::decode_from_slice(bytes, config).map_err(|_| DecodeError::Malformed)
 }
 
 /// Decodes exactly these bytes, at most `MAX` of them.

@@ -1,14 +1,15 @@
 //! The wire format and its limits; the numbered rules are in `SPEC.md` beside this crate's manifest.
 //!
-//! Path: a socket's bytes go through [`message`] (control messages, input packets) or [`frame`] (what a tick sends);
-//! [`token`] signs what travels through strangers' hands; [`room`] says what rooms are called; [`close`] names every way
+//! Path: a socket's bytes go through [`message`] (what every room says and hears) or [`frame`] (what a tick sends), which
+//! carry what a kind of room adds as bytes; [`entry`] is a line of a room's log; [`token`] signs what travels through strangers' hands; [`room`] says what rooms are called; [`close`] names every way
 //! a socket can end.
 //! Invariants: decoding never panics and never allocates more than the limits here, on any bytes.
-//! Never: the ECS, the crate `game`, a runtime, a clock (time is an argument).
+//! Never: what a kind of room says; a runtime, a clock (time is an argument).
 
 pub mod bits;
 pub mod close;
 pub mod codec;
+pub mod entry;
 pub mod frame;
 pub mod limits;
 pub mod message;
@@ -17,20 +18,18 @@ pub mod rate_limit;
 pub mod room;
 pub mod token;
 
-/// The code tables of the row codec in `arena`: data that both ends must share, trained from recorded play. The file
-/// begins with its origin.
-pub const ROW_TABLES: &str = include_str!("../tables/rows.txt");
+/// Version of what all kinds of room share on the wire, counted by hand: `tests/golden.rs` fails when a byte changes. What
+/// a kind adds has a version of its own ([`message::Hello::kind_version`]).
+pub const PROTOCOL_VERSION: u32 = 5;
 
-/// Counts changes of the layout of messages and rows.
-const LAYOUT_VERSION: u8 = 4;
-
-/// Version of the wire: the layout in the low 8 bits, above them a hash of [`ROW_TABLES`], since other tables would read
-/// other rows. A mismatch is refused in the hello.
-pub const PROTOCOL_VERSION: u32 = fnv_1a(ROW_TABLES.as_bytes()) & !0xff | LAYOUT_VERSION as u32;
-
-/// The 32-bit FNV-1a hash.
-const fn fnv_1a(bytes: &[u8]) -> u32 {
-    let (mut hash, mut at) = (0x811c_9dc5_u32, 0);
+/// The 32-bit FNV-1a hash, going on from `hash`; begin with [`FNV_1A`]. For versions that are computed from declarations.
+///
+/// # Examples
+/// ```
+/// assert_eq!(protocol::fnv_1a(protocol::FNV_1A, b"a"), 0xe40c_292c);
+/// ```
+pub const fn fnv_1a(mut hash: u32, bytes: &[u8]) -> u32 {
+    let mut at = 0;
     while at < bytes.len() {
         hash = (hash ^ bytes[at] as u32).wrapping_mul(0x0100_0193);
         at += 1;
@@ -38,10 +37,11 @@ const fn fnv_1a(bytes: &[u8]) -> u32 {
     hash
 }
 
-/// Simulation ticks a second. Ticks are the only unit of time on the wire.
-pub const TICK_HZ: u32 = 60;
+/// The hash of nothing.
+pub const FNV_1A: u32 = 0x811c_9dc5;
 
-/// A room's clock: ticks since the room began, at most [`limits::TICK_MAX`].
+/// A room's clock: ticks since the room began, at most [`limits::TICK_MAX`]. How many make a second is the kind's. Ticks are
+/// the only unit of time on the wire, but for the moment at which a line was said.
 pub type Tick = u32;
 
 /// Why some bytes were not understood. The peer's fault: it becomes [`close::CloseReason::BadMessage`].

@@ -17,24 +17,20 @@ pub const CHAT_MAX_BYTES: usize = 240;
 pub const CHAT_HISTORY_MAX_LINES: usize = 100;
 /// Profiles asked for, or answered, in one message. Policy: refuse the message.
 pub const ROSTER_MAX_ENTRIES: usize = 64;
-/// Input changes in one packet. Policy: refuse the packet.
-pub const INPUTS_MAX_COUNT: usize = 15;
-/// Events in one frame; the rest wait for the next. Policy: delay.
-pub const FRAME_EVENTS_MAX_COUNT: usize = 32;
-/// Longest encoded event. Policy: asserted at encode.
-pub const EVENT_MAX_BYTES: usize = 512;
-/// Cells a session may hold. Policy: refuse the frame.
-pub const HELD_CELLS_MAX_COUNT: usize = 64;
+/// Log entries in one frame; the rest wait for the next. Policy: delay.
+pub const FRAME_ENTRIES_MAX_COUNT: usize = 32;
+/// Longest encoded log entry. Policy: asserted at encode.
+pub const ENTRY_MAX_BYTES: usize = 512;
+/// Longest body of an operation that is the kind's. Policy: refuse the message.
+pub const OPERATION_MAX_BYTES: usize = 1024;
 /// Ticks one frame may cover before whole cells are sent instead. Policy: whole cells.
 pub const FRAME_SPAN_MAX_TICKS: u32 = 64;
 /// Last tick of a room's clock, 414 days in. Policy: frames beyond it are refused by clients.
 pub const TICK_MAX: u32 = u32::MAX / 2;
-/// Rows in one cell's part. Policy: refuse the frame.
-pub const CELL_ROWS_MAX_COUNT: usize = 8192;
 /// Longest ticket or token in its text form. Policy: refuse.
 pub const TOKEN_MAX_BYTES: usize = 256;
-/// Length of the rules' encoding in the welcome. Policy: refuse the welcome.
-pub const RULES_MAX_BYTES: usize = 8 * 1024;
+/// Longest kind's part of a welcome. Policy: refuse the welcome.
+pub const WELCOME_KIND_MAX_BYTES: usize = 8 * 1024;
 /// Longest snapshot of a room: sixty times what 200 pilots take. Policy: refuse it and begin the room anew.
 pub const SNAPSHOT_MAX_BYTES: usize = 8 * 1024 * 1024;
 /// Length of an instance or room name in a path. Policy: 404.
@@ -55,9 +51,7 @@ pub const WINDOW_MAX_TICKS: u32 = 60;
 pub const WINDOW_EASY_TICKS: u32 = 36;
 /// Longest time a frame may stay without acknowledgement. Policy: close with `TooSlow`.
 pub const UNACKNOWLEDGED_MAX_MS: u64 = 10_000;
-/// How far ahead of the room's clock an input may be stamped. Policy: it is applied at the limit.
-pub const INPUT_LEAD_MAX_TICKS: u32 = 60;
-/// How long a plane stays when its socket is lost. Policy: the session ends.
+/// How long a member stays when its socket is lost. Policy: the session ends.
 pub const RESUME_GRACE_MS: u64 = 15_000;
 /// How long a join ticket is valid. Policy: refuse with `BadTicket`.
 pub const TICKET_TTL_S: u64 = 60;

@@ -6,8 +6,10 @@
 use protocol::{
     PROTOCOL_VERSION,
     close::CloseReason,
-    frame::{Header, InputAck, PrivateState, Respawn},
-    message::{ClientMessage, Event, Hello, Input, InputPacket, Profile, ServerMessage, Welcome},
+    entry::{Entry, Line, Talk},
+    frame::{Ack, Head, encode_entries},
+    message::{ClientMessage, Hello, Operation, Profile, ServerMessage, Welcome},
+    room::Kind,
     token::{Grant, Key, Resume, Role},
 };
 use std::fmt::Write;
@@ -18,78 +20,81 @@ fn profile() -> Profile {
 
 fn hello() -> Hello {
     let (ticket, resume) = (Some("a ticket".into()), Some("a token".into()));
-    let version = PROTOCOL_VERSION;
-    Hello { version, ticket, resume, have_tick: 70_000, have_event: 12, name: "Ada".into(), hue: 3 }
+    Hello { ticket, resume, have_tick: 70_000, have_entry: 12, ..Hello::to(Kind::Arena, 0xdead_beef, "Ada", 3) }
+}
+
+fn line() -> Talk {
+    Talk::Chat(Line { name: "Bob".into(), text: "hello".into(), at_s: 1_700_000_000 })
 }
 
 fn welcome() -> Welcome {
-    let history = vec![Event::Chat { pilot: 7, name: "Bob".into(), text: "hello".into() }];
     Welcome {
-        pilot: 300,
+        member: 300,
         epoch: 5,
         resumed: true,
         since: 69_990,
         tick: 70_001,
         resume: "a token".into(),
-        rules: vec![1, 2, 3],
+        role: Role::Host,
         profile: profile(),
-        history,
-        last_event: 41,
+        history: vec![line().entry(40, 7)],
+        last_entry: 41,
+        kept_entry: 39,
+        last_operation: 4,
+        kind: vec![1, 2, 3],
     }
 }
 
 fn client_messages() -> Vec<(&'static str, Vec<u8>)> {
-    let inputs = vec![Input { tick: 70_000, controls: 513 }, Input { tick: 70_001, controls: 0 }];
+    let operate = |operation| ClientMessage::Operation { number: 5, operation }.encode();
     vec![
         ("client hello", ClientMessage::Hello(hello()).encode()),
-        ("client chat", ClientMessage::Chat("hello".into()).encode()),
-        ("client whois", ClientMessage::Whois(vec![1, 300]).encode()),
-        ("client fly again", ClientMessage::FlyAgain.encode()),
-        ("client rename", ClientMessage::Rename { name: "Bea".into(), hue: 7 }.encode()),
-        ("client verify", ClientMessage::Verify.encode()),
-        ("client repair", ClientMessage::Repair(vec![0, 399]).encode()),
+        ("client chat", operate(Operation::Chat("hello".into()))),
+        ("client rename", operate(Operation::Rename { name: "Bea".into(), hue: 7 })),
+        ("client operation", operate(Operation::Kind(vec![1, 2, 3]))),
+        ("client whois", ClientMessage::Whois(vec![1, 300, 70_000]).encode()),
         ("client leave", ClientMessage::Leave.encode()),
-        ("client inputs", InputPacket { number: 255, ack: 69_990, at: 70_001, view_delay: 130, inputs }.encode()),
     ]
 }
 
 fn server_messages() -> Vec<(&'static str, Vec<u8>)> {
     vec![
         ("server welcome", ServerMessage::Welcome(Box::new(welcome())).encode()),
-        ("server refused", ServerMessage::refused(CloseReason::Overloaded).encode()),
+        ("server refused", ServerMessage::refused(CloseReason::Overloaded, Kind::Arena, 9).encode()),
         ("server roster", ServerMessage::Roster(vec![(7, profile())]).encode()),
         ("server notice", ServerMessage::Notice("a word".into()).encode()),
         ("server bye", ServerMessage::Bye { code: CloseReason::Replaced.code() }.encode()),
         ("server service", ServerMessage::Service { level: 3, is_slow: true }.encode()),
-        ("entry chat", Event::Chat { pilot: 7, name: "Bob".into(), text: "hello".into() }.encode()),
-        ("entry kill", Event::Kill { killer: 7, victim: 300, rammed: true, view_delay: 42 }.encode()),
-        ("entry joined", Event::Joined { pilot: 7, profile: profile() }.encode()),
-        ("entry left", Event::Left { pilot: 7, name: "Ada".into() }.encode()),
+        ("server taken", ServerMessage::Taken { number: 5, entry: 300 }.encode()),
+        ("server declined", ServerMessage::Declined { number: 5, sentence: "No.".into() }.encode()),
+        ("entry chat", line().entry(1, 7).encode()),
+        ("entry joined", Talk::Joined(profile()).entry(1, 300).encode()),
+        ("entry left", Talk::Left("Ada".into()).entry(1, 7).encode()),
     ]
 }
 
 fn frames() -> Vec<(&'static str, Vec<u8>)> {
-    let respawn = Respawn { tick: 70_100, x: 123_456, y: 654_321, heading: 32_768, shots: 17 };
-    let private = PrivateState { score: 1234, rank: 2, ranked: 40, respawn: Some(respawn) };
-    let all = Header {
-        tick: 70_001,
-        span: 3,
-        checksum: 0xbeef,
-        input_ack: Some(InputAck { packet: 9, lead: -2 }),
-        viewpoint: Some(1234),
-        private: Some(private),
-        has_whole: true,
-        has_sums: true,
-        has_events: true,
-    };
-    let plain = Header { span: 1, checksum: 0xbeef, tick: 70_001, ..Header::default() };
-    let anew = Header { span: 0, private: Some(PrivateState { respawn: None, ..private }), ..plain };
-    let bytes = |header: Header| {
+    let all = Head { tick: 70_001, span: 3, ack: Some(Ack { packet: 9, lead: -2 }), has_entries: true, kind: 15 };
+    let plain = Head { span: 1, tick: 70_001, ..Head::default() };
+    let head = |head: Head| {
         let mut bytes = Vec::new();
-        header.encode(&mut bytes);
+        head.encode(&mut bytes);
         bytes
     };
-    vec![("frame of all", bytes(all)), ("frame of nothing", bytes(plain)), ("frame anew", bytes(anew))]
+    let section = |numbers, entries: &[Vec<u8>]| {
+        let mut bytes = Vec::new();
+        encode_entries(&mut bytes, 39, numbers, entries.iter().map(Vec::as_slice));
+        bytes
+    };
+    let entry = |body: Vec<u8>| Entry { number: 0, topic: 16, author: 7, body }.encode();
+    vec![
+        ("head of all", head(all)),
+        ("head of nothing", head(plain)),
+        ("head anew", head(Head { span: 0, ..plain })),
+        ("entries none", section((40, 41), &[])),
+        ("entries", section((40, 41), &[entry(vec![1]), entry(vec![2, 3])])),
+        ("entries behind a gap", section((40, 50), &[entry(vec![1])])),
+    ]
 }
 
 /// What a close frame says: the code, and the text beside it.

@@ -4,7 +4,6 @@
 //! without this test; one that is out of date is written anew, and the test fails once.
 
 use protocol::{
-    TICK_HZ,
     close::CloseReason,
     limits::{CHAT_MAX_BYTES, NAME_MAX_BYTES},
     room::{ARENA, durable_id},
@@ -44,7 +43,6 @@ fn module() -> String {
         .map(|(instance, room)| format!("['{instance}', '{room}', '{}']", durable_id(instance, room)));
     [
         HEAD.to_owned(),
-        constant("Ticks a second.", "TICK_HZ", TICK_HZ),
         constant("Longest name in bytes of UTF-8; the server cuts what is longer.", "NAME_MAX_BYTES", NAME_MAX_BYTES),
         constant("Longest line of chat in bytes of UTF-8.", "CHAT_MAX_BYTES", CHAT_MAX_BYTES),
         constant("Every machine's own public room.", "PUBLIC_ROOM", quoted(ARENA)),

@@ -12,7 +12,7 @@ use arena::{
 };
 use futures_util::{SinkExt, StreamExt};
 use game::plane::Plane;
-use protocol::{close::CloseReason, limits::FRAME_MAX_BYTES, message::ClientMessage};
+use protocol::{close::CloseReason, limits::FRAME_MAX_BYTES};
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -261,7 +261,7 @@ impl Pilot {
 
     /// Leaves for good.
     pub async fn leave(mut self) {
-        self.client.say(ClientMessage::Leave);
+        self.client.leave();
         let now_ms = self.now_ms();
         while let Some(bytes) = self.client.poll_send(now_ms) {
             let _ = self.socket.send(Message::Binary(bytes.into())).await;

@@ -13,8 +13,11 @@ use bytes::Bytes;
 use protocol::{
     Tick,
     close::CloseReason,
-    message::{ClientPacket, Hello},
+    message::{Hello, Packet},
+    room::Kind,
+    token::Role,
 };
+use std::ops::RangeInclusive;
 
 /// A connection, as whoever carries its bytes names it. No two that anybody still speaks of have the same name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,18 +32,36 @@ pub struct ConnectionId {
 
 /// The server end of a room, of whatever kind.
 pub trait Engine: Send + 'static {
-    /// A connection says hello; `is_admitted` tells that its ticket was good. The answer is among the outputs: a welcome,
-    /// or [`Output::Refuse`]. An older connection of the same member is closed as replaced, and one that had the same place
-    /// has ended.
-    fn connect(&mut self, from: ConnectionId, hello: &Hello, is_admitted: bool);
+    /// What kind of room it is.
+    const KIND: Kind;
+    /// Ticks a second.
+    const TICK_HZ: u32;
+    /// The versions of the kind's part of the wire that are understood; the last is what is spoken.
+    fn versions() -> RangeInclusive<u32>;
+
+    /// A connection says hello; `admission` is the role its ticket gives, if that was good. The answer is among the outputs:
+    /// a welcome, or [`Output::Refuse`]. An older connection of the same member is closed as replaced, and one that had the
+    /// same place has ended.
+    fn connect(&mut self, from: ConnectionId, hello: &Hello, admission: Option<Role>);
     /// What a connection brought after its hello.
-    fn receive(&mut self, from: ConnectionId, packet: ClientPacket);
+    fn receive(&mut self, from: ConnectionId, packet: Packet<'_>);
     /// The connection is gone; nothing if the engine closed or refused it itself.
     fn disconnect(&mut self, from: ConnectionId);
     /// A command of the machine's.
     fn command(&mut self, command: Command);
-    /// One tick: 1/60 s of the room's life.
+    /// The log up to this entry is kept, whatever happens to the machine.
+    fn committed(&mut self, entry: u32);
+    /// One tick of the room's life.
     fn tick(&mut self);
+    /// Ticks from now on that bring nothing if nothing comes: whoever drives the room may leave them out, and then says how
+    /// many ([`Engine::skip`]). 0: every tick counts.
+    fn idle_ticks(&self) -> u32 {
+        0
+    }
+    /// So many ticks passed that brought nothing, at most [`Engine::idle_ticks`].
+    fn skip(&mut self, ticks: u32) {
+        assert_eq!(ticks, 0, "an engine whose ticks all count leaves none out");
+    }
     /// Puts the frames that are due after this tick, at most one for each connection, straight to where they are sent from.
     fn frames(&mut self, sink: &mut dyn FrameSink);
     /// The next thing to do besides frames, oldest first.
@@ -83,10 +104,14 @@ pub enum Output {
 pub struct Stats {
     /// Ticks since the room began.
     pub tick: Tick,
-    /// Members with a connection.
+    /// Members with a connection, readers apart.
     pub members: u32,
+    /// Readers with a connection.
+    pub readers: u32,
     /// Everybody who can be met there: members, connected or soon back, and whoever a computer plays.
     pub population: u32,
-    /// Most members at once.
+    /// Most members at once, readers apart.
     pub capacity: u32,
+    /// Number of the newest log entry, 0 before the first.
+    pub last_entry: u32,
 }

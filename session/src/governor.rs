@@ -51,8 +51,10 @@ impl Level {
     }
 }
 
-/// Length of a tick.
-pub const TICK_US: u32 = 1_000_000 / protocol::TICK_HZ;
+/// Ticks a second of the kind of room that ticks most often; the times below are told in its ticks.
+const HZ: u32 = 60;
+/// Length of such a tick.
+pub const TICK_US: u32 = 1_000_000 / HZ;
 /// Time of a tick that may be spent on its thread. Half of a tick: writers, readers and the kernel get the rest, and a
 /// tick that takes twice the usual time is still no skipped one.
 pub const TICK_BUDGET_US: u32 = TICK_US / 2;
@@ -104,9 +106,9 @@ const SPARE_PERCENT: u64 = 70;
 /// Ticks in a row with room to spare before a recovery; with the 12 of two means, four recoveries take 2.8 s.
 pub const PATIENCE_TICKS: u32 = 30;
 /// Longest patience with a level whose recoveries had to be taken back.
-const PATIENCE_MAX_TICKS: u32 = 60 * protocol::TICK_HZ;
+const PATIENCE_MAX_TICKS: u32 = 60 * HZ;
 /// A recovery that is taken back within this time was a mistake; later, the load has grown.
-const PROBATION_TICKS: u32 = 10 * protocol::TICK_HZ;
+const PROBATION_TICKS: u32 = 10 * HZ;
 /// A mistake is forgotten once the level costs less than this share of what it cost before the mistake.
 const CHANGED_PERCENT: u64 = 75;
 /// Simulations longer than a tick, less the others, that make a room slow.
@@ -134,6 +136,8 @@ struct Recovery {
 #[derive(Debug, Clone)]
 pub struct Governor {
     budget: Budget,
+    /// Length of the room's ticks.
+    tick_us: u32,
     level: Level,
     /// The ticks since the last change, the newest of them; a ring.
     recent: [Spent; JUDGED_TICKS],
@@ -148,10 +152,11 @@ pub struct Governor {
 }
 
 impl Governor {
-    /// Begins with full service.
-    pub fn new(budget: Budget) -> Self {
+    /// Begins with full service, in a room that ticks so often a second.
+    pub fn new(budget: Budget, tick_hz: u32) -> Self {
         Self {
             budget,
+            tick_us: 1_000_000 / tick_hz,
             level: Level::Full,
             recent: [Spent::default(); JUDGED_TICKS],
             noted: 0,
@@ -254,7 +259,7 @@ impl Governor {
     }
 
     fn watch_slowness(&mut self, spent: Spent) {
-        self.slowness = if spent.simulate_us > TICK_US {
+        self.slowness = if spent.simulate_us > self.tick_us {
             SLOW_TICKS.min(self.slowness + 1)
         } else {
             self.slowness.saturating_sub(1)
@@ -281,7 +286,7 @@ mod tests {
 
     impl Load {
         fn new(simulate_us: u32, frames_us: u32) -> Self {
-            let governor = Governor::new(Budget::default());
+            let governor = Governor::new(Budget::default(), HZ);
             let left_percent = [100, 50, 35, 30, 30];
             Self { governor, simulate_us, frames_us, left_percent, changes: vec![], ticks: 0 }
         }
@@ -320,7 +325,7 @@ mod tests {
         assert_eq!(load.changes.len(), 4, "there is nothing more to shed, and no room to spare");
         load.governor.set_budget(Budget::default());
         load.changes.clear();
-        load.run(5 * protocol::TICK_HZ);
+        load.run(5 * HZ);
         assert_eq!(load.levels(), [Level::Extras, Level::Detail, Level::Cadence, Level::Full]);
     }
 
@@ -352,7 +357,7 @@ mod tests {
     #[test]
     fn frames_every_few_ticks_are_judged_by_their_mean() {
         for every in [1, 2, 3, 6] {
-            let mut governor = Governor::new(Budget::default());
+            let mut governor = Governor::new(Budget::default(), HZ);
             for tick in 0..600 {
                 let frames_us = if tick % every == 0 { 5_500 * every } else { 0 };
                 assert_eq!(governor.note(Spent { simulate_us: 500, frames_us }), None, "every {every}, tick {tick}");
@@ -365,10 +370,10 @@ mod tests {
     fn a_steady_load_does_not_make_the_level_flap() {
         let mut load = Load::new(200, 12_000);
         load.left_percent = [100, 30, 30, 30, 30];
-        load.run(60 * protocol::TICK_HZ);
+        load.run(60 * HZ);
         let first_minute = load.changes.len();
         assert!(first_minute <= 14, "{:?}", load.changes);
-        load.run(10 * 60 * protocol::TICK_HZ);
+        load.run(10 * 60 * HZ);
         let per_ten_minutes = load.changes.len() - first_minute;
         assert!(per_ten_minutes <= 20, "one try a minute: {:?}", load.changes);
         assert!(load.levels().iter().all(|level| *level <= Level::Cadence));
@@ -379,7 +384,7 @@ mod tests {
         let mut load = Load::new(200, 5_000);
         load.left_percent = [100, 30, 30, 30, 30];
         load.governor.set_budget(Budget::of_tick(TICK_BUDGET_US / 3));
-        load.run(20 * 60 * protocol::TICK_HZ);
+        load.run(20 * 60 * HZ);
         load.governor.set_budget(Budget::default());
         load.run(PATIENCE_TICKS + JUDGED_TICKS as u32);
         assert_eq!(load.governor.level(), Level::Full);
@@ -430,7 +435,7 @@ mod tests {
     fn parts_have_three_quarters_of_any_budget() {
         assert_eq!(Budget::default(), Budget { tick_us: 8_333, simulate_us: 6_249, frames_us: 6_249 });
         assert_eq!(Budget::of_tick(u32::MAX).frames_us, 3_221_225_471);
-        let mut governor = Governor::new(Budget::of_tick(0));
+        let mut governor = Governor::new(Budget::of_tick(0), HZ);
         (0..1000).for_each(|_| _ = governor.note(Spent { simulate_us: u32::MAX, frames_us: u32::MAX }));
         assert_eq!(governor.level(), Level::Joins);
     }

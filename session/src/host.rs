@@ -9,22 +9,27 @@
 //! Never: a kind; a socket, a clock, a lock.
 
 use crate::{
-    engine::{ConnectionId, Output},
+    engine::{ConnectionId, Output, Stats},
     governor::Level,
     log::{Log, SavedLog},
-    member::{Ending, Member, MemberId, SavedMember},
+    member::{Ending, Member, MemberId, SavedMember, Timing},
     members::{Members, Shard},
 };
 use bytes::Bytes;
 use protocol::{
     PROTOCOL_VERSION, Tick,
     close::CloseReason,
+    entry::{Entry, Line, Talk},
     limits::NAME_MAX_BYTES,
-    message::{ClientMessage, Event, Hello, Profile, ServerMessage, Welcome, sanitise_chat, sanitise_name},
-    token::Key,
+    message::{ClientMessage, Hello, Operation, Profile, ServerMessage, Welcome, sanitise_chat, sanitise_name},
+    room::Kind,
+    token::{Key, Role},
 };
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    ops::RangeInclusive,
+};
 
 /// Members and log entries of a room that is restored. Policy: refuse the save.
 const NUMBER_MAX: u32 = u32::MAX / 2;
@@ -38,8 +43,22 @@ pub struct HostConfig {
     pub key: Key,
     /// Tells this life of the room from earlier ones.
     pub epoch: u32,
-    /// Most members at once. Policy: refuse with `RoomFull`.
-    pub capacity: u16,
+    /// The room's kind.
+    pub kind: Kind,
+    /// The versions of the kind's part of the wire that are understood. Policy: refuse others with `VersionMismatch`.
+    pub versions: RangeInclusive<u32>,
+    /// Ticks a second.
+    pub tick_hz: u32,
+    /// Most members at once, readers apart. Policy: refuse with `RoomFull`.
+    pub capacity: u32,
+    /// Most readers at once. Policy: refuse with `RoomFull`.
+    pub readers: u32,
+    /// Longest time a client may say nothing, ms. Policy: close with `Silent`.
+    pub silence_max_ms: u64,
+    /// Whether everybody is told who comes and who leaves.
+    pub tells_comings: bool,
+    /// When this life of the room begins, unix seconds; 0: nobody knows. Lines bear the time that follows from it.
+    pub begins_s: u64,
     /// How the room speaks.
     pub sentences: Sentences,
 }
@@ -47,10 +66,14 @@ pub struct HostConfig {
 /// What members are told, in the words of their kind of room.
 #[derive(Debug, Clone, Copy)]
 pub struct Sentences {
-    /// A line of chat was not sent, since there were many just before.
+    /// The name of whoever has none.
+    pub nameless: &'static str,
+    /// A line of chat was not sent, or a name not changed, since there were many just before.
     pub chat_too_fast: &'static str,
     /// A line of chat was not sent, since it is empty or too long.
     pub chat_out_of_range: &'static str,
+    /// Nothing was done, since whoever wanted it only reads.
+    pub reader: &'static str,
 }
 
 /// What a message that came leaves for the kind to do.
@@ -62,8 +85,15 @@ pub enum Incoming {
     Leave(MemberId),
     /// The connection was closed, because nobody who keeps to the protocol says that.
     Closed(MemberId),
-    /// A message that is the kind's to understand.
-    Kind(MemberId, ClientMessage),
+    /// An operation that is the kind's to do, for the first time: it answers with [`Host::take`] or [`Host::decline`].
+    Operation {
+        /// Whose.
+        id: MemberId,
+        /// Its number.
+        number: u32,
+        /// What is to be done.
+        body: Vec<u8>,
+    },
 }
 
 /// What a member is told of the kind, when it is let in.
@@ -86,17 +116,35 @@ pub struct SavedMembers<S> {
     /// By id.
     members: Vec<(u32, SavedMember<S>)>,
     /// By author.
-    profiles: Vec<(u16, Profile)>,
+    profiles: Vec<(u32, Profile)>,
+}
+
+/// How many: those who take part, and those who read.
+#[derive(Debug, Clone, Copy, Default)]
+struct Counts {
+    members: u32,
+    readers: u32,
+}
+
+impl Counts {
+    fn of(&mut self, role: Role) -> &mut u32 {
+        if role == Role::Reader { &mut self.readers } else { &mut self.members }
+    }
 }
 
 /// See the module; `V` is what the kind remembers of each frame, `S` what else it keeps of a member.
 #[derive(Debug)]
 pub struct Host<V, S> {
     config: HostConfig,
+    timing: Timing,
+    /// The tick at which this life of the room began.
+    began: Tick,
+    present: Counts,
+    connected: Counts,
     members: Members<V, S>,
     next: u32,
     /// Of members, and of whom the kind has there besides.
-    profiles: BTreeMap<u16, Profile>,
+    profiles: BTreeMap<u32, Profile>,
     log: Log,
     output: VecDeque<Output>,
     level: Level,
@@ -106,6 +154,10 @@ impl<V: Copy + Eq, S> Host<V, S> {
     /// Nobody is there yet.
     pub fn new(config: HostConfig) -> Self {
         Self {
+            timing: Timing::new(config.tick_hz, config.silence_max_ms),
+            began: 0,
+            present: Counts::default(),
+            connected: Counts::default(),
             config,
             members: Members::default(),
             next: 1,
@@ -118,49 +170,67 @@ impl<V: Copy + Eq, S> Host<V, S> {
 
     // --- hello
 
-    /// Who says hello: somebody who comes back (`Some`), or somebody new who may come in (`None`).
+    /// Who says hello: somebody who comes back (`Ok`), or somebody new who may come in, as what (`Err`).
     ///
     /// # Errors
     /// [`CloseReason::VersionMismatch`]; [`CloseReason::BadTicket`]; [`CloseReason::Replaced`] for an older token of a
     /// member that is there by a newer one.
-    pub fn recognise(&mut self, hello: &Hello, is_admitted: bool) -> Result<Option<MemberId>, CloseReason> {
-        if hello.version != PROTOCOL_VERSION {
+    pub fn recognise(&mut self, hello: &Hello, admission: Option<Role>) -> Result<Result<MemberId, Role>, CloseReason> {
+        let is_this_kind =
+            hello.kind == self.config.kind.number() && self.config.versions.contains(&hello.kind_version);
+        if hello.version != PROTOCOL_VERSION || !is_this_kind {
             return Err(CloseReason::VersionMismatch);
         }
         match hello.resume.as_deref().map_or(Err(CloseReason::BadTicket), |token| self.resume(token)) {
-            Ok(id) => Ok(Some(id)),
-            Err(_) if is_admitted => Ok(None),
-            Err(reason) => Err(reason),
+            Ok(id) => Ok(Ok(id)),
+            Err(reason) => admission.map(Err).ok_or(reason),
         }
     }
 
     /// Whether there is a place for somebody new; `Some` is who has been gone longest and must be removed for it, so that a
-    /// place on the lobby's board is a place in the room.
+    /// place on the lobby's board is a place in the room. Readers take no member's place.
     ///
     /// # Errors
     /// [`CloseReason::Overloaded`] or [`CloseReason::RoomFull`].
-    pub fn make_place(&self) -> Result<Option<MemberId>, CloseReason> {
+    pub fn make_place(&self, role: Role) -> Result<Option<MemberId>, CloseReason> {
         if self.level >= Level::Joins {
             return Err(CloseReason::Overloaded);
         }
-        if self.members.len() < usize::from(self.config.capacity) {
+        let is_reader = role == Role::Reader;
+        let most = if is_reader { self.config.readers } else { self.config.capacity };
+        if *self.present.clone().of(role) < most {
             return Ok(None);
         }
-        let gone = self.members.iter().filter_map(|(id, member)| Some((member.lost_since()?, id))).min();
+        let alike = self.members.iter().filter(|(_, member)| (member.role == Role::Reader) == is_reader);
+        let gone = alike.filter_map(|(id, member)| Some((member.lost_since()?, id))).min();
         gone.map(|(_, id)| Some(id)).ok_or(CloseReason::RoomFull)
     }
 
-    /// Lets somebody new in; others will know it as `author`.
-    pub fn admit(&mut self, author: u16, hello: &Hello, now: Tick, state: S) -> MemberId {
-        let profile = Profile { name: sanitise_name(&hello.name), hue: hello.hue % 8, is_bot: false };
-        self.profiles.insert(author, profile.clone());
+    /// Lets somebody new in; others will know it as `author`, which is 0 for a reader.
+    pub fn admit(&mut self, (author, role): (u32, Role), hello: &Hello, now: Tick, state: S) -> MemberId {
+        assert_eq!(author == 0, role == Role::Reader, "nobody knows of a reader");
         let id = MemberId(self.next);
         self.next += 1;
-        let mut member = Member::new(author, self.config.epoch, now, state);
-        member.cursor = self.log.last();
+        let mut member = Member::new((author, role), self.config.epoch, now, state);
+        member.cursor = self.log.end();
         self.members.insert(id, member);
-        self.log.push(Event::Joined { pilot: author, profile });
+        *self.present.of(role) += 1;
+        if author != 0 {
+            let profile = self.profile(&hello.name, hello.hue);
+            self.profiles.insert(author, profile.clone());
+            self.tell_coming(author, &Talk::Joined(profile));
+        }
         id
+    }
+
+    fn profile(&self, name: &str, hue: u8) -> Profile {
+        Profile { name: sanitise_name(name, self.config.sentences.nameless), hue: hue % 8, is_bot: false }
+    }
+
+    fn tell_coming(&mut self, author: u32, talk: &Talk) {
+        if self.config.tells_comings {
+            self.log.push(|number| talk.entry(number, author));
+        }
     }
 
     /// Gives a member its connection, and closes the one it had. Returns from which tick frames continue: `have_tick`, which
@@ -172,28 +242,36 @@ impl<V: Copy + Eq, S> Host<V, S> {
         let member = self.members.attach(id, from).expect("the caller just found or made it");
         let older = member.connection();
         let since = member.connect(from, have_tick, now);
+        *self.connected.of(member.role) += u32::from(older.is_none());
         self.output.extend(older.map(|older| Output::Close(older, CloseReason::Replaced)));
         since
     }
 
     /// The answer to a good hello.
     pub fn welcome(&mut self, id: MemberId, entrance: Entrance, now: Tick) {
-        let Entrance { is_resumed: resumed, since, have_entry, kind: rules } = entrance;
+        let Entrance { is_resumed: resumed, since, have_entry, kind } = entrance;
+        let nobody = self.profile("", 0);
         let member = self.members.get_mut(id).expect("the caller just let it in");
-        // A page that kept its state goes on where it was; a fresh one sees the chat so far instead.
-        let keeps_state = since != 0;
-        member.cursor = if keeps_state { have_entry.min(self.log.last()) } else { self.log.last() };
+        // A page that kept its state goes on where it was; a fresh one sees the talk so far instead.
+        let (end, keeps_state) = (self.log.end(), since != 0);
+        member.cursor = end;
+        if keeps_state {
+            member.cursor.entry = have_entry.min(end.entry);
+        }
         let welcome = Welcome {
-            pilot: member.author,
+            member: member.author,
             epoch: self.config.epoch,
             resumed,
             since,
             tick: now,
             resume: self.config.key.sign_resume(&self.config.name, member.resume(id)),
-            rules,
-            profile: self.profiles[&member.author].clone(),
+            role: member.role,
+            profile: self.profiles.get(&member.author).cloned().unwrap_or(nobody),
             history: if keeps_state { Vec::new() } else { self.log.history() },
-            last_event: member.cursor,
+            last_entry: member.cursor.entry,
+            kept_entry: end.kept,
+            last_operation: member.last_operation(),
+            kind,
         };
         self.send(id, &ServerMessage::Welcome(Box::new(welcome)));
     }
@@ -219,50 +297,97 @@ impl<V: Copy + Eq, S> Host<V, S> {
 
     // --- while it is there
 
-    /// What a connection brought: answers what every room answers.
+    /// What a connection said to the session: answers what every room answers.
     pub fn receive(&mut self, from: ConnectionId, message: ClientMessage, now: Tick) -> Incoming {
         let Some((id, member)) = self.members.get_at(from) else { return Incoming::Handled };
         member.note_activity(now);
-        let author = member.author;
         match message {
             ClientMessage::Hello(_) => {
                 self.close(id, CloseReason::BadMessage, now);
                 return Incoming::Closed(id);
             }
-            ClientMessage::Chat(text) => self.chat(id, &text, now),
+            ClientMessage::Operation { number, operation } => return self.operate(id, number, operation, now),
             ClientMessage::Whois(authors) => {
-                let known = |author: u16| self.profiles.get(&author).map(|profile| (author, profile.clone()));
+                let known = |author: u32| self.profiles.get(&author).map(|profile| (author, profile.clone()));
                 let roster = authors.into_iter().filter_map(known).collect();
                 self.send(id, &ServerMessage::Roster(roster));
             }
-            ClientMessage::Rename { name, hue } => {
-                let profile = Profile { name: sanitise_name(&name), hue: hue % 8, is_bot: false };
-                if member.may_chat(now) && self.profiles.insert(author, profile.clone()).as_ref() != Some(&profile) {
-                    self.log.push(Event::Joined { pilot: author, profile });
-                }
-            }
             ClientMessage::Leave => return Incoming::Leave(id),
-            of_the_kind => return Incoming::Kind(id, of_the_kind),
         }
         Incoming::Handled
     }
 
-    fn chat(&mut self, id: MemberId, text: &str, now: Tick) {
+    /// Does what a member wants, once: what was done or declined before is only answered again.
+    fn operate(&mut self, id: MemberId, number: u32, operation: Operation, now: Tick) -> Incoming {
         let member = self.members.get_mut(id).expect("the caller found it");
-        let (author, may_chat) = (member.author, member.may_chat(now));
-        match sanitise_chat(text) {
-            Some(text) if may_chat => {
-                let name = self.profiles[&author].name.clone();
-                self.log.push(Event::Chat { pilot: author, name, text });
-            }
-            Some(_) => self.notice(id, self.config.sentences.chat_too_fast),
-            None => self.notice(id, self.config.sentences.chat_out_of_range),
+        let (role, sentences) = (member.role, self.config.sentences);
+        if !member.begin_operation(number) {
+            self.take(id, number, 0);
+            return Incoming::Handled;
         }
+        if role == Role::Reader {
+            self.decline(id, number, sentences.reader);
+            return Incoming::Handled;
+        }
+        let done = match operation {
+            Operation::Kind(body) => return Incoming::Operation { id, number, body },
+            Operation::Chat(text) => self.chat(id, &text, now),
+            Operation::Rename { name, hue } => self.rename(id, &name, hue, now),
+        };
+        match done {
+            Ok(entry) => self.take(id, number, entry),
+            Err(sentence) => self.decline(id, number, sentence),
+        }
+        Incoming::Handled
     }
 
-    /// Appends an entry to the log.
-    pub fn publish(&mut self, entry: Event) {
-        self.log.push(entry);
+    fn chat(&mut self, id: MemberId, text: &str, now: Tick) -> Result<u32, &'static str> {
+        let member = self.members.get_mut(id).expect("the caller found it");
+        let (author, may_chat) = (member.author, member.may_chat(&self.timing, now));
+        let text = sanitise_chat(text).ok_or(self.config.sentences.chat_out_of_range)?;
+        if !may_chat {
+            return Err(self.config.sentences.chat_too_fast);
+        }
+        let (name, at_s) = (self.profiles[&author].name.clone(), self.unix_s(now));
+        let line = Talk::Chat(Line { name, text, at_s });
+        Ok(self.log.push(|number| line.entry(number, author)))
+    }
+
+    fn rename(&mut self, id: MemberId, name: &str, hue: u8, now: Tick) -> Result<u32, &'static str> {
+        let profile = self.profile(name, hue);
+        let member = self.members.get_mut(id).expect("the caller found it");
+        let (author, may_chat) = (member.author, member.may_chat(&self.timing, now));
+        if !may_chat {
+            return Err(self.config.sentences.chat_too_fast);
+        }
+        let is_new = self.profiles.insert(author, profile.clone()).as_ref() != Some(&profile);
+        Ok(if is_new { self.log.push(|number| Talk::Joined(profile).entry(number, author)) } else { 0 })
+    }
+
+    /// What time it is, unix seconds; 0: nobody knows.
+    fn unix_s(&self, now: Tick) -> u64 {
+        let lived_s = u64::from(self.timing.seconds(now - self.began));
+        if self.config.begins_s == 0 { 0 } else { self.config.begins_s + lived_s }
+    }
+
+    /// Tells a member that its operation was done, and which entry it became; 0: none.
+    pub fn take(&mut self, id: MemberId, number: u32, entry: u32) {
+        self.send(id, &ServerMessage::Taken { number, entry });
+    }
+
+    /// Tells a member that its operation was not done, and why.
+    pub fn decline(&mut self, id: MemberId, number: u32, sentence: &str) {
+        self.send(id, &ServerMessage::Declined { number, sentence: sentence.to_owned() });
+    }
+
+    /// Appends an entry of the kind's own to the log; returns its number.
+    pub fn publish(&mut self, topic: u8, author: u32, body: Vec<u8>) -> u32 {
+        self.log.push(|number| Entry { number, topic, author, body })
+    }
+
+    /// Everything up to this entry is kept, whatever happens to the machine.
+    pub fn committed(&mut self, entry: u32) {
+        self.log.note_kept(entry);
     }
 
     /// A sentence for one member.
@@ -277,12 +402,12 @@ impl<V: Copy + Eq, S> Host<V, S> {
     }
 
     /// Somebody who is no member is there as well, played by a computer.
-    pub fn introduce(&mut self, author: u16, profile: Profile) {
+    pub fn introduce(&mut self, author: u32, profile: Profile) {
         self.profiles.insert(author, profile);
     }
 
     /// Somebody who is no member is there no more: no news to anybody.
-    pub fn forget(&mut self, author: u16) {
+    pub fn forget(&mut self, author: u32) {
         self.profiles.remove(&author);
     }
 
@@ -297,14 +422,16 @@ impl<V: Copy + Eq, S> Host<V, S> {
     pub fn disconnect(&mut self, from: ConnectionId, now: Tick) -> Option<MemberId> {
         let (id, member) = self.members.get_at(from)?;
         member.disconnect(now);
+        *self.connected.of(member.role) -= 1;
         self.members.detach(from);
         Some(id)
     }
 
     /// Closes a member's connection; it may come back within the grace.
     pub fn close(&mut self, id: MemberId, reason: CloseReason, now: Tick) {
-        let connection = self.members.get_mut(id).and_then(|member| member.disconnect(now));
-        if let Some(connection) = connection {
+        let Some(member) = self.members.get_mut(id) else { return };
+        if let Some(connection) = member.disconnect(now) {
+            *self.connected.of(member.role) -= 1;
             self.members.detach(connection);
             self.output.push_back(Output::Close(connection, reason));
         }
@@ -313,8 +440,10 @@ impl<V: Copy + Eq, S> Host<V, S> {
     /// The member is gone for good, and everybody is told.
     pub fn remove(&mut self, id: MemberId) -> Option<Member<V, S>> {
         let member = self.members.remove(id)?;
+        *self.present.of(member.role) -= 1;
+        *self.connected.of(member.role) -= u32::from(member.connection().is_some());
         if let Some(profile) = self.profiles.remove(&member.author) {
-            self.log.push(Event::Left { pilot: member.author, name: profile.name });
+            self.tell_coming(member.author, &Talk::Left(profile.name));
         }
         Some(member)
     }
@@ -322,7 +451,7 @@ impl<V: Copy + Eq, S> Host<V, S> {
     /// Who is not to go on as it is, in the order of joining.
     pub fn endings(&self, now: Tick) -> Vec<(MemberId, Ending)> {
         let mut endings: Vec<_> =
-            self.members.iter().filter_map(|(id, member)| Some((id, member.ending(now)?))).collect();
+            self.members.iter().filter_map(|(id, member)| Some((id, member.ending(&self.timing, now)?))).collect();
         endings.sort_unstable_by_key(|(id, _)| *id);
         endings
     }
@@ -344,29 +473,32 @@ impl<V: Copy + Eq, S> Host<V, S> {
         self.members.get_mut(id)
     }
 
+    /// The member that a connection belongs to.
+    pub fn id_at(&self, from: ConnectionId) -> Option<MemberId> {
+        self.members.at(from)
+    }
+
     /// Whom a connection belongs to.
     pub fn member_at(&mut self, from: ConnectionId) -> Option<&mut Member<V, S>> {
         self.members.get_at(from).map(|(_, member)| member)
     }
 
-    /// Members, connected or soon back.
+    /// Members, connected or soon back, readers apart.
     pub fn members(&self) -> usize {
-        self.members.len()
+        self.present.members as usize
     }
 
-    /// Members with a connection.
-    pub fn connected(&self) -> usize {
-        self.members.iter().filter(|(_, member)| member.connection().is_some()).count()
-    }
-
-    /// Everybody with a profile.
-    pub fn population(&self) -> usize {
-        self.profiles.len()
-    }
-
-    /// Most members at once.
-    pub fn capacity(&self) -> u32 {
-        self.config.capacity.into()
+    /// Figures, at tick `now`.
+    pub fn stats(&self, tick: Tick) -> Stats {
+        let Counts { members, readers } = self.connected;
+        Stats {
+            tick,
+            members,
+            readers,
+            population: self.profiles.len() as u32,
+            capacity: self.config.capacity,
+            last_entry: self.log.last(),
+        }
     }
 
     /// What is left out.
@@ -378,8 +510,9 @@ impl<V: Copy + Eq, S> Host<V, S> {
 
     /// What lasts: `save` says it of the kind's part of a member.
     pub fn save<T>(&self, save: impl Fn(&S) -> T) -> (SavedMembers<T>, SavedLog) {
-        let mut members: Vec<_> =
-            self.members.iter().map(|(id, member)| (id.0, member.save(save(&member.state)))).collect();
+        // Nobody would miss a reader: it comes back by its link.
+        let lasting = self.members.iter().filter(|(_, member)| member.role != Role::Reader);
+        let mut members: Vec<_> = lasting.map(|(id, member)| (id.0, member.save(save(&member.state)))).collect();
         members.sort_unstable_by_key(|(id, _)| *id);
         let profiles = self.profiles.iter().map(|(author, profile)| (*author, profile.clone())).collect();
         (SavedMembers { next: self.next, members, profiles }, self.log.save())
@@ -394,10 +527,11 @@ impl<V: Copy + Eq, S> Host<V, S> {
         now: Tick,
         restore: impl Fn(&T) -> S,
     ) -> Self {
-        let mut host = Self { next: saved.next, log: Log::restore(log), ..Self::new(config) };
-        let cursor = host.log.last();
+        let mut host = Self { next: saved.next, began: now, log: Log::restore(log), ..Self::new(config) };
+        let cursor = host.log.end();
         for (id, member) in &saved.members {
             let restored = Member::restore(member, cursor, now, restore(&member.state));
+            *host.present.of(restored.role) += 1;
             host.members.insert(MemberId(*id), restored);
         }
         host.profiles = saved.profiles.into_iter().collect();
@@ -413,11 +547,11 @@ impl<V: Copy + Eq, S> Host<V, S> {
 impl<S> SavedMembers<S> {
     /// Whether a room could have written both: everybody is there once, `others` among them, who are no members but have
     /// profiles; and every text is one that a room would have taken.
-    pub fn is_sound(&self, log: &SavedLog, others: impl Iterator<Item = u16>) -> bool {
+    pub fn is_sound(&self, log: &SavedLog, others: impl Iterator<Item = u32>) -> bool {
         let are_ascending = self.members.is_sorted_by(|(a, _), (b, _)| a < b)
             && self.profiles.is_sorted_by(|(a, _), (b, _)| a < b)
             && self.members.last().is_none_or(|(id, _)| *id < self.next);
-        let mut present: Vec<u16> = self.members.iter().map(|(_, member)| member.author).chain(others).collect();
+        let mut present: Vec<u32> = self.members.iter().map(|(_, member)| member.author).chain(others).collect();
         present.sort_unstable();
         let is_everybody = present.iter().eq(self.profiles.iter().map(|(author, _)| author));
         let is_profile = |profile: &Profile| profile.name.len() <= NAME_MAX_BYTES && profile.hue < 8;
@@ -428,7 +562,7 @@ impl<S> SavedMembers<S> {
     }
 
     /// Authors of all profiles, ascending.
-    pub fn authors(&self) -> impl Iterator<Item = u16> {
+    pub fn authors(&self) -> impl Iterator<Item = u32> {
         self.profiles.iter().map(|(author, _)| *author)
     }
 

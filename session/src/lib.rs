@@ -22,6 +22,6 @@ pub use host::{Entrance, Host, HostConfig, Incoming, SavedMembers, Sentences};
 pub use log::SavedLog;
 pub use member::{Ending, Member, MemberId, SavedMember};
 pub use members::Shard;
-pub use peer::{Peer, Received, SessionEvent};
+pub use peer::{Peer, SessionEvent};
 pub use profiles::KnownProfiles;
 pub use window::{Sent, Window};

@@ -1,14 +1,15 @@
-//! The room's numbered log: chat, who came and left, and what else a kind tells everybody.
+//! The room's numbered log: what was said, who came and left, and what else a kind tells everybody.
 //!
-//! Path: [`Log::push`] numbers and encodes an entry once; a member's frames carry what lies after its cursor
+//! Path: [`Log::push`] numbers and encodes an entry once; a member's frames carry what lies after its [`LogCursor`]
 //! ([`Section::encode_after`]).
 //! Invariants: numbers grow by one and start at 1; an entry's bytes never change; a reader that fell behind the log
-//! sees from the numbers that it missed something. Chat is kept apart as well, for newcomers.
+//! sees from the numbers that it missed something. Lines are kept apart as well, for newcomers.
 
 use bytes::Bytes;
 use protocol::{
-    limits::{CHAT_HISTORY_MAX_LINES, FRAME_EVENTS_MAX_COUNT},
-    message::Event,
+    entry::Entry,
+    frame::encode_entries,
+    limits::{CHAT_HISTORY_MAX_LINES, FRAME_ENTRIES_MAX_COUNT},
 };
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -20,49 +21,70 @@ const LOG_MAX_COUNT: usize = 512;
 #[derive(Debug, Default)]
 pub struct Log {
     last: u32,
+    /// The last entry that is kept, whatever happens to the machine.
+    kept: u32,
     entries: VecDeque<Bytes>,
-    chat: VecDeque<Event>,
+    chat: VecDeque<Entry>,
+}
+
+/// What a member was told of a log.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LogCursor {
+    /// The newest entry that was handed over.
+    pub entry: u32,
+    /// The last kept entry that was told.
+    pub kept: u32,
 }
 
 /// The section of a frame encoded last: nearly everybody wants the same.
 #[derive(Debug, Default)]
 pub struct Section {
-    /// The cursor it lies behind, and the newest entry then.
-    cursor: u32,
+    /// The cursor it lies behind, and the one after it.
+    from: LogCursor,
+    to: LogCursor,
+    /// The newest entry then.
     last: u32,
     bytes: Vec<u8>,
-    next_cursor: u32,
 }
 
-/// What lasts of a log: the newest number, and the chat.
+/// What lasts of a log: the newest number, and the talk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SavedLog {
     last: u32,
-    chat: Vec<Event>,
+    chat: Vec<Entry>,
 }
 
 impl SavedLog {
     /// Whether a room could have written it: numbers below `number_max`, and lines that a room would have taken.
     pub(crate) fn is_sound(&self, number_max: u32) -> bool {
-        let is_chat = self.chat.len() <= CHAT_HISTORY_MAX_LINES && self.chat.iter().all(Event::is_chat);
-        self.last <= number_max && is_chat
+        let are_numbered = self.chat.is_sorted_by(|a, b| a.number < b.number)
+            && self.chat.last().is_none_or(|newest| newest.number <= self.last);
+        let is_chat = self.chat.len() <= CHAT_HISTORY_MAX_LINES && self.chat.iter().all(Entry::is_sound_chat);
+        self.last <= number_max && are_numbered && is_chat
     }
 }
 
 impl Log {
-    /// Numbers an entry and keeps it.
-    pub fn push(&mut self, entry: Event) {
+    /// Numbers an entry and keeps it; `entry` makes it of its number.
+    pub fn push(&mut self, entry: impl FnOnce(u32) -> Entry) -> u32 {
         self.last += 1;
+        let entry = entry(self.last);
         self.entries.push_back(Bytes::from(entry.encode()));
         if self.entries.len() > LOG_MAX_COUNT {
             self.entries.pop_front();
         }
-        if matches!(entry, Event::Chat { .. }) {
+        if entry.is_chat() {
             self.chat.push_back(entry);
             if self.chat.len() > CHAT_HISTORY_MAX_LINES {
                 self.chat.pop_front();
             }
         }
+        self.last
+    }
+
+    /// Everything up to this entry is kept, whatever happens to the machine.
+    pub(crate) fn note_kept(&mut self, entry: u32) {
+        self.kept = self.kept.max(entry.min(self.last));
     }
 
     /// What lasts of it.
@@ -70,9 +92,10 @@ impl Log {
         SavedLog { last: self.last, chat: self.history() }
     }
 
-    /// The log of a room that is restored: numbers go on, chat is kept, and whoever comes has seen the rest.
+    /// The log of a room that is restored: numbers go on, talk is there, and whoever comes has seen the rest. What it is
+    /// restored from is kept.
     pub(crate) fn restore(saved: SavedLog) -> Self {
-        Self { last: saved.last, chat: saved.chat.into(), ..Self::default() }
+        Self { last: saved.last, kept: saved.last, chat: saved.chat.into(), ..Self::default() }
     }
 
     /// Number of the newest entry, 0 before the first.
@@ -80,35 +103,36 @@ impl Log {
         self.last
     }
 
-    /// The chat a newcomer sees, oldest first.
-    pub fn history(&self) -> Vec<Event> {
+    /// What somebody knows who was told everything.
+    pub fn end(&self) -> LogCursor {
+        LogCursor { entry: self.last, kept: self.kept }
+    }
+
+    /// The talk a newcomer sees, oldest first.
+    pub fn history(&self) -> Vec<Entry> {
         self.chat.iter().cloned().collect()
     }
 }
 
 impl Section {
-    /// Appends a frame's section of entries: those after `cursor`, as many as one frame may carry; returns the new cursor.
-    ///
-    /// Bytes: number of the first (u32 LE), count (u8), then per entry its length (u16 LE) and bytes.
-    pub fn encode_after(&mut self, log: &Log, cursor: u32, bytes: &mut Vec<u8>) -> u32 {
-        if (self.cursor, self.last) != (cursor, log.last) {
-            self.encode(log, cursor);
+    /// Appends a frame's section of entries: those after the cursor, as many as one frame may carry; moves the cursor.
+    pub fn encode_after(&mut self, log: &Log, cursor: &mut LogCursor, bytes: &mut Vec<u8>) {
+        if (self.from, self.last, self.to.kept) != (*cursor, log.last, log.kept) || self.bytes.is_empty() {
+            self.encode(log, *cursor);
         }
         bytes.extend_from_slice(&self.bytes);
-        self.next_cursor
+        *cursor = self.to;
     }
 
-    fn encode(&mut self, log: &Log, cursor: u32) {
+    fn encode(&mut self, log: &Log, from: LogCursor) {
         let oldest = log.last + 1 - log.entries.len() as u32;
-        let first = (cursor + 1).max(oldest);
-        let count = ((log.last + 1 - first) as usize).min(FRAME_EVENTS_MAX_COUNT);
+        let first = (from.entry + 1).max(oldest);
+        let count = ((log.last + 1 - first) as usize).min(FRAME_ENTRIES_MAX_COUNT);
+        let skipped = (first - oldest) as usize;
+        let entries = log.entries.range(skipped..skipped + count).map(|entry| &entry[..]);
         self.bytes.clear();
-        self.bytes.extend_from_slice(&first.to_le_bytes());
-        self.bytes.push(count as u8);
-        for entry in log.entries.iter().skip((first - oldest) as usize).take(count) {
-            self.bytes.extend_from_slice(&(entry.len() as u16).to_le_bytes());
-            self.bytes.extend_from_slice(entry);
-        }
-        (self.cursor, self.last, self.next_cursor) = (cursor, log.last, first + count as u32 - 1);
+        encode_entries(&mut self.bytes, log.kept, (from.entry, first), entries);
+        let to = LogCursor { entry: first + count as u32 - 1, kept: log.kept };
+        (self.from, self.to, self.last) = (from, to, log.last);
     }
 }

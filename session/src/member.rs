@@ -3,11 +3,11 @@
 //! Invariants: a member has at most one connection; what was handed to it follows from the window alone, and
 //! acknowledgements only open and close that; each use of a resume token voids all older ones.
 
-use crate::{engine::ConnectionId, window::Window};
+use crate::{engine::ConnectionId, log::LogCursor, window::Window};
 use protocol::{
     Tick,
     close::CloseReason,
-    limits::{ACK_INTERVAL_MAX_MS, RESUME_GRACE_MS, SILENCE_MAX_MS, UNACKNOWLEDGED_MAX_MS, WINDOW_MAX_TICKS},
+    limits::{RESUME_GRACE_MS, UNACKNOWLEDGED_MAX_MS},
     rate_limit::{RateLimit, TokenBucket},
     token::{Resume, Role},
 };
@@ -17,21 +17,37 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MemberId(pub u32);
 
-const SILENCE_MAX_TICKS: u32 = ticks(SILENCE_MAX_MS);
-const UNACKNOWLEDGED_MAX_TICKS: u32 = ticks(UNACKNOWLEDGED_MAX_MS);
-const RESUME_GRACE_TICKS: u32 = ticks(RESUME_GRACE_MS);
-/// One chat line a second, five at once; a tick after them the next may come already, and the one after that is later for
-/// it. Policy: the line is refused with a notice.
-const CHAT_LIMIT: RateLimit<Tick> = RateLimit { interval: protocol::TICK_HZ, tolerance: 5 * protocol::TICK_HZ - 1 };
-/// Resume tokens of a member that is restored. Policy: refuse the save.
-const GENERATION_MAX: u32 = u32::MAX / 2;
+/// Chat lines at once, and then one a second; a tick after them the next may come already, and the one after that is later
+/// for it. Policy: the line is declined with a sentence.
+const CHAT_BURST_COUNT: u32 = 5;
+/// Resume tokens and operations of a member that is restored. Policy: refuse the save.
+const COUNT_MAX: u32 = u32::MAX / 2;
 
-const fn ticks(ms: u64) -> u32 {
-    (ms * protocol::TICK_HZ as u64 / 1000) as u32
+/// How long things take, in the ticks of a room's kind.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Timing {
+    tick_hz: u32,
+    silence_max_ticks: u32,
+    chat: RateLimit<Tick>,
 }
 
-// An acknowledgement must come several times within the window, else steady use would pause.
-const _: () = assert!(ticks(ACK_INTERVAL_MAX_MS) * 4 < WINDOW_MAX_TICKS);
+impl Timing {
+    /// Of rooms that tick so often, and close whoever says nothing for so long.
+    pub(crate) fn new(tick_hz: u32, silence_max_ms: u64) -> Self {
+        let chat = RateLimit { interval: tick_hz, tolerance: CHAT_BURST_COUNT * tick_hz - 1 };
+        let silence_max_ticks = (silence_max_ms * u64::from(tick_hz) / 1000) as u32;
+        Self { tick_hz, silence_max_ticks, chat }
+    }
+
+    /// Whole seconds of so many ticks.
+    pub(crate) fn seconds(&self, ticks: u32) -> u32 {
+        ticks / self.tick_hz
+    }
+
+    fn ticks(&self, ms: u64) -> u32 {
+        (ms * u64::from(self.tick_hz) / 1000) as u32
+    }
+}
 
 /// Why a member is not to go on as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,10 +61,12 @@ pub enum Ending {
 /// What lasts of a member in a save; what was under way on its connection does not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SavedMember<S> {
-    pub(crate) author: u16,
+    pub(crate) author: u32,
+    role: Role,
     epoch: u32,
     generation: u32,
     confirmed: u32,
+    last_operation: u32,
     is_connected: bool,
     heard: Tick,
     /// When all of the chat allowance is back.
@@ -60,8 +78,10 @@ pub struct SavedMember<S> {
 /// See the module; `V` is what the kind remembers of each frame, `S` what else it keeps of a member.
 #[derive(Debug)]
 pub struct Member<V, S> {
-    /// By which others know the member: the author of what it says.
-    pub author: u16,
+    /// By which others know the member: the author of what it says; 0 for a reader, of whom nobody knows.
+    pub author: u32,
+    /// What it may do.
+    pub role: Role,
     /// The room's life in which it began.
     epoch: u32,
     /// Counts the resume tokens given out.
@@ -71,8 +91,10 @@ pub struct Member<V, S> {
     pub(crate) connection: Option<ConnectionId>,
     /// Frames under way.
     pub window: Window<V>,
-    /// Number of the last log entry handed over.
-    pub cursor: u32,
+    /// What it was told of the log.
+    pub cursor: LogCursor,
+    /// Number of its last operation, done or declined.
+    last_operation: u32,
     heard: Tick,
     chat: TokenBucket<Tick>,
     /// The kind's.
@@ -81,15 +103,17 @@ pub struct Member<V, S> {
 
 impl<V: Copy + Eq, S> Member<V, S> {
     /// A member that has no connection yet.
-    pub fn new(author: u16, epoch: u32, now: Tick, state: S) -> Self {
+    pub fn new((author, role): (u32, Role), epoch: u32, now: Tick, state: S) -> Self {
         Self {
             author,
+            role,
             epoch,
             generation: 0,
             confirmed: 0,
             connection: None,
             window: Window::default(),
-            cursor: 0,
+            cursor: LogCursor::default(),
+            last_operation: 0,
             heard: now,
             chat: TokenBucket::new(0),
             state,
@@ -118,7 +142,7 @@ impl<V: Copy + Eq, S> Member<V, S> {
 
     /// What a resume token for it says now.
     pub(crate) fn resume(&self, id: MemberId) -> Resume {
-        Resume { epoch: self.epoch, member: id.0, generation: self.generation, role: Role::Member }
+        Resume { epoch: self.epoch, member: id.0, generation: self.generation, role: self.role }
     }
 
     /// Whether it began in this life of the room.
@@ -155,41 +179,67 @@ impl<V: Copy + Eq, S> Member<V, S> {
     }
 
     /// How the member, or its connection, comes to an end now, if it does.
-    pub(crate) fn ending(&self, now: Tick) -> Option<Ending> {
-        let is_unacknowledged = || self.window.oldest().is_some_and(|oldest| now > oldest + UNACKNOWLEDGED_MAX_TICKS);
+    pub(crate) fn ending(&self, timing: &Timing, now: Tick) -> Option<Ending> {
+        let unacknowledged_max_ticks = timing.ticks(UNACKNOWLEDGED_MAX_MS);
+        let is_unacknowledged = || self.window.oldest().is_some_and(|oldest| now > oldest + unacknowledged_max_ticks);
         match self.connection {
-            Some(_) if now > self.heard + SILENCE_MAX_TICKS => Some(Ending::Close(CloseReason::Silent)),
+            Some(_) if now > self.heard + timing.silence_max_ticks => Some(Ending::Close(CloseReason::Silent)),
             Some(_) if is_unacknowledged() => Some(Ending::Close(CloseReason::TooSlow)),
-            None if now > self.heard + RESUME_GRACE_TICKS => Some(Ending::Leave),
+            None if now > self.heard + timing.ticks(RESUME_GRACE_MS) => Some(Ending::Leave),
             _ => None,
         }
     }
 
     /// Takes one chat line from the allowance, `false` when it is used up.
-    pub(crate) fn may_chat(&mut self, now: Tick) -> bool {
-        self.chat.take(CHAT_LIMIT, now)
+    pub(crate) fn may_chat(&mut self, timing: &Timing, now: Tick) -> bool {
+        self.chat.take(timing.chat, now)
+    }
+
+    /// Number of its last operation, 0 before the first.
+    pub(crate) fn last_operation(&self) -> u32 {
+        self.last_operation
+    }
+
+    /// Begins an operation: false if it was done or declined before.
+    pub(crate) fn begin_operation(&mut self, number: u32) -> bool {
+        let is_new = number > self.last_operation;
+        self.last_operation = self.last_operation.max(number);
+        is_new
     }
 
     /// See [`SavedMember`].
     pub(crate) fn save<T>(&self, state: T) -> SavedMember<T> {
-        let Self { author, epoch, generation, confirmed, heard, .. } = *self;
+        let Self { author, role, epoch, generation, confirmed, last_operation, heard, .. } = *self;
         let (is_connected, chat_full_at) = (self.connection.is_some(), self.chat.full_at());
-        SavedMember { author, epoch, generation, confirmed, is_connected, heard, chat_full_at, state }
+        SavedMember {
+            author,
+            role,
+            epoch,
+            generation,
+            confirmed,
+            last_operation,
+            is_connected,
+            heard,
+            chat_full_at,
+            state,
+        }
     }
 
     /// As it was when its room was saved at tick `now`; its connection, if it had one, is lost since then.
-    pub(crate) fn restore<T>(saved: &SavedMember<T>, cursor: u32, now: Tick, state: S) -> Self {
-        let SavedMember { author, epoch, generation, confirmed, is_connected, heard, chat_full_at, .. } = *saved;
+    pub(crate) fn restore<T>(saved: &SavedMember<T>, cursor: LogCursor, now: Tick, state: S) -> Self {
+        let SavedMember { author, role, epoch, generation, confirmed, last_operation, is_connected, heard, .. } =
+            *saved;
         let heard = if is_connected { now } else { heard.min(now) };
-        let chat = TokenBucket::new(chat_full_at);
-        Self { generation, confirmed, cursor, heard, chat, ..Self::new(author, epoch, now, state) }
+        let chat = TokenBucket::new(saved.chat_full_at);
+        let fresh = Self::new((author, role), epoch, now, state);
+        Self { generation, confirmed, cursor, last_operation, heard, chat, ..fresh }
     }
 }
 
 impl<S> SavedMember<S> {
     /// Whether its numbers are ones that a room gives out.
     pub(crate) fn is_sound(&self) -> bool {
-        self.generation.max(self.confirmed) <= GENERATION_MAX
+        self.generation.max(self.confirmed).max(self.last_operation) <= COUNT_MAX && self.role != Role::Reader
     }
 }
 
@@ -199,9 +249,18 @@ mod tests {
 
     #[test]
     fn a_few_lines_at_once_and_then_one_a_second() {
-        let mut member = Member::<(), ()>::new(1, 1, 0, ());
-        assert!((0..5).all(|_| member.may_chat(100)) && !member.may_chat(100));
-        assert!(member.may_chat(101) && !member.may_chat(100 + CHAT_LIMIT.interval));
-        assert!(member.may_chat(101 + CHAT_LIMIT.interval));
+        let (timing, interval) = (Timing::new(60, 10_000), 60);
+        let mut member = Member::<(), ()>::new((1, Role::Member), 1, 0, ());
+        assert!((0..5).all(|_| member.may_chat(&timing, 100)) && !member.may_chat(&timing, 100));
+        assert!(member.may_chat(&timing, 101) && !member.may_chat(&timing, 100 + interval));
+        assert!(member.may_chat(&timing, 101 + interval));
+    }
+
+    #[test]
+    fn an_operation_begins_once() {
+        let mut member = Member::<(), ()>::new((1, Role::Member), 1, 0, ());
+        assert!(member.begin_operation(1) && !member.begin_operation(1) && member.begin_operation(5));
+        assert!(!member.begin_operation(2) && !member.begin_operation(0));
+        assert_eq!(member.last_operation(), 5);
     }
 }

@@ -1,37 +1,73 @@
-//! The client end of what every room has: hello, resume, who is who, what was told, what waits to be sent.
+//! The client end of what every room has: hello, resume, who is who, what was told, what waits to be done.
 //!
 //! A client of some kind owns a [`Peer`]. Path: [`Peer::hello`] opens a connection → [`Peer::receive`] takes what the server
-//! says, and gives the welcome to the kind, which calls [`Peer::welcomed`] → [`Peer::poll_message`] gives what goes out.
-//! Invariants: connections come and go, the peer stays; an entry of the log is taken once.
+//! says, and gives the welcome to the kind, which calls [`Peer::welcomed`] → [`Peer::take_entries`] takes what a frame tells
+//! → [`Peer::poll_message`] gives what goes out, [`Peer::poll_event`] what the page should know.
+//! Invariants: connections come and go, the peer stays; an entry of the log is taken once; an operation is sent again on
+//! the next connection until the room answers it, and has its number from the first time on.
 //! Never: a kind; a socket, a clock.
 
 use crate::{governor::Level, profiles::KnownProfiles};
 use protocol::{
-    PROTOCOL_VERSION, Tick,
+    DecodeError, Tick,
     close::CloseReason,
-    message::{ClientMessage, Event, Hello, Profile, ServerMessage, Welcome},
+    entry::{Entry, Talk},
+    frame::Entries,
+    message::{ClientMessage, Hello, KIND_TAG, Operation, Profile, ServerMessage, Welcome},
+    room::Kind,
+    token::Role,
 };
 use std::collections::VecDeque;
 
-/// Messages that wait for a connection. Policy: the oldest is dropped.
+/// Operations that are not answered, and messages that wait for a connection, each. Policy: one more is declined; the
+/// oldest message is dropped.
 const QUEUE_MAX_COUNT: usize = 64;
+/// What the page is told when one more operation is declined.
+const TOO_MANY: &str = "Too much waits for the connection. This was not sent.";
+/// What it is told of an operation that was under way when the member was lost.
+const UNKNOWN: &str = "The connection was lost before this was answered. It may or may not have arrived.";
 
 /// What a session tells its page, whatever the kind.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SessionEvent {
     /// The room let us in.
     Welcomed {
-        /// Session and all that belongs to it are those of before.
+        /// The member and all that belongs to it are those of before.
         resumed: bool,
         /// What was shown before still holds: frames and entries go on from there, and the history is empty.
         continues: bool,
+        /// What we may do.
+        role: Role,
         /// The profile as accepted.
         profile: Profile,
-        /// Chat before now, oldest first.
-        history: Vec<Event>,
+        /// Talk before now, oldest first.
+        history: Vec<Entry>,
     },
-    /// An entry of the room's log.
-    Entry(Event),
+    /// Something of the room's log that every room has.
+    Entry {
+        /// Its number.
+        number: u32,
+        /// Who caused it.
+        author: u32,
+        /// What it says.
+        talk: Talk,
+    },
+    /// The log is kept up to this entry, whatever happens to the machine.
+    Kept(u32),
+    /// What [`Peer::operate`] gave this id was done.
+    Taken {
+        /// The operation.
+        id: u32,
+        /// The log entry it became; 0: none, or nobody knows which.
+        entry: u32,
+    },
+    /// What [`Peer::operate`] gave this id was not done, and will not be.
+    Declined {
+        /// The operation.
+        id: u32,
+        /// Why, for a person.
+        sentence: String,
+    },
     /// A word from the room to us alone.
     Notice(String),
     /// How much service the room can give from now on. A welcome means full service until this says otherwise.
@@ -50,31 +86,62 @@ pub enum SessionEvent {
     },
 }
 
-/// What the server said, once the peer has noted what is its own to note.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Received {
-    /// Nothing that the kind need know.
-    Noted,
-    /// For the kind to read its part of, and then for [`Peer::welcomed`].
-    Welcome(Box<Welcome>),
-    /// For the page.
-    Event(SessionEvent),
+/// An operation that is not answered.
+#[derive(Debug, Clone)]
+struct Pending {
+    /// As the page knows it.
+    id: u32,
+    /// As the room knows it; 0 before it is sent for the first time.
+    number: u32,
+    operation: Operation,
+    /// It went out on this connection.
+    is_sent: bool,
 }
 
 /// See the module.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Peer {
+    kind: Kind,
+    kind_version: u32,
     resume: Option<String>,
     is_welcomed: bool,
-    queue: VecDeque<ClientMessage>,
+    /// Operations that are not answered, oldest first.
+    pending: VecDeque<Pending>,
+    last_id: u32,
+    /// Number of the newest operation that was sent or is known to the room.
+    last_operation: u32,
+    /// Other messages that wait for a connection, encoded.
+    queue: VecDeque<Vec<u8>>,
+    events: VecDeque<SessionEvent>,
     /// Who is who.
     pub profiles: KnownProfiles,
     last_entry: u32,
+    kept_entry: u32,
     bytes_in: u64,
     bytes_out: u64,
 }
 
 impl Peer {
+    /// Of a client that has never been anywhere, for rooms of this kind whose part of the wire has this version.
+    pub fn new(kind: Kind, kind_version: u32) -> Self {
+        Self {
+            kind,
+            kind_version,
+            resume: None,
+            is_welcomed: false,
+            pending: VecDeque::new(),
+            last_id: 0,
+            last_operation: 0,
+            queue: VecDeque::new(),
+            events: VecDeque::new(),
+            profiles: KnownProfiles::default(),
+            last_entry: 0,
+            kept_entry: 0,
+            bytes_in: 0,
+            bytes_out: 0,
+        }
+    }
+
     /// The first message of a new connection. A resume token from elsewhere (another life of the page, another tab that went
     /// on with the session) may be given, and is taken for the newest.
     pub fn hello(
@@ -86,58 +153,112 @@ impl Peer {
     ) -> Vec<u8> {
         self.is_welcomed = false;
         self.profiles.new_connection();
+        self.pending.iter_mut().for_each(|pending| pending.is_sent = false);
         let hello = Hello {
-            version: PROTOCOL_VERSION,
             ticket,
             resume: resume.or_else(|| self.resume.clone()),
             have_tick,
-            have_event: self.last_entry,
-            name: name.to_owned(),
-            hue,
+            have_entry: self.last_entry,
+            ..Hello::to(self.kind, self.kind_version, name, hue)
         };
         self.count_out(ClientMessage::Hello(hello).encode())
     }
 
-    /// The server said this.
-    pub fn receive(&mut self, message: ServerMessage) -> Received {
+    /// The server said this; a welcome is for the kind to read its part of, and then for [`Peer::welcomed`].
+    pub fn receive(&mut self, message: ServerMessage) -> Option<Box<Welcome>> {
         match message {
-            ServerMessage::Welcome(welcome) => return Received::Welcome(welcome),
+            ServerMessage::Welcome(welcome) => return Some(welcome),
             ServerMessage::Roster(entries) => self.profiles.learn(entries),
-            ServerMessage::Notice(text) => return Received::Event(SessionEvent::Notice(text)),
+            ServerMessage::Notice(text) => self.events.push_back(SessionEvent::Notice(text)),
             ServerMessage::Service { level, is_slow } => {
-                return Received::Event(SessionEvent::Service { level: Level::from_number(level), is_slow });
+                self.events.push_back(SessionEvent::Service { level: Level::from_number(level), is_slow });
             }
             ServerMessage::Refused { code, .. } | ServerMessage::Bye { code } => {
-                return Received::Event(SessionEvent::Ended { reason: CloseReason::from_code(code), code });
+                self.events.push_back(SessionEvent::Ended { reason: CloseReason::from_code(code), code });
+            }
+            ServerMessage::Taken { number, entry } => {
+                let id = self.answered(number);
+                self.events.extend(id.map(|id| SessionEvent::Taken { id, entry }));
+            }
+            ServerMessage::Declined { number, sentence } => {
+                let id = self.answered(number);
+                self.events.extend(id.map(|id| SessionEvent::Declined { id, sentence }));
             }
         }
-        Received::Noted
+        None
     }
 
     /// The kind took its part of the welcome; `continues` if what it had before still holds.
-    pub fn welcomed(&mut self, welcome: Welcome, continues: bool) -> SessionEvent {
-        self.last_entry = welcome.last_event;
+    pub fn welcomed(&mut self, welcome: Welcome, continues: bool) {
+        (self.last_entry, self.kept_entry) = (welcome.last_entry, welcome.kept_entry);
         self.resume = Some(welcome.resume);
         self.is_welcomed = true;
-        self.profiles.learn([(welcome.pilot, welcome.profile.clone())]);
-        let (resumed, profile, history) = (welcome.resumed, welcome.profile, welcome.history);
-        SessionEvent::Welcomed { resumed, continues, profile, history }
-    }
-
-    /// A frame brought this entry: whether it is news. What it says of profiles is noted.
-    pub fn take_entry(&mut self, number: u32, entry: &Event) -> bool {
-        let is_news = number > self.last_entry;
-        if is_news {
-            self.last_entry = number;
-            if let Event::Joined { pilot, profile } = entry {
-                self.profiles.learn([(*pilot, profile.clone())]);
+        let (resumed, role, profile, history) = (welcome.resumed, welcome.role, welcome.profile, welcome.history);
+        self.profiles.learn([(welcome.member, profile.clone())]);
+        self.events.push_back(SessionEvent::Welcomed { resumed, continues, role, profile, history });
+        self.events.push_back(SessionEvent::Kept(self.kept_entry));
+        if !resumed {
+            // Numbers begin anew, and what was under way belonged to somebody else.
+            self.last_operation = 0;
+            while let Some(lost) = self.pending.pop_front_if(|first| first.number != 0) {
+                self.events.push_back(SessionEvent::Declined { id: lost.id, sentence: UNKNOWN.to_owned() });
             }
         }
-        is_news
+        while let Some(done) = self.pending.pop_front_if(|first| (1..=welcome.last_operation).contains(&first.number)) {
+            self.events.push_back(SessionEvent::Taken { id: done.id, entry: 0 });
+        }
+        self.last_operation = self.last_operation.max(welcome.last_operation);
     }
 
-    /// Queues a message.
-    pub fn say(&mut self, message: ClientMessage) {
+    /// A frame told this of the log. What every room has becomes events; returns the kind's own entries.
+    ///
+    /// # Errors
+    /// [`DecodeError`] for an entry that no room writes.
+    pub fn take_entries(&mut self, Entries { kept, entries }: Entries) -> Result<Vec<Entry>, DecodeError> {
+        let mut of_the_kind = Vec::new();
+        for entry in entries {
+            let (number, author) = (entry.number, entry.author);
+            self.last_entry = number;
+            match entry.talk()? {
+                None => of_the_kind.push(entry),
+                Some(talk) => {
+                    if let Talk::Joined(profile) = &talk {
+                        self.profiles.learn([(author, profile.clone())]);
+                    }
+                    self.events.push_back(SessionEvent::Entry { number, author, talk });
+                }
+            }
+        }
+        if kept != self.kept_entry {
+            self.kept_entry = kept;
+            self.events.push_back(SessionEvent::Kept(kept));
+        }
+        Ok(of_the_kind)
+    }
+
+    /// Wants something done, once; returns the id by which events tell what became of it.
+    pub fn operate(&mut self, operation: Operation) -> u32 {
+        self.last_id += 1;
+        let id = self.last_id;
+        if self.pending.len() == QUEUE_MAX_COUNT {
+            self.events.push_back(SessionEvent::Declined { id, sentence: TOO_MANY.to_owned() });
+        } else {
+            self.pending.push_back(Pending { id, number: 0, operation, is_sent: false });
+        }
+        id
+    }
+
+    /// Queues a message of the kind's own, without its tag.
+    pub fn say_kind(&mut self, message: &[u8]) {
+        self.queue([&[KIND_TAG], message].concat());
+    }
+
+    /// Leaves for good.
+    pub fn leave(&mut self) {
+        self.queue(ClientMessage::Leave.encode());
+    }
+
+    fn queue(&mut self, message: Vec<u8>) {
         if self.queue.len() == QUEUE_MAX_COUNT {
             self.queue.pop_front();
         }
@@ -149,8 +270,36 @@ impl Peer {
         if !self.is_welcomed {
             return None;
         }
-        let message = self.queue.pop_front().or_else(|| self.profiles.ask())?;
-        Some(self.count_out(message.encode()))
+        let message = self.next_operation().or_else(|| self.queue.pop_front());
+        let message = message.or_else(|| Some(self.profiles.ask()?.encode()))?;
+        Some(self.count_out(message))
+    }
+
+    fn next_operation(&mut self) -> Option<Vec<u8>> {
+        let pending = self.pending.iter_mut().find(|pending| !pending.is_sent)?;
+        if pending.number == 0 {
+            self.last_operation += 1;
+            pending.number = self.last_operation;
+        }
+        pending.is_sent = true;
+        let (number, operation) = (pending.number, pending.operation.clone());
+        Some(ClientMessage::Operation { number, operation }.encode())
+    }
+
+    /// The room answered an operation: which one, if it was not answered before.
+    fn answered(&mut self, number: u32) -> Option<u32> {
+        let at = self.pending.iter().position(|pending| pending.number == number)?;
+        self.pending.remove(at).map(|pending| pending.id)
+    }
+
+    /// The next thing the page should know.
+    pub fn poll_event(&mut self) -> Option<SessionEvent> {
+        self.events.pop_front()
+    }
+
+    /// Number of the last log entry that came.
+    pub fn last_entry(&self) -> u32 {
+        self.last_entry
     }
 
     /// Whether a welcome came on the current connection.

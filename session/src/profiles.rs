@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Known profiles, and the members whose are wanted.
 #[derive(Debug, Clone, Default)]
 pub struct KnownProfiles {
-    known: BTreeMap<u16, Profile>,
-    wanted: BTreeSet<u16>,
+    known: BTreeMap<u32, Profile>,
+    wanted: BTreeSet<u32>,
     /// Asked for on this connection: who is not answered has left.
-    asked: BTreeSet<u16>,
+    asked: BTreeSet<u32>,
 }
 
 impl KnownProfiles {
@@ -22,17 +22,17 @@ impl KnownProfiles {
     }
 
     /// These became known.
-    pub fn learn(&mut self, entries: impl IntoIterator<Item = (u16, Profile)>) {
+    pub fn learn(&mut self, entries: impl IntoIterator<Item = (u32, Profile)>) {
         self.known.extend(entries);
     }
 
     /// A member's profile, if it is known.
-    pub fn get(&self, member: u16) -> Option<&Profile> {
+    pub fn get(&self, member: u32) -> Option<&Profile> {
         self.known.get(&member)
     }
 
     /// Somebody was seen or heard of.
-    pub fn want(&mut self, member: u16) {
+    pub fn want(&mut self, member: u32) {
         if !self.known.contains_key(&member) && !self.asked.contains(&member) {
             self.wanted.insert(member);
         }
@@ -40,7 +40,7 @@ impl KnownProfiles {
 
     /// The question to send, if there is one.
     pub fn ask(&mut self) -> Option<ClientMessage> {
-        let members: Vec<u16> = std::iter::from_fn(|| self.wanted.pop_first()).take(ROSTER_MAX_ENTRIES).collect();
+        let members: Vec<u32> = std::iter::from_fn(|| self.wanted.pop_first()).take(ROSTER_MAX_ENTRIES).collect();
         self.asked.extend(&members);
         (!members.is_empty()).then_some(ClientMessage::Whois(members))
     }

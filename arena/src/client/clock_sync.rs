@@ -13,8 +13,9 @@
 
 mod window;
 
+use crate::{TICK_HZ, wire::INPUT_LEAD_MAX_TICKS};
 use game::lag_compensation::{PARTS, VIEW_DELAY_MAX};
-use protocol::{TICK_HZ, Tick, frame::InputAck, limits::INPUT_LEAD_MAX_TICKS};
+use protocol::{Tick, frame::Ack};
 use window::Window;
 
 /// Length of a tick.
@@ -143,7 +144,7 @@ impl ClockSync {
     }
 
     /// A frame of `tick` arrived. Returns the jump that it proves, all of it so far.
-    pub(crate) fn frame(&mut self, tick: Tick, ack: Option<InputAck>, now_ms: f64) -> Option<Jump> {
+    pub(crate) fn frame(&mut self, tick: Tick, ack: Option<Ack>, now_ms: f64) -> Option<Jump> {
         let lateness = |clock: &Self| clock.moment(now_ms) - f64::from(tick);
         let answer = |clock: &Self| ack.and_then(|ack| clock.answer(ack, now_ms));
         let ticks = self.jumped(lateness(self), answer(self), now_ms);
@@ -161,7 +162,7 @@ impl ClockSync {
         jump.flatten()
     }
 
-    fn answer(&self, ack: InputAck, now_ms: f64) -> Option<Answer> {
+    fn answer(&self, ack: Ack, now_ms: f64) -> Option<Answer> {
         let Sent { own, moment } = self.sent[usize::from(ack.packet)]?;
         let rtt_ms = (self.moment(now_ms) - moment) * TICK_MS;
         let has_waited = now_ms - rtt_ms < self.stood_still_ms;
@@ -376,7 +377,7 @@ mod tests {
     fn play(one_way_ms: f64, jitter_ms: f64, ticks: u32) -> (ClockSync, Vec<i8>, f64) {
         let (mut clock, mut leads) = (ClockSync::new(), vec![]);
         let mut up: Vec<(f64, u8, f64)> = vec![];
-        let mut down: Vec<(f64, Tick, Option<InputAck>)> = vec![];
+        let mut down: Vec<(f64, Tick, Option<Ack>)> = vec![];
         let (mut number, mut now_ms) = (0u8, 0.0);
         let late =
             |tick: u32, salt: u32| f64::from(tick.wrapping_mul(2_654_435_761).wrapping_add(salt) >> 16) % 97.0 / 96.0;
@@ -385,7 +386,7 @@ mod tests {
             let mut ack = None;
             for (_, packet, at) in up.extract_if(.., |(arrival, ..)| *arrival <= room_ms) {
                 let lead = (at.floor() - f64::from(tick - 1)) as i8;
-                ack = Some(InputAck { packet, lead });
+                ack = Some(Ack { packet, lead });
                 leads.push(lead);
             }
             down.push((room_ms + one_way_ms + jitter_ms * late(tick, 7), tick, ack));

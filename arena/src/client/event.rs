@@ -12,6 +12,8 @@ use session::SessionEvent;
 pub enum ClientEvent {
     /// What a session tells its page, whatever the kind of room.
     Session(SessionEvent),
+    /// Somebody was shot down, or flew into somebody; both names are known, or were waited for long enough.
+    Kill(Killed),
     /// A clock jumped against the other, and was set right. A jump that turns out to be larger is told again, all of it.
     ClockJumped {
         /// By how much the room is ahead of where it was taken to be, ms; below 0 if it stood still for so long.
@@ -25,6 +27,19 @@ pub enum ClientEvent {
     Explosion(Spot),
     /// A gun fired.
     Shot(Spot),
+}
+
+/// Who was shot down by whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Killed {
+    /// Who did it; equals `victim` when nobody else did.
+    pub killer: u16,
+    /// Whose plane it was.
+    pub victim: u16,
+    /// A collision instead of a gun.
+    pub rammed: bool,
+    /// How far in the past the killer saw the victim, 16ths of a tick.
+    pub view_delay: u8,
 }
 
 /// Whose plane, and where (plane lengths).

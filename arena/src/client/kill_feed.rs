@@ -4,7 +4,7 @@
 //! a stranger's name keeps back nobody else's end.
 //! Invariant: every kill comes out, once.
 
-use protocol::message::Event;
+use crate::client::event::Killed;
 use session::KnownProfiles;
 
 /// Policy: after so long a kill is told without the names.
@@ -19,31 +19,37 @@ pub(crate) struct Feed {
 #[derive(Debug, Clone)]
 struct Waiting {
     since_ms: f64,
-    pilots: [u16; 2],
-    kill: Event,
+    kill: Killed,
+}
+
+impl Waiting {
+    fn pilots(&self) -> [u16; 2] {
+        [self.kill.killer, self.kill.victim]
+    }
 }
 
 impl Feed {
-    /// A kill between these two became known now.
-    pub(crate) fn note(&mut self, pilots: [u16; 2], kill: Event, now_ms: f64) {
-        self.waiting.push(Waiting { since_ms: now_ms, pilots, kill });
+    /// A kill became known now.
+    pub(crate) fn note(&mut self, kill: Killed, now_ms: f64) {
+        self.waiting.push(Waiting { since_ms: now_ms, kill });
     }
 
     /// Whose names are waited for, or have come.
     pub(crate) fn pilots(&self) -> impl Iterator<Item = u16> {
-        self.waiting.iter().flat_map(|waiting| waiting.pilots)
+        self.waiting.iter().flat_map(Waiting::pilots)
     }
 
     /// Takes out the kills that can be told now, in the order they came.
-    pub(crate) fn ready(&mut self, names: &KnownProfiles, now_ms: f64) -> impl Iterator<Item = Event> {
+    pub(crate) fn ready(&mut self, names: &KnownProfiles, now_ms: f64) -> impl Iterator<Item = Killed> {
         let is_ready = move |waiting: &mut Waiting| {
-            now_ms - waiting.since_ms > NAMES_MAX_MS || waiting.pilots.iter().all(|pilot| names.get(*pilot).is_some())
+            now_ms - waiting.since_ms > NAMES_MAX_MS
+                || waiting.pilots().iter().all(|pilot| names.get((*pilot).into()).is_some())
         };
         self.waiting.extract_if(.., is_ready).map(|waiting| waiting.kill)
     }
 
     /// Takes out all of them: whoever waits for their names would wait for ever.
-    pub(crate) fn rest(&mut self) -> impl Iterator<Item = Event> {
+    pub(crate) fn rest(&mut self) -> impl Iterator<Item = Killed> {
         self.waiting.drain(..).map(|waiting| waiting.kill)
     }
 }
@@ -54,11 +60,11 @@ mod tests {
     use protocol::message::Profile;
 
     fn note(feed: &mut Feed, killer: u16, victim: u16, now_ms: f64) {
-        feed.note([killer, victim], Event::Kill { killer, victim, rammed: false, view_delay: 0 }, now_ms);
+        feed.note(Killed { killer, victim, rammed: false, view_delay: 0 }, now_ms);
     }
 
-    fn victims(kills: impl Iterator<Item = Event>) -> Vec<u16> {
-        kills.map(|kill| if let Event::Kill { victim, .. } = kill { victim } else { panic!("{kill:?}") }).collect()
+    fn victims(kills: impl Iterator<Item = Killed>) -> Vec<u16> {
+        kills.map(|kill| kill.victim).collect()
     }
 
     #[test]

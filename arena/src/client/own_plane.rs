@@ -51,11 +51,24 @@ impl Client {
         }
         let replica = self.replica.as_ref().expect("it was there");
         self.history.at(shown_at, self.pilot, replica.rules(), scene);
+        if self.pilot.0 == 0 {
+            self.watch_somebody(scene);
+        }
+        let replica = self.replica.as_ref().expect("it was there");
         // What is known is known around where the room has the own plane, and that is behind the camera.
         let own = replica.rows().iter().find(|row| row.key() == (game::PLANE, self.pilot.0.into()));
         let middle = own.map(|row| Plane::from_fields(&row.fields).position());
         scene.fade(middle.map_or(self.camera, |place| (lengths(place.x), lengths(place.y))));
-        scene.planes.iter().for_each(|plane| self.peer.profiles.want(plane.id));
+        scene.planes.iter().for_each(|plane| self.peer.profiles.want(plane.id.into()));
+    }
+
+    /// The camera of whoever only watches stays with a plane for as long as that is seen, then goes to the leader's.
+    fn watch_somebody(&mut self, scene: &Scene) {
+        let seen = |pilot: u16| scene.planes.iter().find(|plane| plane.id == pilot);
+        let leader = || self.standings().into_iter().find_map(|(_, pilot, _)| seen(pilot));
+        if let Some(plane) = seen(self.watched).or_else(leader).or(scene.planes.first()) {
+            (self.watched, self.camera) = (plane.id, (plane.x, plane.y));
+        }
     }
 
     /// Draws the own rows at this (fractional) tick of the own clock; every new tick's shots are judged on the way.

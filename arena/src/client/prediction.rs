@@ -4,6 +4,7 @@
 //! construction: every prediction starts from the newest truth. Invariant: an input is replayed until a frame both
 //! acknowledges its packet and has reached its tick; from then on it is in the truth.
 
+use crate::wire::{INPUTS_MAX_COUNT, Input, Respawn};
 use game::{
     Controls, PilotId, bullet,
     plane::{self, Plane},
@@ -12,7 +13,7 @@ use game::{
     step_row,
 };
 use glam::IVec2;
-use protocol::{Tick, frame::Respawn, limits::INPUTS_MAX_COUNT, message::Input};
+use protocol::Tick;
 use std::collections::VecDeque;
 
 /// Inputs kept at most; a client that gets no frames for so long is about to reconnect. Policy: the oldest is dropped.

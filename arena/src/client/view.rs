@@ -4,6 +4,7 @@
 //! steps on from the newest when frames are late. Invariants: between two ticks nothing jumps; extrapolation is bounded.
 //! Units: plane lengths, radians, screen axes (x right, y down).
 
+use crate::TICK_HZ;
 use crate::client::prediction::is_own;
 use game::{
     PilotId,
@@ -16,7 +17,7 @@ use game::{
     step_row,
 };
 use glam::IVec2;
-use protocol::{TICK_HZ, Tick};
+use protocol::Tick;
 use std::collections::VecDeque;
 
 /// Ticks of rows kept for interpolation. Policy: the oldest is dropped.

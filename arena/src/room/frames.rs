@@ -8,7 +8,7 @@
 
 use super::{
     Room,
-    member::{Member, State, View, derived_viewpoint},
+    member::{Member, State, View, derived_viewpoint, pilot_of},
 };
 use crate::rows::{
     cell_log::Logs,
@@ -16,16 +16,21 @@ use crate::rows::{
     interest::Viewpoint,
     step,
 };
+use crate::{
+    TICK_HZ,
+    wire::{Header, PrivateState, Respawn},
+};
 use game::{
     Game, PilotId, Standing,
     geometry::squared,
     plane::STICK_TICKS,
-    schema::{CELL_UNITS, CellId, Grid},
+    schema::{CELL_UNITS, CellId, Grid, Row},
+    standing::StandingRow,
 };
 use glam::IVec2;
+use protocol::token::Role;
 use protocol::{
-    TICK_HZ, Tick,
-    frame::{Header, PrivateState, Respawn},
+    Tick,
     limits::{FRAME_INTERVAL_MAX_MS, FRAME_SPAN_MAX_TICKS},
 };
 use session::{FrameSink, Level, Sent, Shard, log::Log};
@@ -53,6 +58,8 @@ struct Shared<'a> {
     logs: &'a Logs,
     log: &'a Log,
     planes: &'a [Whereabouts],
+    /// The pilot with the most points of those in the air.
+    leader: Option<PilotId>,
     level: Level,
     schedule: SendSchedule,
     reach_units: i32,
@@ -70,6 +77,8 @@ const _: () = {
 struct FrameContents {
     viewpoint: Viewpoint,
     plane: Option<Whereabouts>,
+    /// Whom a reader watches: its plane stands for the own one.
+    watches: Option<PilotId>,
     private: Option<PrivateState>,
     has_entries: bool,
 }
@@ -82,7 +91,9 @@ impl Room {
         let now = Now { tick, codec: &self.codec, rows: &self.mirror, starts: &self.starts, sums: &self.sums };
         let schedule = SendSchedule::new(self.config.cadence_ticks, level);
         let (game, planes) = (&self.game, &self.planes[..]);
-        let shared = Shared { now, game, logs: &self.logs, log, planes, level, schedule, reach_units: self.reach };
+        let (logs, reach_units) = (&self.logs, self.reach);
+        let leader = leader(&self.mirror[..self.starts[1] as usize], planes, tick);
+        let shared = Shared { now, game, logs, log, planes, leader, level, schedule, reach_units };
         let cells = self.sums.len();
         self.assemblies.resize_with(self.assemblies.len().max(shards.len()), || Assembly::new(cells));
         for (shard, assembly) in shards.iter_mut().zip(&mut self.assemblies) {
@@ -101,11 +112,14 @@ impl Shared<'_> {
             sink.put(connection, &mut |bytes| {
                 self.encode(member, &due, assembly, bytes);
                 if due.has_entries {
-                    member.cursor = section.encode_after(self.log, member.cursor, bytes);
+                    section.encode_after(self.log, &mut member.cursor, bytes);
                 }
             });
             member.state.handed(due.private);
-            let next = due.viewpoint.next(due.plane.map(|plane| plane.cell), self.now.codec.grid);
+            // A client moves its viewpoint with its own plane only.
+            let own_cell = due.plane.filter(|_| due.watches.is_none()).map(|plane| plane.cell);
+            let next = due.viewpoint.next(own_cell, self.now.codec.grid);
+            member.state.watches = due.watches;
             member.window.handed(Sent { tick: self.now.tick, view: View { viewpoint: due.viewpoint, next } });
             frames += 1;
         }
@@ -119,17 +133,21 @@ impl Shared<'_> {
         if waited == 0 || !member.has_window(tick, waited) {
             return None;
         }
-        let (pilot, state) = (PilotId(member.author), &member.state);
-        let plane = self.planes.get(usize::from(pilot.0)).copied().filter(|plane| plane.tick == tick);
+        let (pilot, state) = (pilot_of(member), &member.state);
+        let watches = if member.role == Role::Reader { self.watched(state.watches) } else { None };
+        let plane = in_the_air(self.planes, watches.unwrap_or(pilot), tick);
         // Nobody reads a score 60 times a second; whoever is in the air does not wait for a place to come back to.
         let knows_standing = plane.is_some() && state.private.is_some_and(|private| private.respawn.is_none());
         let is_fresh = knows_standing && waited < HEARTBEAT_MAX_TICKS && !tick.is_multiple_of(STICK_TICKS);
         let standing = if is_fresh { None } else { self.game.standing(pilot) };
         let derived = derived_viewpoint(member);
         let expected = Viewpoint { is_near: self.level >= Level::Detail, ..derived };
-        let viewpoint = viewpoint_of(expected, plane, standing.as_ref(), grid);
+        let viewpoint = match plane {
+            Some(plane) if watches.is_some() => Viewpoint { cell: plane.cell, ..expected },
+            _ => viewpoint_of(expected, plane, standing.as_ref(), grid),
+        };
         let private = standing.map_or(state.private, |standing| Some(private_state(standing, tick)));
-        let has_entries = member.cursor < self.log.last();
+        let has_entries = member.cursor != self.log.end();
         let is_send_tick = self.schedule.is_send_tick(tick, viewpoint.cell, waited);
         // Scores, ranks and entries come often in a full room and hurt nobody: they wait as news from afar do.
         let has_private = (private != state.private || has_entries) && is_send_tick;
@@ -140,7 +158,12 @@ impl Shared<'_> {
             let is_urgent = |cell: &CellId| self.schedule.is_urgent(*cell, plane, self.reach_units, grid);
             news.into_iter().find(|cell| is_send_tick || is_urgent(cell))?;
         }
-        Some(FrameContents { viewpoint, plane, private, has_entries })
+        Some(FrameContents { viewpoint, plane, watches, private, has_entries })
+    }
+
+    /// Whom a reader watches: the same as before for as long as it flies, then the leader.
+    fn watched(self, before: Option<PilotId>) -> Option<PilotId> {
+        before.filter(|pilot| in_the_air(self.planes, *pilot, self.now.tick).is_some()).or(self.leader)
     }
 
     /// Appends a frame, up to its section of entries.
@@ -158,7 +181,7 @@ impl Shared<'_> {
             private: due.private.filter(|_| due.private != state.private),
             has_whole: body.has_whole,
             has_sums: state.wants_sums,
-            has_events: due.has_entries,
+            has_entries: due.has_entries,
         };
         header.encode(bytes);
         bytes.extend_from_slice(body.bytes);
@@ -166,6 +189,19 @@ impl Shared<'_> {
             encode_sums(self.now, due.viewpoint, bytes);
         }
     }
+}
+
+/// Where a pilot's plane is, if it flies.
+fn in_the_air(planes: &[Whereabouts], pilot: PilotId, now: Tick) -> Option<Whereabouts> {
+    planes.get(usize::from(pilot.0)).copied().filter(|plane| plane.tick == now)
+}
+
+/// The first of the top list who flies, else anybody who does. `rows` are those that everybody sees.
+fn leader(rows: &[Row], planes: &[Whereabouts], now: Tick) -> Option<PilotId> {
+    let listed = rows.iter().filter(|row| row.kind == game::STANDING);
+    let ranked = listed.map(|row| PilotId(StandingRow::from_fields(&row.fields).pilot as u16));
+    let anybody = (0..planes.len() as u16).map(PilotId);
+    ranked.chain(anybody).find(|pilot| in_the_air(planes, *pilot, now).is_some())
 }
 
 /// What only the own pilot sees of its standing.

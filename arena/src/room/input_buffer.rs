@@ -5,8 +5,9 @@
 //! wanted of later ones; each slot lists a pilot once at most; a word costs the same whatever this pilot and others filed
 //! before.
 
+use crate::wire::INPUT_LEAD_MAX_TICKS;
 use game::PilotId;
-use protocol::{Tick, limits::INPUT_LEAD_MAX_TICKS};
+use protocol::Tick;
 
 /// Ticks that can be filed under, each a bit of a mask: all that an input may be ahead by, and one for a view, which counts
 /// from the tick after.

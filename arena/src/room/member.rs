@@ -5,17 +5,18 @@
 use crate::{
     room::input_buffer::{InputBuffer, Pending},
     rows::interest::Viewpoint,
+    wire::{INPUT_LEAD_MAX_TICKS, InputPacket, PrivateState},
 };
 use game::{PilotId, lag_compensation::PARTS, schema::CellId};
 use protocol::{
     Tick,
-    frame::{InputAck, PrivateState},
-    limits::{INPUT_LEAD_MAX_TICKS, WINDOW_MAX_TICKS},
-    message::InputPacket,
+    frame::Ack,
+    limits::{ACK_INTERVAL_MAX_MS, WINDOW_MAX_TICKS},
+    token::Role,
 };
 
 /// Policy: requests that come sooner are ignored; the client finds the difference again and asks again.
-const REPAIR_INTERVAL_TICKS: u32 = protocol::TICK_HZ;
+const REPAIR_INTERVAL_TICKS: u32 = crate::TICK_HZ;
 /// A longer way ahead is believed by this share per packet.
 const AHEAD_SMOOTHING: u32 = 16;
 /// Of a packet's lead so much counts as the client's buffer. Policy: more is not believed.
@@ -23,6 +24,9 @@ const LEAD_COUNTED_MAX_TICKS: u32 = 4;
 /// Clients show others this much behind the newest frame at most, as far as bullets are concerned: as late as frames come
 /// with 50 ms of jitter, and half a tick.
 const SHOWN_LATE_MAX_TICKS: u32 = 4;
+
+// An acknowledgement must come several times within the window, else steady use would pause.
+const _: () = assert!(ACK_INTERVAL_MAX_MS as u32 * crate::TICK_HZ / 1000 * 4 < WINDOW_MAX_TICKS);
 
 /// What is remembered of each frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,10 +49,12 @@ pub(crate) struct State {
     /// The own standing as last handed over.
     pub(crate) private: Option<PrivateState>,
     /// The last input packet and the least lead since a frame told of one, until the next does.
-    pub(crate) unanswered: Option<InputAck>,
+    pub(crate) unanswered: Option<Ack>,
     /// How far the client's clock is ahead of the newest frame it has, which is the round trip and its buffer, as measured
     /// here, 16ths of a tick: down at once, up slowly, since an acknowledgement may have waited. 0 while unknown.
     ahead: u32,
+    /// Whom a reader watches.
+    pub(crate) watches: Option<PilotId>,
     /// When cells were repaired last; all that lasts in a save.
     pub(crate) repaired: Option<Tick>,
 }
@@ -93,6 +99,11 @@ impl State {
     }
 }
 
+/// The pilot that a member is to others; 0, which is nobody, for a reader.
+pub(crate) fn pilot_of(member: &Member) -> PilotId {
+    PilotId(member.author.try_into().expect("the room gave it the id of a pilot"))
+}
+
 /// The viewpoint the client expects next; it begins with what everyone sees.
 pub(crate) fn derived_viewpoint(member: &Member) -> Viewpoint {
     member.window.last().map_or(Viewpoint::NOWHERE, |last| last.view.next)
@@ -104,16 +115,20 @@ pub(crate) fn derived_viewpoint(member: &Member) -> Viewpoint {
 /// it for later ticks: the client's clock went back, and its last word counts.
 pub(crate) fn receive_inputs(member: &mut Member, packet: &InputPacket, now: Tick, buffer: &mut InputBuffer) -> u32 {
     member.note_activity(now);
-    let pilot = PilotId(member.author);
+    let pilot = pilot_of(member);
     let (state, window) = (&mut member.state, &mut member.window);
     let lead = i64::from(packet.at).saturating_sub(i64::from(now)).clamp(-128, 127) as i8;
     let least = state.unanswered.map_or(lead, |earlier| earlier.lead.min(lead));
-    state.unanswered = Some(InputAck { packet: packet.number, lead: least });
+    state.unanswered = Some(Ack { packet: packet.number, lead: least });
     let ack = packet.ack.min(window.last().map_or(0, |sent| sent.tick));
     // A frame counts once: whoever repeats an old word has no longer line.
     if let Some(acknowledged) = window.acknowledge(ack) {
         let buffer = u32::from(lead.max(0) as u8).min(LEAD_COUNTED_MAX_TICKS);
         state.measure(((now - acknowledged).min(WINDOW_MAX_TICKS) + buffer) * PARTS);
+    }
+    if member.role == Role::Reader {
+        // It says how far it is; what it wants moves nothing.
+        return 0;
     }
     let late = packet.inputs.iter().filter(|input| input.tick <= now).count();
     for input in &packet.inputs {
@@ -132,14 +147,14 @@ pub(crate) fn receive_inputs(member: &mut Member, packet: &InputPacket, now: Tic
 #[cfg(test)]
 mod tests {
     use super::*;
-    use protocol::{limits::INPUTS_MAX_COUNT, message::Input};
+    use crate::wire::{INPUTS_MAX_COUNT, Input};
     use session::Sent;
 
     const NOW: Tick = 1000;
 
     /// A member on a line with a round trip of so many ticks; its packets come 2 ticks early.
     fn member(pilot: u16, round_trip: u32) -> Member {
-        let mut member = Member::new(pilot, 1, NOW - 100, State::default());
+        let mut member = Member::new((pilot.into(), Role::Member), 1, NOW - 100, State::default());
         let tick = NOW - round_trip;
         hand(&mut member, tick);
         receive(&mut member, &InputPacket { ack: tick, ..packet(NOW + 2, 0, &[]) }, NOW, &mut InputBuffer::new());

@@ -9,7 +9,7 @@
 
 use super::{
     Room, RoomConfig,
-    member::{State, View},
+    member::{self, State, View},
 };
 use game::{Game, GameSnapshot, KINDS, PilotId, UnfitSnapshot};
 use protocol::Tick;
@@ -21,7 +21,7 @@ use session::{
 use std::{error, fmt};
 
 /// Counts changes of what is saved. Above it go bits of a hash of the kinds' declarations, since rows are saved by them.
-const FORMAT_VERSION: u8 = 2;
+const FORMAT_VERSION: u8 = 3;
 
 /// Everything that lasts. Of what the room keeps of a member, that is when its cells were repaired last.
 #[derive(Debug, Serialize, Deserialize)]
@@ -69,13 +69,15 @@ impl Room {
     /// [`SnapshotError`].
     pub fn restore(config: RoomConfig, bytes: &[u8]) -> Result<Self, SnapshotError> {
         let saved: Saved = save::open(format(), bytes).map_err(SnapshotError::Unreadable)?;
-        if !saved.members.is_sound(&saved.log, saved.fillers.iter().map(|pilot| pilot.0)) {
+        if !saved.members.is_sound(&saved.log, saved.fillers.iter().map(|pilot| pilot.0.into())) {
             return Err(SnapshotError::Inconsistent);
         }
         let game = Game::restore(saved.game, config.rules.clone()).map_err(SnapshotError::Unfit)?;
         let now = game.tick();
         let is_past = |repaired: &Option<Tick>| repaired.is_none_or(|repaired| repaired <= now);
-        if !game.pilots().eq(saved.members.authors().map(PilotId)) || !saved.members.states().all(is_past) {
+        if !game.pilots().map(|pilot| u32::from(pilot.0)).eq(saved.members.authors())
+            || !saved.members.states().all(is_past)
+        {
             return Err(SnapshotError::Inconsistent);
         }
         let restore = |repaired: &Option<Tick>| State::restored(*repaired);
@@ -84,7 +86,7 @@ impl Room {
         room.fillers = saved.fillers;
         for (_, member) in room.host.iter().filter(|(_, member)| member.lost_since() == Some(now)) {
             // Nobody holds the stick any more.
-            room.game.control(PilotId(member.author), game::Controls::default());
+            room.game.control(member::pilot_of(member), game::Controls::default());
         }
         room.game.rows(&mut room.mirror);
         room.index_rows(now);
@@ -105,8 +107,9 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use protocol::{
-        message::{ClientMessage, ClientPacket, Hello},
-        token::Key,
+        message::{ClientMessage, Hello, Operation, Packet},
+        room::Kind,
+        token::{Key, Role},
     };
     use session::{
         Engine,
@@ -125,12 +128,11 @@ mod tests {
     fn busy_room() -> Vec<u8> {
         let (mut room, mut number) = (Room::new(config()), 0);
         for name in ["Ada", "Bob", "Cyd"] {
-            let (version, name) = (protocol::PROTOCOL_VERSION, name.to_owned());
-            let hello = Hello { version, ticket: None, resume: None, have_tick: 0, have_event: 0, name, hue: 1 };
+            let hello = Hello::to(Kind::Arena, crate::wire::version(), name, 1);
             number += 1;
-            room.connect(sim::connection(number), &hello, true);
-            let chat = ClientMessage::Chat("hello".to_owned());
-            room.receive(sim::connection(number), ClientPacket::Message(chat));
+            room.connect(sim::connection(number), &hello, Some(Role::Member));
+            let chat = ClientMessage::Operation { number: 1, operation: Operation::Chat("hello".to_owned()) };
+            room.receive(sim::connection(number), Packet::Session(chat));
         }
         (0..400).for_each(|_| room.tick());
         room.save()

@@ -1,17 +1,20 @@
 //! The static prefix codes of the row coder: one table per choice, trained from recorded play.
 //!
-//! Path: [`protocol::ROW_TABLES`] (data, with its origin) → [`CodeTables::parse`], once → [`Table::put`] and [`Table::get`].
+//! Path: [`ROW_TABLES`] (data, with its origin) → [`CodeTables::parse`], once → [`Table::put`] and [`Table::get`].
 //! Invariants: every choice has a table; one the file does not name knows nothing and costs nothing but its escape, so
 //! that a new kind of row works before it was trained; contexts are what both ends hold, so both choose the same table.
 //! Never: a kind by name, but as a declaration names itself.
 
 use game::schema::{Field, Kind};
 use protocol::{
-    DecodeError, ROW_TABLES,
+    DecodeError,
     bits::{BitReader, BitWriter},
     prefix::PrefixCode,
 };
 use std::collections::BTreeMap;
+
+/// The code tables that both ends must share, trained from recorded play. The file begins with its origin.
+pub(crate) const ROW_TABLES: &str = include_str!("../../tables/rows.txt");
 
 /// A field with at most this many values is coded by its old value; any other by how much it changed.
 const SMALL_MAX_VALUES: i32 = 16;
@@ -174,6 +177,8 @@ struct KindTables {
 /// All tables.
 #[derive(Debug)]
 pub struct CodeTables {
+    /// Of the wire that is coded by them ([`crate::wire::version`]).
+    pub(crate) version: u32,
     density: Table,
     cell_gap: [Table; 2],
     head: Table,
@@ -184,8 +189,8 @@ pub struct CodeTables {
 
 impl CodeTables {
     /// The tables that this version of the wire is coded by.
-    pub(crate) fn shipped(kinds: &[Kind]) -> Self {
-        Self::parse(ROW_TABLES, kinds).expect("a test parses the tables that ship")
+    pub(crate) fn shipped(kinds: &[Kind], version: u32) -> Self {
+        Self { version, ..Self::parse(ROW_TABLES, kinds).expect("a test parses the tables that ship") }
     }
 
     /// Reads the file of tables: a line `name value=length …` per choice; lines that begin with `#` are for people.
@@ -217,6 +222,7 @@ impl CodeTables {
             });
         }
         Ok(Self {
+            version: 0,
             density: table(Choice::Density),
             cell_gap: [0, 1].map(|density| table(Choice::CellGap(density))),
             head: table(Choice::Head),

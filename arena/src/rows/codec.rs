@@ -7,6 +7,7 @@
 //! Never: a kind by name; every field is coded from its declaration, by the tables of [`super::code_tables`].
 
 use crate::{
+    rows::CELL_ROWS_MAX_COUNT,
     rows::code_stats::CodeStats,
     rows::code_tables::{Choice, CodeTables, ROW_GAP_CONTEXTS, Table, is_small},
 };
@@ -14,7 +15,6 @@ use game::schema::{CELL_UNITS, CellId, FIELDS_MAX_COUNT, Field, Grid, Kind, Row}
 use protocol::{
     DecodeError,
     bits::{BitReader, BitWriter, Bits},
-    limits::CELL_ROWS_MAX_COUNT,
 };
 use std::sync::Arc;
 

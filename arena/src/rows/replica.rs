@@ -1,11 +1,12 @@
 //! A client's copy of the rows it holds, stepped as the room steps them and corrected by frames.
 //!
-//! Path: [`RowReplica::apply`] reads a frame: drop what is no longer held → per covered tick: step all rows, apply the
-//! cells' parts → whole cells → compare checksums → events. Invariants: after a good frame every held cell equals the
+//! Path: [`RowReplica::apply`] reads a frame's body: drop what is no longer held → per covered tick: step all rows, apply the
+//! cells' parts → whole cells → compare checksums. Invariants: after a good frame every held cell equals the
 //! room's; after an error the replica is void and must begin anew.
 //! Never: trusts a byte; knows a socket or a clock.
 
 use crate::{
+    rows::CELL_ROWS_MAX_COUNT,
     rows::code_stats::CodeStats,
     rows::code_tables::Choice,
     rows::codec::{self, Codec, Source},
@@ -14,28 +15,35 @@ use crate::{
     rows::step::{self, Stepped},
 };
 use game::schema::{CellId, Row};
-use protocol::{
-    DecodeError, Tick,
-    bits::BitReader,
-    frame::{Header, decode_entries},
-    limits::{CELL_ROWS_MAX_COUNT, FRAME_MAX_BYTES},
-    message::Event,
-};
+use protocol::{DecodeError, Tick, bits::BitReader};
 
 /// Rows in all held cells. Policy: the frame is refused; no room shows so many.
 const ROWS_MAX_COUNT: usize = 4 * CELL_ROWS_MAX_COUNT;
 
-/// What a frame brought besides rows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Applied {
-    /// The frame's header.
-    pub header: Header,
+/// What a frame's header says of its body.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BodyHead {
+    /// The tick whose end is described.
+    pub(crate) tick: Tick,
+    /// Ticks covered; 0: nothing held is continued.
+    pub(crate) span: u8,
+    /// Sum of the held cells' checksums, folded.
+    pub(crate) checksum: u16,
+    /// Where from, when it cannot be derived.
+    pub(crate) viewpoint: Option<u16>,
+    /// Whether a bitmap of whole cells comes first.
+    pub(crate) has_whole: bool,
+    /// Whether per-cell checksums come last.
+    pub(crate) has_sums: bool,
+}
+
+/// What was found when a body was applied.
+#[derive(Debug)]
+pub(crate) struct Checked {
     /// Whether the held cells have the room's checksum.
-    pub is_true: bool,
+    pub(crate) is_true: bool,
     /// Cells whose own checksum differs, if the frame had those.
-    pub wrong_cells: Vec<u16>,
-    /// Numbered events, oldest first.
-    pub events: Vec<(u32, Event)>,
+    pub(crate) wrong_cells: Vec<u16>,
 }
 
 /// See the module.
@@ -85,24 +93,20 @@ impl RowReplica {
         &self.held
     }
 
-    /// Applies a frame. `step_row` is the room's motion step; `on_tick` sees the rows after every tick that the frame
+    /// Applies a frame's body, and leaves the reader behind it. `step_row` is the room's motion step; `on_tick` sees the rows after every tick that the frame
     /// covers, and the cells that were held through it; `stats` counts which way every choice of the coder fell.
     ///
     /// # Errors
     /// [`DecodeError`]; the replica is void then.
     pub(crate) fn apply(
         &mut self,
-        bytes: &[u8],
+        reader: &mut BitReader<'_>,
+        header: BodyHead,
         stats: Option<&mut CodeStats>,
         step_row: impl Fn(&Row, &mut Vec<Row>),
         mut on_tick: impl FnMut(Tick, &[Row], &[CellId]),
-    ) -> Result<Applied, DecodeError> {
-        if bytes.len() > FRAME_MAX_BYTES {
-            return Err(DecodeError::TooLong);
-        }
-        let mut reader = BitReader::new(bytes);
-        let header = Header::decode(&mut reader, self.tick)?;
-        let mut source = Source::new(reader, self.codec.clone(), stats);
+    ) -> Result<Checked, DecodeError> {
+        let mut source = Source::new(reader.clone(), self.codec.clone(), stats);
         let viewpoint = header.viewpoint.map_or(self.viewpoint, Viewpoint::from_bits);
         let is_steady = viewpoint == self.last_viewpoint && !header.has_whole && header.span != 0;
         let held = if is_steady { std::mem::take(&mut self.held) } else { viewpoint.interest(self.codec.grid) };
@@ -124,23 +128,18 @@ impl RowReplica {
         (self.tick, self.held, self.last_viewpoint) = (header.tick, held, viewpoint);
         self.viewpoint = viewpoint.next(self.own_cell(), self.codec.grid);
 
-        let mut reader = source.reader;
+        *reader = source.reader;
         reader.align();
         let is_true = step::fold(step::sum(&self.rows, self.codec.kinds)) == header.checksum;
-        let wrong_cells = if header.has_sums { self.wrong_cells(&mut reader)? } else { Vec::new() };
-        let events = if header.has_events { decode_entries(&mut reader)? } else { Vec::new() };
-        if reader.rest().is_empty() {
-            Ok(Applied { header, is_true, wrong_cells, events })
-        } else {
-            Err(DecodeError::TrailingBytes)
-        }
+        let wrong_cells = if header.has_sums { self.wrong_cells(reader)? } else { Vec::new() };
+        Ok(Checked { is_true, wrong_cells })
     }
 
     /// The held cells that the frame continues; the others come whole, and rows of any other cell are dropped.
     fn continued(
         &mut self,
         reader: &mut BitReader<'_>,
-        header: &Header,
+        header: &BodyHead,
         held: &[CellId],
     ) -> Result<Vec<CellId>, DecodeError> {
         let had = |cell: &CellId| header.span != 0 && self.held.binary_search(cell).is_ok();

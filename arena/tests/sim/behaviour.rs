@@ -1,13 +1,14 @@
 //! What a player and an operator can observe.
 
 use crate::world::{LineProfile, World, planes, seed};
-use arena::{ClientEvent, view::Scene};
+use arena::{ClientEvent, Killed, view::Scene, wire};
 use game::plane::HEALTH_FULL;
 use protocol::{
     close::CloseReason,
-    message::{ClientMessage, ClientPacket, Event},
+    entry::Talk,
+    message::{KIND_TAG, Operation, Packet},
 };
-use session::SessionEvent;
+use session::{Engine, SessionEvent};
 
 const CALM: LineProfile = LineProfile { one_way_ms: 0.0, jitter_ms: 0.0, stall_per_mille: 0 };
 const FAR: LineProfile = LineProfile { one_way_ms: 75.0, jitter_ms: 10.0, stall_per_mille: 0 };
@@ -173,7 +174,9 @@ fn repairs_are_rare_whatever_a_client_asks() {
     let player = world.join(CALM);
     world.run(60);
     for _ in 0..60 {
-        world.players[player].client.say(ClientMessage::Repair((0..60).collect()));
+        let repair = [&[KIND_TAG], &wire::Request::Repair((0..60).collect()).encode()[..]].concat();
+        let connection = world.players[player].connection.unwrap();
+        world.room.receive(connection, Packet::Kind(&repair));
         world.tick();
     }
     assert!(world.room.figures().repairs <= 2 * 26, "{:?}", world.room.figures());
@@ -204,8 +207,8 @@ fn an_acknowledgement_does_not_use_up_the_tick_of_a_key() {
     world.run(30);
     let client = &mut world.players[player].client;
     let now_ms = world.now_ms + 200.0;
-    let inputs = |bytes: Option<Vec<u8>>| match ClientPacket::decode(&bytes.expect("a packet is due")) {
-        Ok(ClientPacket::Inputs(packet)) => packet.inputs.len(),
+    let inputs = |bytes: Option<Vec<u8>>| match wire::Packet::decode(&bytes.expect("a packet is due")) {
+        Ok(wire::Packet::Inputs(packet)) => packet.inputs.len(),
         other => panic!("{other:?}"),
     };
     assert_eq!(inputs(client.poll_send(now_ms)), 0);
@@ -248,7 +251,8 @@ fn an_abandoned_plane_leaves_after_the_grace() {
     assert_eq!(world.room.figures().pilots, 2);
     world.run(60 * 2);
     assert_eq!(world.room.figures().pilots, 1);
-    let left = |event: &ClientEvent| matches!(event, ClientEvent::Session(SessionEvent::Entry(Event::Left { .. })));
+    let left =
+        |event: &ClientEvent| matches!(event, ClientEvent::Session(SessionEvent::Entry { talk: Talk::Left(_), .. }));
     assert!(world.players[stays].events.iter().any(left));
 }
 
@@ -271,7 +275,7 @@ fn a_newcomer_sees_the_last_hundred_lines_of_chat() {
     let mut world = World::new(seed(), 0);
     let talker = world.join(CALM);
     for line in 0..110 {
-        world.players[talker].client.say(ClientMessage::Chat(format!("line {line}")));
+        world.players[talker].client.operate(Operation::Chat(format!("line {line}")));
         world.run(61);
     }
     let newcomer = world.join(FAR);
@@ -281,10 +285,10 @@ fn a_newcomer_sees_the_last_hundred_lines_of_chat() {
         panic!("no welcome")
     };
     assert_eq!(history.len(), 100);
-    assert!(matches!(history.last(), Some(Event::Chat { text, .. }) if text == "line 109"));
-    world.players[talker].client.say(ClientMessage::Chat("hello".into()));
+    assert!(matches!(history.last().unwrap().talk(), Ok(Some(Talk::Chat(line))) if line.text == "line 109"));
+    world.players[talker].client.operate(Operation::Chat("hello".into()));
     world.run(30);
-    let heard = |event: &ClientEvent| matches!(event, ClientEvent::Session(SessionEvent::Entry(Event::Chat { text, .. })) if text == "hello");
+    let heard = |event: &ClientEvent| matches!(event, ClientEvent::Session(SessionEvent::Entry { talk: Talk::Chat(line), .. }) if line.text == "hello");
     assert_eq!(world.players[newcomer].events.iter().filter(|event| heard(event)).count(), 1);
 }
 
@@ -342,7 +346,7 @@ fn the_shot_down_fly_again_and_the_camera_waits_there() {
         let me = &mut world.players[player];
         let down = me.client.is_welcomed() && me.plane_cell().is_none() && me.client.stats().frames > 100;
         if down && !was_down {
-            me.client.say(ClientMessage::FlyAgain);
+            me.client.fly_again();
             was_down = true;
         }
         if was_down && me.plane_cell().is_some() {
@@ -436,7 +440,7 @@ fn kills_are_told_with_names() {
         world.tick();
         let me = &mut world.players[player];
         for event in std::mem::take(&mut me.events) {
-            if let ClientEvent::Session(SessionEvent::Entry(Event::Kill { killer, victim, .. })) = event {
+            if let ClientEvent::Kill(Killed { killer, victim, .. }) = event {
                 kills += 1;
                 unnamed += u32::from([killer, victim].iter().any(|pilot| me.client.profile(*pilot).is_none()));
             }

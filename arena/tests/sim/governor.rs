@@ -53,7 +53,7 @@ impl Governed {
             world.join(if index % 8 == 0 { FAR } else { CALM });
         }
         let budget = Budget::of_tick(u32::MAX);
-        let governor = Governor::new(budget);
+        let governor = Governor::new(budget, arena::TICK_HZ);
         let (costs_us, changes) = (vec![], vec![]);
         let (frames, bytes, behind_us, skipped_ticks, ticks) = (0, 0, 0, 0, 0);
         let mut governed =

@@ -7,7 +7,7 @@
 
 use crate::world::{Fnv, LineProfile, Trace, World, config};
 use arena::{Room, RoomConfig, view::Scene};
-use protocol::message::ClientMessage;
+use protocol::message::Operation;
 use session::{Command, Engine, Level};
 
 const SEED: u64 = 7;
@@ -54,11 +54,11 @@ fn hashes_with(shards: u8) -> String {
 
 /// Whatever else happens in a room, at its tick.
 fn happen(world: &mut World, tick: u32, saves: &mut Fnv) {
-    let mut say = |index: usize, message| world.players[index].client.say(message);
+    let mut say = |index: usize, operation| _ = world.players[index].client.operate(operation);
     match tick {
-        200 => say(1, ClientMessage::Chat("Good evening, tower".into())),
-        300 => say(2, ClientMessage::Rename { name: "Bea".into(), hue: 5 }),
-        400..410 => say(3, ClientMessage::Chat(format!("line {tick}"))),
+        200 => say(1, Operation::Chat("Good evening, tower".into())),
+        300 => say(2, Operation::Rename { name: "Bea".into(), hue: 5 }),
+        400..410 => say(3, Operation::Chat(format!("line {tick}"))),
         500 => world.cut(3),
         590 => world.connect(3, None),
         700 => world.players[5].is_to_be_damaged = true,
@@ -66,7 +66,7 @@ fn happen(world: &mut World, tick: u32, saves: &mut Fnv) {
         1000 => world.room.command(Command::Relieve(Level::Detail)),
         1100 => world.room.command(Command::Relieve(Level::Extras)),
         1300 => world.room.command(Command::Relieve(Level::Full)),
-        1400 => say(4, ClientMessage::Leave),
+        1400 => world.players[4].client.leave(),
         1460 => world.connect(4, None),
         1600 => world.players[6].is_frozen = true,
         1700 => world.players[6].is_frozen = false,

@@ -1,12 +1,16 @@
 //! Resume tokens: whoever keeps the newest one that arrived comes back, whatever got lost.
 
 use crate::world::{config, seed};
-use arena::{Room, RoomConfig};
+use arena::{
+    Room, RoomConfig,
+    wire::{self, Request},
+};
 use protocol::{
-    PROTOCOL_VERSION,
     close::CloseReason,
     limits::RESUME_GRACE_MS,
-    message::{ClientMessage, ClientPacket, Hello, ServerMessage, Welcome},
+    message::{Hello, KIND_TAG, Packet, ServerMessage, Welcome},
+    room::Kind,
+    token::Role,
 };
 use session::{
     ConnectionId, Engine, Output,
@@ -14,11 +18,10 @@ use session::{
 };
 
 /// Longest a client of the random test is without a socket, ticks: well within the grace.
-const GONE_MAX_TICKS: u32 = (RESUME_GRACE_MS / 1000 - 5) as u32 * protocol::TICK_HZ;
+const GONE_MAX_TICKS: u32 = (RESUME_GRACE_MS / 1000 - 5) as u32 * arena::TICK_HZ;
 
 fn hello(resume: Option<&str>) -> Hello {
-    let (name, resume) = ("Ada".to_owned(), resume.map(str::to_owned));
-    Hello { version: PROTOCOL_VERSION, ticket: None, resume, have_tick: 0, have_event: 0, name, hue: 0 }
+    Hello { resume: resume.map(str::to_owned), ..Hello::to(Kind::Arena, wire::version(), "Ada", 0) }
 }
 
 /// A room, and one member's way into it: connection by connection, the newest last.
@@ -36,7 +39,7 @@ impl Entry {
     fn hello(&mut self, token: Option<&str>, is_admitted: bool) -> Result<Welcome, CloseReason> {
         self.connections += 1;
         let from = self.newest();
-        self.room.connect(from, &hello(token), is_admitted);
+        self.room.connect(from, &hello(token), is_admitted.then_some(Role::Member));
         let answers = std::iter::from_fn(|| self.room.poll_output()).filter_map(|output| match output {
             Output::Message(_, bytes) => match ServerMessage::decode(&bytes) {
                 Ok(ServerMessage::Welcome(welcome)) => Some(Ok(*welcome)),
@@ -64,15 +67,16 @@ impl Entry {
     /// Something from whoever is connected.
     fn say(&mut self) {
         for number in 1..=self.connections {
-            self.room.receive(sim::connection(number), ClientPacket::Message(ClientMessage::Verify));
+            let verify = [&[KIND_TAG], &Request::Verify.encode()[..]].concat();
+            self.room.receive(sim::connection(number), Packet::Kind(&verify));
         }
     }
 }
 
-fn begin() -> (Entry, u16, String) {
+fn begin() -> (Entry, u32, String) {
     let mut entry = Entry::new(Room::new(config(seed())));
     let welcome = entry.hello(None, true).expect("a ticket lets in");
-    (entry, welcome.pilot, welcome.resume)
+    (entry, welcome.member, welcome.resume)
 }
 
 #[test]
@@ -100,7 +104,7 @@ fn of_those_who_race_with_one_token_the_last_who_may_is_in_and_the_others_are_re
     for older in &tokens[..4] {
         assert_eq!(entry.come_back(older), Err(CloseReason::Replaced));
     }
-    assert!(entry.hello(Some(&t0), true).is_ok_and(|other| other.pilot != pilot), "a ticket makes a new pilot");
+    assert!(entry.hello(Some(&t0), true).is_ok_and(|other| other.member != pilot), "a ticket makes a new pilot");
     assert!(entry.come_back(&tokens[4]).is_ok());
 }
 
@@ -109,7 +113,7 @@ fn an_older_connection_is_closed_as_replaced_and_leads_nowhere() {
     let (mut entry, _, t0) = begin();
     let older = entry.newest();
     entry.connections += 1;
-    entry.room.connect(entry.newest(), &hello(Some(&t0)), false);
+    entry.room.connect(entry.newest(), &hello(Some(&t0)), None);
     let outputs: Vec<_> = std::iter::from_fn(|| entry.room.poll_output()).collect();
     assert!(outputs.contains(&Output::Close(older, CloseReason::Replaced)), "{outputs:?}");
     entry.room.disconnect(older);
@@ -119,7 +123,7 @@ fn an_older_connection_is_closed_as_replaced_and_leads_nowhere() {
 /// A client at the end of a bad line.
 struct Visitor {
     entry: Entry,
-    pilot: u16,
+    pilot: u32,
     chance: Rng,
     /// Every token that arrived.
     tokens: Vec<String>,
@@ -151,7 +155,7 @@ impl Visitor {
         let newest = self.tokens.last().expect("the first one arrived").clone();
         let welcome = self.entry.hello(Some(&newest), false);
         let welcome = welcome.unwrap_or_else(|why| panic!("the newest of {} tokens: {why:?}", self.tokens.len()));
-        assert_eq!(welcome.pilot, self.pilot);
+        assert_eq!(welcome.member, self.pilot);
         self.old = self.tokens.len() - 1;
         (self.is_connected, self.gone_ticks) = (true, 0);
         self.is_welcomed = self.chance.draw(2) == 0;

@@ -1,11 +1,14 @@
 //! What a room's work depends on: cells in which something happened, never how many watch.
 
-use arena::{Room, RoomConfig};
+use arena::{
+    Room, RoomConfig,
+    wire::{self, Input, InputPacket},
+};
 use game::{Controls, rules::Rules};
 use protocol::{
-    PROTOCOL_VERSION,
-    message::{ClientPacket, Hello, Input, InputPacket},
-    token::Key,
+    message::{Hello, Packet},
+    room::Kind,
+    token::{Key, Role},
 };
 use session::{
     ConnectionId, Engine,
@@ -28,20 +31,14 @@ fn room(players: usize, field_cells: i32) -> (Room, Vec<ConnectionId>) {
         seed: crate::world::seed(),
         rules,
         fillers: 0,
-        max_players: players as u16,
+        max_players: players as u32,
+        max_readers: 0,
+        begins_s: 0,
         cadence_ticks: 1,
     });
-    let hello = |number: usize| Hello {
-        version: PROTOCOL_VERSION,
-        ticket: None,
-        resume: None,
-        have_tick: 0,
-        have_event: 0,
-        name: format!("P{number}"),
-        hue: 0,
-    };
+    let hello = |number: usize| Hello::to(Kind::Arena, wire::version(), &format!("P{number}"), 0);
     let connections: Vec<_> = (0..players as u32).map(sim::connection).collect();
-    (0..).zip(&connections).for_each(|(number, from)| room.connect(*from, &hello(number), true));
+    (0..).zip(&connections).for_each(|(number, from)| room.connect(*from, &hello(number), Some(Role::Member)));
     (room, connections)
 }
 
@@ -61,7 +58,7 @@ fn work_for(watchers: usize) -> (u64, u64) {
             let controls = Controls { steer, fire: (tick + number) % 90 < 30, ..Controls::default() }.to_bits();
             let inputs = vec![Input { tick: tick + 1, controls }];
             let packet = InputPacket { number: 1, ack: tick, at: tick + 1, view_delay: 0, inputs };
-            room.receive(*from, ClientPacket::Inputs(packet));
+            room.receive(*from, Packet::Kind(&packet.encode()));
         }
         room.tick();
         room.frames(&mut outbox);
@@ -91,7 +88,7 @@ fn where_nothing_happens_nothing_is_encoded() {
     assert!(encoded <= u64::from(TICKS / 60) + 1, "{encoded} chunks");
     let inputs = vec![Input { tick: 0, controls: Controls { steer: 3, ..Controls::default() }.to_bits() }];
     let packet = InputPacket { number: 1, ack: 0, at: 0, view_delay: 0, inputs };
-    room.receive(connections[0], ClientPacket::Inputs(packet));
+    room.receive(connections[0], Packet::Kind(&packet.encode()));
     let before = room.figures().chunks_encoded;
     room.tick();
     assert_eq!(room.figures().chunks_encoded, before + 1, "a stick that moves is one chunk of one cell");

@@ -5,13 +5,19 @@ use arena::{
     bot::{Asks, Bot, BotConfig, Decides, Sight},
 };
 use game::{plane::Plane, rules::Rules, schema::CellId};
-use protocol::{close::CloseReason, message::ClientPacket, message::Hello, token::Key};
+use protocol::{
+    close::CloseReason,
+    message::{ClientMessage, Hello, Packet},
+    token::{Key, Role},
+};
 use session::{
     ConnectionId, Engine, Output,
     sim::{self, Link, LinkConditions, Outbox, Rng},
 };
 use std::collections::VecDeque;
 
+/// Longest header of a frame without a viewpoint and without the own standing.
+const HEADER_MAX_BYTES: usize = 10;
 pub(crate) const TICK_MS: f64 = 1000.0 / 60.0;
 /// Ticks that a server makes up for after it stood still, as `net/src/room/clock.rs` has it; the rest is dropped.
 const CATCH_UP_MAX_TICKS: u32 = 3;
@@ -88,6 +94,8 @@ pub(crate) fn config(seed: u64) -> RoomConfig {
         rules,
         fillers: 0,
         max_players: 500,
+        max_readers: 20,
+        begins_s: 0,
         cadence_ticks: arena::CADENCE_TICKS,
     }
 }
@@ -146,19 +154,15 @@ impl World {
         let player = &mut self.players[index];
         let bytes = player.client.hello(&format!("P{index}"), 3, None, resume);
         self.trace.up.add(index as u64, &bytes);
-        let ClientPacket::Message(protocol::message::ClientMessage::Hello(hello)) =
-            ClientPacket::decode(&bytes).expect("clients send what servers read")
-        else {
-            panic!("a hello was encoded")
-        };
-        self.say_hello(index, &hello);
+        let Ok(ClientMessage::Hello(hello)) = ClientMessage::decode(&bytes) else { panic!("a hello was encoded") };
+        self.say_hello(index, &hello, Some(Role::Member));
     }
 
-    pub(crate) fn say_hello(&mut self, index: usize, hello: &Hello) {
+    pub(crate) fn say_hello(&mut self, index: usize, hello: &Hello, admission: Option<Role>) {
         self.connections += 1;
         let shard = (self.connections % u32::from(self.shards)) as u8;
         let connection = ConnectionId { shard, ..sim::connection(self.connections) };
-        self.room.connect(connection, hello, true);
+        self.room.connect(connection, hello, admission);
         let player = &mut self.players[index];
         let was_told = self.outputs.len();
         self.outputs.extend(std::iter::from_fn(|| self.room.poll_output()));
@@ -221,7 +225,7 @@ impl World {
                 player.down.stall(self.now_ms + 500.0);
             }
             while let Some(bytes) = (!self.is_paused).then(|| player.up.receive(self.now_ms)).flatten() {
-                let packet = ClientPacket::decode(&bytes).expect("clients send what servers read");
+                let packet = Packet::decode(&bytes).expect("clients send what servers read");
                 self.room.receive(player.connection.expect("it said hello"), packet);
             }
             if player.is_asleep {
@@ -352,7 +356,7 @@ impl Player {
     fn receive_damaged(&mut self, bytes: &[u8], now_ms: f64) -> bool {
         let mut sound = self.client.clone();
         sound.receive(bytes, now_ms).expect("servers send what clients read");
-        for bit in 24..bytes.len() * 8 {
+        for bit in HEADER_MAX_BYTES * 8..bytes.len() * 8 {
             let mut damaged = bytes.to_vec();
             damaged[bit / 8] ^= 1 << (bit % 8);
             let mut client = self.client.clone();

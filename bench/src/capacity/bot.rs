@@ -6,19 +6,19 @@
 use crate::{
     load::{LoadClient, Outbox},
     mouse_input::MouseInput,
-    serve,
+    serve, world,
 };
 use arena::{
-    Client,
+    Client, TICK_HZ,
     bot::{self, Asks, BotConfig, Decides, Sight},
+    wire::{Header, Input, InputPacket},
 };
 use game::Controls;
 use protocol::{
-    PROTOCOL_VERSION, TICK_HZ, Tick,
+    Tick,
     bits::BitReader,
-    frame::Header,
     limits::ACK_INTERVAL_MAX_MS,
-    message::{ClientMessage, HOT_BIT, Hello, Input, InputPacket, ServerMessage},
+    message::{ClientMessage, HOT_BIT, Hello, ServerMessage},
 };
 use std::time::{Duration, Instant};
 
@@ -151,10 +151,7 @@ impl LoadClient for Bot {
         let ticket = Some(serve::ticket(self.number));
         outbox.send(&match &mut self.driver {
             Driver::Full { client, .. } => client.hello(&name, hue, ticket, None),
-            Driver::Light { .. } => {
-                let (version, resume, have_tick, have_event) = (PROTOCOL_VERSION, None, 0, 0);
-                ClientMessage::Hello(Hello { version, ticket, resume, have_tick, have_event, name, hue }).encode()
-            }
+            Driver::Light { .. } => ClientMessage::Hello(Hello { ticket, ..world::hello(self.number) }).encode(),
         });
     }
 
@@ -192,7 +189,7 @@ impl LoadClient for Bot {
             Driver::Light { mouse, packet, sent, controls } => {
                 let before = std::mem::replace(controls, mouse.blind(self.ticks));
                 if asks_to_fly {
-                    outbox.send(&ClientMessage::FlyAgain.encode());
+                    outbox.send(&world::fly_again(self.ticks));
                 }
                 let change = (*controls != before).then(|| Input { tick, controls: controls.to_bits() });
                 if change.is_none() && at.duration_since(*sent) < ACK_INTERVAL {

@@ -4,6 +4,7 @@
 //! frame: steer, send, draw. Invariant: the pilot knows nothing that is not in the picture.
 
 use super::player_log::{Correction, DrawnPlane, Picture, PlayerLog};
+use arena::wire::Packet;
 use arena::{
     Client,
     bot::{Asks, Bot, BotConfig, Decides, Sight},
@@ -13,7 +14,6 @@ use game::{
     geometry::{PLANE_LENGTH_UNITS, squared},
     plane::Plane,
 };
-use protocol::message::ClientPacket;
 use session::{
     ConnectionId,
     sim::{Link, LinkConditions, Rng},
@@ -151,7 +151,7 @@ impl Player {
 
     fn send(&mut self, rng: &mut Rng, now_ms: f64) {
         while let Some(bytes) = self.client.poll_send(now_ms + self.clock_ms) {
-            if let Ok(ClientPacket::Inputs(packet)) = ClientPacket::decode(&bytes) {
+            if let Ok(Packet::Inputs(packet)) = Packet::decode(&bytes) {
                 self.input_times_ms.extend(packet.inputs.iter().map(|_| self.changed_ms));
             }
             self.up.send(bytes, self.conditions, rng.share(), now_ms);

@@ -9,19 +9,18 @@ use super::{
     player_log::{PlayerLog, Sent},
 };
 use anyhow::Context;
-use arena::{Client, Room, RoomConfig};
+use arena::{Client, Room, RoomConfig, wire};
 use game::rules::Rules;
 use protocol::{
-    limits::INPUT_LEAD_MAX_TICKS,
-    message::{ClientMessage, ClientPacket},
-    token::Key,
+    message::{ClientMessage, Packet},
+    token::{Key, Role},
 };
 use session::{
     ConnectionId, Engine, Output,
     sim::{self, LinkConditions, Outbox, Rng},
 };
 
-pub(crate) const TICK_MS: f64 = 1000.0 / protocol::TICK_HZ as f64;
+pub(crate) const TICK_MS: f64 = 1000.0 / arena::TICK_HZ as f64;
 /// Moments that are looked at, per tick.
 const STEPS_PER_TICK: u64 = 16;
 /// Computer pilots of the room itself, as in a public one.
@@ -84,10 +83,10 @@ impl World {
 
     fn join(&mut self, conditions: LinkConditions, number: usize) -> anyhow::Result<()> {
         let mut client = Client::new();
-        let hello = ClientPacket::decode(&client.hello(&format!("Pilot {number}"), 0, None, None))?;
-        let ClientPacket::Message(ClientMessage::Hello(hello)) = hello else { anyhow::bail!("a hello was encoded") };
+        let hello = ClientMessage::decode(&client.hello(&format!("Pilot {number}"), 0, None, None))?;
+        let ClientMessage::Hello(hello) = hello else { anyhow::bail!("a hello was encoded") };
         let connection = sim::connection(number as u32);
-        self.room.connect(connection, &hello, true);
+        self.room.connect(connection, &hello, Some(Role::Member));
         self.players.push(Player::new(client, connection, conditions, number, self.now_ms()));
         Ok(())
     }
@@ -163,16 +162,15 @@ impl World {
         let now = self.truth.tick();
         for player in &mut self.players {
             while let Some(bytes) = player.up.receive(now_ms) {
-                let packet = ClientPacket::decode(&bytes)?;
-                if let ClientPacket::Inputs(packet) = &packet {
+                if let Ok(wire::Packet::Inputs(packet)) = wire::Packet::decode(&bytes) {
                     for input in &packet.inputs {
                         let changed_ms = player.input_times_ms.pop_front().context("an input nobody asked for")?;
                         // The room's policy: what is late counts for the next tick, what is early at the limit.
-                        let effect = input.tick.clamp(now + 1, now + INPUT_LEAD_MAX_TICKS);
+                        let effect = input.tick.clamp(now + 1, now + wire::INPUT_LEAD_MAX_TICKS);
                         player.log.sent.push(Sent { changed_ms, tick: input.tick, effect });
                     }
                 }
-                self.room.receive(player.connection, packet);
+                self.room.receive(player.connection, Packet::decode(&bytes)?);
             }
         }
         Ok(())

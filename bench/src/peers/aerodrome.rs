@@ -8,6 +8,10 @@ use crate::{
     load::Outbox,
     serve::{self, Child},
 };
+use arena::{
+    TICK_HZ,
+    wire::{Header, Input, InputPacket},
+};
 use game::{
     BULLET, Controls, PLANE,
     plane::Plane,
@@ -15,11 +19,10 @@ use game::{
 };
 use glam::IVec2;
 use protocol::{
-    PROTOCOL_VERSION, TICK_HZ, Tick,
+    Tick,
     bits::BitReader,
-    frame::Header,
     limits::ACK_INTERVAL_MAX_MS,
-    message::{ClientMessage, HOT_BIT, Hello, Input, InputPacket, ServerMessage},
+    message::{ClientMessage, HOT_BIT, Hello, ServerMessage},
 };
 use std::{
     ops::AddAssign,
@@ -89,11 +92,7 @@ impl ProtocolClient for AerodromeClient {
             (format!("Pilot {}", self.number), (self.number % 8) as u8, Some(serve::ticket(self.number)));
         let hello = match &mut self.decoder {
             Some(decoder) => decoder.client.hello(&name, hue, ticket, None),
-            None => {
-                let (resume, have_tick, have_event) = (None, 0, 0);
-                let hello = Hello { version: PROTOCOL_VERSION, ticket, resume, have_tick, have_event, name, hue };
-                ClientMessage::Hello(hello).encode()
-            }
+            None => ClientMessage::Hello(Hello { ticket, ..crate::world::hello(self.number) }).encode(),
         };
         outbox.send(&hello);
     }
@@ -141,8 +140,8 @@ impl ProtocolClient for AerodromeClient {
 
     fn fly_again(&mut self, outbox: &mut Outbox) {
         match &mut self.decoder {
-            Some(decoder) => decoder.client.say(ClientMessage::FlyAgain),
-            None => outbox.send(&ClientMessage::FlyAgain.encode()),
+            Some(decoder) => decoder.client.fly_again(),
+            None => outbox.send(&crate::world::fly_again(self.tick + 1)),
         }
     }
 }

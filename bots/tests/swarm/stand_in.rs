@@ -16,7 +16,7 @@ use axum::{
 };
 use protocol::{
     close::CloseReason,
-    message::{ClientMessage, ClientPacket, Hello, ServerMessage},
+    message::{ClientMessage, Hello, Packet, ServerMessage},
     token::{Grant, Key, Role},
 };
 use serde_json::json;
@@ -61,7 +61,7 @@ pub(crate) enum LobbyMode {
 /// What a socket's task tells the room's.
 enum Input {
     Join(Hello, mpsc::Sender<Message>, tokio::sync::oneshot::Sender<ConnectionId>),
-    Packet(ConnectionId, ClientPacket),
+    Packet(ConnectionId, Vec<u8>),
     Gone(ConnectionId),
     CutOne,
 }
@@ -104,6 +104,8 @@ impl StandIn {
             rules,
             fillers: 20,
             max_players: 200,
+            max_readers: 0,
+            begins_s: 0,
             cadence_ticks: 1,
         };
         tokio::spawn(run_room(Room::new(config), events, Arc::clone(&shared)));
@@ -198,10 +200,10 @@ async fn arena(State(shared): State<Arc<Shared>>, headers: HeaderMap, upgrade: W
 /// One player's socket.
 async fn serve(mut socket: WebSocket, shared: Arc<Shared>) -> Option<()> {
     let Some(Ok(Message::Binary(first))) = socket.recv().await else { return None };
-    let Ok(ClientPacket::Message(ClientMessage::Hello(hello))) = ClientPacket::decode(&first) else { return None };
+    let Ok(ClientMessage::Hello(hello)) = ClientMessage::decode(&first) else { return None };
     let ticket = hello.ticket.as_deref().unwrap_or_default();
     if shared.key.verify_ticket(ticket, INSTANCE, "arena", now_s()).is_err() {
-        let refusal = ServerMessage::refused(CloseReason::BadTicket).encode();
+        let refusal = ServerMessage::refused(CloseReason::BadTicket, Room::KIND, *Room::versions().end()).encode();
         return socket.send(Message::Binary(refusal.into())).await.ok();
     }
     let (sender, mut outbox) = mpsc::channel(WAITING_MAX_COUNT);
@@ -219,8 +221,7 @@ async fn serve(mut socket: WebSocket, shared: Arc<Shared>) -> Option<()> {
             }
             item = socket.recv() => match item {
                 Some(Ok(Message::Binary(bytes))) => {
-                    let packet = ClientPacket::decode(&bytes).expect("bots send what servers read");
-                    shared.inputs.send(Input::Packet(connection, packet)).ok()?;
+                    shared.inputs.send(Input::Packet(connection, bytes.to_vec())).ok()?;
                 }
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                 _ => break,
@@ -243,12 +244,13 @@ async fn run_room(mut room: Room, mut inputs: mpsc::UnboundedReceiver<Input>, sh
                 Input::Join(hello, socket, answer) => {
                     connections += 1;
                     let connection = sim::connection(connections);
-                    room.connect(connection, &hello, true);
+                    room.connect(connection, &hello, Some(Role::Member));
                     sockets.insert(connection, socket);
                     answer.send(connection).expect("the socket's task waits for it");
                 }
-                Input::Packet(connection, packet) => {
-                    let is_goodbye = packet == ClientPacket::Message(ClientMessage::Leave);
+                Input::Packet(connection, bytes) => {
+                    let packet = Packet::decode(&bytes).expect("bots send what servers read");
+                    let is_goodbye = packet == Packet::Session(ClientMessage::Leave);
                     shared.goodbyes.fetch_add(u32::from(is_goodbye), Relaxed);
                     room.receive(connection, packet);
                 }

@@ -13,6 +13,7 @@
 use crate::{
     admission::{ConnectionPermit, Opener},
     io::{flow::FlowCounter, stream::Stream},
+    kinds,
     room::handle::RoomEvent,
 };
 use bytes::Bytes;
@@ -23,6 +24,7 @@ use protocol::{
     limits,
     message::ServerMessage,
     rate_limit::{RateLimit, TokenBucket},
+    room::Kind,
 };
 use session::ConnectionId;
 use std::{
@@ -112,9 +114,10 @@ impl Closing {
         }
     }
 
-    fn message(self) -> Option<ServerMessage> {
+    /// What the peer of a connection to a room of this kind is told.
+    fn message(self, kind: Kind) -> Option<ServerMessage> {
         match self {
-            Self::Refused(reason) => Some(ServerMessage::refused(reason)),
+            Self::Refused(reason) => Some(ServerMessage::refused(reason, kind, *kinds::versions(kind).end())),
             Self::Bye(reason) => Some(ServerMessage::Bye { code: reason.code() }),
             Self::Silent(_) => None,
         }
@@ -287,7 +290,8 @@ impl Connection {
 
     /// Queues the message that says why the connection closes.
     pub(crate) fn queue_reason(&mut self, closing: Closing) {
-        if let Some(message) = closing.message() {
+        let kind = Kind::of(&self.room).expect("an upgrade is for a room");
+        if let Some(message) = closing.message(kind) {
             self.queue(&message.encode());
         }
     }

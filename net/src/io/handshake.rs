@@ -1,4 +1,4 @@
-//! The handshake: checks a connection's hello (version, ticket) and joins it to its room.
+//! The handshake: checks a connection's hello (versions, ticket) and joins it to its room.
 //!
 //! Path: a worker shows every new connection's first message to [`Handshake::accept`]; a good one becomes a
 //! `JoinRequest` for the task that owns the rooms, which opens the room if it is not open.
@@ -10,6 +10,7 @@ use crate::{
     admission::Admission,
     config::Config,
     io::connection::Connection,
+    kinds,
     metrics::Metrics,
     room::{handle::Join, rooms::JoinRequest},
     wall_clock::WallClock,
@@ -17,7 +18,8 @@ use crate::{
 use protocol::{
     PROTOCOL_VERSION,
     close::CloseReason,
-    message::{ClientMessage, ClientPacket, Hello},
+    message::{ClientMessage, Hello},
+    room::Kind,
     token::Grant,
 };
 use std::{sync::Arc, time::Duration};
@@ -53,12 +55,17 @@ impl Handshake {
         if Hello::version_of(message).is_some_and(|version| version != PROTOCOL_VERSION) {
             return Err(CloseReason::VersionMismatch);
         }
-        let Ok(ClientPacket::Message(ClientMessage::Hello(hello))) = ClientPacket::decode(message) else {
+        let Ok(ClientMessage::Hello(hello)) = ClientMessage::decode(message) else {
             return Err(CloseReason::BadMessage);
         };
-        let granted = self.admission.admit(&hello, &connection.room, self.wall_clock.now_s())?;
-        let (flow, admitted, grant) = (connection.flow(), granted.is_some(), granted.unwrap_or(Grant::Enter));
-        let join = Box::new(Join { connection: connection.id, flow, hello, admitted, _waiting: None });
+        let kind = Kind::of(&connection.room).expect("an upgrade is for a room");
+        if hello.kind != kind.number() || !kinds::versions(kind).contains(&hello.kind_version) {
+            return Err(CloseReason::VersionMismatch);
+        }
+        let ticket = self.admission.admit(&hello, &connection.room, self.wall_clock.now_s())?;
+        let (admission, grant) = (ticket.map(|ticket| ticket.role), ticket.map_or(Grant::Enter, |ticket| ticket.grant));
+        let (connection_id, flow) = (connection.id, connection.flow());
+        let join = Box::new(Join { connection: connection_id, flow, hello, admission, _waiting: None });
         let request = JoinRequest { room: Arc::clone(&connection.room), join, grant, opener: connection.opener() };
         self.joins.try_send(request).map_err(|error| match error {
             TrySendError::Full(_) => CloseReason::RoomFull,

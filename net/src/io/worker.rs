@@ -31,7 +31,7 @@ use deferred::Deferred;
 use mio::{Events, Poll, Token, net::TcpStream};
 use protocol::{
     close::CloseReason,
-    message::{ClientMessage, ClientPacket},
+    message::{ClientMessage, Packet},
 };
 use session::ConnectionId;
 use std::{
@@ -320,16 +320,15 @@ impl Worker {
             };
         }
         let id = connection.id;
-        match ClientPacket::decode(message) {
+        match Packet::decode(message) {
             // A hello is first, and only first.
-            Err(_) | Ok(ClientPacket::Message(ClientMessage::Hello(_))) => {
-                self.fault(slot, CloseReason::BadMessage, now);
-            }
-            Ok(packet @ ClientPacket::Message(ClientMessage::Leave)) => {
-                self.send_event(slot, RoomEvent::Packet(id, packet), now);
+            Err(_) | Ok(Packet::Session(ClientMessage::Hello(_))) => self.fault(slot, CloseReason::BadMessage, now),
+            Ok(Packet::Session(ClientMessage::Leave)) => {
+                self.send_event(slot, RoomEvent::Message(id, ClientMessage::Leave), now);
                 self.leave(slot, now);
             }
-            Ok(packet) => self.send_event(slot, RoomEvent::Packet(id, packet), now),
+            Ok(Packet::Session(message)) => self.send_event(slot, RoomEvent::Message(id, message), now),
+            Ok(Packet::Kind(bytes)) => self.send_event(slot, RoomEvent::Kind(id, bytes.into()), now),
         }
     }
 

@@ -5,7 +5,6 @@
 //! Invariant: deadlines never drift: each is computed from the start, not from the last tick.
 
 use nix::time::{ClockId, clock_gettime};
-use protocol::TICK_HZ;
 use std::time::{Duration, Instant};
 
 /// Ticks that are made up for after a stall, one after the other. Policy: whatever is older is dropped and counted.
@@ -23,23 +22,24 @@ pub(crate) struct NextTick {
 /// A room's deadlines.
 #[derive(Debug)]
 pub(crate) struct Clock {
+    hz: u32,
     start: Instant,
     ticks: u64,
 }
 
 impl Clock {
-    /// The first tick is due at once.
-    pub(crate) fn new(now: Instant) -> Self {
-        Self { start: now, ticks: 0 }
+    /// The first tick is due at once, and as many more in each second.
+    pub(crate) fn new(now: Instant, hz: u32) -> Self {
+        Self { hz, start: now, ticks: 0 }
     }
 
     /// Advances to the next tick.
     pub(crate) fn next(&mut self, now: Instant) -> NextTick {
-        let passed = now.saturating_duration_since(self.start).as_nanos() * u128::from(TICK_HZ) / 1_000_000_000;
+        let passed = now.saturating_duration_since(self.start).as_nanos() * u128::from(self.hz) / 1_000_000_000;
         let behind = u64::try_from(passed).unwrap_or(u64::MAX).saturating_sub(self.ticks);
         let dropped = behind.saturating_sub(CATCH_UP_MAX_TICKS);
         self.ticks += dropped;
-        let deadline = self.start + Duration::from_nanos(self.ticks * 1_000_000_000 / u64::from(TICK_HZ));
+        let deadline = self.start + Duration::from_nanos(self.ticks * 1_000_000_000 / u64::from(self.hz));
         self.ticks += 1;
         NextTick { sleep: deadline.saturating_duration_since(now), dropped }
     }
@@ -58,7 +58,7 @@ mod tests {
     #[test]
     fn deadlines_are_absolute() {
         let start = Instant::now();
-        let mut clock = Clock::new(start);
+        let mut clock = Clock::new(start, 60);
         let mut now = start;
         for tick in 0..600 {
             let due = clock.next(now);
@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn a_stall_is_made_up_for_a_little_and_then_dropped() {
         let start = Instant::now();
-        let mut clock = Clock::new(start);
+        let mut clock = Clock::new(start, 60);
         clock.next(start);
         let now = start + Duration::from_millis(505);
         assert_eq!(clock.next(now), NextTick { sleep: Duration::ZERO, dropped: 30 - 1 - CATCH_UP_MAX_TICKS });

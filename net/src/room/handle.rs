@@ -9,7 +9,10 @@ use crate::{
     live_count::{Counted, LiveCount},
 };
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
-use protocol::message::{ClientPacket, Hello};
+use protocol::{
+    message::{ClientMessage, Hello},
+    token::Role,
+};
 use session::{ConnectionId, Stats, governor::Budget};
 use std::{
     sync::{
@@ -30,8 +33,10 @@ const SEND_RETRY: Duration = Duration::from_millis(4);
 pub(crate) enum RoomEvent {
     /// A connection said hello.
     Join(Box<Join>),
-    /// A connection that joined sent something.
-    Packet(ConnectionId, ClientPacket),
+    /// A connection that joined said something to the session.
+    Message(ConnectionId, ClientMessage),
+    /// A connection that joined said something of the kind's own. Copied, so that no read buffer is held by it.
+    Kind(ConnectionId, Box<[u8]>),
     /// A connection ended, or is being closed by its worker.
     Disconnected(ConnectionId),
     /// From now on a tick may cost this.
@@ -58,8 +63,8 @@ pub(crate) struct Join {
     pub(crate) connection: ConnectionId,
     pub(crate) flow: FlowCounter,
     pub(crate) hello: Hello,
-    /// Its ticket was good and unused.
-    pub(crate) admitted: bool,
+    /// The role that its ticket gives, which was good and unused.
+    pub(crate) admission: Option<Role>,
     /// Keeps the room from being closed until it was heard.
     pub(crate) _waiting: Option<Counted>,
 }
@@ -77,6 +82,8 @@ pub(crate) struct RoomFacts {
     pub(crate) pilots: AtomicU32,
     pub(crate) capacity: AtomicU32,
     pub(crate) tick: AtomicU32,
+    /// The newest log entry of the room that the store has.
+    pub(crate) kept_entry: AtomicU32,
 }
 
 /// A running room as everybody else sees it.

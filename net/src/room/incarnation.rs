@@ -46,6 +46,8 @@ pub(crate) struct Save {
     pub(crate) room: Option<Bytes>,
     /// When it was like that.
     pub(crate) taken: Instant,
+    /// The newest entry of its log then.
+    pub(crate) last_entry: u32,
     /// Nobody is there any more, and the thread ends.
     pub(crate) is_last: bool,
     /// Told when it is written.

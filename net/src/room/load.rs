@@ -32,9 +32,9 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// A room with full service; without a budget it keeps it whatever it costs.
-    pub(crate) fn new(room: Arc<str>, budget: Option<Budget>, metrics: Arc<Metrics>) -> Self {
-        let load = Self { room, governor: budget.map(Governor::new), metrics };
+    /// A room of so many ticks a second with full service; without a budget it keeps it whatever it costs.
+    pub(crate) fn new(room: Arc<str>, tick_hz: u32, budget: Option<Budget>, metrics: Arc<Metrics>) -> Self {
+        let load = Self { room, governor: budget.map(|budget| Governor::new(budget, tick_hz)), metrics };
         load.publish();
         load
     }
@@ -114,7 +114,7 @@ mod tests {
 
     fn load(budget: Option<Budget>) -> (Load, Arc<Metrics>) {
         let metrics = Arc::new(Metrics::new());
-        (Load::new("arena-m1".into(), budget, Arc::clone(&metrics)), metrics)
+        (Load::new("arena-m1".into(), 60, budget, Arc::clone(&metrics)), metrics)
     }
 
     /// Notes ticks until something changes.
@@ -150,7 +150,7 @@ mod tests {
         assert_eq!((metrics.service_level.get(), metrics.time_is_slow.get()), (4, 1));
         let quick = change(&mut load, EASY, EASY);
         assert_eq!((quick.level, told(&quick)), (None, Some(ServerMessage::Service { level: 4, is_slow: false })));
-        let fresh = Load::new("arena-m1".into(), Some(Budget::default()), Arc::clone(&metrics));
+        let fresh = Load::new("arena-m1".into(), 60, Some(Budget::default()), Arc::clone(&metrics));
         assert_eq!((fresh.message(), metrics.service_level.get()), (None, 0));
     }
 

@@ -290,7 +290,7 @@ mod tests {
     use super::*;
     use crate::{admission::Admission, config::Config, io::flow::FlowCounter, metrics::Metrics, store::Store};
     use crossbeam_channel::Receiver;
-    use protocol::message::Hello;
+    use protocol::{message::Hello, room::Kind, token::Role};
     use session::ConnectionId;
 
     const CONNECTION: ConnectionId = ConnectionId { shard: 0, slot: 0, number: 0 };
@@ -319,17 +319,10 @@ mod tests {
         });
         let admission = Arc::new(Admission::new(&config.unwrap(), 0));
         let permit = admission.open([127, 0, 0, 1].into(), Instant::now()).unwrap();
-        let hello = Hello {
-            version: protocol::PROTOCOL_VERSION,
-            ticket: None,
-            resume: None,
-            have_tick: 0,
-            have_event: 0,
-            name: "Ada".to_owned(),
-            hue: 0,
-        };
+        let hello = Hello::to(Kind::Arena, 1, "Ada", 0);
         let flow = FlowCounter::default();
-        let join = Box::new(Join { connection: CONNECTION, flow, hello, admitted: true, _waiting: None });
+        let join =
+            Box::new(Join { connection: CONNECTION, flow, hello, admission: Some(Role::Member), _waiting: None });
         JoinRequest { room: room.into(), join, grant: Grant::Enter, opener: permit.opener() }
     }
 

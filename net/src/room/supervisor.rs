@@ -312,6 +312,9 @@ impl Ownership {
         (self.failures, self.pause, self.has_saved) = (0, Duration::ZERO, true);
         self.room.facts.is_unwritable.store(false, Ordering::Relaxed);
         self.room.facts.set_written((!save.is_last).then_some(save.taken));
+        if self.machine.store.is_lasting() {
+            self.room.facts.kept_entry.store(save.last_entry, Ordering::Relaxed);
+        }
         // A thread that has given up waiting does not hear it.
         save.written.map(|written| written.send(()));
     }

@@ -25,7 +25,11 @@ use crate::{
 };
 use bytes::Bytes;
 use crossbeam_channel::Receiver;
-use protocol::{TICK_HZ, close::CloseReason, limits::RESUME_GRACE_MS, message::ServerMessage};
+use protocol::{
+    close::CloseReason,
+    limits::RESUME_GRACE_MS,
+    message::{Packet, ServerMessage},
+};
 use session::{Command, ConnectionId, Engine, FrameSink, Output};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -43,8 +47,8 @@ use tokio::sync::mpsc;
 const EVENTS_PER_TICK_MAX_COUNT: usize = 4096;
 /// Control messages held for a worker that is behind. Policy: close the connection with `TooFast` instead.
 const CARRIED_MAX_COUNT: usize = 4096;
-/// Ticks without any connection after which the room sleeps: the grace of the last session, and a second.
-const SLEEP_AFTER_TICKS: u32 = (RESUME_GRACE_MS / 1000 + 1) as u32 * TICK_HZ;
+/// Time without any connection after which the room sleeps: the grace of the last session, and a second.
+const SLEEP_AFTER_S: u32 = (RESUME_GRACE_MS / 1000 + 1) as u32;
 /// Longest time the last save is waited for when the process stops. Policy: everybody is told and the thread ends; the
 /// supervisor tries on.
 const LAST_SAVE_MAX: Duration = Duration::from_secs(6);
@@ -87,6 +91,8 @@ pub(crate) struct TickThread<E> {
     save_interval: Duration,
     /// By time and not by ticks: a room that is slow must tell in time, too, that it is still here.
     save_at: Instant,
+    /// The newest log entry that the room knows to be kept.
+    kept_entry: u32,
     /// Everybody was told that the store does not take the room.
     is_unwritable: bool,
     end: Option<EndReason>,
@@ -110,7 +116,7 @@ impl<E: Engine> TickThread<E> {
         Self {
             id,
             room,
-            clock: Clock::new(now),
+            clock: Clock::new(now, E::TICK_HZ),
             events,
             connections: Connections::default(),
             workers,
@@ -125,6 +131,7 @@ impl<E: Engine> TickThread<E> {
             is_used: was_used,
             save_interval,
             save_at: now + save_interval,
+            kept_entry: 0,
             is_unwritable: false,
             end: None,
         }
@@ -158,6 +165,7 @@ impl<E: Engine> TickThread<E> {
             let Ok(event) = self.events.try_recv() else { break };
             self.handle(event);
         }
+        self.note_kept();
         self.room.tick();
         let simulated = Instant::now();
 
@@ -168,6 +176,14 @@ impl<E: Engine> TickThread<E> {
         self.save_if_due();
         self.note_emptiness();
         self.metrics.tick_cpu_seconds.observe(thread_time().saturating_sub(worked).as_secs_f64());
+    }
+
+    /// What the store has, the room may call kept.
+    fn note_kept(&mut self) {
+        let kept = self.facts.kept_entry.load(Ordering::Relaxed);
+        if std::mem::replace(&mut self.kept_entry, kept) != kept {
+            self.room.committed(kept);
+        }
     }
 
     /// Everybody's frames and whatever else is to be said, in one hand-over per worker.
@@ -237,7 +253,7 @@ impl<E: Engine> TickThread<E> {
         }
         self.empty_ticks = if self.connections.is_empty() { self.empty_ticks + 1 } else { 0 };
         let shall_sleep = self.facts.shall_sleep.swap(false, Ordering::Relaxed);
-        if shall_sleep || self.empty_ticks > SLEEP_AFTER_TICKS {
+        if shall_sleep || self.empty_ticks > SLEEP_AFTER_S * E::TICK_HZ {
             self.sleep_if_empty();
         }
     }
@@ -269,7 +285,8 @@ impl<E: Engine> TickThread<E> {
             && let Ok(place) = self.saves.try_reserve()
         {
             let (room, taken) = (self.room.snapshot().map(Bytes::from), tokio::time::Instant::now());
-            place.send(Save { room, taken, is_last: false, written: None });
+            let last_entry = self.room.stats().last_entry;
+            place.send(Save { room, taken, last_entry, is_last: false, written: None });
         }
     }
 
@@ -289,7 +306,8 @@ impl<E: Engine> TickThread<E> {
             return false;
         };
         let (room, taken) = (room.map(Bytes::from), tokio::time::Instant::now());
-        self.saves.try_send(Save { room, taken, is_last: true, written }).is_ok()
+        let last_entry = self.room.stats().last_entry;
+        self.saves.try_send(Save { room, taken, last_entry, is_last: true, written }).is_ok()
     }
 
     fn wait_for_deadline(&mut self) {
@@ -305,12 +323,8 @@ impl<E: Engine> TickThread<E> {
     fn handle(&mut self, event: RoomEvent) {
         match event {
             RoomEvent::Join(join) => self.join(*join),
-            RoomEvent::Packet(connection, packet) => {
-                if self.connections.contains(connection) {
-                    self.note_use();
-                    self.room.receive(connection, packet);
-                }
-            }
+            RoomEvent::Message(connection, message) => self.receive(connection, Packet::Session(message)),
+            RoomEvent::Kind(connection, bytes) => self.receive(connection, Packet::Kind(&bytes)),
             RoomEvent::Disconnected(connection) => self.disconnect(connection),
             RoomEvent::Budget(budget) => self.load.set_budget(budget),
             RoomEvent::Stop => self.end = Some(EndReason::Stopping),
@@ -320,13 +334,20 @@ impl<E: Engine> TickThread<E> {
         }
     }
 
+    fn receive(&mut self, connection: ConnectionId, packet: Packet<'_>) {
+        if self.connections.contains(connection) {
+            self.note_use();
+            self.room.receive(connection, packet);
+        }
+    }
+
     fn join(&mut self, join: Join) {
-        let Join { connection, flow, hello, admitted, .. } = join;
+        let Join { connection, flow, hello, admission, .. } = join;
         // Whoever had its place is gone, though that may come later: if this queue was full, it waits at the worker.
         if let Some(earlier) = self.connections.insert(connection, flow) {
             self.room.disconnect(earlier);
         }
-        self.room.connect(connection, &hello, admitted);
+        self.room.connect(connection, &hello, admission);
         // Whoever is not let in has no say in what comes next.
         self.collect_output();
         if self.connections.contains(connection) {

@@ -1,10 +1,11 @@
 //! Sockets that send without end: they are closed in time, while they go on, and nobody else notices.
 
 use crate::harness::{Gameserver, Player};
+use arena::wire::InputPacket;
 use protocol::{
-    PROTOCOL_VERSION,
     close::CloseReason,
-    message::{ClientMessage, Hello, InputPacket},
+    message::{ClientMessage, Hello},
+    room::Kind,
 };
 use std::{
     io::{Read, Write},
@@ -140,9 +141,8 @@ fn connect(gameserver: &Gameserver) -> TcpStream {
 /// All of them at once, and the longest time the player was without a frame until the last has ended.
 async fn flood(gameserver: &Gameserver, player: &mut Player, floods: Vec<Flood>) -> (Vec<Ended>, Duration) {
     let floods = floods.into_iter().map(|flood| {
-        let (ticket, name) = (Some(gameserver.ticket()), flood.name.to_owned());
-        let (version, resume) = (PROTOCOL_VERSION, None);
-        let hello = Hello { version, ticket, resume, have_tick: 0, have_event: 0, name, hue: 0 };
+        let hello = Hello::to(Kind::Arena, arena::wire::version(), flood.name, 0);
+        let hello = Hello { ticket: Some(gameserver.ticket()), ..hello };
         let hello = frame(BINARY, true, &ClientMessage::Hello(hello).encode());
         (flood, connect(gameserver), hello)
     });

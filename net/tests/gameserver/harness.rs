@@ -4,7 +4,9 @@ use arena::Client;
 use futures_util::{SinkExt, StreamExt};
 use net::{Config, Server};
 use protocol::{
+    close::CloseReason,
     message::ServerMessage,
+    room::Kind,
     token::{Grant, Key, Role},
 };
 use std::{
@@ -413,4 +415,9 @@ fn nonce() -> u64 {
 
 pub(crate) fn now_s() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
+/// What a connection to an arena is told that is not let in.
+pub(crate) fn refused(reason: CloseReason) -> ServerMessage {
+    ServerMessage::refused(reason, Kind::Arena, arena::wire::version())
 }

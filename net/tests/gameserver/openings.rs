@@ -1,7 +1,7 @@
 //! Which rooms open, for whom, and what those leave behind that should not have been.
 
 use crate::{
-    harness::{Gameserver, PATIENCE, Received, StoreDirectory},
+    harness::{Gameserver, PATIENCE, Received, StoreDirectory, refused},
     rooms::wait_for_room,
 };
 use arena::Client;
@@ -125,7 +125,7 @@ async fn a_name_that_nobody_made_opens_nothing_and_leaves_nothing() {
             .send(Client::new().hello("Mallory", 0, Some(gameserver.ticket_granting(&room, Grant::Enter)), None))
             .await;
         let (code, told) = socket.hear_close().await;
-        assert_eq!((code, &told[..]), (4014, &[ServerMessage::refused(CloseReason::NoSuchRoom)][..]));
+        assert_eq!((code, &told[..]), (4014, &[refused(CloseReason::NoSuchRoom)][..]));
         kept_open.push(socket);
     }
     gameserver.join_room("arena").await.unwrap();

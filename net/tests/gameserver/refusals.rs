@@ -1,17 +1,18 @@
 //! Who does not get in, who does not stay, and what they are told.
 
-use crate::harness::{Gameserver, INSTANCE, StoreDirectory, now_s};
+use crate::harness::{Gameserver, INSTANCE, Received, StoreDirectory, now_s, refused};
+use arena::wire::InputPacket;
 use protocol::{
     PROTOCOL_VERSION,
     close::CloseReason,
-    message::{ClientMessage, Hello, InputPacket, ServerMessage},
+    message::{ClientMessage, Hello, ServerMessage},
+    room::Kind,
     token::{Grant, Role},
 };
 use std::time::{Duration, Instant};
 
 fn hello(ticket: Option<String>) -> Hello {
-    let name = "Ada".to_owned();
-    Hello { version: PROTOCOL_VERSION, ticket, resume: None, have_tick: 0, have_event: 0, name, hue: 0 }
+    Hello { ticket, ..Hello::to(Kind::Arena, arena::wire::version(), "Ada", 0) }
 }
 
 /// Says this first and hears how it ends.
@@ -34,7 +35,7 @@ async fn missing_foreign_forged_and_old_tickets_are_refused() {
     for ticket in bad {
         let (code, told) = close_code_of(&gameserver, ClientMessage::Hello(hello(ticket)).encode()).await;
         assert_eq!(code, CloseReason::BadTicket.code());
-        assert_eq!(told, [ServerMessage::refused(CloseReason::BadTicket)]);
+        assert_eq!(told, [refused(CloseReason::BadTicket)]);
     }
     gameserver.server.stop().await;
 }
@@ -56,7 +57,7 @@ async fn a_forged_resume_token_is_refused() {
     let hello = Hello { resume: Some("1.1.1.00".to_owned()), ..hello(None) };
     let (code, told) = close_code_of(&gameserver, ClientMessage::Hello(hello).encode()).await;
     assert_eq!(code, CloseReason::BadTicket.code());
-    assert_eq!(told, [ServerMessage::refused(CloseReason::BadTicket)]);
+    assert_eq!(told, [refused(CloseReason::BadTicket)]);
     gameserver.server.stop().await;
 }
 
@@ -113,7 +114,7 @@ async fn a_token_stolen_before_its_last_use_opens_nothing() {
     let thief = Hello { resume: stolen, ..hello(None) };
     let (code, told) = close_code_of(&gameserver, ClientMessage::Hello(thief).encode()).await;
     assert_eq!(code, CloseReason::Replaced.code(), "somebody flies by a newer one");
-    assert_eq!(told, [ServerMessage::refused(CloseReason::Replaced)]);
+    assert_eq!(told, [refused(CloseReason::Replaced)]);
     player.play(Duration::from_millis(100)).await;
     gameserver.server.stop().await;
 }
@@ -124,7 +125,19 @@ async fn another_version_is_told_ours() {
     let hello = Hello { version: PROTOCOL_VERSION + 1, ..hello(Some(gameserver.ticket())) };
     let (code, told) = close_code_of(&gameserver, ClientMessage::Hello(hello).encode()).await;
     assert_eq!(code, CloseReason::VersionMismatch.code());
-    assert_eq!(told, [ServerMessage::Refused { code, version: PROTOCOL_VERSION }]);
+    assert_eq!(told, [refused(CloseReason::VersionMismatch)]);
+    // Another version of the kind's part, and another kind; both before the ticket is used up.
+    let other = self::hello(Some(gameserver.ticket()));
+    for hello in [
+        Hello { kind_version: other.kind_version.wrapping_add(1), ..other.clone() },
+        Hello { kind: u8::MAX, ..other.clone() },
+    ] {
+        let (code, told) = close_code_of(&gameserver, ClientMessage::Hello(hello).encode()).await;
+        assert_eq!((code, &told[..]), (4001, &[refused(CloseReason::VersionMismatch)][..]));
+    }
+    let mut socket = gameserver.open().await;
+    socket.send(ClientMessage::Hello(other).encode()).await;
+    assert!(matches!(socket.hear().await, Received::Message(_)), "the ticket is still good");
     // A hello of tomorrow: the version first, the rest unknown to us.
     let (code, _) = close_code_of(&gameserver, vec![0, 0, PROTOCOL_VERSION as u8 + 1, 7, 7, 7]).await;
     assert_eq!(code, CloseReason::VersionMismatch.code());

@@ -5,7 +5,8 @@ use arena::ClientEvent;
 use futures_util::future::join_all;
 use protocol::{
     close::CloseReason,
-    message::{ClientMessage, Event, ServerMessage},
+    entry::{Entry, Talk},
+    message::{Operation, ServerMessage},
     token::Grant,
 };
 use session::SessionEvent;
@@ -18,9 +19,8 @@ fn history(player: &mut crate::harness::Player) -> Vec<String> {
         ClientEvent::Session(SessionEvent::Welcomed { history, .. }) => Some(history),
         _ => None,
     });
-    let chat =
-        histories.flatten().filter_map(|event| if let Event::Chat { text, .. } = event { Some(text) } else { None });
-    chat.collect()
+    let text = |entry: Entry| if let Ok(Some(Talk::Chat(line))) = entry.talk() { Some(line.text) } else { None };
+    histories.flatten().filter_map(text).collect()
 }
 
 /// Waits until a gameserver says a room is there, or is not.
@@ -42,7 +42,7 @@ async fn a_room_outlives_its_machine() {
     let store = StoreDirectory::new();
     let first = store.serve("m1", |_| {}).await;
     let mut player = first.join_room("field-a").await.unwrap();
-    player.client.say(ClientMessage::Chat("See you elsewhere".to_owned()));
+    player.client.operate(Operation::Chat("See you elsewhere".to_owned()));
     player.play(Duration::from_millis(500)).await;
     let (pilot, tick) = (player.client.pilot(), player.client.replica().unwrap().tick());
     first.server.stop().await;

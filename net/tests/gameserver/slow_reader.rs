@@ -1,10 +1,11 @@
 //! A player who does not read costs nobody anything.
 
 use crate::harness::{Gameserver, Player, Received, Socket};
+use arena::wire::InputPacket;
 use protocol::{
-    PROTOCOL_VERSION,
     close::CloseReason,
-    message::{ClientMessage, Hello, InputPacket},
+    message::{ClientMessage, Hello},
+    room::Kind,
 };
 use std::{
     cell::Cell,
@@ -17,8 +18,8 @@ const EVERYTHING: u32 = u32::MAX;
 /// A page that is in and then reads nothing more, with as little receive buffer as the kernel gives.
 async fn join_deaf(gameserver: &Gameserver) -> Socket {
     let mut socket = gameserver.open_with_receive_buffer(2048).await;
-    let (ticket, name) = (Some(gameserver.ticket()), "Deaf".to_owned());
-    let hello = Hello { version: PROTOCOL_VERSION, ticket, resume: None, have_tick: 0, have_event: 0, name, hue: 0 };
+    let hello = Hello::to(Kind::Arena, arena::wire::version(), "Deaf", 0);
+    let hello = Hello { ticket: Some(gameserver.ticket()), ..hello };
     socket.send(ClientMessage::Hello(hello).encode()).await;
     assert!(matches!(socket.hear().await, Received::Message(_)));
     socket

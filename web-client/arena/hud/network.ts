@@ -1,6 +1,6 @@
 // The network panel: exact figures of the connection, the time between pictures, and a worse connection to try.
 import { byId, setText } from '../../shared/dom';
-import { TICK_HZ } from '../../shared/generated/protocol';
+import { TICK_HZ } from '../ticks';
 import { ConditionerControls, type ConditionedLink } from '../../shared/link/conditioner-controls';
 import type { LinkStats } from '../client-event';
 import { giveBack } from '../focus';

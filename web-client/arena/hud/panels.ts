@@ -1,7 +1,8 @@
 // What lies over the picture now and then: the curtain while we come in, trouble with the link, the panel after a loss,
 // the hint of controls, and the dialog of call sign and colour.
 import { byId, setText } from '../../shared/dom';
-import { NAME_MAX_BYTES, TICK_HZ } from '../../shared/generated/protocol';
+import { NAME_MAX_BYTES } from '../../shared/generated/protocol';
+import { TICK_HZ } from '../ticks';
 import { hueChooser, planeIcon } from '../../shared/hue-chooser';
 import { tidyCallSign } from '../../shared/callsigns';
 import type { Me } from '../../shared/me';

@@ -1,7 +1,5 @@
 // The wire's constants for the pages, from the crate `protocol`; written by `cargo test -p protocol`.
 
-/** Ticks a second. */
-export const TICK_HZ = 60;
 /** Longest name in bytes of UTF-8; the server cuts what is longer. */
 export const NAME_MAX_BYTES = 24;
 /** Longest line of chat in bytes of UTF-8. */

@@ -9,7 +9,7 @@ use arena::{
     controls,
     view::{BulletView, PlaneView, Scene},
 };
-use protocol::message::ClientMessage;
+use protocol::message::Operation;
 use wasm_bindgen::prelude::*;
 
 /// Floats before the planes, of a plane and of a bullet.
@@ -67,23 +67,25 @@ impl Client {
     }
 
     /// Queues a line for the tower.
-    pub fn chat(&mut self, text: String) {
-        self.client.say(ClientMessage::Chat(text));
+    ///
+    /// Returns the number by which events tell what became of it.
+    pub fn chat(&mut self, text: String) -> u32 {
+        self.client.operate(Operation::Chat(text))
     }
 
     /// Queues a change of call sign and colour.
     pub fn rename(&mut self, name: String, hue: u8) {
-        self.client.say(ClientMessage::Rename { name, hue });
+        self.client.operate(Operation::Rename { name, hue });
     }
 
     /// Queues the wish to fly again.
     pub fn fly_again(&mut self) {
-        self.client.say(ClientMessage::FlyAgain);
+        self.client.fly_again();
     }
 
     /// Queues the end of the session.
     pub fn leave(&mut self) {
-        self.client.say(ClientMessage::Leave);
+        self.client.leave();
     }
 
     /// The next message to send, `undefined` when none is due.

@@ -1,31 +1,16 @@
 //! Events, standings and figures as JSON for the page (`web-client/shared/session.ts`, `web-client/arena/client-event.ts`).
 
-use arena::{Client, ClientEvent, ClientStats, Spot};
-use protocol::{
-    TICK_HZ,
-    message::{Event, PARTS_PER_TICK},
-};
+use arena::{Client, ClientEvent, ClientStats, Killed, Spot, TICK_HZ, wire::PARTS_PER_TICK};
+use protocol::entry::{Entry, Talk};
 use serde_json::{Value, json};
 use session::SessionEvent;
 
 /// One event of the client.
 pub(crate) fn client_event(event: &ClientEvent, client: &mut Client) -> String {
     match event {
-        ClientEvent::Session(SessionEvent::Welcomed { resumed, continues, profile, history }) => {
-            let lines: Vec<Value> = history.iter().filter_map(chat_line).collect();
-            let (member, name, hue) = (client.pilot(), &profile.name, profile.hue);
-            json!({
-                "type": "welcome", "member": member, "resumed": resumed, "continues": continues,
-                "name": name, "hue": hue, "history": lines,
-            })
-        }
-        ClientEvent::Session(SessionEvent::Entry(entry)) => self::entry(entry, client),
-        ClientEvent::Session(SessionEvent::Notice(text)) => json!({"type": "notice", "text": text}),
-        ClientEvent::Session(SessionEvent::Service { level, is_slow }) => {
-            json!({"type": "service", "level": level.number(), "slow": is_slow})
-        }
+        ClientEvent::Session(event) => session_event(event, client.pilot().into()),
+        ClientEvent::Kill(kill) => self::kill(kill, client),
         ClientEvent::ClockJumped { ms, is_own } => json!({"type": "jump", "ms": ms, "own": is_own}),
-        ClientEvent::Session(SessionEvent::Ended { code, .. }) => json!({"type": "ended", "code": code}),
         ClientEvent::Hit(at) => spot("hit", *at),
         ClientEvent::Explosion(at) => spot("explosion", *at),
         ClientEvent::Shot(at) => spot("shot", *at),
@@ -33,29 +18,51 @@ pub(crate) fn client_event(event: &ClientEvent, client: &mut Client) -> String {
     .to_string()
 }
 
-/// An entry of the room's event log.
-fn entry(entry: &Event, client: &mut Client) -> Value {
-    match entry {
-        Event::Chat { pilot, name, text } => json!({"type": "chat", "member": pilot, "name": name, "text": text}),
-        Event::Kill { killer, victim, rammed, view_delay } => json!({
-            "type": "kill", "killer": killer, "victim": victim, "rammed": rammed, "behind_ms": ms_of_parts(*view_delay),
-            "killer_name": name(client, *killer), "victim_name": name(client, *victim),
+/// What every room tells; `member` is whom others know us by.
+fn session_event(event: &SessionEvent, member: u32) -> Value {
+    match event {
+        SessionEvent::Welcomed { resumed, continues, role, profile, history } => json!({
+            "type": "welcome", "member": member, "resumed": resumed, "continues": continues, "role": role.word(),
+            "name": profile.name, "hue": profile.hue, "history": history.iter().filter_map(line).collect::<Vec<_>>(),
         }),
-        Event::Joined { pilot, profile } => json!({"type": "joined", "member": pilot, "name": profile.name}),
-        Event::Left { pilot, name } => json!({"type": "left", "member": pilot, "name": name}),
+        SessionEvent::Entry { number, author, talk } => talk_event(*number, *author, talk),
+        SessionEvent::Kept(entry) => json!({"type": "kept", "entry": entry}),
+        SessionEvent::Taken { id, entry } => json!({"type": "taken", "id": id, "entry": entry}),
+        SessionEvent::Declined { id, sentence } => json!({"type": "declined", "id": id, "text": sentence}),
+        SessionEvent::Notice(text) => json!({"type": "notice", "text": text}),
+        SessionEvent::Service { level, is_slow } => {
+            json!({"type": "service", "level": level.number(), "slow": is_slow})
+        }
+        SessionEvent::Ended { code, .. } => json!({"type": "ended", "code": code}),
     }
+}
+
+fn talk_event(number: u32, author: u32, talk: &Talk) -> Value {
+    match talk {
+        Talk::Chat(line) => json!({
+            "type": "chat", "entry": number, "member": author, "name": line.name, "text": line.text, "at_s": line.at_s,
+        }),
+        Talk::Joined(profile) => json!({"type": "joined", "member": author, "name": profile.name}),
+        Talk::Left(name) => json!({"type": "left", "member": author, "name": name}),
+    }
+}
+
+fn line(entry: &Entry) -> Option<Value> {
+    let Ok(Some(talk)) = entry.talk() else { return None };
+    matches!(talk, Talk::Chat(_)).then(|| talk_event(entry.number, entry.author, &talk))
+}
+
+fn kill(kill: &Killed, client: &mut Client) -> Value {
+    json!({
+        "type": "kill", "killer": kill.killer, "victim": kill.victim, "rammed": kill.rammed,
+        "behind_ms": ms_of_parts(kill.view_delay),
+        "killer_name": name(client, kill.killer), "victim_name": name(client, kill.victim),
+    })
 }
 
 /// 16ths of a tick as milliseconds.
 fn ms_of_parts(parts: u8) -> f64 {
     f64::from(parts) * 1000.0 / f64::from(TICK_HZ * PARTS_PER_TICK)
-}
-
-fn chat_line(entry: &Event) -> Option<Value> {
-    match entry {
-        Event::Chat { pilot, name, text } => Some(json!({"member": pilot, "name": name, "text": text})),
-        _ => None,
-    }
 }
 
 fn spot(kind: &str, at: Spot) -> Value {

@@ -16,7 +16,8 @@ use crate::{
     store::Store,
 };
 use protocol::{
-    message::{Hello, InputPacket},
+    message::{ClientMessage, HOT_BIT, Hello},
+    room::Kind,
     token::{Grant, Key, Resume, Role},
 };
 use std::{
@@ -87,9 +88,8 @@ fn open(joins: async_mpsc::Receiver<JoinRequest>, queue: &WorkerSender) -> (Room
 impl House {
     fn hello(&self) -> Hello {
         let resume = self.key.sign_resume(ROOM, Resume { epoch: 1, member: 1, generation: 1, role: Role::Member });
-        let (version, ticket, resume) = (protocol::PROTOCOL_VERSION, None, Some(resume));
-        let name = "Ada".to_owned();
-        Hello { version, ticket, resume, have_tick: 0, have_event: 0, name, hue: 0 }
+        let hello = Hello::to(Kind::Arena, *crate::kinds::versions(Kind::Arena).end(), "Ada", 0);
+        Hello { resume: Some(resume), ..hello }
     }
 }
 
@@ -104,7 +104,7 @@ fn connect() -> (std::net::TcpStream, TcpStream) {
 }
 
 fn input(number: u8) -> Vec<u8> {
-    InputPacket { number, ack: 0, at: 0, view_delay: 0, inputs: vec![] }.encode()
+    [&[HOT_BIT, number][..], &[0; 9]].concat()
 }
 
 impl Bench {
@@ -136,7 +136,7 @@ async fn a_full_queue_delays_and_loses_nothing() {
     // One that is gone by the time the room is open.
     let other = ConnectionId { shard: 0, slot: 99, number: 0 };
     let (flow, hello) = (FlowCounter::default(), bench.house.hello());
-    let join = Box::new(Join { connection: other, flow, hello, admitted: false, _waiting: None });
+    let join = Box::new(Join { connection: other, flow, hello, admission: None, _waiting: None });
     let opener = bench.house.admission.open([127, 0, 0, 1].into(), Instant::now()).unwrap().opener();
     let request = JoinRequest { room: ROOM.into(), join, grant: Grant::Enter, opener };
     bench.house.joins.send(request).await.unwrap();
@@ -155,7 +155,7 @@ async fn a_full_queue_delays_and_loses_nothing() {
             RoomEvent::Disconnected(id) if id == other => {}
             RoomEvent::Join(join) if join.connection == other => {}
             RoomEvent::Disconnected(_) => is_gone = true,
-            RoomEvent::Packet(_, ClientPacket::Inputs(packet)) => heard.push(packet.number),
+            RoomEvent::Kind(_, packet) => heard.push(packet[1]),
             RoomEvent::Join(_) => assert!(heard.is_empty()),
             event => panic!("{event:?}"),
         }
@@ -279,8 +279,8 @@ async fn whoever_sends_without_end_has_a_turn_like_everybody() {
         for number in 1..=10 {
             player.write_all(&masked(2, true, &input(number))).unwrap();
             let is_it = |event| {
-                matches!(event, RoomEvent::Packet(id, ClientPacket::Inputs(packet))
-                    if packet.number == number && id.slot as usize == well_behaved)
+                matches!(event, RoomEvent::Kind(id, packet)
+                    if packet[1] == number && id.slot as usize == well_behaved)
             };
             let mut turns = 0;
             while !incarnation.events.try_iter().any(is_it) {

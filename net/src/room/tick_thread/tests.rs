@@ -1,7 +1,9 @@
 //! What the tests through the whole server cannot bring about: a room that is slow.
 
 use super::*;
+use protocol::{message::Hello, room::Kind, token::Role};
 use session::Stats;
+use std::ops::RangeInclusive;
 
 const TICK: Duration = Duration::from_millis(60);
 const SAVE_INTERVAL: Duration = Duration::from_millis(200);
@@ -10,9 +12,18 @@ const SAVE_INTERVAL: Duration = Duration::from_millis(200);
 struct Slow;
 
 impl Engine for Slow {
-    fn connect(&mut self, _: ConnectionId, _: &protocol::message::Hello, _: bool) {}
+    const KIND: Kind = Kind::Arena;
+    const TICK_HZ: u32 = 60;
 
-    fn receive(&mut self, _: ConnectionId, _: protocol::message::ClientPacket) {}
+    fn versions() -> RangeInclusive<u32> {
+        1..=1
+    }
+
+    fn connect(&mut self, _: ConnectionId, _: &Hello, _: Option<Role>) {}
+
+    fn receive(&mut self, _: ConnectionId, _: Packet<'_>) {}
+
+    fn committed(&mut self, _: u32) {}
 
     fn disconnect(&mut self, _: ConnectionId) {}
 
@@ -46,7 +57,7 @@ fn a_slow_room_that_was_used_is_saved_as_often_as_any_also_while_nobody_is_there
         let (_events, events) = crossbeam_channel::bounded(1);
         let (saved, facts) = (None, Arc::default());
         let incarnation = Incarnation { id: Arc::clone(&id), epoch: 1, saved, was_used, events, facts, saves };
-        let load = Load::new(id, None, Arc::clone(&metrics));
+        let load = Load::new(id, 60, None, Arc::clone(&metrics));
         let mut thread = TickThread::new(Slow, incarnation, Arc::from([]), metrics, load, SAVE_INTERVAL);
         let mut saves_count = 0;
         // By ticks it would be due once.
