@@ -70,7 +70,7 @@ describe('layers', () => {
     ['arena/client', 'import type { Board } from "../lounge/board";'],
     ['arena/main', "const page = await import('../lobby/main');"],
     ['shared/chat/panel', "import type { ChatLine } from '../../arena/client-event';"],
-    ['shared/link/link.test', "import { Client } from '../../pkg/aerodrome.js';"],
+    ['shared/link/link.test', "import { Client } from '../../pkg/arena.js';"],
     ['shared/base', "@import '../lobby/sky.css';"],
     ['lobby/board', "import { Minimap } from '../arena/hud/minimap';"],
     ['lobby/main', "import { Application } from 'pixi.js';"],

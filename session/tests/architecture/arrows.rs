@@ -16,7 +16,7 @@ const ALLOWED: [(&str, &[&str]); 13] = [
     ("bots", &["arena", "game", "protocol", "session"]),
     ("rehearsal", &["arena", "fly-local", "game", "protocol", "session"]),
     ("bench", &["arena", "game", "net", "protocol", "rehearsal", "session"]),
-    ("wasm", &["arena", "protocol", "session"]),
+    ("wasm-arena", &["arena", "protocol", "session"]),
     ("bindgen", &[]),
 ];
 
