@@ -7,7 +7,6 @@ afterEach(() => vi.unstubAllGlobals());
 describe("a room's address", () => {
   it('names machine and room', () => {
     expect(roomAddressOf('/gameserver/148e/field-abc')).toEqual({ instance: '148e', room: 'field-abc' });
-    expect(roomAddressOf('/gameserver/148e')).toEqual({ instance: '148e', room: 'arena' });
   });
 
   it('keeps its id wherever it goes', () => {

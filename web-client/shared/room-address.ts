@@ -1,5 +1,5 @@
 // The address of a room, `/gameserver/<instance>/<room>`: what it says, and whether anybody answers there.
-import { PUBLIC_ROOM } from './generated/protocol';
+import { KINDS } from './generated/protocol';
 
 export interface RoomAddress {
   instance: string;
@@ -7,13 +7,15 @@ export interface RoomAddress {
 }
 
 export function roomAddressOf(path: string): RoomAddress {
-  const [, , instance = '', room = PUBLIC_ROOM] = path.split('/');
+  const [, , instance = '', room = ''] = path.split('/');
   return { instance, room };
 }
 
-/** The room's id wherever it is: every machine has a public room of its own, all other names are the room's only one. */
+const PUBLIC_ROOMS: readonly string[] = KINDS;
+
+/** The room's id wherever it is: every machine has a public room of each kind, all other names are the room's only one. */
 export function durableId({ instance, room }: RoomAddress): string {
-  return room === PUBLIC_ROOM ? `${PUBLIC_ROOM}-${instance}` : room;
+  return PUBLIC_ROOMS.includes(room) ? `${room}-${instance}` : room;
 }
 
 /** The address of its socket; `base` is the page's own. */

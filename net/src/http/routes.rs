@@ -143,12 +143,10 @@ async fn room(
     Path((_, room)): Path<(String, String)>,
     mut request: Request,
 ) -> Response {
-    if Kind::of(&room).is_none() {
-        return pages::no_such_room();
-    }
+    let Some(kind) = Kind::of(&room) else { return pages::no_such_room() };
     let id: Arc<str> = durable_id(&app.config.instance, &room).into();
     if !Upgrade::is_wanted(&request) {
-        return page(&app, &id, request.uri().query().unwrap_or_default(), request.headers()).await;
+        return page(&app, kind, &id, request.uri().query().unwrap_or_default(), request.headers()).await;
     }
     let upgrade = match Upgrade::of(&mut request) {
         Ok(upgrade) => upgrade,
@@ -164,8 +162,8 @@ async fn room(
 }
 
 /// The page of a room that is here, or can be; else where it is, or that it is gone. What a page shows opens nothing.
-async fn page(app: &App, id: &str, query: &str, headers: &HeaderMap) -> Response {
-    let page = || assets::page(headers).unwrap_or_else(pages::no_page_built);
+async fn page(app: &App, kind: Kind, id: &str, query: &str, headers: &HeaderMap) -> Response {
+    let page = || assets::page(kind, headers).unwrap_or_else(pages::no_page_built);
     // The lobby sends whoever asked for a new room with `?new`: nobody has saved that yet.
     if app.rooms.is_open(id) || query.split('&').any(|part| part == "new") {
         return page();
@@ -187,7 +185,7 @@ async fn page(app: &App, id: &str, query: &str, headers: &HeaderMap) -> Response
         }
         (_, Some(home)) if home == own => page(),
         (kept, Some(home)) if moved.is_none() && !is_interrupted_here(own, kept.as_ref().map(|kept| &kept.owner)) => {
-            redirect(&format!("{}{home}/{ARENA}", fly_replay::PREFIX))
+            redirect(&format!("{}{home}/{}", fly_replay::PREFIX, kind.word()))
         }
         (Some(_), _) => page(),
         (None, _) => pages::room_is_gone(),

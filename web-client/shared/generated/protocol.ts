@@ -6,8 +6,8 @@ export const TICK_HZ = 60;
 export const NAME_MAX_BYTES = 24;
 /** Longest line of chat in bytes of UTF-8. */
 export const CHAT_MAX_BYTES = 240;
-/** Every machine's own public room. */
-export const PUBLIC_ROOM = 'arena';
+/** The kinds of room by their words: each has its page in a folder, its crate in `wasm`, and a public room on every machine. */
+export const KINDS = ['arena'] as const;
 /** Examples for a test: instance, room, durable id. */
 export const DURABLE_ID_EXAMPLES = [
   ['m1', 'arena', 'arena-m1'],
