@@ -14,7 +14,7 @@ const MOVING_REFRESH_S: u32 = 5;
 /// Where most pages lead: address and text of their link.
 const LOBBY: (&str, &str) = ("/", "Go to the lobby");
 /// The lobby opens with the button for a new private room in reach.
-const NEW_ROOM: (&str, &str) = ("/#new", "Open a new field");
+const NEW_ROOM: (&str, &str) = ("/#new", "Open a new room");
 
 const STYLE: &str = "
 :root{color-scheme:light dark;--ground:#F4EFE6;--sky:#BFD9E0;--ink:#1E2A32;--quiet:#5B6770;--line:#D9D0C1;--accent:#B8401C;--on:#fff}
@@ -55,8 +55,8 @@ pub fn waking(tries: u32, is_new: bool) -> Response {
 
 /// A room's machine is lost, and the next one waits until it is sure of that; the page was sent round `tries` times.
 pub fn moving(tries: u32) -> Response {
-    let body = "The server of this field is lost, and another one takes over within half a minute. The page tries again by itself.";
-    retrying(MOVING_REFRESH_S, (tries, false), "Changing planes", "This field is moving", body)
+    let body = "The server of this room is lost, and another one takes over within half a minute. The page tries again by itself.";
+    retrying(MOVING_REFRESH_S, (tries, false), "Changing planes", "This room is moving", body)
 }
 
 fn retrying(after_s: u32, (tries, is_new): (u32, bool), kicker: &str, title: &str, body: &str) -> Response {
@@ -69,22 +69,20 @@ fn retrying(after_s: u32, (tries, is_new): (u32, bool), kicker: &str, title: &st
 
 /// A machine does not answer, and waiting did not help.
 pub fn silent() -> Response {
-    let body =
-        "This server did not answer, and we stopped trying. Fly from another field, or open this page again later.";
+    let body = "This server did not answer, and we stopped trying. Pick another room, or open this page again later.";
     page(StatusCode::SERVICE_UNAVAILABLE, "No contact", "The tower hears nothing", body, LOBBY, "")
 }
 
 /// A machine was destroyed, and there is none that its rooms could go to.
 pub fn gone() -> Response {
-    let body =
-        "This field was closed and does not come back. You can open a new one and send its link to your friends.";
-    page(StatusCode::GONE, "Closed", "That field is gone", body, NEW_ROOM, "")
+    let body = "This room was closed and does not come back. You can open a new one and send its link to your friends.";
+    page(StatusCode::GONE, "Closed", "That room is gone", body, NEW_ROOM, "")
 }
 
 /// There is no such machine.
 pub fn unknown_machine() -> Response {
-    let body = "We know no server at this address: the link may be old or mistyped. The lobby shows the fields that are open now.";
-    page(StatusCode::NOT_FOUND, "Not on the map", "No such field", body, LOBBY, "")
+    let body = "We know no server at this address: the link may be old or mistyped. The lobby shows the rooms that are open now.";
+    page(StatusCode::NOT_FOUND, "Not on the map", "No such room", body, LOBBY, "")
 }
 
 /// Any other address.

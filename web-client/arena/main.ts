@@ -25,7 +25,6 @@ import { Sound } from './sound';
 import { exposeTestHook } from './test-hook';
 import { TouchPad } from './touch';
 import { Scene } from './view/scene';
-import { WORDS } from './words';
 
 const SLOW_UPDATE_MS = 500;
 const HIDDEN_DRAIN_MS = 1_000;
@@ -136,7 +135,6 @@ class ArenaPage {
         relocate: room.relocate,
         probe: room.probe,
         isOnline: () => navigator.onLine,
-        words: WORDS,
         joins: new Budget(tab, 'joins', ASKS_MAX),
         follows: new Budget(tab, 'follows', FOLLOWS_MAX),
         onState: (state) => this.tell(state),

@@ -38,7 +38,7 @@ async fn anothers_request_is_sent_on_once() {
     let replay = head.lines().find_map(|line| line.strip_prefix("fly-replay: ")).unwrap();
     assert!(replay.starts_with("app=aerodrome-game;instance=another1;state=") && body.is_empty(), "{replay}");
     let (status, _, body) = gameserver.get(path, &by_hop(1)).await;
-    assert!(status == 404 && body.contains("That field is gone."));
+    assert!(status == 404 && body.contains("That room is gone."));
     gameserver.server.stop().await;
 }
 
@@ -46,9 +46,9 @@ async fn anothers_request_is_sent_on_once() {
 async fn unknown_rooms_and_assets_are_not_found() {
     let gameserver = Gameserver::start().await;
     let (status, _, body) = gameserver.get_replayed(&format!("/gameserver/{INSTANCE}/elsewhere")).await;
-    assert!(status == 404 && body.contains("This field is gone."));
+    assert!(status == 404 && body.contains("This room is gone."));
     let (status, _, body) = gameserver.get_replayed(&format!("/gameserver/{INSTANCE}/No.Name")).await;
-    assert!(status == 404 && body.contains("There is no such field."));
+    assert!(status == 404 && body.contains("There is no such room."));
     assert_eq!(gameserver.get_replayed(&format!("/gameserver/{INSTANCE}/assets/none.js")).await.0, 404);
     assert_eq!(gameserver.get("/anything", "").await.0, 404);
     let (_, head, body) = gameserver.get_replayed(&format!("/gameserver/{INSTANCE}/arena")).await;

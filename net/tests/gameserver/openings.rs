@@ -91,7 +91,7 @@ async fn a_public_room_moves_when_its_machine_is_lost_and_goes_home_again() {
     assert_eq!(code(other.join_with("arena-m9", Grant::Move).await.err()), Some(CloseReason::NoSuchRoom));
     let source = other.replay_source("/gameserver/m2/arena-m8");
     let page = other.get("/gameserver/m2/arena-m8?moved=1", &format!("fly-replay-src: {source}\r\n")).await;
-    assert!(page.0 == 404 && page.2.contains("This field is gone."), "{}", page.2);
+    assert!(page.0 == 404 && page.2.contains("This room is gone."), "{}", page.2);
     home.join_room("arena").await.unwrap().play(Duration::from_millis(100)).await;
     store.wait_for("arena-m1").await;
     home.server.stop().await;
@@ -214,7 +214,7 @@ async fn a_room_that_was_never_used_leaves_nothing() {
     // Nobody finds it by its link.
     let gameserver = sleepy().await;
     let (status, _, body) = gameserver.get_replayed("/gameserver/m1/field-a").await;
-    assert!(status == 404 && body.contains("This field is gone."), "{body}");
+    assert!(status == 404 && body.contains("This room is gone."), "{body}");
     assert_eq!(code(gameserver.join_with("field-a", Grant::Enter).await.err()), Some(CloseReason::NoSuchRoom));
     // One that somebody flew in stays, whoever looks in later.
     gameserver.join_room("field-b").await.unwrap().play(Duration::from_millis(50)).await;

@@ -216,12 +216,12 @@ async fn a_page_is_there_for_rooms_that_are_or_will_be() {
     let store = StoreDirectory::new();
     let gameserver = store.serve("m1", |_| {}).await;
     let page = async |name: &str| gameserver.get_replayed(&format!("/gameserver/m1/{name}")).await;
-    let is_gone = |(status, _, body): (u16, String, String)| status == 404 && body.contains("This field is gone.");
+    let is_gone = |(status, _, body): (u16, String, String)| status == 404 && body.contains("This room is gone.");
     assert!(is_gone(page("field-a").await));
     // What the lobby signs is the path without its query.
     let source = gameserver.replay_source("/gameserver/m1/field-a");
     let (_, _, body) = gameserver.get("/gameserver/m1/field-a?new", &format!("fly-replay-src: {source}\r\n")).await;
-    assert!(!body.contains("This field is gone."));
+    assert!(!body.contains("This room is gone."));
     let mut player = gameserver.join_room("field-a").await.unwrap();
     assert!(!is_gone(page("field-a").await), "an open one");
     player.play(Duration::from_millis(100)).await;
@@ -229,6 +229,6 @@ async fn a_page_is_there_for_rooms_that_are_or_will_be() {
     gameserver.server.stop().await;
     let gameserver = store.serve("m2", |_| {}).await;
     let (_, _, body) = gameserver.get_replayed("/gameserver/m2/field-a").await;
-    assert!(!body.contains("This field is gone."), "one that sleeps");
+    assert!(!body.contains("This room is gone."), "one that sleeps");
     gameserver.server.stop().await;
 }

@@ -1,11 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { CLOSE } from '../generated/protocol';
-import { WORDS } from './fake-link';
-import { afterClose as decide, askDelayMs, ASKS_MAX, backoffMs, FOLLOWS_MAX, UNWELCOMED_MAX, type NextStep, type Situation } from './reconnect-policy';
+import { afterClose, askDelayMs, ASKS_MAX, backoffMs, FOLLOWS_MAX, UNWELCOMED_MAX, type Situation } from './reconnect-policy';
+import { WORDS } from './words';
 
 const lost: Situation = { code: 1006, attempt: 0, hasReloaded: false, isSilent: false, unopened: 0, unwelcomed: 0, isReachable: false, isOnline: true, follows: 0 };
-
-const afterClose = (situation: Situation, random?: () => number): NextStep => decide(situation, WORDS, random);
 
 describe('after the socket is gone', () => {
   it('comes back by itself, waiting 0.25 s to 4 s', () => {

@@ -1,7 +1,8 @@
 import { describe, expect, it, vi } from 'vitest';
 import { CLOSE } from '../generated/protocol';
-import { budget, FakeSocket, HELLO, newest, setUp, useFakes, WORDS } from './fake-link';
+import { budget, FakeSocket, HELLO, newest, setUp, useFakes } from './fake-link';
 import { ASKS_MAX, FOLLOWS_MAX, UNWELCOMED_MAX } from './reconnect-policy';
+import { WORDS } from './words';
 
 useFakes();
 

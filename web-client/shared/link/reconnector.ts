@@ -5,7 +5,8 @@
 // Invariants: at most one timer or one request is under way, and beginning another ends it; the lobby is asked at most
 // `ASKS_MAX` times a minute without a person's hand. Never: bytes, a socket.
 import type { Budget } from './budget';
-import { afterClose, askDelayMs, ASKS_MAX, TRY_AGAIN, type NextStep, type ReconnectWords } from './reconnect-policy';
+import { afterClose, askDelayMs, ASKS_MAX, type NextStep } from './reconnect-policy';
+import { WORDS } from './words';
 
 export type LinkState =
   | { kind: 'connecting' | 'open'; sentence: string }
@@ -30,7 +31,6 @@ export interface ReconnectorOptions {
   /** Whether the room's server answers over plain HTTP. */
   probe(): Promise<boolean>;
   isOnline(): boolean;
-  words: ReconnectWords;
   onState(state: LinkState): void;
   /** A newer version of the page is there. */
   reload(): void;
@@ -110,8 +110,7 @@ export class Reconnector {
   leave(): void {
     this.stop();
     this.welcomedAt = Number.POSITIVE_INFINITY;
-    const { left, comeBack } = this.options.words;
-    this.timer = setTimeout(() => this.stopWith(left, comeBack), LEFT_TOLD_AFTER_MS);
+    this.timer = setTimeout(() => this.stopWith(WORDS.left, WORDS.comeBack), LEFT_TOLD_AFTER_MS);
   }
 
   opened(): void {
@@ -134,10 +133,10 @@ export class Reconnector {
     if (this.options.now() - this.welcomedAt > STEADY_MS) this.attempt = 0;
     this.welcomedAt = Number.POSITIVE_INFINITY;
     const { attempt, unopened, unwelcomed, isReachable } = this;
-    const { hasReloaded, follows, words } = this.options;
+    const { hasReloaded, follows } = this.options;
     const situation = { code, attempt, hasReloaded, isSilent, unopened, unwelcomed, isReachable, isOnline, follows: follows.used };
     this.attempt += 1;
-    this.run(afterClose(situation, words));
+    this.run(afterClose(situation));
   }
 
   private count(hasOpened: boolean): void {
@@ -185,7 +184,7 @@ export class Reconnector {
 
   /** After the delay, and again as long as the lobby refuses. */
   private ask(delayMs: number, requestGrant: Ask): void {
-    if (this.options.joins.isSpent) return this.stopWith(this.options.words.gaveUp, TRY_AGAIN);
+    if (this.options.joins.isSpent) return this.stopWith(WORDS.gaveUp, WORDS.tryAgain);
     this.timer = setTimeout(() => void this.askNow(requestGrant), delayMs);
   }
 
@@ -206,7 +205,7 @@ export class Reconnector {
 
   private refused(sentence: string, requestGrant: Ask): void {
     this.refusals += 1;
-    if (this.refusals >= ASKS_MAX || this.options.joins.isSpent) return this.stopWith(sentence, TRY_AGAIN);
+    if (this.refusals >= ASKS_MAX || this.options.joins.isSpent) return this.stopWith(sentence, WORDS.tryAgain);
     this.tell(sentence);
     this.ask(askDelayMs(this.refusals), requestGrant);
   }
