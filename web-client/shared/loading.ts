@@ -7,6 +7,13 @@ import { byId } from './dom';
 
 /** As in the pages: said by the style sheet alone. */
 const LATER = 'This takes longer than usual.';
+/** On a connection on which a page's parts take longer than this, the page says so and goes on waiting. */
+const LATE_MS = 30_000;
+/** The first three as `boot.js` says them of the script. */
+const LATE = 'This page is still on its way. Your connection seems slow.';
+const MISSING = 'Part of this page did not arrive. Check your connection and load it again.';
+const TOO_OLD = 'This browser is too old for this page. Try a newer one.';
+const BROKEN = 'This page could not start. Load it again, or go back to the lobby.';
 
 /** `mismatch`: the room speaks another version than this page. */
 export type Reason = 'failed' | 'late' | 'mismatch';
@@ -22,6 +29,28 @@ export const isCacheSuspect = reloaded === 'failed';
 export function loadAgain(reason: Reason): void {
   history.replaceState({ reloaded: reason }, '');
   location.reload();
+}
+
+/** Loads the parts of a room's page and starts it with them; else the page loads itself again, or says what is wrong. */
+export async function arrive<Parts>(load: () => Promise<Parts>, start: (parts: Parts) => void): Promise<void> {
+  const late = setTimeout(() => (hasReloaded ? tellTrouble('late', LATE) : loadAgain('late')), LATE_MS);
+  const parts = await load().catch((error: unknown) => giveUp(error, MISSING));
+  clearTimeout(late);
+  if (parts === undefined) return;
+  // Neither ticket nor `?new` belongs into an invitation; until here they are what a page needs that loads itself again.
+  settle(location.pathname);
+  try {
+    start(parts);
+  } catch (error) {
+    giveUp(error, BROKEN);
+  }
+}
+
+/** Some part did not come or is of no use: it is loaded once more, and then a person has to. */
+function giveUp(error: unknown, sentence: string): undefined {
+  console.error(error);
+  if (!hasReloaded) loadAgain('failed');
+  else tellTrouble('failed', typeof WebAssembly === 'object' ? sentence : TOO_OLD);
 }
 
 /** All parts are there: the next trouble may load the page again. `address`: what the page is to be called from now on. */
