@@ -53,8 +53,9 @@ class ArenaPage {
   ) {
     const pad = new TouchPad(scene.stage.canvas);
     this.input = new Input(pad, { onGesture: () => sound.unlock(), onLetGo: () => this.sendInput() });
-    this.link = visit.connect(client, (state) => this.tell(state));
+    this.link = visit.connect(client, (state) => this.tell(state), () => this.hud.chat.draft);
     this.hud = this.openHud();
+    this.hud.chat.draft = visit.draft;
     watchWaysOut(() => visit.leave(client, this.link));
   }
 

@@ -18,16 +18,28 @@ const BROKEN = 'This page could not start. Load it again, or go back to the lobb
 /** `mismatch`: the room speaks another version than this page. */
 export type Reason = 'failed' | 'late' | 'mismatch';
 
+/** What a person would miss if it did not outlast a load of the page; it needs no storage. */
+export interface Kept {
+  name?: string;
+  hue?: number;
+  /** The token that makes it the same member again. */
+  resume?: string;
+  /** What was typed and not said yet. */
+  draft?: string;
+}
+
 /** `boot.js` leaves `true`: it watches over the script alone, which says nothing of the other parts. */
-const reloaded = (history.state as { reloaded?: Reason | true } | null)?.reloaded;
+const before = history.state as { reloaded?: Reason | true; kept?: Kept } | null;
 
 /** This page loaded itself again a moment ago. */
-export const hasReloaded = reloaded !== undefined;
+export const hasReloaded = before?.reloaded !== undefined;
 /** What it had loaded before was of no use, and may lie in the cache. */
-export const isCacheSuspect = reloaded === 'failed';
+export const isCacheSuspect = before?.reloaded === 'failed' || before?.reloaded === 'mismatch';
+/** What the page before this one left to it. */
+export const kept: Kept = before?.kept ?? {};
 
-export function loadAgain(reason: Reason): void {
-  history.replaceState({ reloaded: reason }, '');
+export function loadAgain(reason: Reason, keep: Kept = {}): void {
+  history.replaceState({ reloaded: reason, kept: keep }, '');
   location.reload();
 }
 

@@ -8,7 +8,7 @@ import { ASKS_MAX, FOLLOWS_MAX } from './link/reconnect-policy';
 import type { LinkState } from './link/reconnector';
 import { Resume } from './link/resume-token';
 import { RoomLocation } from './link/room-location';
-import { hasReloaded, loadAgain } from './loading';
+import { hasReloaded, kept, loadAgain } from './loading';
 import { loadMe, parseArrival, saveMe, type Me } from './me';
 import type { SessionEvent } from './session';
 import { longStore, tabStore, type Store } from './store';
@@ -24,6 +24,8 @@ export interface RoomClient extends MessageClient {
 export class Visit {
   readonly store: Store = longStore();
   readonly me: Me;
+  /** What was typed and not said before this page was loaded again by itself. */
+  readonly draft = kept.draft ?? '';
   private readonly tab = tabStore();
   private readonly room = new RoomLocation();
   private readonly resume = new Resume(this.tab, this.store, this.room.durableId);
@@ -32,16 +34,17 @@ export class Visit {
 
   constructor() {
     this.me = loadMe(this.store);
-    this.me.name = this.arrival.name ?? this.me.name;
-    this.me.hue = this.arrival.hue ?? this.me.hue;
+    this.me.name = this.arrival.name ?? kept.name ?? this.me.name;
+    this.me.hue = this.arrival.hue ?? kept.hue ?? this.me.hue;
+    if (kept.resume !== undefined && this.resume.token === undefined) this.resume.keep(kept.resume);
     // Back from elsewhere to a page that the browser kept: who was here has left meanwhile.
     addEventListener('pageshow', ({ persisted }) => {
       if (persisted) location.reload();
     });
   }
 
-  /** The link to the room, not yet opened. */
-  connect(client: RoomClient, onState: (state: LinkState) => void): Link {
+  /** The link to the room, not yet opened. `draftNow`: what is typed and not said. */
+  connect(client: RoomClient, onState: (state: LinkState) => void, draftNow: () => string): Link {
     const { me, resume, room, tab } = this;
     return new Link(
       {
@@ -60,7 +63,7 @@ export class Visit {
         joins: new Budget(tab, 'joins', ASKS_MAX),
         follows: new Budget(tab, 'follows', FOLLOWS_MAX),
         onState,
-        reload: () => loadAgain('mismatch'),
+        reload: () => loadAgain('mismatch', { ...me, draft: draftNow(), ...(resume.token === undefined ? {} : { resume: resume.token }) }),
         hasReloaded,
         now: () => performance.now(),
       },

@@ -49,7 +49,7 @@ export class Hud {
   private readonly score = new ScoreBoard();
   private readonly kills = new KillFeed();
   private readonly minimap = new Minimap();
-  private readonly chat: ChatPanel;
+  readonly chat: ChatPanel;
   private readonly down: DownPanel;
   private readonly dialog: RenameDialog;
   private downSince: number | undefined;

@@ -30,6 +30,15 @@ export class ChatPanel {
     this.text.addEventListener('blur', () => this.setAwake(false));
   }
 
+  /** What is typed and not said. */
+  get draft(): string {
+    return this.text.value;
+  }
+
+  set draft(text: string) {
+    this.text.value = text;
+  }
+
   wake(): void {
     this.setAwake(true);
     this.text.focus();

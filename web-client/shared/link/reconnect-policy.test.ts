@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { CLOSE } from '../generated/protocol';
-import { afterClose, askDelayMs, ASKS_MAX, backoffMs, FOLLOWS_MAX, UNWELCOMED_MAX, type Situation } from './reconnect-policy';
+import { afterClose, askDelayMs, ASKS_MAX, backoffMs, FOLLOWS_MAX, MISUNDERSTOOD_MAX, UNWELCOMED_MAX, type Situation } from './reconnect-policy';
 import { WORDS } from './words';
 
-const lost: Situation = { code: 1006, attempt: 0, hasReloaded: false, isSilent: false, unopened: 0, unwelcomed: 0, isReachable: false, isOnline: true, follows: 0 };
+const lost: Situation = { code: 1006, attempt: 0, hasReloaded: false, misunderstood: 0, isSilent: false, unopened: 0, unwelcomed: 0, isReachable: false, isOnline: true, follows: 0 };
 
 describe('after the socket is gone', () => {
   it('comes back by itself, waiting 0.25 s to 4 s', () => {
@@ -21,6 +21,13 @@ describe('after the socket is gone', () => {
   it('reloads for a newer version once and never again', () => {
     expect(afterClose({ ...lost, code: CLOSE.versionMismatch })).toEqual({ do: 'reload' });
     expect(afterClose({ ...lost, code: CLOSE.versionMismatch, hasReloaded: true }).do).toBe('stop');
+  });
+
+  it('takes the second message in a row that was not understood for another version', () => {
+    const misread = { ...lost, code: CLOSE.badMessage, misunderstood: 1 };
+    expect(afterClose(misread)).toMatchObject({ do: 'retry' });
+    expect(afterClose({ ...misread, misunderstood: MISUNDERSTOOD_MAX })).toEqual({ do: 'reload' });
+    expect(afterClose({ ...misread, misunderstood: MISUNDERSTOOD_MAX, hasReloaded: true })).toEqual({ do: 'stop', sentence: WORDS.closed[CLOSE.versionMismatch], again: 'Try again' });
   });
 
   it('leaves the room to the newer window', () => {

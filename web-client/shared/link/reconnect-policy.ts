@@ -36,6 +36,12 @@ export const FOLLOWS_MAX = FOLLOW_DELAYS_MS.length;
  */
 export const ASKS_MAX = 8;
 
+/**
+ * Messages in a row that one end or the other did not understand, with no steady connection between them. Policy: page and
+ * server are of different versions, as if one had said so.
+ */
+export const MISUNDERSTOOD_MAX = 2;
+
 export interface Stop {
   do: 'stop';
   sentence: string;
@@ -59,8 +65,10 @@ export interface Situation {
   code: number;
   /** Losses since the connection was steady. */
   attempt: number;
-  /** This page was reloaded for a newer version already. */
+  /** This page was reloaded for a newer version, and no connection was steady since. */
   hasReloaded: boolean;
+  /** Sockets that ended because a message was not understood, this one included, since a connection was steady. */
+  misunderstood: number;
   /** Nobody ended the socket: nothing came from it any more, or it did not open in time. */
   isSilent: boolean;
   /** Sockets in a row that never opened, this one included. */
@@ -80,7 +88,9 @@ export function afterClose(situation: Situation, random: () => number = Math.ran
   const sentence = WORDS.closed[code] ?? '';
   switch (code) {
     case CLOSE.versionMismatch:
-      return situation.hasReloaded ? stop(sentence, WORDS.comeBack) : { do: 'reload' };
+      return afterMismatch(situation);
+    case CLOSE.badMessage:
+      return situation.misunderstood >= MISUNDERSTOOD_MAX ? afterMismatch(situation) : afterLoss(situation, delayMs);
     case CLOSE.badTicket:
       return { do: 'ticket', delayMs: attempt === 0 ? 0 : delayMs, sentence };
     case CLOSE.serverStopping:
@@ -100,6 +110,11 @@ export function afterClose(situation: Situation, random: () => number = Math.ran
     default:
       return afterLoss(situation, delayMs);
   }
+}
+
+/** Only a newer page helps; if it did not, a person may try later. */
+function afterMismatch({ hasReloaded }: Situation): NextStep {
+  return hasReloaded ? stop(WORDS.closed[CLOSE.versionMismatch] ?? '', WORDS.tryAgain) : { do: 'reload' };
 }
 
 function afterMove(follows: number): NextStep {
