@@ -1,11 +1,12 @@
 //! The wire format and its limits; the numbered rules are in `SPEC.md` beside this crate's manifest.
 //!
 //! Path: a socket's bytes go through [`message`] (control messages, input packets) or [`frame`] (what a tick sends);
-//! [`token`] signs what travels through strangers' hands; [`room`] says what rooms are called; [`close`] names every way
+//! [`token`] signs what travels through strangers' hands; [`room`] says what rooms are called, [`alias`] what readers call them; [`close`] names every way
 //! a socket can end.
 //! Invariants: decoding never panics and never allocates more than the limits here, on any bytes.
 //! Never: the ECS, the crate `game`, a runtime, a clock (time is an argument).
 
+pub mod alias;
 pub mod bits;
 pub mod close;
 pub mod codec;
