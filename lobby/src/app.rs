@@ -76,13 +76,16 @@ impl App {
         self.room_openings.lock().expect("nobody panics while counting rooms").admit(address, now)
     }
 
-    /// Where this room went a moment ago, since its machine is lost.
+    /// Where this room went a moment ago, since its machine is lost. Readers, who know it by its alias, follow the others.
     pub(crate) fn moved_to(&self, room: &str) -> Option<String> {
-        self.moves.lock().expect("nobody panics while remembering moves").find(room, Instant::now())
+        let id = self.key.open_alias(room);
+        let mut moves = self.moves.lock().expect("nobody panics while remembering moves");
+        moves.find(id.as_deref().unwrap_or(room), Instant::now())
     }
 
     pub(crate) fn note_move(&self, room: &str, instance: &str) {
+        let id = self.key.open_alias(room).unwrap_or_else(|| room.to_owned());
         let mut moves = self.moves.lock().expect("nobody panics while remembering moves");
-        moves.note(room.to_owned(), instance.to_owned(), Instant::now());
+        moves.note(id, instance.to_owned(), Instant::now());
     }
 }

@@ -315,13 +315,15 @@ fn ms(ms: u64) -> Duration {
 mod tests {
     use super::*;
     use Condition::{Asleep, Full, Ready, Unreachable, Waking};
+    use protocol::room::Kind;
 
     fn machine(state: MachineState) -> Machine {
         crate::machine::tests::machine("m", "ewr", state)
     }
 
     fn occupied(players: u32) -> Option<Occupancy> {
-        Some(Occupancy { players, pilots: players + 20, capacity: 2, rooms: 1, rooms_max: 2, is_draining: false })
+        let (is_draining, open) = (false, [true; Kind::ALL.len()]);
+        Some(Occupancy { players, pilots: players + 20, capacity: 2, rooms: 1, rooms_max: 2, is_draining, open })
     }
 
     fn condition(fleet: &FleetState, now: Instant) -> Condition {

@@ -3,7 +3,8 @@
 //! Path: [`JoinRequest::parse`] reads the body → `placement` orders the candidates → the first machine that is up or comes
 //! up, and has a seat, gets the player → [`JoinGrant`]. Progress is reported on the way.
 //! Invariants: each ticket has its own nonce; a ticket has a room opened only where that room may be: a new name where it
-//! was made, another machine's public room only while that machine is lost; a player who leaves while waiting costs nobody
+//! was made, another machine's public room only while that machine is lost; a host is who had the room made, and a reader who
+//! comes by a room's alias or only looks on; a player who leaves while waiting costs nobody
 //! else; a join ends at [`JOIN_DEADLINE_MS`], whatever the API does; no other region is chosen for a player who named one.
 //! Never: opens a socket to a machine, keeps a session.
 
@@ -19,6 +20,7 @@ use crate::refusal::{Offer, Refusal, RefusedJoin};
 use crate::regions::{self, Region};
 use crate::steer::PREFIX;
 use crate::unix_time::now_s;
+use protocol::alias::is_alias;
 use protocol::room::{ARENA, Kind, durable_id, home_of};
 use protocol::token::{Grant, Role};
 use serde::Serialize;
@@ -34,6 +36,8 @@ const JOIN_DEADLINE_MS: u64 = 60_000;
 const PRIVATE_NAME_LETTERS: usize = 10;
 /// Tells the gameserver that nobody has been in this room, so that its page is not "gone".
 const FRESH_ROOM_QUERY: &str = "?new";
+/// Tells the lobby, whenever the page is loaded or connects, to wake nothing for somebody who only looks on.
+const WATCH_QUERY: &str = "?watch";
 
 /// Where to go, with a ticket for it.
 #[derive(Debug, Serialize)]
@@ -43,6 +47,9 @@ pub struct JoinGrant {
     instance: String,
     region: String,
     room: String,
+    /// For whom a room was made: the proof that they are its host, for as long as the room and the secret last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<String>,
 }
 
 /// One player's way in.
@@ -68,9 +75,45 @@ impl<F: Fn(Progress, &str)> Join<'_, F> {
             return Err(Refusal::FleetUnknown.into());
         }
         match &request.target {
+            _ if request.is_watching => self.watch(request, &snapshot).await,
             Target::Region(code) => self.in_region(code, request, &snapshot).await,
-            Target::Instance(id) => self.on_instance(id, &request.room, &snapshot).await,
+            Target::Instance(id) => {
+                let role = self.role(id, request)?;
+                self.on_instance(id, &request.room, role, &snapshot).await
+            }
         }
+    }
+
+    /// What whoever asks for this room may do there: an alias is for readers, and nobody is the host who cannot prove it.
+    fn role(&self, id: &str, JoinRequest { room, host, .. }: &JoinRequest) -> Result<Role, Refusal> {
+        let key = &self.app.key;
+        match host {
+            _ if is_alias(room) && key.open_alias(room).is_none() => Err(Refusal::UnknownLink),
+            Some(proof) if key.verify_host(proof, &durable_id(id, room)).is_ok() => Ok(Role::Host),
+            Some(_) => Err(Refusal::NotTheHost),
+            None if is_alias(room) => Ok(Role::Reader),
+            None => Ok(Role::Member),
+        }
+    }
+
+    /// A place to look on from at a public room that is open: nothing is woken or opened for it, and no seat is taken.
+    async fn watch(&self, request: &JoinRequest, snapshot: &FleetSnapshot) -> Result<JoinGrant, RefusedJoin> {
+        let kind = Kind::of(&request.room).expect("a request names a room of some kind");
+        let (code, machines) = match &request.target {
+            Target::Region(code) => (code.clone(), placement::watchable(code, kind, snapshot)),
+            Target::Instance(id) => {
+                let home = home_of(&request.room).unwrap_or(id);
+                let machine = snapshot.find(home).ok_or_else(|| Refusal::UnknownMachine(home.to_owned()))?;
+                (machine.region.clone(), machine.is_open(kind).then(|| home.to_owned()).into_iter().collect())
+            }
+        };
+        let region = regions::find(&code).ok_or_else(|| Refusal::UnknownRegion(code.clone()))?;
+        for instance in machines {
+            if !self.app.fleet.is_silent(&instance).await {
+                return Ok(self.ticket(instance, code, kind.word().to_owned(), (Grant::Watch, Role::Reader)));
+            }
+        }
+        Err(Refusal::NothingToWatch(region.place().to_owned()).into())
     }
 
     async fn in_region(
@@ -92,36 +135,52 @@ impl<F: Fn(Progress, &str)> Join<'_, F> {
             self.try_all(plan, need).await
         };
         let (instance, region) = found.map_err(|refusal| self.with_offer(refusal, code))?;
-        let (room, grant) = if request.is_private {
-            (Kind::Arena.private_room(&letters(PRIVATE_NAME_LETTERS)), Grant::Open)
-        } else {
-            (request.room.clone(), Grant::Enter)
-        };
-        Ok(self.ticket(instance, region, room, grant))
+        if !request.is_private {
+            return Ok(self.ticket(instance, region, request.room.clone(), (Grant::Enter, Role::Member)));
+        }
+        let room = Kind::Arena.private_room(&letters(PRIVATE_NAME_LETTERS));
+        let host = Some(self.app.key.sign_host(&room));
+        Ok(JoinGrant { host, ..self.ticket(instance, region, room, (Grant::Open, Role::Host)) })
     }
 
     /// A room is where its machine is; if that machine is lost, the room goes to another one. A public room that had moved
     /// goes home if it can.
-    async fn on_instance(&self, id: &str, room: &str, snapshot: &FleetSnapshot) -> Result<JoinGrant, RefusedJoin> {
-        if let Some(joined) = self.at(id, room, snapshot).await? {
+    async fn on_instance(
+        &self,
+        id: &str,
+        room: &str,
+        role: Role,
+        snapshot: &FleetSnapshot,
+    ) -> Result<JoinGrant, RefusedJoin> {
+        if let Some(joined) = self.at(id, room, role, snapshot).await? {
             return Ok(joined);
         }
         let durable = durable_id(id, room);
         if let Some(home) = home_of(&durable).filter(|home| *home != id)
-            && let Some(joined) = self.at(home, ARENA, snapshot).await?
+            && let Some(joined) = self.at(home, ARENA, role, snapshot).await?
         {
             return Ok(joined);
         }
-        self.elsewhere(id, room).await
+        self.elsewhere(id, room, role).await
     }
 
     /// A seat in a room on this very machine; `None` if the machine is lost.
-    async fn at(&self, id: &str, room: &str, snapshot: &FleetSnapshot) -> Result<Option<JoinGrant>, RefusedJoin> {
+    async fn at(
+        &self,
+        id: &str,
+        room: &str,
+        role: Role,
+        snapshot: &FleetSnapshot,
+    ) -> Result<Option<JoinGrant>, RefusedJoin> {
         let Some(machine) = snapshot.find(id) else {
             return if self.app.fleet.is_lost(id) { Ok(None) } else { Err(Refusal::FleetUnknown.into()) };
         };
         if !machine.is_available() {
             return Ok(None);
+        }
+        // A reader takes no seat.
+        if role == Role::Reader && machine.is_up() && !self.app.fleet.is_silent(id).await {
+            return Ok(Some(self.seat(id.to_owned(), machine.region.clone(), room, role)));
         }
         let step = match machine.condition {
             Condition::Ready if machine.takes(Need::Seat) => Step::Take(id.to_owned()),
@@ -131,13 +190,16 @@ impl<F: Fn(Progress, &str)> Join<'_, F> {
             }
         };
         match self.try_all(vec![(machine.region.clone(), step)], Need::Seat).await {
-            Ok((instance, region)) => {
-                let grant = self.grant(&instance, room);
-                Ok(Some(self.ticket(instance, region, room.to_owned(), grant)))
-            }
+            Ok((instance, region)) => Ok(Some(self.seat(instance, region, room, role))),
             Err(Refusal::NotWoken(error, _)) if error.is_about_this_machine() => Ok(None),
             Err(refusal) => Err(self.with_offer(refusal, &machine.region)),
         }
+    }
+
+    /// A place in a room that is there, or may come there.
+    fn seat(&self, instance: String, region: String, room: &str, role: Role) -> JoinGrant {
+        let grant = self.grant(&instance, room);
+        self.ticket(instance, region, room.to_owned(), (grant, role))
     }
 
     /// Another machine's public room may be opened while that machine is lost.
@@ -149,10 +211,10 @@ impl<F: Fn(Progress, &str)> Join<'_, F> {
 
     /// Another machine for a room of `id`, which is lost, under the name that means this room everywhere. The first who asks
     /// has it opened there; the others follow.
-    async fn elsewhere(&self, id: &str, room: &str) -> Result<JoinGrant, RefusedJoin> {
+    async fn elsewhere(&self, id: &str, room: &str, role: Role) -> Result<JoinGrant, RefusedJoin> {
         let (app, durable) = (self.app, durable_id(id, room));
         if let Some(other) = app.moved_to(&durable)
-            && let Some(joined) = self.at(&other, &durable, &app.fleet.current()).await?
+            && let Some(joined) = self.at(&other, &durable, role, &app.fleet.current()).await?
         {
             return Ok(joined);
         }
@@ -173,7 +235,7 @@ impl<F: Fn(Progress, &str)> Join<'_, F> {
         }
         let (instance, region) = self.try_all(plan, Need::Room).await?;
         app.note_move(&durable, &instance);
-        Ok(self.ticket(instance, region, durable, Grant::Move))
+        Ok(self.ticket(instance, region, durable, (Grant::Move, role)))
     }
 
     /// Goes through the plan until a machine is up and has what is needed.
@@ -252,14 +314,19 @@ impl<F: Fn(Progress, &str)> Join<'_, F> {
         RefusedJoin { refusal, offer }
     }
 
-    fn ticket(&self, instance: String, region: String, room: String, grant: Grant) -> JoinGrant {
-        let query = if grant == Grant::Open { FRESH_ROOM_QUERY } else { "" };
+    fn ticket(&self, instance: String, region: String, room: String, for_what: (Grant, Role)) -> JoinGrant {
+        let query = match for_what.0 {
+            Grant::Open => FRESH_ROOM_QUERY,
+            Grant::Watch => WATCH_QUERY,
+            Grant::Enter | Grant::Move => "",
+        };
         JoinGrant {
             path: format!("{PREFIX}{instance}/{room}{query}"),
-            ticket: self.app.key.sign_ticket((&instance, &room), (grant, Role::Member), nonce(), now_s()),
+            ticket: self.app.key.sign_ticket((&instance, &room), for_what, nonce(), now_s()),
             instance,
             region,
             room,
+            host: None,
         }
     }
 }

@@ -3,7 +3,8 @@
 //! Invariants: pure; a bad body gets a sentence that names the field and what would be right.
 
 use crate::refusal::Refusal;
-use protocol::room::{ARENA, Kind, is_name};
+use protocol::limits::TOKEN_MAX_BYTES;
+use protocol::room::{ARENA, Kind, home_of, is_name};
 use serde_json::{Map, Value};
 
 /// What a player asks for.
@@ -15,6 +16,10 @@ pub struct JoinRequest {
     pub room: String,
     /// A new room instead, which only those find who have its link.
     pub is_private: bool,
+    /// Only to look on at a public room: nothing is woken or opened for it.
+    pub is_watching: bool,
+    /// The proof that the room was made for this player.
+    pub host: Option<String>,
 }
 
 /// Where a player wants to go.
@@ -27,8 +32,8 @@ pub enum Target {
 }
 
 impl JoinRequest {
-    /// Reads `{"region"} or {"instance", "room"?} or {"region", "private": true}`; where both are given the instance
-    /// counts.
+    /// Reads `{"region"} or {"instance", "room"?, "host"?} or {"region", "private": true}`, and `"watch": true` with a public
+    /// room; where region and instance are given the instance counts.
     ///
     /// # Errors
     /// [`Refusal::BadRequest`] with a sentence that names the field.
@@ -44,12 +49,9 @@ impl JoinRequest {
             (None, Some(region)) => Target::Region(region),
             (None, None) => return Err(bad("Name a \"region\" or an \"instance\".")),
         };
-        let is_private = match fields.get("private") {
-            None | Some(Value::Null) => false,
-            Some(Value::Bool(is_private)) => *is_private,
-            Some(_) => return Err(bad("\"private\" must be true or false.")),
-        };
-        let room = field(&fields, "room")?;
+        let (is_private, is_watching) = (flag(&fields, "private")?, flag(&fields, "watch")?);
+        let (room, host) = (field(&fields, "room")?, proof(&fields)?);
+        let is_public = room.as_deref().is_none_or(is_public);
         match (&target, room.as_deref()) {
             (_, Some(room)) if Kind::of(room).is_none() => {
                 Err(bad(format!("\"room\" cannot be \"{room}\"; that is no room.")))
@@ -60,8 +62,35 @@ impl JoinRequest {
             (Target::Region(_), Some(room)) if room != ARENA => {
                 Err(bad(format!("The \"room\" \"{room}\" needs its \"instance\"; in a region there is \"{ARENA}\".")))
             }
-            _ => Ok(Self { target, room: room.unwrap_or_else(|| ARENA.to_owned()), is_private }),
+            _ if is_watching && (is_private || !is_public) => {
+                Err(bad("\"watch\" goes with a public room; a private one is seen by its link to read along."))
+            }
+            _ if host.is_some() && (is_private || is_public) => {
+                Err(bad("\"host\" goes with an \"instance\" and the private \"room\" that it is the proof for."))
+            }
+            _ => Ok(Self { target, room: room.unwrap_or_else(|| ARENA.to_owned()), is_private, is_watching, host }),
         }
+    }
+}
+
+/// Whether everybody finds the room.
+fn is_public(room: &str) -> bool {
+    Kind::from_word(room).is_some() || home_of(room).is_some()
+}
+
+fn flag(fields: &Map<String, Value>, name: &str) -> Result<bool, Refusal> {
+    match fields.get(name) {
+        None | Some(Value::Null) => Ok(false),
+        Some(Value::Bool(is_set)) => Ok(*is_set),
+        Some(_) => Err(bad(format!("\"{name}\" must be true or false."))),
+    }
+}
+
+fn proof(fields: &Map<String, Value>) -> Result<Option<String>, Refusal> {
+    match fields.get("host") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) if text.len() <= TOKEN_MAX_BYTES => Ok(Some(text.clone())),
+        Some(_) => Err(bad(format!("\"host\" must be the proof of a host link, of at most {TOKEN_MAX_BYTES} bytes."))),
     }
 }
 
@@ -97,6 +126,13 @@ mod tests {
             (r#"{"region":"ewr","private":"yes"}"#, "\"private\""),
             (r#"{"instance":"m1","private":true}"#, "\"private\""),
             (r#"{"region":"ewr","room":"arena","private":true}"#, "\"private\""),
+            (r#"{"region":"ewr","watch":1}"#, "\"watch\""),
+            (r#"{"region":"ewr","private":true,"watch":true}"#, "\"watch\""),
+            (r#"{"instance":"m1","room":"field-a","watch":true}"#, "\"watch\""),
+            (r#"{"instance":"m1","room":"arena-r-0a","watch":true}"#, "\"watch\""),
+            (r#"{"instance":"m1","room":"field-a","host":7}"#, "\"host\""),
+            (r#"{"instance":"m1","host":"aa"}"#, "\"host\""),
+            (r#"{"region":"ewr","private":true,"host":"aa"}"#, "\"host\""),
         ] {
             let Err(Refusal::BadRequest(sentence)) = JoinRequest::parse(body.as_bytes()) else {
                 panic!("{body} was taken")
@@ -109,13 +145,29 @@ mod tests {
     fn good_bodies_are_read() {
         let region = || Target::Region("ewr".into());
         let instance = || Target::Instance("m1".into());
-        for (body, target, room, is_private) in [
-            (r#"{"region":"ewr","room":null}"#, region(), "arena", false),
-            (r#"{"region":"ewr","private":true}"#, region(), "arena", true),
-            (r#"{"instance":"m1"}"#, instance(), "arena", false),
-            (r#"{"instance":"m1","region":"ewr","room":"field-a"}"#, instance(), "field-a", false),
+        let plain = |target, room: &str| JoinRequest {
+            target,
+            room: room.to_owned(),
+            is_private: false,
+            is_watching: false,
+            host: None,
+        };
+        let host = Some("aa".to_owned());
+        for (body, expected) in [
+            (r#"{"region":"ewr","room":null}"#, plain(region(), "arena")),
+            (r#"{"region":"ewr","private":true}"#, JoinRequest { is_private: true, ..plain(region(), "arena") }),
+            (r#"{"region":"ewr","watch":true}"#, JoinRequest { is_watching: true, ..plain(region(), "arena") }),
+            (r#"{"instance":"m1"}"#, plain(instance(), "arena")),
+            (r#"{"instance":"m1","region":"ewr","room":"field-a"}"#, plain(instance(), "field-a")),
+            (
+                r#"{"instance":"m1","room":"arena-p-a","host":"aa"}"#,
+                JoinRequest { host, ..plain(instance(), "arena-p-a") },
+            ),
+            (
+                r#"{"instance":"m1","room":"arena-m2","watch":true}"#,
+                JoinRequest { is_watching: true, ..plain(instance(), "arena-m2") },
+            ),
         ] {
-            let expected = JoinRequest { target, room: room.to_owned(), is_private };
             assert_eq!(JoinRequest::parse(body.as_bytes()), Ok(expected), "{body}");
         }
     }

@@ -2,6 +2,8 @@
 //!
 //! Invariants: pure values, made by `fleet_state` and read by `board`, `placement` and `steer`.
 
+use protocol::room::Kind;
+
 /// One machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MachineView {
@@ -64,6 +66,8 @@ pub struct Occupancy {
     pub rooms_max: u32,
     /// It is about to stop and accepts nobody.
     pub is_draining: bool,
+    /// Whether its own public room of a kind is open, by the kind's number.
+    pub open: [bool; Kind::ALL.len()],
 }
 
 impl Occupancy {
@@ -89,6 +93,16 @@ impl MachineView {
                 let has_room = occupancy.rooms + self.reserved_rooms < occupancy.rooms_max;
                 has_seat && (need == Need::Seat || has_room)
             })
+    }
+
+    /// Whether it is up and answers, with a free seat or without.
+    pub fn is_up(&self) -> bool {
+        matches!(self.condition, Condition::Ready | Condition::Full) && self.occupancy.is_some()
+    }
+
+    /// Whether its own public room of this kind is open, to be looked at.
+    pub fn is_open(&self, kind: Kind) -> bool {
+        self.is_up() && self.occupancy.is_some_and(|occupancy| occupancy.open[usize::from(kind.number())])
     }
 
     /// Whether players get to it: it is up, or it can be woken.
@@ -132,6 +146,7 @@ pub(crate) mod tests {
                 rooms: 1,
                 rooms_max: 2,
                 is_draining: false,
+                open: [true; Kind::ALL.len()],
             }),
             reserved_seats: 0,
             reserved_rooms: 0,

@@ -73,6 +73,12 @@ pub fn silent() -> Response {
     page(StatusCode::SERVICE_UNAVAILABLE, "No contact", "The tower hears nothing", body, LOBBY, "")
 }
 
+/// Somebody only wants to look on, and the machine sleeps or is gone.
+pub fn quiet() -> Response {
+    let body = "Nobody is there right now, so there is nothing to watch. The lobby shows where people are.";
+    page(StatusCode::CONFLICT, "Quiet", "An empty sky", body, LOBBY, "")
+}
+
 /// A machine was destroyed, and there is none that its rooms could go to.
 pub fn gone() -> Response {
     let body = "This room was closed and does not come back. You can open a new one and send its link to your friends.";
@@ -136,9 +142,17 @@ mod tests {
 
     #[tokio::test]
     async fn every_page_says_one_thing_offers_the_lobby_and_asks_nobody_else() {
-        for response in
-            [waking(1, false), moving(1), silent(), gone(), unknown_machine(), not_found(), wrong_method(), not_built()]
-        {
+        for response in [
+            waking(1, false),
+            moving(1),
+            silent(),
+            quiet(),
+            gone(),
+            unknown_machine(),
+            not_found(),
+            wrong_method(),
+            not_built(),
+        ] {
             assert!(!response.status().is_success());
             let body = axum::body::to_bytes(response.into_body(), 100_000).await.unwrap();
             let html = String::from_utf8(body.to_vec()).unwrap();

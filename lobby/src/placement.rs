@@ -12,6 +12,7 @@ use crate::fleet_state::FleetSnapshot;
 use crate::machine_view::{Condition, MachineView, Need};
 use crate::pools::{Pools, free_name};
 use crate::regions::{self, Region};
+use protocol::room::Kind;
 use std::cmp::Reverse;
 
 /// A pool that is fuller than this share of its seats or rooms gets one more machine ahead of need.
@@ -178,6 +179,13 @@ pub fn offer(region: &str, from: Option<&Region>, snapshot: &FleetSnapshot, pool
     let ranked =
         others.map(|code| (region_rank(region_condition(&code, snapshot, pools), latency_ms(&code, from)), code));
     ranked.filter(|((is_closed, _), _)| !is_closed).min().map(|(_, code)| code)
+}
+
+/// The machines of a region at whose public room of this kind there is something to look at, the fullest first.
+pub fn watchable(region: &str, kind: Kind, snapshot: &FleetSnapshot) -> Vec<String> {
+    let mut machines: Vec<&MachineView> = of(region, snapshot).filter(|machine| machine.is_open(kind)).collect();
+    machines.sort_by_key(|machine| (Reverse(machine.expected_players()), &machine.instance));
+    machines.into_iter().map(|machine| machine.instance.clone()).collect()
 }
 
 /// What to try for a room whose machine `id` is lost: the machines of each region, the nearest to `near` first, and

@@ -7,7 +7,7 @@
 use crate::app::App;
 use crate::board::Board;
 use crate::headers::edge_region;
-use crate::{assets, board_stream, gameserver_routes, in_flight, join_http, pages};
+use crate::{assets, board_stream, gameserver_routes, in_flight, join_http, pages, share};
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, header};
@@ -25,6 +25,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/api/regions", get(regions))
         .route("/api/regions/stream", get(board_stream::stream))
         .route("/api/join", post(join_http::join))
+        .route("/api/share", post(share::share))
         .route("/gameserver/{*rest}", get(gameserver_routes::steer))
         .route("/healthz", get(|| async { "ok\n" }))
         .method_not_allowed_fallback(|| async { pages::wrong_method() })

@@ -12,8 +12,8 @@ use crate::metrics::Metrics;
 use crate::unix_time::now_ms;
 use axum::http::{Method, StatusCode};
 use bytes::Bytes;
+use protocol::room::Kind;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -39,12 +39,20 @@ struct WireStatus {
     pilots: u32,
     capacity: u32,
     #[serde(default)]
-    rooms: Vec<IgnoredAny>,
+    rooms: Vec<WireRoom>,
     rooms_max: Option<u32>,
     #[serde(default)]
     is_draining: bool,
     /// Its wall clock.
     unix_ms: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct WireRoom {
+    room: String,
+    /// Said of public rooms, which are listed whether they are open or not.
+    #[serde(default)]
+    is_open: bool,
 }
 
 impl StatusReader {
@@ -96,6 +104,7 @@ impl WireStatus {
             rooms: u32::try_from(self.rooms.len()).unwrap_or(u32::MAX),
             rooms_max: self.rooms_max.unwrap_or(ROOMS_MAX_ASSUMED_COUNT),
             is_draining: self.is_draining,
+            open: Kind::ALL.map(|kind| self.rooms.iter().any(|room| room.room == kind.word() && room.is_open)),
         }
     }
 }
@@ -108,11 +117,14 @@ mod tests {
     fn a_status_is_read_from_old_machines_and_new_ones() {
         let old = br#"{"instance":"m1","region":"ewr","players":3,"pilots":23,"capacity":200,"rooms":[]}"#;
         let new = br#"{"instance":"m1","region":"ewr","players":3,"pilots":23,"capacity":200,"rooms_max":8,
-            "rooms":[{"room":"arena","players":1},{"room":"field-a","players":2}],"is_draining":true}"#;
+            "rooms":[{"room":"arena","players":1,"is_open":true},{"room":"field-a","players":2}],"is_draining":true}"#;
         let read = |body: &[u8], instance: &str| parse(body, instance).map(|status| status.occupancy());
-        let expected = Occupancy { players: 3, pilots: 23, capacity: 200, rooms: 0, rooms_max: 1, is_draining: false };
+        let open = Kind::ALL.map(|_| false);
+        let (players, pilots, capacity) = (3, 23, 200);
+        let expected = Occupancy { players, pilots, capacity, rooms: 0, rooms_max: 1, is_draining: false, open };
         assert_eq!(read(old, "m1"), Some(expected));
-        assert_eq!(read(new, "m1"), Some(Occupancy { rooms: 2, rooms_max: 8, is_draining: true, ..expected }));
+        let open = Kind::ALL.map(|kind| kind == Kind::Arena);
+        assert_eq!(read(new, "m1"), Some(Occupancy { rooms: 2, rooms_max: 8, is_draining: true, open, ..expected }));
         assert_eq!(read(old, "m2"), None, "somebody else answered");
         assert_eq!(read(b"<html>", "m1"), None);
     }

@@ -59,7 +59,7 @@ export class Departure {
     try {
       const place = await join(request, (stage) => this.onStage(stage, region.region), abort.signal);
       this.pageTimer = setTimeout(() => this.giveUpPage(), PAGE_TIMEOUT_MS);
-      location.assign(place.path + arrivalFragment(place.ticket, this.options.me, this.options.storeLasts));
+      location.assign(place.path + arrivalFragment(place, this.options.me, this.options.storeLasts));
     } catch (error) {
       this.stay();
       if (!(error instanceof JoinError)) this.tell('Something went wrong on this page. Try again.', undefined);

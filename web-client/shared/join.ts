@@ -8,9 +8,12 @@ export interface JoinAnswer {
   instance: string;
   region: string;
   room: string;
+  /** The proof that the room was made for us, if it was. */
+  host?: string;
 }
 
-export type JoinRequest = { instance: string; room?: string } | { region: string; room?: string } | { region: string; private: true };
+/** `host`: the proof that the room was made for us; `watch`: only to look on, so that nothing is woken. */
+export type JoinRequest = { instance: string; room?: string; host?: string; watch?: boolean } | { region: string; room?: string; watch?: boolean } | { region: string; private: true };
 
 /** What the lobby is doing while we wait: a word for programs, a sentence for people. */
 export interface JoinStage {

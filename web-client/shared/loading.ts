@@ -4,6 +4,7 @@
 // `history.state`, which lasts over a load of the same page, and needs no storage. It says why: only what failed may be of
 // no use in the cache; what was late is fetched once, not twice on the same slow line.
 import { byId } from './dom';
+import { lastingAddress } from './room-address';
 
 /** As in the pages: said by the style sheet alone. */
 const LATER = 'This takes longer than usual.';
@@ -50,7 +51,7 @@ export async function arrive<Parts>(load: () => Promise<Parts>, start: (parts: P
   clearTimeout(late);
   if (parts === undefined) return;
   // Neither ticket nor `?new` belongs into an invitation; until here they are what a page needs that loads itself again.
-  settle(location.pathname);
+  settle(lastingAddress(location));
   try {
     start(parts);
   } catch (error) {

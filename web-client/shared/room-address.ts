@@ -18,6 +18,29 @@ export function durableId({ instance, room }: RoomAddress): string {
   return PUBLIC_ROOMS.includes(room) ? `${room}-${instance}` : room;
 }
 
+/** Whether only those find it who have its link. */
+export function isPrivate(room: string): boolean {
+  return /^(?:[a-z]+-p|field)-/.test(room);
+}
+
+/** Whether this is a private room's name for those who only read along. */
+export function isAlias(room: string): boolean {
+  return /^[a-z]+-r-/.test(room);
+}
+
+/** In the address of somebody who came from the board to look on: nothing is woken for them. */
+const WATCH = '?watch';
+
+/** Whether the page only looks on at a public room. */
+export function isWatching({ search }: { search: string }): boolean {
+  return search === WATCH;
+}
+
+/** The page's address without what is only said once. */
+export function lastingAddress({ pathname, search }: { pathname: string; search: string }): string {
+  return isWatching({ search }) ? pathname + WATCH : pathname;
+}
+
 /** The address of its socket; `base` is the page's own. */
 export function socketUrl(path: string, base: string): string {
   const url = new URL(path, base);
@@ -41,8 +64,10 @@ export async function followRedirect(path: string): Promise<string> {
 /** Whether the machine of this room answers over plain HTTP. */
 export async function serverAnswers(path: string): Promise<boolean> {
   try {
-    const { instance } = roomAddressOf(path);
-    const { ok } = await fetch(`/gameserver/${instance}/status`, { cache: 'no-store', signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) });
+    const { pathname, search } = new URL(path, 'http://room');
+    const { instance } = roomAddressOf(pathname);
+    // Where a page only looks on, that wakes nothing either.
+    const { ok } = await fetch(`/gameserver/${instance}/status${isWatching({ search }) ? WATCH : ''}`, { cache: 'no-store', signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) });
     return ok;
   } catch {
     return false;

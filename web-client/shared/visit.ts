@@ -27,7 +27,7 @@ export class Visit {
   /** What was typed and not said before this page was loaded again by itself. */
   readonly draft = kept.draft ?? '';
   private readonly tab = tabStore();
-  private readonly room = new RoomLocation();
+  readonly room = new RoomLocation(this.store);
   private readonly resume = new Resume(this.tab, this.store, this.room.durableId);
   private readonly arrival = parseArrival(location.hash);
   private comesFromLobby = this.arrival.ticket !== undefined;
@@ -36,11 +36,18 @@ export class Visit {
     this.me = loadMe(this.store);
     this.me.name = this.arrival.name ?? kept.name ?? this.me.name;
     this.me.hue = this.arrival.hue ?? kept.hue ?? this.me.hue;
+    if (this.arrival.host !== undefined) this.becomeHost(this.arrival.host);
     if (kept.resume !== undefined && this.resume.token === undefined) this.resume.keep(kept.resume);
     // Back from elsewhere to a page that the browser kept: who was here has left meanwhile.
     addEventListener('pageshow', ({ persisted }) => {
       if (persisted) location.reload();
     });
+  }
+
+  /** Whoever was here as a member comes anew: a token says for good what its holder may do. */
+  private becomeHost(proof: string): void {
+    this.room.hostProof.keep(proof);
+    if (this.resume.role !== 'host') this.resume.refuse();
   }
 
   /** The link to the room, not yet opened. `draftNow`: what is typed and not said. */

@@ -46,6 +46,8 @@ pub(crate) struct Machine {
     pub(crate) is_silent: bool,
     /// Whether it is about to stop.
     pub(crate) is_draining: bool,
+    /// Whether its public room is open.
+    pub(crate) has_public_room: bool,
 }
 
 pub(crate) type Shared = Arc<Api>;
@@ -119,6 +121,7 @@ impl Machine {
             rooms: 1,
             is_silent: false,
             is_draining: false,
+            has_public_room: true,
         }
     }
 
@@ -238,7 +241,9 @@ async fn status(State(api): State<Shared>, Path(id): Path<String>) -> Response {
     let inner = api.inner();
     match inner.machines.get(&id) {
         Some(machine) if machine.state == "started" && !machine.is_silent => {
-            let rooms: Vec<Value> = (0..machine.rooms).map(|number| json!({"room": format!("r{number}")})).collect();
+            let public = json!({"room": "arena", "is_open": machine.has_public_room});
+            let others = (1..machine.rooms).map(|number| json!({"room": format!("r{number}")}));
+            let rooms: Vec<Value> = std::iter::once(public).chain(others).take(machine.rooms as usize).collect();
             let body = json!({
                 "instance": id, "region": machine.region, "players": machine.players, "pilots": machine.players + 20,
                 "capacity": machine.capacity, "rooms": rooms, "rooms_max": 4, "is_draining": machine.is_draining,
