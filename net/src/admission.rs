@@ -6,13 +6,13 @@
 //! Invariants: a permit gives itself back when dropped, and so does a [`Charge`] that was not spent; both maps are
 //! bounded, whatever strangers do. A whole school shares one address, so the limits per address are generous.
 
-use crate::config::Config;
+use crate::{config::Config, room::address::RoomAddress};
 use protocol::{
     close::CloseReason,
     limits::TICKET_TTL_S,
     message::Hello,
     rate_limit::{RateLimit, TokenBucket},
-    token::{CLOCK_SKEW_MAX_S, Grant, Key},
+    token::{CLOCK_SKEW_MAX_S, Grant, Key, Role, Ticket},
 };
 use std::{
     collections::HashMap,
@@ -61,7 +61,7 @@ pub(crate) struct Admission {
 #[derive(Debug, Default)]
 struct Addresses {
     connections: usize,
-    /// Of these, those that want into a room or are in one.
+    /// Of these, those that want into a room or are in one, readers apart.
     visitors: usize,
     refusals: usize,
     by_address: HashMap<IpAddr, Address>,
@@ -72,6 +72,17 @@ struct Address {
     connections: usize,
     opens: TokenBucket<Instant>,
     rooms: TokenBucket<Instant>,
+}
+
+/// Whom a hello lets in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Admitted {
+    /// What they may do.
+    pub(crate) role: Role,
+    /// Whether a ticket says so; else a resume token alone.
+    pub(crate) by_ticket: bool,
+    /// What may be opened for them.
+    pub(crate) grant: Grant,
 }
 
 /// The right to have a connection open; dropping it gives the place to somebody else.
@@ -121,20 +132,29 @@ impl Admission {
         Some(ConnectionPermit { admission: Arc::clone(self), address, is_visitor: false, refusal })
     }
 
-    /// Connections that want into a room, or are in one.
+    /// Connections that want into a room, or are in one and do not only read.
     pub(crate) fn visitors(&self) -> usize {
         lock(&self.addresses).visitors
     }
 
-    /// What the hello's ticket grants in the room with this id; a good one is used up. With a resume token of this room
-    /// a bad ticket does no harm, and there is `None`: the room knows whether the token is the newest.
+    /// Who says hello in this room; a good ticket is used up. With a resume token a bad ticket does no harm: the room knows
+    /// whether the token is the newest. A token that was given out by another name of the room, or for another role than
+    /// the ticket says, is taken out of the hello: a reader's is no good for members, nor the other way round.
     ///
     /// # Errors
     /// `BadTicket` when there is neither.
-    pub(crate) fn admit(&self, hello: &Hello, room: &str, now_s: u64) -> Result<Option<Grant>, CloseReason> {
-        let granted = hello.ticket.as_deref().and_then(|ticket| self.use_ticket(ticket, room, now_s));
-        let was_there = || hello.resume.as_deref().is_some_and(|token| self.key.verify_resume(token, room).is_ok());
-        if granted.is_some() || was_there() { Ok(granted) } else { Err(CloseReason::BadTicket) }
+    pub(crate) fn admit(&self, hello: &mut Hello, room: &RoomAddress, now_s: u64) -> Result<Admitted, CloseReason> {
+        let ticket = hello.ticket.as_deref().and_then(|ticket| self.use_ticket(ticket, &room.name, now_s));
+        let token = hello.resume.as_deref().and_then(|token| self.key.verify_resume(token, &room.name).ok());
+        let token = token.filter(|token| ticket.is_none_or(|ticket| ticket.role == token.role));
+        if token.is_none() {
+            hello.resume = None;
+        }
+        let role = ticket.map(|ticket| ticket.role).or(token.map(|token| token.role));
+        let role = role.ok_or(CloseReason::BadTicket)?;
+        // For whoever looks on at a public room nothing is opened, whenever they come back.
+        let least = if role == Role::Reader && !room.is_alias() { Grant::Watch } else { Grant::Enter };
+        Ok(Admitted { role, by_ticket: ticket.is_some(), grant: ticket.map_or(least, |ticket| ticket.grant) })
     }
 
     /// Connections open now, pings and those being refused included.
@@ -143,7 +163,7 @@ impl Admission {
         addresses.connections + addresses.refusals
     }
 
-    fn use_ticket(&self, text: &str, room: &str, now_s: u64) -> Option<Grant> {
+    fn use_ticket(&self, text: &str, room: &str, now_s: u64) -> Option<Ticket> {
         let ticket = self.key.verify_ticket(text, &self.instance, room, now_s).ok()?;
         // The life of this process before could have seen it; who holds such a ticket gets another for the asking.
         if ticket.expires_s + CLOCK_SKEW_MAX_S < self.started_s + TICKET_TTL_S {
@@ -155,7 +175,7 @@ impl Admission {
             used.retain(|_, expires_s| *expires_s >= now_s);
         }
         let is_first = used.len() < USED_TICKETS_MAX_COUNT && used.insert(ticket.nonce, ticket.expires_s).is_none();
-        is_first.then_some(ticket.grant)
+        is_first.then_some(ticket)
     }
 }
 
@@ -195,6 +215,13 @@ impl ConnectionPermit {
             lock(&self.admission.addresses).visitors += 1;
         }
         self
+    }
+
+    /// It turned out that they only read, which keeps no machine awake.
+    pub(crate) fn keeps_nobody_awake(&mut self) {
+        if std::mem::replace(&mut self.is_visitor, false) {
+            lock(&self.admission.addresses).visitors -= 1;
+        }
     }
 
     /// Whom a room's opening is charged to.
@@ -263,7 +290,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
     use crate::wall_clock;
-    use protocol::token::{Resume, Role};
+    use protocol::token::Resume;
 
     const NOW_S: u64 = 1_000_000;
 
@@ -288,23 +315,29 @@ mod tests {
         Hello { version: protocol::PROTOCOL_VERSION, ticket, resume, have_tick: 0, have_event: 0, name, hue: 0 }
     }
 
+    /// What the ticket of somebody who is let in grants; `None`: they come with a token alone.
+    fn admit(admission: &Admission, mut hello: Hello, room: &str, now_s: u64) -> Result<Option<Grant>, CloseReason> {
+        let room = RoomAddress::of(room, "m1", &admission.key).unwrap();
+        admission.admit(&mut hello, &room, now_s).map(|admitted| admitted.by_ticket.then_some(admitted.grant))
+    }
+
     #[test]
     fn a_ticket_works_once() {
         let admission = admission();
         let ticket = admission.key.sign_ticket(("m1", "arena"), (Grant::Open, Role::Member), 7, NOW_S);
         let hello = hello(Some(ticket), None);
-        assert_eq!(admission.admit(&hello, "arena", NOW_S), Ok(Some(Grant::Open)));
-        assert_eq!(admission.admit(&hello, "arena", NOW_S + 1), Err(CloseReason::BadTicket));
+        assert_eq!(admit(&admission, hello.clone(), "arena", NOW_S), Ok(Some(Grant::Open)));
+        assert_eq!(admit(&admission, hello, "arena", NOW_S + 1), Err(CloseReason::BadTicket));
     }
 
     #[test]
     fn a_ticket_of_another_place_or_time_is_refused() {
         let admission = admission();
         let elsewhere = admission.key.sign_ticket(("m2", "arena"), (Grant::Enter, Role::Member), 7, NOW_S);
-        assert_eq!(admission.admit(&hello(Some(elsewhere), None), "arena", NOW_S), Err(CloseReason::BadTicket));
+        assert_eq!(admit(&admission, hello(Some(elsewhere), None), "arena", NOW_S), Err(CloseReason::BadTicket));
         let old = admission.key.sign_ticket(("m1", "arena"), (Grant::Enter, Role::Member), 7, NOW_S);
-        assert_eq!(admission.admit(&hello(Some(old), None), "arena", NOW_S + 61), Err(CloseReason::BadTicket));
-        assert_eq!(admission.admit(&hello(None, None), "arena", NOW_S), Err(CloseReason::BadTicket));
+        assert_eq!(admit(&admission, hello(Some(old), None), "arena", NOW_S + 61), Err(CloseReason::BadTicket));
+        assert_eq!(admit(&admission, hello(None, None), "arena", NOW_S), Err(CloseReason::BadTicket));
     }
 
     #[test]
@@ -313,8 +346,8 @@ mod tests {
         let early = |before_s| {
             admission.key.sign_ticket(("m1", "arena"), (Grant::Enter, Role::Member), before_s, NOW_S - before_s)
         };
-        assert_eq!(admission.admit(&hello(Some(early(13)), None), "arena", NOW_S), Err(CloseReason::BadTicket));
-        let admitted = admission.admit(&hello(Some(early(12)), None), "arena", NOW_S);
+        assert_eq!(admit(&admission, hello(Some(early(13)), None), "arena", NOW_S), Err(CloseReason::BadTicket));
+        let admitted = admit(&admission, hello(Some(early(12)), None), "arena", NOW_S);
         assert_eq!(admitted, Ok(Some(Grant::Enter)), "clocks differ");
     }
 
@@ -329,7 +362,7 @@ mod tests {
                     let (nonce, lobby_s) = (own_s * 100 + waited_s, own_s.saturating_add_signed(-ahead_s));
                     let ticket =
                         admission.key.sign_ticket(("m1", "arena"), (Grant::Enter, Role::Member), nonce, lobby_s);
-                    let admitted = admission.admit(&hello(Some(ticket), None), "arena", own_s + waited_s);
+                    let admitted = admit(&admission, hello(Some(ticket), None), "arena", own_s + waited_s);
                     assert_eq!(admitted, Ok(Some(Grant::Enter)), "{ahead_s} s ahead, {waited_s} s on the way");
                 }
             }
@@ -341,11 +374,76 @@ mod tests {
         let admission = admission();
         let token =
             admission.key.sign_resume("arena-m1", Resume { epoch: 1, member: 2, generation: 3, role: Role::Member });
-        let admit = |token: &str, room| admission.admit(&hello(Some("bad".to_owned()), Some(token)), room, NOW_S);
+        let admit = |token: &str, room| admit(&admission, hello(Some("bad".to_owned()), Some(token)), room, NOW_S);
         assert_eq!(admit(&token, "arena-m1"), Ok(None), "whether it is the newest is the room's to judge");
         assert_eq!(admit(&token, "arena-m2"), Err(CloseReason::BadTicket));
         assert_eq!(admit(&token.replacen('3', "4", 1), "arena-m1"), Err(CloseReason::BadTicket));
         assert_eq!(admit("1.2.3.00", "arena-m1"), Err(CloseReason::BadTicket));
+    }
+
+    const ROOM: &str = "arena-p-abcdef2345";
+
+    /// Who is let in at a path, and the token that the room gets to see; each call uses another nonce.
+    fn enter(
+        admission: &Admission,
+        path: &str,
+        ticket: Option<(&str, Role)>,
+        token: Option<(&str, Role)>,
+    ) -> Result<(Admitted, bool), CloseReason> {
+        let key = &admission.key;
+        let nonce = lock(&admission.used).len() as u64;
+        let ticket = ticket.map(|(name, role)| key.sign_ticket(("m1", name), (Grant::Enter, role), nonce, NOW_S));
+        let token =
+            token.map(|(name, role)| key.sign_resume(name, Resume { epoch: 1, member: 2, generation: 3, role }));
+        let mut hello = hello(ticket, token.as_deref());
+        let admitted = admission.admit(&mut hello, &RoomAddress::of(path, "m1", key).unwrap(), NOW_S)?;
+        Ok((admitted, hello.resume.is_some()))
+    }
+
+    #[test]
+    fn what_a_reader_holds_is_no_good_at_the_room_and_what_a_member_holds_is_none_at_the_alias() {
+        let admission = admission();
+        let alias = &*admission.key.seal_alias(ROOM).unwrap();
+        let (reader, member) = (Role::Reader, Role::Member);
+        let admitted = |role, by_ticket| Admitted { role, by_ticket, grant: Grant::Enter };
+        let enter = |path, ticket, token| enter(&admission, path, ticket, token);
+        assert_eq!(enter(alias, Some((alias, reader)), None), Ok((admitted(reader, true), false)));
+        assert_eq!(enter(alias, None, Some((alias, reader))), Ok((admitted(reader, false), true)), "it may come back");
+        for (path, name, role) in [(ROOM, alias, reader), (alias, ROOM, member)] {
+            assert_eq!(enter(path, Some((name, role)), None), Err(CloseReason::BadTicket), "{path}");
+            assert_eq!(enter(path, None, Some((name, role))), Err(CloseReason::BadTicket), "{path}");
+        }
+        let both = enter(alias, Some((alias, reader)), Some((ROOM, member)));
+        assert_eq!(both, Ok((admitted(reader, true), false)), "the room does not even see the token");
+    }
+
+    #[test]
+    fn whoever_gets_another_role_comes_anew() {
+        let admission = admission();
+        let [flies, watches] = [Role::Member, Role::Reader].map(|role| Some(("arena-m1", role)));
+        let (admitted, has_token) = enter(&admission, "arena", flies, watches).unwrap();
+        assert_eq!((admitted.role, has_token), (Role::Member, false));
+        let (admitted, has_token) = enter(&admission, "arena", flies, flies).unwrap();
+        assert_eq!((admitted.role, has_token), (Role::Member, true));
+    }
+
+    #[test]
+    fn for_who_looks_on_at_a_public_room_nothing_opens_when_they_come_back() {
+        let admission = admission();
+        let grant = |role| enter(&admission, "arena", None, Some(("arena-m1", role))).unwrap().0.grant;
+        assert_eq!([Role::Reader, Role::Member].map(grant), [Grant::Watch, Grant::Enter]);
+    }
+
+    #[test]
+    fn readers_are_no_visitors() {
+        let admission = admission();
+        let mut permit = open(&admission, [127, 0, 0, 1].into(), Instant::now()).unwrap().of_visitor();
+        assert_eq!(admission.visitors(), 1, "nobody knows yet");
+        permit.keeps_nobody_awake();
+        permit.keeps_nobody_awake();
+        assert_eq!((admission.visitors(), admission.connections()), (0, 1));
+        drop(permit);
+        assert_eq!((admission.visitors(), admission.connections()), (0, 0));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Rooms: which are open, who owns and saves them, and the thread that ticks each.
 
+pub(crate) mod address;
 pub(crate) mod clock;
 pub(crate) mod connections;
 pub(crate) mod handle;

@@ -40,11 +40,13 @@ pub enum CloseReason {
     NoSuchRoom,
     /// Too many rooms were opened for one address.
     TooManyRooms,
+    /// Nobody takes part in the room, so it sleeps; whoever only looks on keeps it from that as little as it is opened for them.
+    Asleep,
 }
 
 impl CloseReason {
     /// Every reason, in the order of its code.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::ServerStopping,
         Self::VersionMismatch,
         Self::HelloTimeout,
@@ -61,6 +63,7 @@ impl CloseReason {
         Self::Moved,
         Self::NoSuchRoom,
         Self::TooManyRooms,
+        Self::Asleep,
     ];
 
     /// The WebSocket close code.
@@ -82,6 +85,7 @@ impl CloseReason {
             Self::Moved => 4013,
             Self::NoSuchRoom => 4014,
             Self::TooManyRooms => 4015,
+            Self::Asleep => 4016,
         }
     }
 
@@ -109,6 +113,7 @@ impl CloseReason {
             Self::Moved => "This room is on another server now.",
             Self::NoSuchRoom => "This room is gone. Open a new one in the lobby.",
             Self::TooManyRooms => "Your network opened many rooms just now. Try again in a minute.",
+            Self::Asleep => "Nobody takes part here any more, so this room sleeps.",
         }
     }
 
@@ -129,6 +134,7 @@ impl CloseReason {
             Self::RoomFailed => "Something broke in this room. Coming back by itself.",
             Self::Moved => "This room is on another server now. Following it.",
             Self::NoSuchRoom => "This room is gone. You can open a new one in the lobby.",
+            Self::Asleep => "Nobody takes part here right now, so this room sleeps. You can look in again.",
             Self::Replaced | Self::Overloaded | Self::TooManyRooms => self.wire_text(),
             Self::HelloTimeout | Self::BadMessage | Self::Silent | Self::TooSlow => return None,
         })

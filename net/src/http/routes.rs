@@ -13,7 +13,7 @@ use crate::{
         pages, ping,
         upgrade::Upgrade,
     },
-    room::{handle::RoomFacts, open_policy::is_interrupted_here},
+    room::{address::RoomAddress, handle::RoomFacts, open_policy::is_interrupted_here},
     store::Kept,
 };
 use axum::{
@@ -24,7 +24,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use protocol::room::{ARENA, Kind, durable_id, home_of, is_name};
+use protocol::room::{ARENA, Kind, home_of, is_name};
 use serde_json::json;
 use std::{
     net::SocketAddr,
@@ -102,8 +102,9 @@ async fn status(State(app): State<Arc<App>>) -> Response {
     let tick = public.map_or(0, |room| load(&room.facts.tick));
     let players = public.map_or(0, |room| load(&room.facts.players));
     let capacity = u32::from(app.config.max_players);
-    let mut rooms =
-        vec![json!({ "room": ARENA, "players": players, "pilots": pilots, "capacity": capacity, "tick": tick })];
+    let mut rooms = vec![
+        json!({ "room": ARENA, "is_open": public.is_some(), "players": players, "pilots": pilots, "capacity": capacity, "tick": tick }),
+    ];
     rooms.extend(open.iter().filter(|room| !app.rooms.is_public(&room.id)).map(|room| {
         let facts = &room.facts;
         let (players, pilots, tick) = (load(&facts.players), load(&facts.pilots), load(&facts.tick));
@@ -144,9 +145,10 @@ async fn room(
     mut request: Request,
 ) -> Response {
     let Some(kind) = Kind::of(&room) else { return pages::no_such_room() };
-    let id: Arc<str> = durable_id(&app.config.instance, &room).into();
+    let address = RoomAddress::of(&room, &app.config.instance, &app.config.key);
+    let Some(address) = address else { return pages::no_such_room() };
     if !Upgrade::is_wanted(&request) {
-        return page(&app, kind, &id, request.uri().query().unwrap_or_default(), request.headers()).await;
+        return page(&app, kind, &address, request.uri().query().unwrap_or_default(), request.headers()).await;
     }
     let upgrade = match Upgrade::of(&mut request) {
         Ok(upgrade) => upgrade,
@@ -158,11 +160,12 @@ async fn room(
     // Browsers hide the status of a refused upgrade, so whoever has no place learns it from a close code.
     let Some(permit) = open(&app, peer, request.headers()) else { return too_many_connections(&app) };
     let permit = permit.of_visitor();
-    upgrade.answer(move |stream, first| async move { app.adopt(stream, first, permit, id).await })
+    upgrade.answer(move |stream, first| async move { app.adopt(stream, first, permit, address).await })
 }
 
 /// The page of a room that is here, or can be; else where it is, or that it is gone. What a page shows opens nothing.
-async fn page(app: &App, kind: Kind, id: &str, query: &str, headers: &HeaderMap) -> Response {
+async fn page(app: &App, kind: Kind, room: &RoomAddress, query: &str, headers: &HeaderMap) -> Response {
+    let RoomAddress { id, name } = room;
     let page = || assets::page(kind, headers).unwrap_or_else(pages::no_page_built);
     // The lobby sends whoever asked for a new room with `?new`: nobody has saved that yet.
     if app.rooms.is_open(id) || query.split('&').any(|part| part == "new") {
@@ -181,7 +184,7 @@ async fn page(app: &App, kind: Kind, id: &str, query: &str, headers: &HeaderMap)
     match (kept, home_of(id)) {
         // That it comes back tells the lobby to let it wait, if there is no such machine any more.
         (Some(Kept { owner, is_held: true }), _) if is_name(&owner.instance) => {
-            redirect(&format!("{}{}/{id}?back={}", fly_replay::PREFIX, owner.instance, moved.unwrap_or(1)))
+            redirect(&format!("{}{}/{name}?back={}", fly_replay::PREFIX, owner.instance, moved.unwrap_or(1)))
         }
         (_, Some(home)) if home == own => page(),
         (kept, Some(home)) if moved.is_none() && !is_interrupted_here(own, kept.as_ref().map(|kept| &kept.owner)) => {

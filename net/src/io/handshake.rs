@@ -4,10 +4,11 @@
 //! `JoinRequest` for the task that owns the rooms, which opens the room if it is not open.
 //! Invariant: everything that can be checked without the room is checked here, before there is one: whoever has neither
 //! a good ticket nor a resume token that was once given out for this very room opens and learns nothing. What a ticket
-//! lets them have opened is [`crate::room::open_policy`]'s; a token alone grants what a plain ticket does.
+//! lets them have opened is [`crate::room::open_policy`]'s; a token alone grants what a plain ticket does. Whoever only reads
+//! keeps no machine awake from here on.
 
 use crate::{
-    admission::Admission,
+    admission::{Admission, Admitted},
     config::Config,
     io::connection::Connection,
     metrics::Metrics,
@@ -18,7 +19,7 @@ use protocol::{
     PROTOCOL_VERSION,
     close::CloseReason,
     message::{ClientMessage, ClientPacket, Hello},
-    token::Grant,
+    token::Role,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc::{self, error::TrySendError};
@@ -48,18 +49,22 @@ impl Handshake {
     ///
     /// # Errors
     /// Why it does not come in.
-    pub(crate) fn accept(&self, message: &[u8], connection: &Connection) -> Result<(), CloseReason> {
+    pub(crate) fn accept(&self, message: &[u8], connection: &mut Connection) -> Result<(), CloseReason> {
         // Before anything else of it is read: another version's hello may look different behind its version.
         if Hello::version_of(message).is_some_and(|version| version != PROTOCOL_VERSION) {
             return Err(CloseReason::VersionMismatch);
         }
-        let Ok(ClientPacket::Message(ClientMessage::Hello(hello))) = ClientPacket::decode(message) else {
+        let Ok(ClientPacket::Message(ClientMessage::Hello(mut hello))) = ClientPacket::decode(message) else {
             return Err(CloseReason::BadMessage);
         };
-        let granted = self.admission.admit(&hello, &connection.room, self.wall_clock.now_s())?;
-        let (flow, admitted, grant) = (connection.flow(), granted.is_some(), granted.unwrap_or(Grant::Enter));
-        let join = Box::new(Join { connection: connection.id, flow, hello, admitted, _waiting: None });
-        let request = JoinRequest { room: Arc::clone(&connection.room), join, grant, opener: connection.opener() };
+        let admitted = self.admission.admit(&mut hello, &connection.room, self.wall_clock.now_s())?;
+        let Admitted { role, by_ticket: admitted, grant } = admitted;
+        if role == Role::Reader {
+            connection.keeps_nobody_awake();
+        }
+        let join =
+            Box::new(Join { connection: connection.id, flow: connection.flow(), hello, admitted, _waiting: None });
+        let request = JoinRequest { room: Arc::clone(&connection.room.id), join, grant, opener: connection.opener() };
         self.joins.try_send(request).map_err(|error| match error {
             TrySendError::Full(_) => CloseReason::RoomFull,
             TrySendError::Closed(_) => CloseReason::ServerStopping,

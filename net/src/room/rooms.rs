@@ -192,7 +192,7 @@ impl RoomsTask {
         self.machine.workers[worker_of(connection)].answer(connection, joined);
     }
 
-    /// `RoomFull` when the machine has no place for another room, `TooManyRooms`, `ServerStopping`.
+    /// `RoomFull` when the machine has no place for another room, `TooManyRooms`, `ServerStopping`, `Asleep`.
     fn try_join(&mut self, request: JoinRequest) -> Result<Joined, CloseReason> {
         let JoinRequest { room: id, mut join, grant, opener } = request;
         if self.machine.is_stopping() {
@@ -203,12 +203,14 @@ impl RoomsTask {
                 listed.grant.send_modify(|most| *most = grant.max(*most));
                 listed.room.clone()
             }
+            None if grant == Grant::Watch => return Err(CloseReason::Asleep),
             None => {
                 let charge = self.take_place(&id, &opener)?;
                 self.open(id, grant, charge)
             }
         };
-        join._waiting = Some(room.waiting.enter());
+        // Whoever only looks on is no reason to begin the room again, should it just end.
+        join._waiting = (grant > Grant::Watch).then(|| room.waiting.enter());
         let unsent = match room.events.try_send(RoomEvent::Join(join)) {
             Ok(()) => None,
             Err(TrySendError::Full(event)) => Some(event),
@@ -259,9 +261,8 @@ impl RoomsTask {
         }
         self.by_id.remove(supervisor.room());
         self.publish();
-        if is_stopping {
-            supervisor.refuse_waiting(CloseReason::ServerStopping).await;
-        }
+        let reason = if is_stopping { CloseReason::ServerStopping } else { CloseReason::Asleep };
+        supervisor.refuse_waiting(reason).await;
     }
 
     fn stop(&mut self) {

@@ -54,7 +54,7 @@ const LAST_HAND_OVER_MAX_MS: u64 = 500;
 /// Why a room's thread ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum EndReason {
-    /// Nobody is there.
+    /// Nobody is there, or only those who read.
     Empty,
     /// The process stops.
     Stopping,
@@ -162,11 +162,12 @@ impl<E: Engine> TickThread<E> {
         let simulated = Instant::now();
 
         self.hand_over();
-        self.facts.publish(&self.room.stats());
+        let stats = self.room.stats();
+        self.facts.publish(&stats);
         self.govern(simulated - began, simulated.elapsed());
         self.notify_whether_saved();
         self.save_if_due();
-        self.note_emptiness();
+        self.note_emptiness(stats.members == 0);
         self.metrics.tick_cpu_seconds.observe(thread_time().saturating_sub(worked).as_secs_f64());
     }
 
@@ -229,30 +230,26 @@ impl<E: Engine> TickThread<E> {
         }
     }
 
-    /// A room nobody is in does not tick.
-    fn note_emptiness(&mut self) {
+    /// A room nobody takes part in does not tick: those who only read keep it from that as little as nobody.
+    fn note_emptiness(&mut self, is_empty: bool) {
         if self.saves.is_closed() {
             // A bug of ours: nobody renews the ownership or writes anything any more.
             self.end = self.end.or(Some(EndReason::Failed));
         }
-        self.empty_ticks = if self.connections.is_empty() { self.empty_ticks + 1 } else { 0 };
+        self.empty_ticks = if is_empty { self.empty_ticks + 1 } else { 0 };
         let shall_sleep = self.facts.shall_sleep.swap(false, Ordering::Relaxed);
-        if shall_sleep || self.empty_ticks > SLEEP_AFTER_TICKS {
-            self.sleep_if_empty();
-        }
-    }
-
-    /// Whoever waits in the queue is about to be there.
-    fn sleep_if_empty(&mut self) {
-        if self.connections.is_empty() && self.events.is_empty() {
+        // Whoever waits in the queue is about to be there.
+        let may_sleep = is_empty && self.events.is_empty();
+        if may_sleep && (shall_sleep || self.empty_ticks > SLEEP_AFTER_TICKS) {
             self.end = self.end.or(Some(EndReason::Empty));
         }
     }
 
-    /// From the first use on, a room is in the store: others can find it there, and whoever loses it comes back to it.
+    /// From the first use on, a room is in the store: others can find it there, and whoever loses it comes back to it. To
+    /// look on is no use of it.
     fn note_use(&mut self) {
-        if !std::mem::replace(&mut self.is_used, true) {
-            self.save_at = Instant::now();
+        if !self.is_used && self.room.stats().members > 0 {
+            (self.is_used, self.save_at) = (true, Instant::now());
         }
     }
 
@@ -383,14 +380,16 @@ impl<E: Engine> TickThread<E> {
     /// Closes everybody, those who are just joining too, unless they may find the room's next incarnation.
     fn close_everybody(&mut self, end: EndReason) {
         let reason = match end {
-            EndReason::Empty => return,
+            EndReason::Empty => CloseReason::Asleep,
             EndReason::Stopping => CloseReason::ServerStopping,
             EndReason::Moved => CloseReason::Moved,
             EndReason::Failed => CloseReason::RoomFailed,
         };
         let joining: Vec<ConnectionId> = match end {
-            EndReason::Failed => Vec::new(),
-            _ => self.events.try_iter().filter_map(|event| event.joining()).collect(),
+            EndReason::Failed | EndReason::Empty => Vec::new(),
+            EndReason::Stopping | EndReason::Moved => {
+                self.events.try_iter().filter_map(|event| event.joining()).collect()
+            }
         };
         for connection in self.connections.clear().into_iter().chain(joining) {
             self.batches[worker_of(connection)].closes.push((connection, Closing::Bye(reason)));

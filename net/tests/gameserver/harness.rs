@@ -152,7 +152,11 @@ impl Gameserver {
     }
 
     pub(crate) fn ticket_granting(&self, room: &str, grant: Grant) -> String {
-        self.key.sign_ticket((&self.instance, room), (grant, Role::Member), nonce(), now_s())
+        self.ticket_as(room, grant, Role::Member)
+    }
+
+    pub(crate) fn ticket_as(&self, room: &str, grant: Grant, role: Role) -> String {
+        self.key.sign_ticket((&self.instance, room), (grant, role), nonce(), now_s())
     }
 
     /// The header a replay by the lobby brings.

@@ -29,6 +29,10 @@ use tungstenite::{Message, WebSocket};
 const PATIENCE: Duration = Duration::from_secs(5);
 const ROOM: &str = "arena-m1";
 
+fn room() -> RoomAddress {
+    RoomAddress { id: ROOM.into(), name: ROOM.into() }
+}
+
 /// A worker whose room nobody ticks, a player's end of one of its connections, and the room.
 struct Bench {
     queue: WorkerSender,
@@ -44,7 +48,7 @@ async fn begin() -> Bench {
     let (rooms, incarnations) = open(joins, &queue);
     let (player, stream) = connect();
     let permit = house.admission.open(player.local_addr().unwrap().ip(), Instant::now()).unwrap();
-    queue.send(WorkerMessage::Adopt(stream, Bytes::new(), permit, ROOM.into())).await;
+    queue.send(WorkerMessage::Adopt(stream, Bytes::new(), permit, room())).await;
     let player = WebSocket::from_raw_socket(player, tungstenite::protocol::Role::Client, None);
     Bench { queue, player, incarnations, rooms, house }
 }
@@ -222,7 +226,7 @@ impl ByHand {
         player.set_nonblocking(true).unwrap();
         let now = Instant::now();
         let permit = self.house.admission.open(player.local_addr().unwrap().ip(), now).unwrap();
-        self.worker.adopt(stream, Bytes::new(), permit, ROOM.into(), now);
+        self.worker.adopt(stream, Bytes::new(), permit, room(), now);
         let slot = self.worker.connections.len() - 1;
         while self.phase(slot) != Some(Phase::Joined) {
             assert!(now.elapsed() < PATIENCE, "it does not join");
