@@ -7,11 +7,12 @@ import { byId } from '../shared/dom';
 import type { Link } from '../shared/link/link';
 import type { LinkState } from '../shared/link/reconnector';
 import { arrive, isCacheSuspect, tellTrouble } from '../shared/loading';
+import { ShareDialog } from '../shared/share-dialog';
 import { Visit, watchWaysOut } from '../shared/visit';
 import { canDraw, WEBGL_OFF } from '../shared/webgl';
 import { loadClient, nextEvent, standings, stats, view, type Client } from './client';
 import type { ClientEvent } from './client-event';
-import { watchFocus } from './focus';
+import { giveBack, watchFocus } from './focus';
 import type { Frame } from './frame';
 import { Hud } from './hud/hud';
 import { Input } from './input';
@@ -56,6 +57,7 @@ class ArenaPage {
     this.link = visit.connect(client, (state) => this.tell(state), () => this.hud.chat.draft);
     this.hud = this.openHud();
     this.hud.chat.draft = visit.draft;
+    new ShareDialog(visit.room, giveBack);
     watchWaysOut(() => visit.leave(client, this.link));
   }
 

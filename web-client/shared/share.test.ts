@@ -4,7 +4,7 @@ import { hostLink, readerPath } from './share';
 
 afterEach(() => void vi.unstubAllGlobals());
 
-const lobbySays = (body: unknown): void => vi.stubGlobal('fetch', () => Promise.resolve({ json: () => Promise.resolve(body) }));
+const lobbySays = (body: unknown): void => void vi.stubGlobal('fetch', () => Promise.resolve({ json: () => Promise.resolve(body) }));
 const ROOM = { instance: 'm1', room: 'arena-p-abcdef2345' };
 
 describe('links for others', () => {

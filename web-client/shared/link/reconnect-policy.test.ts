@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { CLOSE } from '../generated/protocol';
+import { CLOSE, CLOSE_SENTENCES } from '../generated/protocol';
 import { afterClose, askDelayMs, ASKS_MAX, backoffMs, FOLLOWS_MAX, MISUNDERSTOOD_MAX, UNWELCOMED_MAX, type Situation } from './reconnect-policy';
 import { WORDS } from './words';
 
@@ -43,6 +43,8 @@ describe('after the socket is gone', () => {
 
   it('does not ask again for a room that is not there', () => {
     expect(afterClose({ ...lost, code: CLOSE.noSuchRoom }).do).toBe('stop');
+    // By itself it would wake the room again and again.
+    expect(afterClose({ ...lost, code: CLOSE.asleep })).toEqual({ do: 'stop', sentence: CLOSE_SENTENCES[CLOSE.asleep], again: WORDS.comeBack });
     expect(afterClose({ ...lost, code: CLOSE.tooManyRooms }).do).toBe('stop');
   });
 

@@ -106,6 +106,7 @@ export function afterClose(situation: Situation, random: () => number = Math.ran
     case CLOSE.tooFast:
     case CLOSE.noSuchRoom:
     case CLOSE.tooManyRooms:
+    case CLOSE.asleep:
       return stop(sentence, WORDS.comeBack);
     default:
       return afterLoss(situation, delayMs);
