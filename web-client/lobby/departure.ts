@@ -14,6 +14,9 @@ const STOP_SHOWN_AFTER_MS = 2_000;
 /** A room's page comes at once, or one that says why not; after so long without either, we are still here. */
 const PAGE_TIMEOUT_MS = 20_000;
 
+/** To take part in a region's public room, in a private one of our own, or only to look on. */
+export type Way = 'public' | 'private' | 'watch';
+
 export interface DepartureOptions {
   readonly me: Me;
   readonly storeLasts: boolean;
@@ -47,19 +50,19 @@ export class Departure {
   }
 
   /** Resolves when the page leaves, or when it stays. */
-  async leave(region: Region, isPrivate: boolean): Promise<void> {
+  async leave({ region, place, status }: Region, way: Way): Promise<void> {
     const abort = new AbortController();
     this.underWay = { since: performance.now(), word: 'Rolling out', abort };
     this.tell('', undefined);
-    setText(this.progress, isPrivate ? `Opening a room in ${region.place}.` : '');
+    setText(this.progress, way === 'private' ? `Opening a room in ${place}.` : '');
     this.button.disabled = true;
     this.button.setAttribute('aria-busy', 'true');
-    this.stopButton.hidden = region.status === 'up';
-    const request: JoinRequest = isPrivate ? { region: region.region, private: true } : { region: region.region };
+    this.stopButton.hidden = status === 'up';
+    const request: JoinRequest = { region, ...(way === 'private' && { private: true }), ...(way === 'watch' && { watch: true }) };
     try {
-      const place = await join(request, (stage) => this.onStage(stage, region.region), abort.signal);
+      const grant = await join(request, (stage) => this.onStage(stage, region), abort.signal);
       this.pageTimer = setTimeout(() => this.giveUpPage(), PAGE_TIMEOUT_MS);
-      location.assign(place.path + arrivalFragment(place, this.options.me, this.options.storeLasts));
+      location.assign(grant.path + arrivalFragment(grant, this.options.me, this.options.storeLasts));
     } catch (error) {
       this.stay();
       if (!(error instanceof JoinError)) this.tell('Something went wrong on this page. Try again.', undefined);

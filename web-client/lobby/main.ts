@@ -6,12 +6,12 @@ import { NAME_MAX_BYTES } from '../shared/generated/protocol';
 import { hueChooser, planeIcon } from '../shared/hue-chooser';
 import { tidyCallSign } from '../shared/callsigns';
 import { settle } from '../shared/loading';
-import { loadMe, saveMe } from '../shared/me';
+import { loadMe, parseArrival, saveMe } from '../shared/me';
 import { hueOf } from '../shared/palette';
 import { longStore } from '../shared/store';
 import { canDraw, WEBGL_OFF } from '../shared/webgl';
 import { Board } from './board';
-import { Departure } from './departure';
+import { Departure, type Way } from './departure';
 import { followDepartures } from './feed';
 import { measure } from './ping';
 import { roomPath, isFlyable, withMeasured, type Departures, type Region } from './regions';
@@ -32,7 +32,7 @@ const measured = new Map<string, number>();
 const asked = new Set<string>();
 let departures: Departures = { you: { region: null }, stale: false, regions: [] };
 
-const board = new Board(byId('board'), label, () => void fly(false));
+const board = new Board(byId('board'), label, () => void fly());
 const departure = new Departure({
   me,
   storeLasts: store.lasts,
@@ -43,7 +43,7 @@ const departure = new Departure({
   },
   onAccept: (region) => {
     board.choose(region);
-    void fly(false);
+    void fly();
   },
 });
 
@@ -90,17 +90,17 @@ function measureUp(): void {
   }
 }
 
-async function fly(isPrivate: boolean): Promise<void> {
+async function fly(way: Way = 'public'): Promise<void> {
   const region = board.selected;
   if (departure.isUnderWay || region === undefined) return;
-  if (!isFlyable(region)) {
+  if (way !== 'watch' && !isFlyable(region)) {
     setText(trouble, region.status === 'full' ? `${region.place} is full. Pick another place.` : `${region.place} cannot be reached right now. Pick another place.`);
     return;
   }
   // Nothing is woken for who could not see it.
   if (!canDraw()) return setText(trouble, WEBGL_OFF);
   rememberMe();
-  await departure.leave(region, isPrivate);
+  await departure.leave(region, way);
 }
 
 function rememberMe(): void {
@@ -120,15 +120,18 @@ function announce(before: Departures, after: Departures): void {
 
 function goByLink(event: SubmitEvent): void {
   event.preventDefault();
-  const path = roomPath(byId<HTMLInputElement>('link').value, location.origin);
+  const link = byId<HTMLInputElement>('link').value;
+  const path = roomPath(link, location.origin);
   if (path === undefined) {
     setText(trouble, 'That is not a link to a field here. It should look like this page’s address with /gameserver/ in it.');
     return;
   }
   if (!canDraw()) return setText(trouble, WEBGL_OFF);
   rememberMe();
-  const fields = new URLSearchParams({ n: me.name, h: String(me.hue) });
-  location.assign(store.lasts ? path : `${path}#${fields.toString()}`);
+  const fields = new URLSearchParams(store.lasts ? {} : { n: me.name, h: String(me.hue) });
+  const { host } = parseArrival(new URL(link.trim(), location.origin).hash);
+  if (host !== undefined) fields.set('host', host);
+  location.assign(fields.size === 0 ? path : `${path}#${fields.toString()}`);
 }
 
 function drawPlane(): void {
@@ -155,9 +158,10 @@ drawPlane();
 
 byId('pilot').addEventListener('submit', (event) => {
   event.preventDefault();
-  void fly(false);
+  void fly();
 });
-byId('private').addEventListener('click', () => void fly(true));
+byId('private').addEventListener('click', () => void fly('private'));
+byId('watch').addEventListener('click', () => void fly('watch'));
 byId('have-link').addEventListener('click', () => {
   const form = byId('link-form');
   form.hidden = !form.hidden;
@@ -169,7 +173,7 @@ byId('link-form').addEventListener('submit', goByLink);
 document.addEventListener('keydown', (event) => {
   if (event.key === 'Escape') departure.stop();
   if (event.target !== document.body || event.altKey || event.ctrlKey || event.metaKey) return;
-  if (event.key === 'Enter') void fly(false);
+  if (event.key === 'Enter') void fly();
   else board.onArrow(event);
 });
 // Coming back with the browser's back button finds the page as it was left.

@@ -13,7 +13,7 @@ export interface JoinAnswer {
 }
 
 /** `host`: the proof that the room was made for us; `watch`: only to look on, so that nothing is woken. */
-export type JoinRequest = { instance: string; room?: string; host?: string; watch?: boolean } | { region: string; room?: string; watch?: boolean } | { region: string; private: true };
+export type JoinRequest = { instance: string; room?: string; host?: string; watch?: boolean } | { region: string; room?: string; watch?: boolean; private?: boolean };
 
 /** What the lobby is doing while we wait: a word for programs, a sentence for people. */
 export interface JoinStage {

@@ -33,6 +33,7 @@ export const CLOSE = {
   moved: 4013,
   noSuchRoom: 4014,
   tooManyRooms: 4015,
+  asleep: 4016,
 } as const;
 /** What a person is told, by close code; any other code is a lost connection. */
 export const CLOSE_SENTENCES = {
@@ -48,4 +49,5 @@ export const CLOSE_SENTENCES = {
   4013: 'This room is on another server now. Following it.',
   4014: 'This room is gone. You can open a new one in the lobby.',
   4015: 'Your network opened many rooms just now. Try again in a minute.',
+  4016: 'Nobody takes part here right now, so this room sleeps. You can look in again.',
 } as const;
