@@ -45,9 +45,9 @@ fuzz_target!(|bytes: &[u8]| {
 fn verify(text: &str) {
     for now_s in [0, 1_700_000_000, u64::MAX] {
         assert!(KEY.verify_ticket(text, "148e21ea7d3889", "arena", now_s).is_err());
-        assert_eq!(KEY.open_alias(text), None);
-        assert!(KEY.verify_host(text, "arena-p-abcdef2345").is_err());
         assert!(KEY.verify_replay(text, "148e21ea7d3889", "/gameserver/148e21ea7d3889/arena", now_s).is_err());
     }
     assert!(KEY.verify_resume(text, "arena").is_err());
+    assert!(KEY.verify_host(text, "arena-p-abcdef2345").is_err());
+    assert_eq!(KEY.open_alias(text), None);
 }
