@@ -8,6 +8,7 @@ use net::{Config, Server};
 use protocol::{
     close::CloseReason,
     message::{ClientPacket, HOT_BIT, Hello, Profile, ServerMessage, Welcome},
+    room::Kind,
 };
 use session::{Command, ConnectionId, Engine, FrameSink, Output, Stats};
 use std::collections::{BTreeSet, VecDeque};
@@ -39,7 +40,7 @@ pub(crate) fn read_frame(bytes: &[u8]) -> Option<(u32, u64)> {
 /// # Errors
 /// When there is no port.
 pub(crate) async fn start(mut config: Config, frame_bytes: usize) -> anyhow::Result<Server> {
-    config.max_connections = usize::from(u16::MAX);
+    config.kinds[Kind::Arena].members = 50_000;
     Server::start_with(config, move |_| Fixed::new(frame_bytes)).await
 }
 

@@ -7,15 +7,17 @@
 //! bounded, whatever strangers do. A whole school shares one address, so the limits per address are generous.
 
 use crate::{config::Config, room::address::RoomAddress};
+use catalogue::Catalogue;
 use protocol::{
     close::CloseReason,
     limits::TICKET_TTL_S,
     message::Hello,
     rate_limit::{RateLimit, TokenBucket},
+    room::Kind,
     token::{CLOCK_SKEW_MAX_S, Grant, Key, Role, Ticket},
 };
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     net::{IpAddr, Ipv6Addr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -23,13 +25,14 @@ use std::{
 
 /// Connections that are only being told why they may not stay. Policy: refuse the upgrade with an HTTP status, which
 /// browsers hide.
-const REFUSALS_MAX_COUNT: usize = 256;
-/// Connections of one address. Policy: close with `TooManyFromAddress`.
-pub(crate) const CONNECTIONS_PER_ADDRESS_MAX_COUNT: usize = 256;
-/// New connections of one address: 20 a second, and this many at once. Policy: close with `TooManyFromAddress`.
-const OPENS_PER_ADDRESS: RateLimit<Duration> =
-    RateLimit::with_burst(Duration::from_millis(50), OPENS_PER_ADDRESS_BURST_COUNT);
-const OPENS_PER_ADDRESS_BURST_COUNT: u32 = 512;
+pub(crate) const REFUSALS_MAX_COUNT: usize = 256;
+/// Pings of one address at once; in rooms there are as many as the kind allows (`Entry::sockets_per_address`). Policy:
+/// close with `TooManyFromAddress`.
+const PINGS_PER_ADDRESS_MAX_COUNT: u32 = 256;
+/// New connections of one address, of each kind: one in this time, and at once twice as many as may be open. Policy: close
+/// with `TooManyFromAddress`.
+const OPENS_PER_ADDRESS_INTERVAL: Duration = Duration::from_millis(50);
+const OPENS_PER_PLACE_BURST_COUNT: u32 = 2;
 /// Rooms that one address has opened, the machine's own public one aside: this many at once, then one in each interval.
 /// The lobby counts the new ones alike (`lobby/src/limit.rs`). Policy: close with `TooManyRooms`. One that another
 /// machine still has, or that the store does not give, does not count: a whole class that follows a lost machine's room
@@ -51,6 +54,7 @@ pub(crate) struct Admission {
     instance: String,
     /// Policy: close with `RoomFull`.
     max_connections: usize,
+    kinds: Catalogue,
     /// When this process started, unix seconds.
     started_s: u64,
     /// Expiry (unix seconds) of every ticket used, by nonce.
@@ -69,9 +73,15 @@ struct Addresses {
 
 #[derive(Debug)]
 struct Address {
-    connections: usize,
-    opens: TokenBucket<Instant>,
+    /// By what they are for; `None`: pings.
+    sockets: BTreeMap<Option<Kind>, Sockets>,
     rooms: TokenBucket<Instant>,
+}
+
+#[derive(Debug)]
+struct Sockets {
+    open: u32,
+    opens: TokenBucket<Instant>,
 }
 
 /// Whom a hello lets in.
@@ -90,6 +100,8 @@ pub(crate) struct Admitted {
 pub(crate) struct ConnectionPermit {
     admission: Arc<Admission>,
     address: IpAddr,
+    /// Of the room that it is for; `None`: a ping.
+    kind: Option<Kind>,
     is_visitor: bool,
     /// Why the connection may only stay until it was told so.
     pub(crate) refusal: Option<CloseReason>,
@@ -113,23 +125,30 @@ pub(crate) struct Charge {
 impl Admission {
     /// Nobody is in, no ticket was used since `started_s` (unix seconds).
     pub(crate) fn new(config: &Config, started_s: u64) -> Self {
-        let (key, instance, max_connections) = (config.key.clone(), config.instance.clone(), config.max_connections);
-        Self { key, instance, max_connections, started_s, used: Mutex::default(), addresses: Mutex::default() }
+        let (key, instance, kinds) = (config.key.clone(), config.instance.clone(), config.kinds.clone());
+        let max_connections = kinds.connections() as usize;
+        Self { key, instance, max_connections, kinds, started_s, used: Mutex::default(), addresses: Mutex::default() }
     }
 
-    /// A permit for one more connection from an address: to stay, or to be refused with `RoomFull` or
-    /// `TooManyFromAddress`. `None` when too many are being refused already.
-    pub(crate) fn open(self: &Arc<Self>, address: IpAddr, now: Instant) -> Option<ConnectionPermit> {
+    /// A permit for one more connection from an address, for a room of a kind or a ping: to stay, or to be refused with
+    /// `RoomFull` or `TooManyFromAddress`. `None` when too many are being refused already.
+    pub(crate) fn open(
+        self: &Arc<Self>,
+        address: IpAddr,
+        kind: Option<Kind>,
+        now: Instant,
+    ) -> Option<ConnectionPermit> {
         let address = network_of(address);
         let mut addresses = lock(&self.addresses);
-        let refusal = addresses.enter(address, self.max_connections, now).err();
+        let most = kind.map_or(PINGS_PER_ADDRESS_MAX_COUNT, |kind| self.kinds[kind].sockets_per_address);
+        let refusal = addresses.enter(address, (kind, most), self.max_connections, now).err();
         if refusal.is_some() {
             if addresses.refusals >= REFUSALS_MAX_COUNT {
                 return None;
             }
             addresses.refusals += 1;
         }
-        Some(ConnectionPermit { admission: Arc::clone(self), address, is_visitor: false, refusal })
+        Some(ConnectionPermit { admission: Arc::clone(self), address, kind, is_visitor: false, refusal })
     }
 
     /// Connections that want into a room, or are in one and do not only read.
@@ -180,8 +199,14 @@ impl Admission {
 }
 
 impl Addresses {
-    /// Counts one more connection from an address, if it may stay.
-    fn enter(&mut self, address: IpAddr, max_connections: usize, now: Instant) -> Result<(), CloseReason> {
+    /// Counts one more connection from an address, if it may stay: at most so many for this kind.
+    fn enter(
+        &mut self,
+        address: IpAddr,
+        (kind, most): (Option<Kind>, u32),
+        max_connections: usize,
+        now: Instant,
+    ) -> Result<(), CloseReason> {
         if self.connections >= max_connections {
             return Err(CloseReason::RoomFull);
         }
@@ -189,12 +214,15 @@ impl Addresses {
         if self.by_address.len() >= ADDRESSES_MAX_COUNT && !self.by_address.contains_key(&address) {
             return Err(CloseReason::TooManyFromAddress);
         }
-        let fresh = || Address { connections: 0, opens: TokenBucket::new(now), rooms: TokenBucket::new(now) };
+        let fresh = || Address { sockets: BTreeMap::new(), rooms: TokenBucket::new(now) };
         let entry = self.by_address.entry(address).or_insert_with(fresh);
-        if entry.connections >= CONNECTIONS_PER_ADDRESS_MAX_COUNT || !entry.opens.take(OPENS_PER_ADDRESS, now) {
+        let fresh = || Sockets { open: 0, opens: TokenBucket::new(now) };
+        let sockets = entry.sockets.entry(kind).or_insert_with(fresh);
+        let limit = RateLimit::with_burst(OPENS_PER_ADDRESS_INTERVAL, most * OPENS_PER_PLACE_BURST_COUNT);
+        if sockets.open >= most || !sockets.opens.take(limit, now) {
             return Err(CloseReason::TooManyFromAddress);
         }
-        entry.connections += 1;
+        sockets.open += 1;
         self.connections += 1;
         Ok(())
     }
@@ -202,8 +230,8 @@ impl Addresses {
     /// Forgets addresses of which nothing needs to be known, when there are many.
     fn make_room(&mut self, now: Instant) {
         if self.by_address.len() >= ADDRESSES_MAX_COUNT {
-            let is_quiet = |address: &Address| address.opens.is_full(now) && address.rooms.is_full(now);
-            self.by_address.retain(|_, address| address.connections > 0 || !is_quiet(address));
+            let is_gone = |sockets: &Sockets| sockets.open == 0 && sockets.opens.is_full(now);
+            self.by_address.retain(|_, address| !address.rooms.is_full(now) || !address.sockets.values().all(is_gone));
         }
     }
 }
@@ -267,8 +295,9 @@ impl Drop for ConnectionPermit {
             return;
         }
         addresses.connections -= 1;
-        if let Some(entry) = addresses.by_address.get_mut(&self.address) {
-            entry.connections -= 1;
+        let entry = addresses.by_address.get_mut(&self.address);
+        if let Some(sockets) = entry.and_then(|entry| entry.sockets.get_mut(&self.kind)) {
+            sockets.open -= 1;
         }
     }
 }
@@ -293,6 +322,12 @@ mod tests {
     use protocol::token::Resume;
 
     const NOW_S: u64 = 1_000_000;
+    const ROOM: Option<Kind> = Some(Kind::Arena);
+
+    /// Connections that one address may have in rooms of the kind that is asked for here.
+    fn places(admission: &Admission) -> u32 {
+        admission.kinds[Kind::Arena].sockets_per_address
+    }
 
     fn admission() -> Arc<Admission> {
         let config = Config::from_lookup(|name| match name {
@@ -305,7 +340,7 @@ mod tests {
 
     /// Asks for a permit to stay.
     fn open(admission: &Arc<Admission>, address: IpAddr, now: Instant) -> Result<ConnectionPermit, CloseReason> {
-        let permit = admission.open(address, now).unwrap();
+        let permit = admission.open(address, ROOM, now).unwrap();
         permit.refusal.map_or(Ok(permit), Err)
     }
 
@@ -451,10 +486,13 @@ mod tests {
         let admission = admission();
         let now = Instant::now();
         let school: IpAddr = "203.0.113.9".parse().unwrap();
-        let permits: Vec<_> =
-            (0..CONNECTIONS_PER_ADDRESS_MAX_COUNT).map(|_| open(&admission, school, now).unwrap()).collect();
+        let permits: Vec<_> = (0..places(&admission)).map(|_| open(&admission, school, now).unwrap()).collect();
         assert_eq!(open(&admission, school, now).unwrap_err(), CloseReason::TooManyFromAddress);
         assert!(open(&admission, "203.0.113.10".parse().unwrap(), now).is_ok());
+        let others = Kind::ALL.into_iter().map(Some).chain([None]).filter(|kind| *kind != ROOM);
+        for kind in others {
+            assert_eq!(admission.open(school, kind, now).unwrap().refusal, None, "each kind has its own share");
+        }
         drop(permits);
         assert!(open(&admission, school, now).is_ok());
         assert_eq!(admission.connections(), 0);
@@ -466,8 +504,8 @@ mod tests {
         let now = Instant::now();
         let address: IpAddr = "2001:db8::1".parse().unwrap();
         let neighbour: IpAddr = "2001:db8::2".parse().unwrap();
-        let opened = (0..600).filter(|_| open(&admission, address, now).is_ok()).count();
-        assert_eq!(opened, OPENS_PER_ADDRESS_BURST_COUNT as usize);
+        let opened = (0..3 * places(&admission)).filter(|_| open(&admission, address, now).is_ok()).count();
+        assert_eq!(opened as u32, OPENS_PER_PLACE_BURST_COUNT * places(&admission));
         assert!(open(&admission, neighbour, now).is_err(), "the same /64");
     }
 
@@ -513,13 +551,13 @@ mod tests {
         let admission = admission();
         let now = Instant::now();
         let school: IpAddr = "203.0.113.9".parse().unwrap();
-        let permits: Vec<_> = (0..CONNECTIONS_PER_ADDRESS_MAX_COUNT).map(|_| admission.open(school, now)).collect();
-        let refused: Vec<_> = (0..REFUSALS_MAX_COUNT).map(|_| admission.open(school, now).unwrap()).collect();
+        let permits: Vec<_> = (0..places(&admission)).map(|_| admission.open(school, ROOM, now)).collect();
+        let refused: Vec<_> = (0..REFUSALS_MAX_COUNT).map(|_| admission.open(school, ROOM, now).unwrap()).collect();
         assert!(refused.iter().all(|permit| permit.refusal == Some(CloseReason::TooManyFromAddress)));
-        assert!(admission.open(school, now).is_none());
-        assert_eq!(admission.connections(), CONNECTIONS_PER_ADDRESS_MAX_COUNT + REFUSALS_MAX_COUNT);
+        assert!(admission.open(school, ROOM, now).is_none());
+        assert_eq!(admission.connections(), permits.len() + REFUSALS_MAX_COUNT);
         drop(refused);
-        assert!(admission.open(school, now).is_some());
+        assert!(admission.open(school, ROOM, now).is_some());
         drop(permits);
         assert_eq!(admission.connections(), 0);
     }

@@ -9,6 +9,7 @@ pub(crate) mod load;
 pub(crate) mod machine;
 pub(crate) mod open_policy;
 pub(crate) mod rooms;
+pub(crate) mod starter;
 pub(crate) mod supervisor;
 pub(crate) mod thread_priority;
 pub(crate) mod tick_thread;

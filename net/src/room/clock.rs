@@ -5,7 +5,6 @@
 //! Invariant: deadlines never drift: each is computed from the start, not from the last tick.
 
 use nix::time::{ClockId, clock_gettime};
-use protocol::TICK_HZ;
 use std::time::{Duration, Instant};
 
 /// Ticks that are made up for after a stall, one after the other. Policy: whatever is older is dropped and counted.
@@ -24,24 +23,47 @@ pub(crate) struct NextTick {
 #[derive(Debug)]
 pub(crate) struct Clock {
     start: Instant,
+    tick_hz: u64,
     ticks: u64,
 }
 
 impl Clock {
     /// The first tick is due at once.
-    pub(crate) fn new(now: Instant) -> Self {
-        Self { start: now, ticks: 0 }
+    pub(crate) fn new(now: Instant, tick_hz: u32) -> Self {
+        Self { start: now, tick_hz: tick_hz.into(), ticks: 0 }
     }
 
     /// Advances to the next tick.
     pub(crate) fn next(&mut self, now: Instant) -> NextTick {
-        let passed = now.saturating_duration_since(self.start).as_nanos() * u128::from(TICK_HZ) / 1_000_000_000;
-        let behind = u64::try_from(passed).unwrap_or(u64::MAX).saturating_sub(self.ticks);
+        let behind = self.newest_due(now).saturating_sub(self.ticks);
         let dropped = behind.saturating_sub(CATCH_UP_MAX_TICKS);
         self.ticks += dropped;
-        let deadline = self.start + Duration::from_nanos(self.ticks * 1_000_000_000 / u64::from(TICK_HZ));
+        let deadline = self.deadline(self.ticks);
         self.ticks += 1;
         NextTick { sleep: deadline.saturating_duration_since(now), dropped }
+    }
+
+    /// When the next tick is due if so many are left out.
+    pub(crate) fn due_after(&self, ticks: u32) -> Instant {
+        self.deadline(self.ticks + u64::from(ticks))
+    }
+
+    /// Leaves out the ticks that were due by now, at most so many; tells how many.
+    pub(crate) fn skip(&mut self, now: Instant, most: u32) -> u32 {
+        let due = (self.newest_due(now) + 1).saturating_sub(self.ticks);
+        let skipped = u32::try_from(due).unwrap_or(u32::MAX).min(most);
+        self.ticks += u64::from(skipped);
+        skipped
+    }
+
+    /// The number of the newest tick that is due.
+    fn newest_due(&self, now: Instant) -> u64 {
+        let passed = now.saturating_duration_since(self.start).as_nanos() * u128::from(self.tick_hz) / 1_000_000_000;
+        u64::try_from(passed).unwrap_or(u64::MAX)
+    }
+
+    fn deadline(&self, tick: u64) -> Instant {
+        self.start + Duration::from_nanos(tick * 1_000_000_000 / self.tick_hz)
     }
 }
 
@@ -58,7 +80,7 @@ mod tests {
     #[test]
     fn deadlines_are_absolute() {
         let start = Instant::now();
-        let mut clock = Clock::new(start);
+        let mut clock = Clock::new(start, 60);
         let mut now = start;
         for tick in 0..600 {
             let due = clock.next(now);
@@ -70,9 +92,24 @@ mod tests {
     }
 
     #[test]
+    fn ticks_that_are_left_out_keep_the_deadlines_of_the_others() {
+        let start = Instant::now();
+        let mut clock = Clock::new(start, 40);
+        clock.next(start);
+        let at = |ms| start + Duration::from_millis(ms);
+        assert_eq!(clock.due_after(199), at(5_000));
+        // Something came after 1.01 s: ticks 1 to 40 are left out, and the next is due in time.
+        assert_eq!((clock.skip(at(1_010), 199), clock.due_after(0)), (40, at(1_025)));
+        assert_eq!(clock.next(at(1_010)), NextTick { sleep: Duration::from_millis(15), dropped: 0 });
+        // Nothing came: no more is left out than there was nothing to do in.
+        assert_eq!((clock.skip(at(9_000), 20), clock.skip(at(9_000), 0)), (20, 0));
+        assert_eq!(clock.due_after(0), at(1_550));
+    }
+
+    #[test]
     fn a_stall_is_made_up_for_a_little_and_then_dropped() {
         let start = Instant::now();
-        let mut clock = Clock::new(start);
+        let mut clock = Clock::new(start, 60);
         clock.next(start);
         let now = start + Duration::from_millis(505);
         assert_eq!(clock.next(now), NextTick { sleep: Duration::ZERO, dropped: 30 - 1 - CATCH_UP_MAX_TICKS });

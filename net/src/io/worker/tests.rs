@@ -9,7 +9,7 @@ use crate::{
     metrics::Metrics,
     room::{
         handle::Join,
-        incarnation::Incarnation,
+        incarnation::{Incarnation, StartThread},
         machine::{Machine, Shutdown},
         rooms::{JOINS_MAX_COUNT, JoinRequest, Rooms},
     },
@@ -17,6 +17,7 @@ use crate::{
 };
 use protocol::{
     message::{Hello, InputPacket},
+    room::Kind,
     token::{Grant, Key, Resume, Role},
 };
 use std::{
@@ -47,7 +48,7 @@ async fn begin() -> Bench {
     let queue = Worker::start(0, handshake).unwrap();
     let (rooms, incarnations) = open(joins, &queue);
     let (player, stream) = connect();
-    let permit = house.admission.open(player.local_addr().unwrap().ip(), Instant::now()).unwrap();
+    let permit = house.admission.open(player.local_addr().unwrap().ip(), Some(Kind::Arena), Instant::now()).unwrap();
     queue.send(WorkerMessage::Adopt(stream, Bytes::new(), permit, room())).await;
     let player = WebSocket::from_raw_socket(player, tungstenite::protocol::Role::Client, None);
     Bench { queue, player, incarnations, rooms, house }
@@ -77,15 +78,17 @@ fn build() -> (House, Handshake, async_mpsc::Receiver<JoinRequest>) {
 fn open(joins: async_mpsc::Receiver<JoinRequest>, queue: &WorkerSender) -> (Rooms, mpsc::Receiver<Incarnation>) {
     let (begun, incarnations) = mpsc::channel();
     let (shutdown_sender, shutdown) = watch::channel(Shutdown::Running);
+    let start: StartThread =
+        Box::new(move |begins| begun.send(begins).map_err(|_| anyhow::anyhow!("nobody is interested")));
     let machine = Machine {
         instance: "m1".to_owned(),
         store: Store::open("memory:///").unwrap(),
         metrics: Arc::new(Metrics::new()),
         workers: Arc::from([queue.clone()]),
-        start: Box::new(move |begins| begun.send(begins).map_err(|_| anyhow::anyhow!("nobody is interested"))),
+        starts: [(Kind::Arena, start)].into(),
         shutdown,
     };
-    (Rooms::start(Arc::new(machine), ROOM.into(), 4, shutdown_sender, joins), incarnations)
+    (Rooms::start(Arc::new(machine), 4, shutdown_sender, joins), incarnations)
 }
 
 impl House {
@@ -141,7 +144,7 @@ async fn a_full_queue_delays_and_loses_nothing() {
     let other = ConnectionId { shard: 0, slot: 99, number: 0 };
     let (flow, hello) = (FlowCounter::default(), bench.house.hello());
     let join = Box::new(Join { connection: other, flow, hello, admitted: false, _waiting: None });
-    let opener = bench.house.admission.open([127, 0, 0, 1].into(), Instant::now()).unwrap().opener();
+    let opener = bench.house.admission.open([127, 0, 0, 1].into(), Some(Kind::Arena), Instant::now()).unwrap().opener();
     let request = JoinRequest { room: ROOM.into(), join, grant: Grant::Enter, opener };
     bench.house.joins.send(request).await.unwrap();
     let incarnation = bench.incarnations.recv_timeout(PATIENCE).unwrap();
@@ -225,7 +228,7 @@ impl ByHand {
         player.write_all(&masked(2, true, &hello)).unwrap();
         player.set_nonblocking(true).unwrap();
         let now = Instant::now();
-        let permit = self.house.admission.open(player.local_addr().unwrap().ip(), now).unwrap();
+        let permit = self.house.admission.open(player.local_addr().unwrap().ip(), Some(Kind::Arena), now).unwrap();
         self.worker.adopt(stream, Bytes::new(), permit, room(), now);
         let slot = self.worker.connections.len() - 1;
         while self.phase(slot) != Some(Phase::Joined) {
