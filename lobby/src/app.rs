@@ -14,6 +14,7 @@ use crate::moves::Moves;
 use crate::pools::Pools;
 use crate::status::StatusReader;
 use crate::wake::StartTasks;
+use catalogue::Catalogue;
 use protocol::token::Key;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
@@ -27,6 +28,7 @@ pub(crate) struct App {
     pub(crate) game_app: String,
     pub(crate) region: Option<String>,
     pub(crate) pools: Pools,
+    pub(crate) kinds: Catalogue,
     pub(crate) public_url: String,
     pub(crate) allowed_origins: Vec<String>,
     pub(crate) fleet: Arc<Fleet>,
@@ -54,6 +56,7 @@ impl App {
             game_app: config.api.game_app.clone(),
             region: config.region.clone(),
             pools: config.pools.clone(),
+            kinds: Catalogue::built_in(),
             public_url: config.public_url.clone(),
             allowed_origins: config.allowed_origins.clone(),
             start_tasks: Arc::new(StartTasks::new(api, fleet.clone(), metrics.clone())),

@@ -15,7 +15,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use protocol::alias::is_alias;
-use protocol::room::{ARENA, durable_id, home_of};
+use protocol::room::{Kind, durable_id, home_of};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,7 +44,8 @@ pub(crate) async fn steer(State(app): State<Arc<App>>, request: Request) -> Resp
         Visitor::Person => {}
         Visitor::Preview => {
             app.metrics.count_steered("preview");
-            return pages::invitation(&app.public_url);
+            let kind = address.room.and_then(Kind::of);
+            return pages::invitation(&app.public_url, kind.map(|kind| &app.kinds[kind]));
         }
         Visitor::Prefetch => {
             app.metrics.count_steered("prefetch");
@@ -142,7 +143,8 @@ fn elsewhere(app: &App, address: GameserverPath<'_>, headers: &HeaderMap, tries:
     let GameserverPath { instance, room: Some(room) } = address else { return pages::gone() };
     let (id, round) = (durable_id(instance, room), tries + 1);
     if let Some(home) = home_of(&id).filter(|home| *home != instance && !app.fleet.is_lost(home)) {
-        return redirect(&format!("{PREFIX}{home}/{ARENA}?{MOVED}{round}"));
+        let public = Kind::of(room).map_or(room, Kind::word);
+        return redirect(&format!("{PREFIX}{home}/{public}?{MOVED}{round}"));
     }
     if let Some(other) = app.moved_to(&id).filter(|other| !app.fleet.is_lost(other)) {
         return redirect(&format!("{PREFIX}{other}/{id}?{MOVED}{round}"));

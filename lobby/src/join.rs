@@ -21,7 +21,7 @@ use crate::regions::{self, Region};
 use crate::steer::PREFIX;
 use crate::unix_time::now_s;
 use protocol::alias::is_alias;
-use protocol::room::{ARENA, Kind, durable_id, home_of};
+use protocol::room::{Kind, durable_id, home_of};
 use protocol::token::{Grant, Role};
 use serde::Serialize;
 use serde_json::Value;
@@ -52,6 +52,14 @@ pub struct JoinGrant {
     host: Option<String>,
 }
 
+/// A room that somebody wants into, and as what.
+#[derive(Debug, Clone, Copy)]
+struct Wanted<'a> {
+    kind: Kind,
+    room: &'a str,
+    role: Role,
+}
+
 /// One player's way in.
 pub(crate) struct Join<'a, F> {
     pub(crate) app: &'a Arc<App>,
@@ -79,7 +87,7 @@ impl<F: Fn(Progress, &str)> Join<'_, F> {
             Target::Region(code) => self.in_region(code, request, &snapshot).await,
             Target::Instance(id) => {
                 let role = self.role(id, request)?;
-                self.on_instance(id, &request.room, role, &snapshot).await
+                self.on_instance(id, request, role, &snapshot).await
             }
         }
     }
@@ -98,7 +106,7 @@ impl<F: Fn(Progress, &str)> Join<'_, F> {
 
     /// A place to look on from at a public room that is open: nothing is woken or opened for it, and no seat is taken.
     async fn watch(&self, request: &JoinRequest, snapshot: &FleetSnapshot) -> Result<JoinGrant, RefusedJoin> {
-        let kind = Kind::of(&request.room).expect("a request names a room of some kind");
+        let kind = request.kind;
         let (code, machines) = match &request.target {
             Target::Region(code) => (code.clone(), placement::watchable(code, kind, snapshot)),
             Target::Instance(id) => {
@@ -123,7 +131,7 @@ impl<F: Fn(Progress, &str)> Join<'_, F> {
         snapshot: &FleetSnapshot,
     ) -> Result<JoinGrant, RefusedJoin> {
         let region = regions::find(code).ok_or_else(|| Refusal::UnknownRegion(code.to_owned()))?;
-        let need = if request.is_private { Need::Room } else { Need::Seat };
+        let (kind, need) = (request.kind, if request.is_private { Need::Room } else { Need::Seat(request.kind) });
         if request.is_private && !(self.may_open)() {
             return Err(Refusal::TooManyRooms.into());
         }
@@ -134,11 +142,11 @@ impl<F: Fn(Progress, &str)> Join<'_, F> {
         } else {
             self.try_all(plan, need).await
         };
-        let (instance, region) = found.map_err(|refusal| self.with_offer(refusal, code))?;
+        let (instance, region) = found.map_err(|refusal| self.with_offer(refusal, kind, code))?;
         if !request.is_private {
             return Ok(self.ticket(instance, region, request.room.clone(), (Grant::Enter, Role::Member)));
         }
-        let room = Kind::Arena.private_room(&letters(PRIVATE_NAME_LETTERS));
+        let room = kind.private_room(&letters(PRIVATE_NAME_LETTERS));
         let host = Some(self.app.key.sign_host(&room));
         Ok(JoinGrant { host, ..self.ticket(instance, region, room, (Grant::Open, Role::Host)) })
     }
@@ -148,28 +156,29 @@ impl<F: Fn(Progress, &str)> Join<'_, F> {
     async fn on_instance(
         &self,
         id: &str,
-        room: &str,
+        request: &JoinRequest,
         role: Role,
         snapshot: &FleetSnapshot,
     ) -> Result<JoinGrant, RefusedJoin> {
-        if let Some(joined) = self.at(id, room, role, snapshot).await? {
+        let JoinRequest { kind, room, .. } = request;
+        let wanted = |room| Wanted { kind: *kind, room, role };
+        if let Some(joined) = self.at(id, wanted(room), snapshot).await? {
             return Ok(joined);
         }
         let durable = durable_id(id, room);
         if let Some(home) = home_of(&durable).filter(|home| *home != id)
-            && let Some(joined) = self.at(home, ARENA, role, snapshot).await?
+            && let Some(joined) = self.at(home, wanted(kind.word()), snapshot).await?
         {
             return Ok(joined);
         }
-        self.elsewhere(id, room, role).await
+        self.elsewhere(id, wanted(room)).await
     }
 
-    /// A seat in a room on this very machine; `None` if the machine is lost.
+    /// A way into a room on this very machine; `None` if the machine is lost.
     async fn at(
         &self,
         id: &str,
-        room: &str,
-        role: Role,
+        Wanted { kind, room, role }: Wanted<'_>,
         snapshot: &FleetSnapshot,
     ) -> Result<Option<JoinGrant>, RefusedJoin> {
         let Some(machine) = snapshot.find(id) else {
@@ -182,17 +191,19 @@ impl<F: Fn(Progress, &str)> Join<'_, F> {
         if role == Role::Reader && machine.is_up() && !self.app.fleet.is_silent(id).await {
             return Ok(Some(self.seat(id.to_owned(), machine.region.clone(), room, role)));
         }
+        let is_own = home_of(&durable_id(id, room)) == Some(id);
+        let need = if is_own { Need::Seat(kind) } else { Need::Link };
         let step = match machine.condition {
-            Condition::Ready if machine.takes(Need::Seat) => Step::Take(id.to_owned()),
             Condition::Asleep | Condition::Waking => Step::Wake(id.to_owned()),
+            _ if machine.takes(need) => Step::Take(id.to_owned()),
             Condition::Ready | Condition::Full | Condition::Unreachable => {
-                return Err(self.with_offer(Refusal::Full(place_name(&machine.region)), &machine.region));
+                return Err(self.with_offer(Refusal::Full(place_name(&machine.region)), kind, &machine.region));
             }
         };
-        match self.try_all(vec![(machine.region.clone(), step)], Need::Seat).await {
+        match self.try_all(vec![(machine.region.clone(), step)], need).await {
             Ok((instance, region)) => Ok(Some(self.seat(instance, region, room, role))),
             Err(Refusal::NotWoken(error, _)) if error.is_about_this_machine() => Ok(None),
-            Err(refusal) => Err(self.with_offer(refusal, &machine.region)),
+            Err(refusal) => Err(self.with_offer(refusal, kind, &machine.region)),
         }
     }
 
@@ -211,10 +222,11 @@ impl<F: Fn(Progress, &str)> Join<'_, F> {
 
     /// Another machine for a room of `id`, which is lost, under the name that means this room everywhere. The first who asks
     /// has it opened there; the others follow.
-    async fn elsewhere(&self, id: &str, room: &str, role: Role) -> Result<JoinGrant, RefusedJoin> {
+    async fn elsewhere(&self, id: &str, wanted: Wanted<'_>) -> Result<JoinGrant, RefusedJoin> {
+        let Wanted { kind, room, role } = wanted;
         let (app, durable) = (self.app, durable_id(id, room));
         if let Some(other) = app.moved_to(&durable)
-            && let Some(joined) = self.at(&other, &durable, role, &app.fleet.current()).await?
+            && let Some(joined) = self.at(&other, Wanted { room: &durable, ..wanted }, &app.fleet.current()).await?
         {
             return Ok(joined);
         }
@@ -225,7 +237,9 @@ impl<F: Fn(Progress, &str)> Join<'_, F> {
         let plan = placement::elsewhere(id, near, &app.fleet.current(), &app.pools);
         let Some((_, first)) = plan.first() else {
             return Err(match app.fleet.current().find(id) {
-                Some(machine) => self.with_offer(Refusal::Unreachable(place_name(&machine.region)), &machine.region),
+                Some(machine) => {
+                    self.with_offer(Refusal::Unreachable(place_name(&machine.region)), kind, &machine.region)
+                }
                 None => Refusal::UnknownMachine(id.to_owned()).into(),
             });
         };
@@ -289,9 +303,11 @@ impl<F: Fn(Progress, &str)> Join<'_, F> {
 
     fn no_steps_refusal(&self, region: &Region, need: Need, snapshot: &FleetSnapshot) -> Refusal {
         let place = region.place().to_owned();
-        let has = |condition| snapshot.machines.iter().any(|s| s.region == region.code && s.condition == condition);
-        let has_none = snapshot.machines.iter().all(|machine| machine.region != region.code);
-        if has(Condition::Ready) && need == Need::Room {
+        let here: Vec<_> = snapshot.machines.iter().filter(|machine| machine.region == region.code).collect();
+        let has = |condition| here.iter().any(|machine| machine.condition_for(need) == condition);
+        let is_up = here.iter().any(|machine| machine.condition == Condition::Ready);
+        let has_none = here.is_empty();
+        if is_up && need == Need::Room {
             return Refusal::NoRoom(place);
         }
         match placement::growth(&region.code, snapshot, &self.app.pools) {
@@ -303,9 +319,9 @@ impl<F: Fn(Progress, &str)> Join<'_, F> {
         }
     }
 
-    fn with_offer(&self, refusal: Refusal, region: &str) -> RefusedJoin {
-        let is_helpful = refusal.is_about_the_region();
-        let best = is_helpful.then(|| placement::offer(region, self.from, &self.app.fleet.current(), &self.app.pools));
+    fn with_offer(&self, refusal: Refusal, kind: Kind, region: &str) -> RefusedJoin {
+        let (app, is_helpful) = (self.app, refusal.is_about_the_region());
+        let best = is_helpful.then(|| placement::offer(kind, region, self.from, &app.fleet.current(), &app.pools));
         let offer = best.flatten().map(|code| Offer {
             place: place_name(&code),
             latency_ms: placement::latency_ms(&code, self.from),

@@ -16,6 +16,7 @@ mod app;
 pub mod assets;
 pub mod board;
 mod board_stream;
+pub mod by_kind;
 pub mod clock_skew;
 pub mod config;
 pub mod fleet;

@@ -82,7 +82,7 @@ impl Refusal {
             Self::SlowBody(_) => "slow_body",
             Self::ForeignPage(_) => "foreign_page",
             Self::TooManyJoins => "too_many_joins",
-            Self::TooManyRooms => "too_many_fields",
+            Self::TooManyRooms => "too_many_rooms",
             Self::UnknownRegion(_) => "unknown_region",
             Self::NoMachine(_) => "no_server",
             Self::UnknownMachine(_) | Self::NotWoken(WakeError::Gone, _) => "unknown_server",
@@ -150,7 +150,7 @@ impl Refusal {
             Self::TooManyJoins => {
                 "Too many joins came from your network just now. Wait a few seconds and try again.".to_owned()
             }
-            Self::TooManyRooms => "Your network opened many fields just now. Wait a minute and try again.".to_owned(),
+            Self::TooManyRooms => "Your network opened many rooms just now. Wait a minute and try again.".to_owned(),
             Self::UnknownRegion(region) => format!("There is no region \"{region}\". Pick one from the board."),
             Self::NoMachine(place) => format!("There is no server in {place}. Pick another place from the board."),
             Self::UnknownMachine(id) => {

@@ -60,7 +60,7 @@ async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
 
 async fn regions(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     let snapshot = app.fleet.fresh().await;
-    let board = Board::new(&snapshot, &app.pools, edge_region(&headers).as_deref(), app.region.as_deref());
+    let board = Board::new(&snapshot, &app.pools, &app.kinds, edge_region(&headers).as_deref(), app.region.as_deref());
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     (headers, board.to_json()).into_response()
 }

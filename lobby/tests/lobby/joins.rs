@@ -103,6 +103,6 @@ async fn one_address_cannot_open_rooms_without_end() {
     let (opened, refused) = flood(&lobby, "192.0.2.1", r#"{"region":"ewr","private":true}"#).await;
     assert_eq!(
         (opened, refused.json::<Value>().await.unwrap()["error"]["code"].as_str()),
-        (20, Some("too_many_fields"))
+        (20, Some("too_many_rooms"))
     );
 }

@@ -24,16 +24,19 @@ pub(crate) async fn status(State(app): State<Arc<App>>) -> Response {
     let is_overloaded = open.iter().any(|room| room.facts.is_overloaded());
     let kinds = config.kinds.iter().map(|(kind, entry)| {
         let Occupation { members, population, .. } = occupation(kind, &open);
-        let there = public(&app, kind, &open).map_or(0, |room| load(&room.facts.members));
+        let room = public(&app, kind, &open);
+        let there = room.map_or(0, |room| load(&room.facts.members));
         let seats = if is_draining || is_overloaded { 0 } else { entry.members.saturating_sub(there) };
-        let of_kind =
-            json!({ "members": members, "population": population, "seats": seats, "capacity": entry.members });
+        let of_kind = json!({
+            "members": members, "population": population, "seats": seats, "capacity": entry.members,
+            "is_open": room.is_some(),
+        });
         (kind.word().to_owned(), of_kind)
     });
     let kinds: Map<String, Value> = kinds.collect();
     let publics = Kind::ALL.into_iter().map(|kind| match public(&app, kind, &open) {
         Some(room) => told(kind.word(), room),
-        None => json!({ "room": kind.word(), "is_open": false, "members": 0, "population": 0, "tick": 0 }),
+        None => json!({ "room": kind.word(), "members": 0, "population": 0, "tick": 0 }),
     });
     let others = open.iter().filter(|room| !app.rooms.is_public(&room.id)).map(|room| told(&room.id, room));
     let body = json!({
@@ -61,7 +64,7 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Response {
 fn told(name: &str, room: &RoomHandle) -> Value {
     let facts = &room.facts;
     let (members, population, tick) = (load(&facts.members), load(&facts.population), load(&facts.tick));
-    json!({ "room": name, "is_open": true, "members": members, "population": population, "tick": tick })
+    json!({ "room": name, "members": members, "population": population, "tick": tick })
 }
 
 /// The machine's own public room of a kind, if it is open.

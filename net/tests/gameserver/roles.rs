@@ -133,7 +133,8 @@ async fn a_room_takes_twenty_readers_and_they_take_nobodys_place() {
     assert_eq!(watch(&gameserver).await.err(), Some(CloseReason::RoomFull.code()));
     let (_, _, status) = gameserver.get_replayed(&format!("/gameserver/{}/status", gameserver.instance)).await;
     let status: serde_json::Value = serde_json::from_str(&status).unwrap();
-    assert_eq!((&status["rooms"][0]["members"], &status["rooms"][0]["is_open"]), (&1.into(), &true.into()), "{status}");
+    let arena = &status["kinds"]["arena"];
+    assert_eq!((&arena["members"], &arena["is_open"]), (&1.into(), &true.into()), "{status}");
     player.play(Duration::from_millis(50)).await;
     gameserver.join("Bob").await;
     gameserver.server.stop().await;
