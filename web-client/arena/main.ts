@@ -24,6 +24,8 @@ import { Scene } from './view/scene';
 
 const SLOW_UPDATE_MS = 500;
 const HIDDEN_DRAIN_MS = 1_000;
+/** Frames come ten times a second at least. */
+const SILENCE_MAX_MS = 6_000;
 /** As the page says it from the beginning. */
 const ROLLING_OUT = 'Rolling your plane out.';
 
@@ -54,7 +56,7 @@ class ArenaPage {
   ) {
     const pad = new TouchPad(scene.stage.canvas);
     this.input = new Input(pad, { onGesture: () => sound.unlock(), onLetGo: () => this.sendInput() });
-    this.link = visit.connect(client, (state) => this.tell(state), () => this.hud.chat.draft);
+    this.link = visit.connect(client, { onState: (state) => this.tell(state), draft: () => this.hud.chat.draft, silenceMaxMs: SILENCE_MAX_MS });
     this.hud = this.openHud();
     this.hud.chat.draft = visit.draft;
     new ShareDialog(visit.room, giveBack);

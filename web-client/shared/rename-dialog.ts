@@ -36,7 +36,7 @@ export class RenameDialog {
 
   draw(): void {
     setText(byId('me-name'), this.me.name);
-    byId('me').setAttribute('aria-label', `You are ${this.me.name}. Change call sign and colour.`);
+    byId('me').setAttribute('aria-label', `You are ${this.me.name}. Change name and colour.`);
     byId('me-icon').replaceChildren(planeIcon(hueOf(this.me.hue)));
   }
 

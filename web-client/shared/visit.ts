@@ -21,6 +21,14 @@ export interface RoomClient extends MessageClient {
   resume_token(): string | undefined;
 }
 
+export interface VisitOptions {
+  onState(state: LinkState): void;
+  /** What is typed and not said. */
+  draft(): string;
+  /** The room says something more often than this; after such a silence the way is dead even if nobody said so. */
+  silenceMaxMs: number;
+}
+
 export class Visit {
   readonly store: Store = longStore();
   readonly me: Me;
@@ -50,8 +58,8 @@ export class Visit {
     if (this.resume.role !== 'host') this.resume.refuse();
   }
 
-  /** The link to the room, not yet opened. `draftNow`: what is typed and not said. */
-  connect(client: RoomClient, onState: (state: LinkState) => void, draftNow: () => string): Link {
+  /** The link to the room, not yet opened. */
+  connect(client: RoomClient, { onState, draft, silenceMaxMs }: VisitOptions): Link {
     const { me, resume, room, tab } = this;
     return new Link(
       {
@@ -70,7 +78,8 @@ export class Visit {
         joins: new Budget(tab, 'joins', ASKS_MAX),
         follows: new Budget(tab, 'follows', FOLLOWS_MAX),
         onState,
-        reload: () => loadAgain('mismatch', { ...me, draft: draftNow(), ...(resume.token === undefined ? {} : { resume: resume.token }) }),
+        silenceMaxMs,
+        reload: () => loadAgain('mismatch', { ...me, draft: draft(), ...(resume.token === undefined ? {} : { resume: resume.token }) }),
         hasReloaded,
         now: () => performance.now(),
       },

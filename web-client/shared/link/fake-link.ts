@@ -61,6 +61,7 @@ export function setUp(overrides: Partial<LinkOptions> = {}, ticket: 'ticket' | n
     relocate: async () => ({ url: 'ws://server/gameserver/j/arena-i', ticket: 'elsewhere' }),
     probe: async () => true,
     isOnline: () => true,
+    silenceMaxMs: 6_000,
     joins: budget('joins', ASKS_MAX),
     follows: budget('follows', FOLLOWS_MAX),
     onState: (state) => states.push(state),
