@@ -89,7 +89,7 @@ test('everything works with storage denied, and the call sign travels along', as
   await page.goto('/');
   await expect(page.locator('tbody tr[data-region]').first()).toBeVisible();
   await page.getByLabel('Call sign').fill('Nobody Keeps');
-  await page.getByRole('button', { name: /^Fly/ }).click();
+  await page.getByRole('button', { name: /^Go:/ }).click();
   await airborne(page);
   expect(await read(page, 'name')).toBe('Nobody Keeps');
   // The fragment with ticket and name is gone from the address.

@@ -1,6 +1,6 @@
 // Leaving for a room: asks the lobby to let us in and says in words what it is doing, until the page goes there.
 //
-// A refusal is told in one sentence; if another region would take the pilot, a button offers it and nothing else happens.
+// A refusal is told in one sentence; if another region would take us, a button offers it and nothing else happens.
 import { byId, prefersReducedMotion, setText } from '../shared/dom';
 import { join, JoinError, type JoinRequest, type JoinStage, type Offer } from '../shared/join';
 import { arrivalFragment, type Me } from '../shared/me';
@@ -24,12 +24,12 @@ export interface DepartureOptions {
   onStage(region: string): void;
   /** We did not leave after all. */
   onStay(): void;
-  /** The pilot takes the region that was offered. */
+  /** The region that was offered is taken. */
   onAccept(region: string): void;
 }
 
 export class Departure {
-  private readonly button = byId<HTMLButtonElement>('fly');
+  private readonly button = byId<HTMLButtonElement>('go');
   private readonly trouble = byId('trouble');
   private readonly progress = byId('progress-text');
   private readonly stopButton = byId<HTMLButtonElement>('stop');
@@ -50,7 +50,7 @@ export class Departure {
   }
 
   /** Resolves when the page leaves, or when it stays. */
-  async leave({ region, place, status }: Region, way: Way): Promise<void> {
+  async leave({ region, place, status }: Region, kind: string, way: Way): Promise<void> {
     const abort = new AbortController();
     this.underWay = { since: performance.now(), word: 'Rolling out', abort };
     this.tell('', undefined);
@@ -58,7 +58,7 @@ export class Departure {
     this.button.disabled = true;
     this.button.setAttribute('aria-busy', 'true');
     this.stopButton.hidden = status === 'up';
-    const request: JoinRequest = { region, ...(way === 'private' && { private: true }), ...(way === 'watch' && { watch: true }) };
+    const request: JoinRequest = { region, kind, ...(way === 'private' && { private: true }), ...(way === 'watch' && { watch: true }) };
     try {
       const grant = await join(request, (stage) => this.onStage(stage, region), abort.signal);
       this.pageTimer = setTimeout(() => this.giveUpPage(), PAGE_TIMEOUT_MS);
@@ -85,7 +85,7 @@ export class Departure {
 
   private giveUpPage(): void {
     this.leaveNot();
-    this.tell('The field’s page does not come. Check your connection and try again.', undefined);
+    this.tell('The room’s page does not come. Check your connection and try again.', undefined);
   }
 
   /** The page is as it was before. */
@@ -121,7 +121,7 @@ export class Departure {
     this.offerButton.hidden = offer === undefined;
     if (offer !== undefined) {
       const latency = latencyText({ ...offer, latency: 'estimated' }).replace(' ', '\u00a0');
-      setText(this.offerButton, `Fly from ${offer.place} instead (${latency})`);
+      setText(this.offerButton, `Go to ${offer.place} instead (${latency})`);
     }
     // On a phone it lies below what can be seen.
     const last = offer === undefined ? this.trouble : this.offerButton;

@@ -12,8 +12,11 @@ export interface JoinAnswer {
   host?: string;
 }
 
-/** `host`: the proof that the room was made for us; `watch`: only to look on, so that nothing is woken. */
-export type JoinRequest = { instance: string; room?: string; host?: string; watch?: boolean } | { region: string; room?: string; watch?: boolean; private?: boolean };
+/**
+ * Into this very room, or into one of a kind in a region: its public one, or a new private one. `host`: the proof that the room
+ * was made for us; `watch`: only to look on, so that nothing is woken.
+ */
+export type JoinRequest = { instance: string; room?: string; host?: string; watch?: boolean } | { region: string; kind: string; watch?: boolean; private?: boolean };
 
 /** What the lobby is doing while we wait: a word for programs, a sentence for people. */
 export interface JoinStage {
