@@ -7,7 +7,7 @@ afterEach(() => void vi.useRealTimers());
 it('a line is read out at once, many are counted, and one that names the listener is read first', () => {
   const said: string[] = [];
   const announcer = new Announcer((sentence) => said.push(sentence), () => 'Ada');
-  const line = (text: string): void => announcer.line({ number: 1, member: 2, name: 'Bo', text, at_s: 0 });
+  const line = (text: string): void => announcer.line({ entry: 1, member: 2, name: 'Bo', text, at_s: 0 });
   line('hello');
   expect(said).toEqual(['Bo: hello']);
   for (const text of ['one', 'two', 'three']) line(text);

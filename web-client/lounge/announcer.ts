@@ -1,13 +1,13 @@
 // Reads out what is said, for those who cannot see the log, and never more than they can follow: one sentence at a time.
 //
 // The log itself is no live region: where many talk, a reader would fall behind for good.
-import type { Line } from './client-event';
+import type { ChatLine } from '../shared/session';
 
 /** Between two sentences. Policy: what came meanwhile is counted, and a line with the own name in it is read first. */
 export const PAUSE_MS = 3_000;
 
 export class Announcer {
-  private waiting: Line[] = [];
+  private waiting: ChatLine[] = [];
   private timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
@@ -16,7 +16,7 @@ export class Announcer {
   ) {}
 
   /** Somebody else said this. */
-  line(line: Line): void {
+  line(line: ChatLine): void {
     this.waiting.push(line);
     if (this.timer === undefined) this.speak();
   }
@@ -30,7 +30,7 @@ export class Announcer {
   }
 }
 
-function sentenceOf(lines: readonly Line[], ownName: string): string {
+function sentenceOf(lines: readonly ChatLine[], ownName: string): string {
   const mention = lines.find(({ text }) => text.toLowerCase().includes(ownName.toLowerCase()));
   const told = mention ?? (lines.length === 1 ? lines[0] : undefined);
   const rest = told === undefined ? lines.length : lines.length - 1;

@@ -5,7 +5,7 @@ import { CHAT_MAX_BYTES } from '../shared/generated/protocol';
 
 /** From here on what is left is told, bytes. */
 const LEFT_TOLD_BYTES = 60;
-const NOT_CONNECTED = 'You are not connected right now. What you wrote stays here.';
+const NOT_CONNECTED = 'You are not in the room yet. What you wrote stays here.';
 
 export class Composer {
   private readonly text = byId<HTMLInputElement>('compose-text');

@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import type { Line } from './client-event';
+import type { ChatLine } from '../shared/session';
 import { Feed, LINES_MAX } from './feed';
 
 const ADA = { member: 7, name: 'Ada' };
-const line = (number: number, member = 9, text = `line ${number}`): Line => ({ number, member, name: member === 7 ? 'Ada' : 'Bo', text, at_s: 1_000 + number });
+const line = (entry: number, member = 9, text = `line ${entry}`): ChatLine => ({ entry, member, name: member === 7 ? 'Ada' : 'Bo', text, at_s: 1_000 + entry });
 
 /** Ada is there, and two lines of Bo. */
 function feed(): Feed {
   const feed = new Feed();
-  feed.welcome(ADA, false, [line(1), line(2)]);
+  feed.welcome(ADA, [line(1), line(2)]);
   return feed;
 }
 
@@ -58,23 +58,24 @@ describe('the feed', () => {
     own.say(1, 'one', 1_003);
     own.taken(1, 3);
     own.say(2, 'two', 1_004);
-    own.welcome(ADA, true, [line(1), line(2), line(3, 7, 'one')]);
+    own.welcome(ADA, [line(1), line(2), line(3, 7, 'one')]);
     expect(texts(own)).toEqual(['line 1', 'line 2', 'one (sent)', 'two (sending)']);
-    own.welcome(ADA, true, undefined);
+    own.welcome(ADA, undefined);
     expect(texts(own)).toEqual(['line 1', 'line 2', 'one (sent)', 'two (sending)']);
     expect(own.unsent).toEqual(['two']);
   });
 
-  it('says that a line did not come along to whom the room does not know any more', () => {
+  it('drops what the room took without saying as which line: it is among those that come', () => {
     const own = feed();
     own.say(1, 'hello', 1_003);
-    own.welcome({ member: 12, name: 'Ada' }, false, [line(5)]);
-    expect(own.shown.at(-1)).toMatchObject({ text: 'hello', state: 'declined', member: 12 });
+    own.welcome(ADA, [line(1), line(2), line(3, 7, 'hello')]);
+    own.taken(1, 0);
+    expect(texts(own)).toEqual(['line 1', 'line 2', 'hello (sent)']);
   });
 
   it('has room for so many lines, and for notices among them', () => {
     const own = feed();
-    for (let number = 3; number < 500; number += 1) own.add(line(number));
+    for (let entry = 3; entry < 500; entry += 1) own.add(line(entry));
     own.notice('The room is saved again.', 2_000);
     own.add(line(500));
     expect(own.shown).toHaveLength(LINES_MAX);

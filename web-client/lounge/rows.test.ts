@@ -8,7 +8,7 @@ const MINUTE = 60;
 const DAY = 24 * 60 * MINUTE;
 
 function line(key: string, member: number, agoS: number, name = `Member ${member}`): ShownLine {
-  return { key, number: 1, member, name, text: key, at_s: NOON.getTime() / 1000 - agoS };
+  return { key, entry: 1, member, name, text: key, at_s: NOON.getTime() / 1000 - agoS };
 }
 
 const told = (rows: readonly Row[]): string[] =>

@@ -98,6 +98,7 @@ export class Hud {
       case 'chat':
         return this.chat.add(event);
       case 'notice':
+      case 'declined':
         return this.chat.notice(event.text);
       case 'service':
         return this.diagnosis.serve(event);

@@ -58,7 +58,7 @@ export class ChatPanel {
 
   /** A notice of the room itself. */
   notice(text: string): void {
-    this.add({ member: 0, name: '', text });
+    this.add({ entry: 0, member: 0, name: '', text, at_s: 0 });
   }
 
   private line({ member, name, text }: ChatLine): HTMLLIElement {
