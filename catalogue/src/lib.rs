@@ -54,6 +54,8 @@ pub struct Entry {
     pub title: String,
     /// What it is, in a sentence.
     pub about: String,
+    /// Whether its page draws with WebGL; the lobby's page wakes no machine for a browser without.
+    pub webgl: bool,
     /// Most members of a room.
     pub members: u32,
     /// Most of those who only look, of a room.

@@ -32,6 +32,7 @@ struct KindTitle {
     word: &'static str,
     title: String,
     about: String,
+    webgl: bool,
 }
 
 /// A region, for those who want one kind of room.
@@ -110,6 +111,7 @@ impl Board {
                     word: kind.word(),
                     title: entry.title.clone(),
                     about: entry.about.clone(),
+                    webgl: entry.webgl,
                 })
                 .collect(),
             regions: rows.into_iter().map(|(_, row)| row).collect(),
