@@ -13,7 +13,7 @@ NAME ?=
 export CARGO_TARGET_DIR := $(CURDIR)/target
 
 MODULES := web-client/node_modules/.package-lock.json
-PACKAGE := web-client/pkg/aerodrome_bg.wasm
+PACKAGES := web-client/pkg/.built
 PAGES := web-client/dist/.built
 PAGE_SOURCES := $(shell find web-client -type d \( -name node_modules -o -name dist -o -name pkg -o -name wasm \
 	-o -name bindgen -o -name e2e \) -prune -o -type f -print)
@@ -38,11 +38,11 @@ $(MODULES): web-client/package-lock.json web-client/package.json | tools
 	@cd web-client && npm ci --no-progress
 	@touch $@
 
-# Always asked, because only cargo knows whether the Rust sources changed; it touches the package only if they did.
-$(PACKAGE): FORCE | tools
+# Always asked, because only cargo knows whether the Rust sources changed; it touches the packages only if they did.
+$(PACKAGES): FORCE | tools
 	@scripts/build-wasm.sh
 
-$(PAGES): $(PACKAGE) $(MODULES) $(PAGE_SOURCES)
+$(PAGES): $(PACKAGES) $(MODULES) $(PAGE_SOURCES)
 	$(SAY) 'Building the pages'
 	@cd web-client && npm run --silent build
 	@touch $@

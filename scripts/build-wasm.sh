@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds web-client/wasm for the browser and writes the package web-client/pkg.
+# Builds the crate of every kind of room in web-client/wasm for the browser and writes their packages to web-client/pkg.
 #
 # This script alone decides which Rust toolchain compiles for wasm32; nothing else in the build knows:
 #   1. the usual toolchain, if it has the target;
@@ -14,8 +14,13 @@ cd "$(dirname "$0")/.."
 TARGET=wasm32-unknown-unknown
 DEBIAN_PACKAGES=(rustc-web cargo-web rust-web-src lld)
 export CARGO_TARGET_DIR=target
-WASM=target/$TARGET/wasm/wasm.wasm
-PACKAGE=web-client/pkg
+PACKAGES=web-client/pkg
+# Touched when a package was written: what depends on them looks at it alone.
+BUILT=$PACKAGES/.built
+# A kind is a folder there, and its crate is called after it.
+KINDS=()
+for folder in web-client/wasm/*/; do KINDS+=("$(basename "$folder")"); done
+CRATES=("${KINDS[@]/#/--package=wasm-}")
 
 say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
 
@@ -37,24 +42,24 @@ add_debian_rust() {
         DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${DEBIAN_PACKAGES[@]}" >&2
 }
 
-build_with_usual_rust() { cargo build --profile wasm --target $TARGET -p wasm; }
+build_with_usual_rust() { cargo build --profile wasm --target $TARGET "${CRATES[@]}"; }
 
 # Only Debian's cargo and rustc may be found here: rustup's would not accept the other's standard library. Registry
 # settings (CARGO_HOME and the environment) stay as they are.
 build_with_debian_rust() {
     PATH=/usr/bin:/bin RUSTC_BOOTSTRAP=1 CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=wasm-ld \
-        cargo build --profile wasm -Zbuild-std=std,panic_abort --target $TARGET -p wasm
+        cargo build --profile wasm -Zbuild-std=std,panic_abort --target $TARGET "${CRATES[@]}"
 }
 
 build_wasm() {
     if has_target || add_target; then
-        say "Compiling the browser's half of the game (wasm)"
+        say "Compiling the browser's half of every kind of room (wasm)"
         build_with_usual_rust
     elif has_debian_rust || add_debian_rust; then
-        say "Compiling the browser's half of the game (wasm) with Debian's Rust; the first time takes a minute more"
+        say "Compiling the browser's half of every kind of room (wasm) with Debian's Rust; the first time takes a minute more"
         build_with_debian_rust
     else
-        echo "The browser's half of the game needs the Rust target $TARGET: run \`rustup target add $TARGET\`, or on" \
+        echo "The browser's half of a room needs the Rust target $TARGET: run \`rustup target add $TARGET\`, or on" \
             "Debian, as root, \`apt-get install ${DEBIAN_PACKAGES[*]}\`, then start again." >&2
         exit 1
     fi
@@ -66,9 +71,14 @@ build_bindgen() {
         --config 'profile.tool.inherits="dev"' --config profile.tool.opt-level=0 --config profile.tool.debug=false
 }
 
+write_package() { # kind
+    local wasm=target/$TARGET/wasm/wasm_$1.wasm package=$PACKAGES/$1_bg.wasm
+    if [ "$package" -nt "$wasm" ] && [ "$package" -nt target/tool/bindgen ]; then return; fi
+    say "Writing the package $PACKAGES/$1.js"
+    target/tool/bindgen "$wasm" "$PACKAGES" "$1"
+    touch "$BUILT"
+}
+
 build_wasm
 build_bindgen
-if ! [ "$PACKAGE/aerodrome_bg.wasm" -nt "$WASM" ] || ! [ "$PACKAGE/aerodrome_bg.wasm" -nt target/tool/bindgen ]; then
-    say "Writing $PACKAGE"
-    target/tool/bindgen "$WASM" "$PACKAGE"
-fi
+for kind in "${KINDS[@]}"; do write_package "$kind"; done

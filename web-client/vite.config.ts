@@ -1,6 +1,6 @@
-// How both pages are built: `vite build lobby` and `vite build arena`, each a root of its own with its own `dist`.
+// How pages are built and tested; alone it builds the lobby's (`vite build lobby`), the rooms' are `vite.rooms.config.ts`.
 //
-// Every reference is relative, because the arena page lives under `/gameserver/<instance>/` of a machine that is only
+// Every reference is relative, because a room's page lives under `/gameserver/<instance>/` of a machine that is only
 // known at run time. Nothing is inlined, so that each asset is cached, compressed and counted on its own.
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
@@ -24,7 +24,7 @@ export default defineConfig({
   server: { fs: { allow: [here] } },
   test: {
     root: here,
-    include: ['{lobby,arena,shared,tests}/**/*.test.ts'],
+    include: ['*/**/*.test.ts'],
     environment: 'node',
   },
 });

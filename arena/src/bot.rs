@@ -193,6 +193,7 @@ mod tests {
             fillers: 0,
             max_players: 10,
             max_readers: 1,
+            silence_max_ms: 10_000,
             begins_s: 0,
             cadence_ticks: 1,
         };

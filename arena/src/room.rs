@@ -64,6 +64,8 @@ pub struct RoomConfig {
     pub max_players: u32,
     /// Most of those who only watch. Policy: refuse with `RoomFull`.
     pub max_readers: u32,
+    /// Longest time a client may say nothing, ms. Policy: close with `Silent`.
+    pub silence_max_ms: u64,
     /// When this life of the room begins, unix seconds; 0: nobody knows.
     pub begins_s: u64,
     /// How long news from beyond weapon range may wait, so that messages are saved; 1: a frame every tick.
@@ -84,7 +86,7 @@ impl RoomConfig {
             tick_hz: Room::TICK_HZ,
             capacity: self.max_players,
             readers: self.max_readers,
-            silence_max_ms: SILENCE_MAX_MS,
+            silence_max_ms: self.silence_max_ms,
             tells_comings: true,
             begins_s: self.begins_s,
             sentences: SENTENCES,
@@ -106,6 +108,7 @@ impl RoomConfig {
             fillers: 20,
             max_players: 200,
             max_readers: 20,
+            silence_max_ms: SILENCE_MAX_MS,
             begins_s: 0,
             cadence_ticks: CADENCE_TICKS,
         })

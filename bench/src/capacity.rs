@@ -55,7 +55,7 @@ pub(crate) fn run(progress: &Progress) -> anyhow::Result<Figures> {
     serve::allow_files((PLAYERS_MAX + OTHER_FILES_COUNT) as u64)?;
     let usual = search(progress, None)?;
     usual.add_to("", &mut figures);
-    let every_tick = search(progress, Some("1"))?;
+    let every_tick = search(progress, Some(1))?;
     every_tick.add_to("at_60_hz_", &mut figures);
     figures.add("floor_p99_ms", floor_p99_ms(progress), Aim::None);
     figures
@@ -115,11 +115,11 @@ impl SearchResult {
 }
 
 /// Ever more players until a limit breaks for the processor time too, then half a step back.
-fn search(progress: &Progress, cadence: Option<&str>) -> anyhow::Result<SearchResult> {
+fn search(progress: &Progress, cadence_ticks: Option<u32>) -> anyhow::Result<SearchResult> {
     let mut result = SearchResult::default();
     let (mut players, mut most) = (STEP_PLAYERS, PLAYERS_MAX);
     while players <= most {
-        let step = try_twice(progress, players, cadence)?;
+        let step = try_twice(progress, players, cadence_ticks)?;
         if let Some(limit) = step.broken_limit(LoadStep::tick_p99_ms) {
             result.broken.get_or_insert_with(|| format!("with {players}, {limit}"));
         } else {
@@ -137,13 +137,13 @@ fn search(progress: &Progress, cadence: Option<&str>) -> anyhow::Result<SearchRe
 }
 
 /// A limit that breaks once may be something else on this machine.
-fn try_twice(progress: &Progress, players: usize, cadence: Option<&str>) -> anyhow::Result<LoadStep> {
-    let rate = if cadence.is_some() { "a frame every tick" } else { "the usual cadence" };
+fn try_twice(progress: &Progress, players: usize, cadence_ticks: Option<u32>) -> anyhow::Result<LoadStep> {
+    let rate = if cadence_ticks.is_some() { "a frame every tick" } else { "the usual cadence" };
     progress.say(&format!("capacity: {players} players, {rate}"));
-    let step = LoadStep::measure(players, cadence, MEASURED)?;
+    let step = LoadStep::measure(players, cadence_ticks, MEASURED)?;
     let Some(limit) = step.broken_limit(LoadStep::tick_p99_ms) else { return Ok(step) };
     progress.say(&format!("capacity: {players} players again ({limit})"));
-    let again = LoadStep::measure(players, cadence, MEASURED)?;
+    let again = LoadStep::measure(players, cadence_ticks, MEASURED)?;
     Ok(if again.tick_p99_ms < step.tick_p99_ms { again } else { step })
 }
 
@@ -196,15 +196,12 @@ struct LoadStep {
 }
 
 impl LoadStep {
-    fn measure(players: usize, cadence: Option<&str>, measured: Duration) -> anyhow::Result<Self> {
-        let (tuning, max_players) = (world::tuning_for(players), players.to_string());
-        // A variable with nothing in it is as if it were not set.
-        let own = [
-            ("TUNING", &*tuning),
-            ("MAX_PLAYERS", &*max_players),
-            ("GOVERNOR", "off"),
-            ("CADENCE_TICKS", cadence.unwrap_or_default()),
-        ];
+    fn measure(players: usize, cadence_ticks: Option<u32>, measured: Duration) -> anyhow::Result<Self> {
+        let tuning = world::tuning_for(players);
+        let kinds = serve::kinds(|entry| {
+            (entry.members, entry.beat_ticks) = (players as u32, cadence_ticks.unwrap_or(entry.beat_ticks));
+        });
+        let own = [("TUNING", &*tuning), ("KINDS", &*kinds), ("GOVERNOR", "off")];
         let child = Child::start(&["serve-gameserver"], &[&serve::ENVIRONMENT[..], &own[..]].concat())?;
         let began = Instant::now();
         let bot = |number: usize| Bot::new(number, number.is_multiple_of(FULL_EVERY), began);

@@ -44,7 +44,7 @@ pub(crate) fn read_frame(bytes: &[u8]) -> Option<(u32, u64)> {
 /// # Errors
 /// When there is no port.
 pub(crate) async fn start(mut config: Config, frame_bytes: usize) -> anyhow::Result<Server> {
-    config.max_connections = usize::from(u16::MAX);
+    config.kinds[Kind::Arena].members = 50_000;
     Server::start_with(config, move |_| Fixed::new(frame_bytes)).await
 }
 

@@ -35,8 +35,13 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 pub(crate) fn run(progress: &Progress) -> anyhow::Result<Figures> {
     serve::allow_files(2 * PLAYERS_COUNT as u64)?;
     progress.say(&format!("overload: {PLAYERS_COUNT} players join"));
-    let (tuning, max_players, all) = (world::tuning_for(PLAYERS_COUNT), PLAYERS_COUNT.to_string(), TICK_US.to_string());
-    let own = [("TUNING", &*tuning), ("MAX_PLAYERS", &*max_players), ("GOVERNOR", "on"), ("TICK_BUDGET_US", &*all)];
+    let (tuning, kinds) = (
+        world::tuning_for(PLAYERS_COUNT),
+        serve::kinds(|entry| {
+            (entry.members, entry.tick_budget_us) = (PLAYERS_COUNT as u32, TICK_US);
+        }),
+    );
+    let own = [("TUNING", &*tuning), ("KINDS", &*kinds), ("GOVERNOR", "on")];
     let mut child = Child::start(&["serve-gameserver"], &[&serve::ENVIRONMENT[..], &own[..]].concat())?;
     let began = Instant::now();
     let bot = |number: usize| Bot::new(number, number.is_multiple_of(FULL_EVERY), began);

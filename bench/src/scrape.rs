@@ -1,4 +1,4 @@
-//! What a gameserver says of its own ticks, from its metrics page.
+//! What a gameserver says of the ticks of its arena, from its metrics page.
 //!
 //! Invariant: counters only grow, so what happened in a while is the difference of two looks.
 
@@ -70,15 +70,18 @@ impl Scrape {
         let mut scrape = Self::default();
         for (name, value) in page.lines().filter_map(|line| line.split_once(' ')) {
             let Ok(value) = value.trim().parse::<f64>() else { continue };
-            match name {
+            // Of what is told by kind, the arena's.
+            let name = name.replace(",kind=\"arena\"}", "}").replace("{kind=\"arena\"}", "");
+            match &*name {
+                other if other.contains("kind=") => {}
                 LEFT_OUT => scrape.left_out = value,
                 FRAMES => scrape.frames = value,
                 LEVEL => scrape.level = value,
                 TICKS_FIRST => scrape.ticks_first = value,
                 _ => {
-                    scrape.tick.read(TICK, name, value);
-                    scrape.tick_cpu.read(TICK_CPU, name, value);
-                    scrape.frames_part.read(FRAMES_PART, name, value);
+                    scrape.tick.read(TICK, &name, value);
+                    scrape.tick_cpu.read(TICK_CPU, &name, value);
+                    scrape.frames_part.read(FRAMES_PART, &name, value);
                 }
             }
         }
@@ -152,10 +155,13 @@ mod tests {
         let [first, second, all] = counts;
         format!(
             "HTTP/1.1 200 OK\r\n\r\n# TYPE gameserver_tick_seconds histogram\n\
-             gameserver_tick_seconds_sum {}\ngameserver_tick_seconds_count {all}\n\
-             gameserver_tick_seconds_bucket{{le=\"0.004\"}} {first}\n\
-             gameserver_tick_seconds_bucket{{le=\"0.008\"}} {second}\n\
-             gameserver_tick_seconds_bucket{{le=\"+Inf\"}} {all}\n\
+             gameserver_tick_seconds_sum{{kind=\"arena\"}} {}\n\
+             gameserver_tick_seconds_count{{kind=\"arena\"}} {all}\n\
+             gameserver_tick_seconds_bucket{{le=\"0.004\",kind=\"arena\"}} {first}\n\
+             gameserver_tick_seconds_bucket{{le=\"0.008\",kind=\"arena\"}} {second}\n\
+             gameserver_tick_seconds_bucket{{le=\"+Inf\",kind=\"arena\"}} {all}\n\
+             gameserver_tick_seconds_sum{{kind=\"cellar\"}} 99\n\
+             gameserver_tick_seconds_bucket{{le=\"0.004\",kind=\"cellar\"}} 99\n\
              gameserver_ticks_dropped_total {dropped}\n",
             f64::from(all) / 500.0
         )

@@ -7,12 +7,16 @@
 
 use crate::{axum_tasks, fixed_engine, load::Handshake, raw_server, stopwatch::unix_time};
 use anyhow::{Context, bail, ensure};
+use catalogue::{Catalogue, Entry};
 use net::{Config, Server};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use protocol::token::{Grant, Key, Role};
+use protocol::{
+    room::Kind,
+    token::{Grant, Key, Role},
+};
 use session::governor::Budget;
 use std::{
     fs,
@@ -212,6 +216,13 @@ pub(crate) const ENVIRONMENT: [(&str, &str); 4] =
 /// Never.
 pub(crate) fn config() -> anyhow::Result<Config> {
     Config::from_lookup(|name| ENVIRONMENT.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
+}
+
+/// The catalogue of kinds, as `KINDS` takes it, with another entry for the room under test.
+pub(crate) fn kinds(change: impl FnOnce(&mut Entry)) -> String {
+    let mut kinds = Catalogue::built_in();
+    change(&mut kinds[Kind::Arena]);
+    kinds.to_ron()
 }
 
 /// A socket to the room, as Fly's edge would have replayed the request.

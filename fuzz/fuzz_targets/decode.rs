@@ -71,4 +71,6 @@ fn verify(text: &str) {
         assert!(KEY.verify_replay(text, "148e21ea7d3889", "/gameserver/148e21ea7d3889/arena", now_s).is_err());
     }
     assert!(KEY.verify_resume(text, "arena").is_err());
+    assert!(KEY.verify_host(text, "arena-p-abcdef2345").is_err());
+    assert_eq!(KEY.open_alias(text), None);
 }

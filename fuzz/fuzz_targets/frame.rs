@@ -67,6 +67,7 @@ fn scene() -> (Replica, Vec<Vec<u8>>) {
         fillers: 20,
         max_players: 10,
         max_readers: 0,
+        silence_max_ms: 10_000,
         begins_s: 0,
         cadence_ticks: 1,
     };

@@ -14,6 +14,7 @@ use crate::moves::Moves;
 use crate::pools::Pools;
 use crate::status::StatusReader;
 use crate::wake::StartTasks;
+use catalogue::Catalogue;
 use protocol::token::Key;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
@@ -27,6 +28,7 @@ pub(crate) struct App {
     pub(crate) game_app: String,
     pub(crate) region: Option<String>,
     pub(crate) pools: Pools,
+    pub(crate) kinds: Catalogue,
     pub(crate) public_url: String,
     pub(crate) allowed_origins: Vec<String>,
     pub(crate) fleet: Arc<Fleet>,
@@ -54,6 +56,7 @@ impl App {
             game_app: config.api.game_app.clone(),
             region: config.region.clone(),
             pools: config.pools.clone(),
+            kinds: Catalogue::built_in(),
             public_url: config.public_url.clone(),
             allowed_origins: config.allowed_origins.clone(),
             start_tasks: Arc::new(StartTasks::new(api, fleet.clone(), metrics.clone())),
@@ -76,13 +79,16 @@ impl App {
         self.room_openings.lock().expect("nobody panics while counting rooms").admit(address, now)
     }
 
-    /// Where this room went a moment ago, since its machine is lost.
+    /// Where this room went a moment ago, since its machine is lost. Readers, who know it by its alias, follow the others.
     pub(crate) fn moved_to(&self, room: &str) -> Option<String> {
-        self.moves.lock().expect("nobody panics while remembering moves").find(room, Instant::now())
+        let id = self.key.open_alias(room);
+        let mut moves = self.moves.lock().expect("nobody panics while remembering moves");
+        moves.find(id.as_deref().unwrap_or(room), Instant::now())
     }
 
     pub(crate) fn note_move(&self, room: &str, instance: &str) {
+        let id = self.key.open_alias(room).unwrap_or_else(|| room.to_owned());
         let mut moves = self.moves.lock().expect("nobody panics while remembering moves");
-        moves.note(room.to_owned(), instance.to_owned(), Instant::now());
+        moves.note(id, instance.to_owned(), Instant::now());
     }
 }

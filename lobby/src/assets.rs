@@ -20,7 +20,7 @@ struct Dist;
 
 /// The lobby's page, if this build has one.
 pub fn page(headers: &HeaderMap) -> Option<Response> {
-    webserver::page::<Dist>(headers, CSP)
+    webserver::page::<Dist>("index.html", headers, CSP)
 }
 
 /// The picture that stands for a link to a room.

@@ -80,7 +80,7 @@ impl Watcher {
             }
             let snapshot = self.snapshots.borrow_and_update().clone();
             let (edge, home) = (self.edge.as_deref(), self.app.region.as_deref());
-            let board = Board::new(&snapshot, &self.app.pools, edge, home).to_json();
+            let board = Board::new(&snapshot, &self.app.pools, &self.app.kinds, edge, home).to_json();
             if board != self.last_sent {
                 self.last_sent.clone_from(&board);
                 return Some(Event::default().event("regions").data(board));

@@ -7,6 +7,7 @@
 //! Never: sends a request.
 
 use crate::api_errors::WakeError;
+use crate::by_kind::ByKind;
 use crate::machine::{Machine, MachineConfig, MachineState};
 use crate::machine_view::{Condition, MachineView, Need, Occupancy};
 use crate::template;
@@ -90,7 +91,7 @@ struct TrackedMachine {
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Reserved {
-    seats: u32,
+    seats: ByKind<u32>,
     rooms: u32,
 }
 
@@ -155,13 +156,16 @@ impl FleetState {
         is_sure.then_some(tracked.misses > 0)
     }
 
-    /// Reserves a seat on a machine that is up, and a room if one is needed; false when there is none left.
+    /// Reserves what is needed on a machine that is up; false when there is none left.
     pub fn reserve(&mut self, id: &str, need: Need, now: Instant) -> bool {
         let Some(tracked) = self.machines.get_mut(id) else { return false };
         let takes = tracked.view(now).takes(need);
         if takes {
-            tracked.reserved[0].seats += 1;
-            tracked.reserved[0].rooms += u32::from(need == Need::Room);
+            match need {
+                Need::Seat(kind) => tracked.reserved[0].seats[kind] += 1,
+                Need::Room => tracked.reserved[0].rooms += 1,
+                Need::Link => {}
+            }
         }
         takes
     }
@@ -276,7 +280,7 @@ impl TrackedMachine {
             region: self.machine.region.clone(),
             condition: self.condition(now),
             occupancy: self.occupancy,
-            reserved_seats: new.seats + old.seats,
+            reserved_seats: ByKind::of(|kind| new.seats[kind] + old.seats[kind]),
             reserved_rooms: new.rooms + old.rooms,
             changed_at_ms: self.machine.changed_at_ms,
             is_grown: self.machine.config.is_grown(),
@@ -314,14 +318,17 @@ fn ms(ms: u64) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine_view::tests::{KIND, SEAT};
     use Condition::{Asleep, Full, Ready, Unreachable, Waking};
+    use protocol::room::Kind;
 
     fn machine(state: MachineState) -> Machine {
         crate::machine::tests::machine("m", "ewr", state)
     }
 
-    fn occupied(players: u32) -> Option<Occupancy> {
-        Some(Occupancy { players, pilots: players + 20, capacity: 2, rooms: 1, rooms_max: 2, is_draining: false })
+    /// So many of two people.
+    fn occupied(members: u32) -> Option<Occupancy> {
+        Some(crate::machine_view::tests::occupied(members, 2))
     }
 
     fn condition(fleet: &FleetState, now: Instant) -> Condition {
@@ -349,6 +356,8 @@ mod tests {
         assert_eq!(condition(&fleet, t), Ready);
         assert_eq!(fleet.snapshot(t).wake_times["ewr"].percentile_ms(50), Some(1200));
         fleet.apply_status("m", occupied(2), t);
+        assert_eq!((condition(&fleet, t), fleet.snapshot(t).machines[0].condition_for(SEAT)), (Ready, Full));
+        fleet.apply_status("m", occupied(1).map(|occupancy| Occupancy { is_overloaded: true, ..occupancy }), t);
         assert_eq!(condition(&fleet, t), Full);
     }
 
@@ -426,17 +435,21 @@ mod tests {
     fn reservations_count_until_the_second_status_after_them() {
         let t = Instant::now();
         let mut fleet = fleet_of(MachineState::Started, t);
-        assert!(!fleet.reserve("m", Need::Seat, t), "nobody knows yet whether it has room");
+        assert!(!fleet.reserve("m", SEAT, t), "nobody knows yet whether it has room");
         fleet.apply_status("m", occupied(0), t);
         assert!(fleet.reserve("m", Need::Room, t));
-        assert!(!fleet.reserve("m", Need::Room, t), "its two rooms are taken");
-        assert!(fleet.reserve("m", Need::Seat, t));
-        assert!(!fleet.reserve("m", Need::Seat, t), "its two seats are taken");
+        assert!(!fleet.reserve("m", Need::Room, t), "there is place for one");
+        assert!(fleet.reserve("m", SEAT, t) && fleet.reserve("m", SEAT, t));
+        assert!(!fleet.reserve("m", SEAT, t), "its two seats are taken");
+        for other in Kind::ALL.into_iter().filter(|kind| *kind != KIND) {
+            assert!(fleet.reserve("m", Need::Seat(other), t), "the seats of another kind are not");
+        }
+        assert!(fleet.reserve("m", Need::Link, t), "nor is the way to its rooms");
         fleet.apply_status("m", occupied(0), t);
-        assert!(!fleet.reserve("m", Need::Seat, t), "those who were sent may be on their way");
+        assert!(!fleet.reserve("m", SEAT, t), "those who were sent may be on their way");
         fleet.apply_status("m", occupied(1), t);
-        assert!(fleet.reserve("m", Need::Seat, t));
-        assert!(!fleet.reserve("nobody", Need::Seat, t));
+        assert!(fleet.reserve("m", SEAT, t));
+        assert!(!fleet.reserve("nobody", SEAT, t));
     }
 
     #[test]

@@ -14,7 +14,8 @@ use crate::{origin, pages, placement, regions};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use protocol::room::{ARENA, durable_id, home_of};
+use protocol::alias::is_alias;
+use protocol::room::{Kind, durable_id, home_of};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,12 +28,15 @@ const WAKE_WAIT_MS: u64 = 4_000;
 const ROUNDS: [&str; 3] = ["try=", MOVED, BACK];
 const MOVED: &str = "moved=";
 const BACK: &str = "back=";
+/// In the address of a page, and of its socket, for somebody who only looks on.
+const WATCH: &str = "watch";
 /// Longest a request for a room waits for a newer list of machines. Policy: the last one counts.
 const LOOK_WAIT_MS: u64 = 1_000;
 
 pub(crate) async fn steer(State(app): State<Arc<App>>, request: Request) -> Response {
     let (path, headers, query) = (request.uri().path(), request.headers(), request.uri().query().unwrap_or_default());
-    let Some(address) = GameserverPath::parse(path) else {
+    let is_there = |address: &GameserverPath<'_>| address.room.is_none_or(|room| is_sound(&app, room));
+    let Some(address) = GameserverPath::parse(path).filter(is_there) else {
         app.metrics.count_steered("no_address");
         return pages::unknown_machine();
     };
@@ -40,7 +44,8 @@ pub(crate) async fn steer(State(app): State<Arc<App>>, request: Request) -> Resp
         Visitor::Person => {}
         Visitor::Preview => {
             app.metrics.count_steered("preview");
-            return pages::invitation(&app.public_url);
+            let kind = address.room.and_then(Kind::of);
+            return pages::invitation(&app.public_url, kind.map(|kind| &app.kinds[kind]));
         }
         Visitor::Prefetch => {
             app.metrics.count_steered("prefetch");
@@ -58,6 +63,7 @@ pub(crate) async fn steer(State(app): State<Arc<App>>, request: Request) -> Resp
         is_room: address.room.is_some(),
         tries: tries(query),
         is_back: query.split('&').any(|pair| pair.starts_with(BACK)),
+        is_watching: query.split('&').any(|pair| pair == WATCH),
         knowledge: knowledge(&app, address, is_returned).await,
     };
     let decision = steer::decide(facts);
@@ -76,8 +82,14 @@ pub(crate) async fn steer(State(app): State<Arc<App>>, request: Request) -> Resp
         Decision::Silent => pages::silent(),
         Decision::Gone => pages::gone(),
         Decision::Unknown => pages::unknown_machine(),
+        Decision::Quiet => pages::quiet(),
         Decision::TryAgain => try_again(),
     }
+}
+
+/// An alias that was not made here leads nowhere, and starts nothing.
+fn is_sound(app: &App, room: &str) -> bool {
+    !is_alias(room) || app.key.open_alias(room).is_some()
 }
 
 /// An unknown instance is looked up once more, and so is one that could not be reached. For a known one, only a request for
@@ -131,7 +143,8 @@ fn elsewhere(app: &App, address: GameserverPath<'_>, headers: &HeaderMap, tries:
     let GameserverPath { instance, room: Some(room) } = address else { return pages::gone() };
     let (id, round) = (durable_id(instance, room), tries + 1);
     if let Some(home) = home_of(&id).filter(|home| *home != instance && !app.fleet.is_lost(home)) {
-        return redirect(&format!("{PREFIX}{home}/{ARENA}?{MOVED}{round}"));
+        let public = Kind::of(room).map_or("", Kind::word);
+        return redirect(&format!("{PREFIX}{home}/{public}?{MOVED}{round}"));
     }
     if let Some(other) = app.moved_to(&id).filter(|other| !app.fleet.is_lost(other)) {
         return redirect(&format!("{PREFIX}{other}/{id}?{MOVED}{round}"));

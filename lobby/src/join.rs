@@ -3,7 +3,8 @@
 //! Path: [`JoinRequest::parse`] reads the body → `placement` orders the candidates → the first machine that is up or comes
 //! up, and has a seat, gets the player → [`JoinGrant`]. Progress is reported on the way.
 //! Invariants: each ticket has its own nonce; a ticket has a room opened only where that room may be: a new name where it
-//! was made, another machine's public room only while that machine is lost; a player who leaves while waiting costs nobody
+//! was made, another machine's public room only while that machine is lost; a host is who had the room made, and a reader who
+//! comes by a room's alias or only looks on; a player who leaves while waiting costs nobody
 //! else; a join ends at [`JOIN_DEADLINE_MS`], whatever the API does; no other region is chosen for a player who named one.
 //! Never: opens a socket to a machine, keeps a session.
 
@@ -19,7 +20,8 @@ use crate::refusal::{Offer, Refusal, RefusedJoin};
 use crate::regions::{self, Region};
 use crate::steer::PREFIX;
 use crate::unix_time::now_s;
-use protocol::room::{ARENA, Kind, durable_id, home_of};
+use protocol::alias::is_alias;
+use protocol::room::{Kind, durable_id, home_of};
 use protocol::token::{Grant, Role};
 use serde::Serialize;
 use serde_json::Value;
@@ -34,6 +36,8 @@ const JOIN_DEADLINE_MS: u64 = 60_000;
 const PRIVATE_NAME_LETTERS: usize = 10;
 /// Tells the gameserver that nobody has been in this room, so that its page is not "gone".
 const FRESH_ROOM_QUERY: &str = "?new";
+/// Tells the lobby, whenever the page is loaded or connects, to wake nothing for somebody who only looks on.
+const WATCH_QUERY: &str = "?watch";
 
 /// Where to go, with a ticket for it.
 #[derive(Debug, Serialize)]
@@ -43,6 +47,17 @@ pub struct JoinGrant {
     instance: String,
     region: String,
     room: String,
+    /// For whom a room was made: the proof that they are its host, for as long as the room and the secret last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<String>,
+}
+
+/// A room that somebody wants into, and as what.
+#[derive(Debug, Clone, Copy)]
+struct Wanted<'a> {
+    kind: Kind,
+    room: &'a str,
+    role: Role,
 }
 
 /// One player's way in.
@@ -68,9 +83,45 @@ impl<F: Fn(Progress, &str)> Join<'_, F> {
             return Err(Refusal::FleetUnknown.into());
         }
         match &request.target {
+            _ if request.is_watching => self.watch(request, &snapshot).await,
             Target::Region(code) => self.in_region(code, request, &snapshot).await,
-            Target::Instance(id) => self.on_instance(id, &request.room, &snapshot).await,
+            Target::Instance(id) => {
+                let role = self.role(id, request)?;
+                self.on_instance(id, request, role, &snapshot).await
+            }
         }
+    }
+
+    /// What whoever asks for this room may do there: an alias is for readers, and nobody is the host who cannot prove it.
+    fn role(&self, id: &str, JoinRequest { room, host, .. }: &JoinRequest) -> Result<Role, Refusal> {
+        let key = &self.app.key;
+        match host {
+            _ if is_alias(room) && key.open_alias(room).is_none() => Err(Refusal::UnknownLink),
+            Some(proof) if key.verify_host(proof, &durable_id(id, room)).is_ok() => Ok(Role::Host),
+            Some(_) => Err(Refusal::NotTheHost),
+            None if is_alias(room) => Ok(Role::Reader),
+            None => Ok(Role::Member),
+        }
+    }
+
+    /// A place to look on from at a public room that is open: nothing is woken or opened for it, and no seat is taken.
+    async fn watch(&self, request: &JoinRequest, snapshot: &FleetSnapshot) -> Result<JoinGrant, RefusedJoin> {
+        let kind = request.kind;
+        let (code, machines) = match &request.target {
+            Target::Region(code) => (code.clone(), placement::watchable(code, kind, snapshot)),
+            Target::Instance(id) => {
+                let home = home_of(&request.room).unwrap_or(id);
+                let machine = snapshot.find(home).ok_or_else(|| Refusal::UnknownMachine(home.to_owned()))?;
+                (machine.region.clone(), machine.is_open(kind).then(|| home.to_owned()).into_iter().collect())
+            }
+        };
+        let region = regions::find(&code).ok_or_else(|| Refusal::UnknownRegion(code.clone()))?;
+        for instance in machines {
+            if !self.app.fleet.is_silent(&instance).await {
+                return Ok(self.ticket(instance, code, kind.word().to_owned(), (Grant::Watch, Role::Reader)));
+            }
+        }
+        Err(Refusal::NothingToWatch(region.place().to_owned()).into())
     }
 
     async fn in_region(
@@ -80,7 +131,7 @@ impl<F: Fn(Progress, &str)> Join<'_, F> {
         snapshot: &FleetSnapshot,
     ) -> Result<JoinGrant, RefusedJoin> {
         let region = regions::find(code).ok_or_else(|| Refusal::UnknownRegion(code.to_owned()))?;
-        let need = if request.is_private { Need::Room } else { Need::Seat };
+        let (kind, need) = (request.kind, if request.is_private { Need::Room } else { Need::Seat(request.kind) });
         if request.is_private && !(self.may_open)() {
             return Err(Refusal::TooManyRooms.into());
         }
@@ -91,53 +142,75 @@ impl<F: Fn(Progress, &str)> Join<'_, F> {
         } else {
             self.try_all(plan, need).await
         };
-        let (instance, region) = found.map_err(|refusal| self.with_offer(refusal, code))?;
-        let (room, grant) = if request.is_private {
-            (Kind::Arena.private_room(&letters(PRIVATE_NAME_LETTERS)), Grant::Open)
-        } else {
-            (request.room.clone(), Grant::Enter)
-        };
-        Ok(self.ticket(instance, region, room, grant))
+        let (instance, region) = found.map_err(|refusal| self.with_offer(refusal, kind, code))?;
+        if !request.is_private {
+            return Ok(self.ticket(instance, region, request.room.clone(), (Grant::Enter, Role::Member)));
+        }
+        let room = kind.private_room(&letters(PRIVATE_NAME_LETTERS));
+        let host = Some(self.app.key.sign_host(&room));
+        Ok(JoinGrant { host, ..self.ticket(instance, region, room, (Grant::Open, Role::Host)) })
     }
 
     /// A room is where its machine is; if that machine is lost, the room goes to another one. A public room that had moved
     /// goes home if it can.
-    async fn on_instance(&self, id: &str, room: &str, snapshot: &FleetSnapshot) -> Result<JoinGrant, RefusedJoin> {
-        if let Some(joined) = self.at(id, room, snapshot).await? {
+    async fn on_instance(
+        &self,
+        id: &str,
+        request: &JoinRequest,
+        role: Role,
+        snapshot: &FleetSnapshot,
+    ) -> Result<JoinGrant, RefusedJoin> {
+        let JoinRequest { kind, room, .. } = request;
+        let wanted = |room| Wanted { kind: *kind, room, role };
+        if let Some(joined) = self.at(id, wanted(room), snapshot).await? {
             return Ok(joined);
         }
         let durable = durable_id(id, room);
         if let Some(home) = home_of(&durable).filter(|home| *home != id)
-            && let Some(joined) = self.at(home, ARENA, snapshot).await?
+            && let Some(joined) = self.at(home, wanted(kind.word()), snapshot).await?
         {
             return Ok(joined);
         }
-        self.elsewhere(id, room).await
+        self.elsewhere(id, wanted(room)).await
     }
 
-    /// A seat in a room on this very machine; `None` if the machine is lost.
-    async fn at(&self, id: &str, room: &str, snapshot: &FleetSnapshot) -> Result<Option<JoinGrant>, RefusedJoin> {
+    /// A way into a room on this very machine; `None` if the machine is lost.
+    async fn at(
+        &self,
+        id: &str,
+        Wanted { kind, room, role }: Wanted<'_>,
+        snapshot: &FleetSnapshot,
+    ) -> Result<Option<JoinGrant>, RefusedJoin> {
         let Some(machine) = snapshot.find(id) else {
             return if self.app.fleet.is_lost(id) { Ok(None) } else { Err(Refusal::FleetUnknown.into()) };
         };
         if !machine.is_available() {
             return Ok(None);
         }
+        // A reader takes no seat.
+        if role == Role::Reader && machine.is_up() && !self.app.fleet.is_silent(id).await {
+            return Ok(Some(self.seat(id.to_owned(), machine.region.clone(), room, role)));
+        }
+        let is_own = home_of(&durable_id(id, room)) == Some(id);
+        let need = if is_own { Need::Seat(kind) } else { Need::Link };
         let step = match machine.condition {
-            Condition::Ready if machine.takes(Need::Seat) => Step::Take(id.to_owned()),
             Condition::Asleep | Condition::Waking => Step::Wake(id.to_owned()),
+            _ if machine.takes(need) => Step::Take(id.to_owned()),
             Condition::Ready | Condition::Full | Condition::Unreachable => {
-                return Err(self.with_offer(Refusal::Full(place_name(&machine.region)), &machine.region));
+                return Err(self.with_offer(Refusal::Full(place_name(&machine.region)), kind, &machine.region));
             }
         };
-        match self.try_all(vec![(machine.region.clone(), step)], Need::Seat).await {
-            Ok((instance, region)) => {
-                let grant = self.grant(&instance, room);
-                Ok(Some(self.ticket(instance, region, room.to_owned(), grant)))
-            }
+        match self.try_all(vec![(machine.region.clone(), step)], need).await {
+            Ok((instance, region)) => Ok(Some(self.seat(instance, region, room, role))),
             Err(Refusal::NotWoken(error, _)) if error.is_about_this_machine() => Ok(None),
-            Err(refusal) => Err(self.with_offer(refusal, &machine.region)),
+            Err(refusal) => Err(self.with_offer(refusal, kind, &machine.region)),
         }
+    }
+
+    /// A place in a room that is there, or may come there.
+    fn seat(&self, instance: String, region: String, room: &str, role: Role) -> JoinGrant {
+        let grant = self.grant(&instance, room);
+        self.ticket(instance, region, room.to_owned(), (grant, role))
     }
 
     /// Another machine's public room may be opened while that machine is lost.
@@ -149,10 +222,11 @@ impl<F: Fn(Progress, &str)> Join<'_, F> {
 
     /// Another machine for a room of `id`, which is lost, under the name that means this room everywhere. The first who asks
     /// has it opened there; the others follow.
-    async fn elsewhere(&self, id: &str, room: &str) -> Result<JoinGrant, RefusedJoin> {
+    async fn elsewhere(&self, id: &str, wanted: Wanted<'_>) -> Result<JoinGrant, RefusedJoin> {
+        let Wanted { kind, room, role } = wanted;
         let (app, durable) = (self.app, durable_id(id, room));
         if let Some(other) = app.moved_to(&durable)
-            && let Some(joined) = self.at(&other, &durable, &app.fleet.current()).await?
+            && let Some(joined) = self.at(&other, Wanted { room: &durable, ..wanted }, &app.fleet.current()).await?
         {
             return Ok(joined);
         }
@@ -163,7 +237,9 @@ impl<F: Fn(Progress, &str)> Join<'_, F> {
         let plan = placement::elsewhere(id, near, &app.fleet.current(), &app.pools);
         let Some((_, first)) = plan.first() else {
             return Err(match app.fleet.current().find(id) {
-                Some(machine) => self.with_offer(Refusal::Unreachable(place_name(&machine.region)), &machine.region),
+                Some(machine) => {
+                    self.with_offer(Refusal::Unreachable(place_name(&machine.region)), kind, &machine.region)
+                }
                 None => Refusal::UnknownMachine(id.to_owned()).into(),
             });
         };
@@ -173,7 +249,7 @@ impl<F: Fn(Progress, &str)> Join<'_, F> {
         }
         let (instance, region) = self.try_all(plan, Need::Room).await?;
         app.note_move(&durable, &instance);
-        Ok(self.ticket(instance, region, durable, Grant::Move))
+        Ok(self.ticket(instance, region, durable, (Grant::Move, role)))
     }
 
     /// Goes through the plan until a machine is up and has what is needed.
@@ -227,9 +303,11 @@ impl<F: Fn(Progress, &str)> Join<'_, F> {
 
     fn no_steps_refusal(&self, region: &Region, need: Need, snapshot: &FleetSnapshot) -> Refusal {
         let place = region.place().to_owned();
-        let has = |condition| snapshot.machines.iter().any(|s| s.region == region.code && s.condition == condition);
-        let has_none = snapshot.machines.iter().all(|machine| machine.region != region.code);
-        if has(Condition::Ready) && need == Need::Room {
+        let here: Vec<_> = snapshot.machines.iter().filter(|machine| machine.region == region.code).collect();
+        let has = |condition| here.iter().any(|machine| machine.condition_for(need) == condition);
+        let is_up = here.iter().any(|machine| machine.condition == Condition::Ready);
+        let has_none = here.is_empty();
+        if is_up && need == Need::Room {
             return Refusal::NoRoom(place);
         }
         match placement::growth(&region.code, snapshot, &self.app.pools) {
@@ -241,9 +319,9 @@ impl<F: Fn(Progress, &str)> Join<'_, F> {
         }
     }
 
-    fn with_offer(&self, refusal: Refusal, region: &str) -> RefusedJoin {
-        let is_helpful = refusal.is_about_the_region();
-        let best = is_helpful.then(|| placement::offer(region, self.from, &self.app.fleet.current(), &self.app.pools));
+    fn with_offer(&self, refusal: Refusal, kind: Kind, region: &str) -> RefusedJoin {
+        let (app, is_helpful) = (self.app, refusal.is_about_the_region());
+        let best = is_helpful.then(|| placement::offer(kind, region, self.from, &app.fleet.current(), &app.pools));
         let offer = best.flatten().map(|code| Offer {
             place: place_name(&code),
             latency_ms: placement::latency_ms(&code, self.from),
@@ -252,14 +330,19 @@ impl<F: Fn(Progress, &str)> Join<'_, F> {
         RefusedJoin { refusal, offer }
     }
 
-    fn ticket(&self, instance: String, region: String, room: String, grant: Grant) -> JoinGrant {
-        let query = if grant == Grant::Open { FRESH_ROOM_QUERY } else { "" };
+    fn ticket(&self, instance: String, region: String, room: String, for_what: (Grant, Role)) -> JoinGrant {
+        let query = match for_what.0 {
+            Grant::Open => FRESH_ROOM_QUERY,
+            Grant::Watch => WATCH_QUERY,
+            Grant::Enter | Grant::Move => "",
+        };
         JoinGrant {
             path: format!("{PREFIX}{instance}/{room}{query}"),
-            ticket: self.app.key.sign_ticket((&instance, &room), (grant, Role::Member), nonce(), now_s()),
+            ticket: self.app.key.sign_ticket((&instance, &room), for_what, nonce(), now_s()),
             instance,
             region,
             room,
+            host: None,
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::progress::Progress;
 use crate::refusal::{Refusal, RefusedJoin};
 use crate::{origin, regions};
 use axum::Json;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
@@ -43,7 +43,8 @@ pub(crate) async fn join(
 ) -> Response {
     let (Parts { headers, .. }, body) = request.into_parts();
     let address = client_address(&headers, peer);
-    let request = match read(&app, address, &headers, body).await {
+    let body = read_json(&app, address, &headers, body).await;
+    let request = match body.and_then(|body| JoinRequest::parse(&body)) {
         Ok(request) => request,
         Err(refusal) => return answer(&app, Err(refusal.into())),
     };
@@ -56,7 +57,8 @@ pub(crate) async fn join(
     answer(&app, run.run(&request).await)
 }
 
-async fn read(app: &App, address: IpAddr, headers: &HeaderMap, body: Body) -> Result<JoinRequest, Refusal> {
+/// The body of somebody who may ask: not a page of another site, and not too often.
+pub(crate) async fn read_json(app: &App, address: IpAddr, headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {
     // First, so that no page of another site uses up its visitors' rate limit.
     if let Some(foreign) = origin::foreign(headers, &app.allowed_origins) {
         return Err(Refusal::ForeignPage(foreign));
@@ -68,7 +70,7 @@ async fn read(app: &App, address: IpAddr, headers: &HeaderMap, body: Body) -> Re
     let within = app.deadlines.body;
     let body = timeout(within, to_bytes(body, BODY_MAX_BYTES)).await.map_err(|_| Refusal::SlowBody(within))?;
     let too_long = |_| Refusal::BadRequest(format!("The body must be JSON of at most {BODY_MAX_BYTES} bytes."));
-    JoinRequest::parse(&body.map_err(too_long)?)
+    body.map_err(too_long)
 }
 
 /// A page may send text and forms anywhere without asking; JSON only where it is allowed to.

@@ -3,7 +3,7 @@
 //! Path: [`serve`] puts the parts together. `listen` accepts, `in_flight` bounds each client, `routes` is the table of
 //! addresses, `app` what their handlers share; `fleet` (with `fleet_state`, `machines_api` and `status`) knows the
 //! machines; `board` shows their regions; `join_http` and `join` (with `placement`, `wake`, `moves` and `limit`) let a
-//! player in; `steer` and `gameserver_routes` send requests on; `origin` keeps pages of other sites out, and `preview` keeps
+//! player in, and `share` tells how others read along; `steer` and `gameserver_routes` send requests on; `origin` keeps pages of other sites out, and `preview` keeps
 //! link previews away from the machines; `provision` makes the pool what `pools` says.
 //! Invariants: stateless: whatever it knows is a cache, so any instance can answer any request. Fly's API is known to
 //! `machines_api`, `machine`, `api_config` and `api_errors` alone; where a player goes and when a pool grows is decided in
@@ -16,6 +16,7 @@ mod app;
 pub mod assets;
 pub mod board;
 mod board_stream;
+pub mod by_kind;
 pub mod clock_skew;
 pub mod config;
 pub mod fleet;
@@ -45,6 +46,7 @@ pub mod random;
 pub mod refusal;
 pub mod regions;
 mod routes;
+mod share;
 pub mod status;
 pub mod steer;
 pub mod template;

@@ -6,6 +6,7 @@
 use crate::assets;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
+use catalogue::Entry;
 
 /// A waking page loads itself again after this long.
 const WAKING_REFRESH_S: u32 = 2;
@@ -14,7 +15,7 @@ const MOVING_REFRESH_S: u32 = 5;
 /// Where most pages lead: address and text of their link.
 const LOBBY: (&str, &str) = ("/", "Go to the lobby");
 /// The lobby opens with the button for a new private room in reach.
-const NEW_ROOM: (&str, &str) = ("/#new", "Open a new field");
+const NEW_ROOM: (&str, &str) = ("/#new", "Open a new room");
 
 const STYLE: &str = "
 :root{color-scheme:light dark;--ground:#F4EFE6;--sky:#BFD9E0;--ink:#1E2A32;--quiet:#5B6770;--line:#D9D0C1;--accent:#B8401C;--on:#fff}
@@ -30,10 +31,11 @@ a{display:inline-block;min-height:48px;padding:10px 24px;border-radius:6px;backg
 a:focus-visible{outline:3px solid var(--ink);outline-offset:2px}
 @media(max-width:420px){main{padding:24px}h1{font-size:24px}}";
 
-/// The page that chats show of a link to a room. No room is named, and no machine is asked.
-pub fn invitation(public_url: &str) -> Response {
-    let (title, body) =
-        ("Come and fly", "You are invited to a dogfight in your browser. No account, airborne in a second.");
+/// The page that chats show of a link to a room of some kind. No room is named, and no machine is asked.
+pub fn invitation(public_url: &str, kind: Option<&Entry>) -> Response {
+    let title = kind.map_or("Come in", |entry| entry.title.as_str());
+    let about = kind.map_or_else(String::new, |entry| format!(" {}", entry.about));
+    let body = format!("You are invited.{about} In your browser, without an account.");
     let picture = format!("{public_url}{}", assets::PREVIEW_PATH);
     let head = format!(
         "<meta name=\"robots\" content=\"noindex\"><meta name=\"description\" content=\"{body}\">\
@@ -44,19 +46,19 @@ pub fn invitation(public_url: &str) -> Response {
          <meta property=\"og:image:alt\" content=\"Planes in a dogfight over an airfield\">\
          <meta name=\"twitter:card\" content=\"summary_large_image\">"
     );
-    page(StatusCode::OK, "Invitation", title, body, LOBBY, &head)
+    page(StatusCode::OK, "Invitation", title, &body, LOBBY, &head)
 }
 
 /// A machine is on its way up; the page comes back by itself for the `tries`th time, for a new room if it `is_new`.
 pub fn waking(tries: u32, is_new: bool) -> Response {
     let body = "This server is waking up. The page tries again by itself every few seconds.";
-    retrying(WAKING_REFRESH_S, (tries, is_new), "Rolling out", "The plane is coming", body)
+    retrying(WAKING_REFRESH_S, (tries, is_new), "On its way", "The server is coming", body)
 }
 
 /// A room's machine is lost, and the next one waits until it is sure of that; the page was sent round `tries` times.
 pub fn moving(tries: u32) -> Response {
-    let body = "The server of this field is lost, and another one takes over within half a minute. The page tries again by itself.";
-    retrying(MOVING_REFRESH_S, (tries, false), "Changing planes", "This field is moving", body)
+    let body = "The server of this room is lost, and another one takes over within half a minute. The page tries again by itself.";
+    retrying(MOVING_REFRESH_S, (tries, false), "On its way", "This room is moving", body)
 }
 
 fn retrying(after_s: u32, (tries, is_new): (u32, bool), kicker: &str, title: &str, body: &str) -> Response {
@@ -69,33 +71,37 @@ fn retrying(after_s: u32, (tries, is_new): (u32, bool), kicker: &str, title: &st
 
 /// A machine does not answer, and waiting did not help.
 pub fn silent() -> Response {
-    let body =
-        "This server did not answer, and we stopped trying. Fly from another field, or open this page again later.";
-    page(StatusCode::SERVICE_UNAVAILABLE, "No contact", "The tower hears nothing", body, LOBBY, "")
+    let body = "This server did not answer, and we stopped trying. Pick another room, or open this page again later.";
+    page(StatusCode::SERVICE_UNAVAILABLE, "No contact", "There is no answer", body, LOBBY, "")
+}
+
+/// Somebody only wants to look on, and the machine sleeps or is gone.
+pub fn quiet() -> Response {
+    let body = "Nobody is there right now, so there is nothing to watch. The lobby shows where people are.";
+    page(StatusCode::CONFLICT, "Quiet", "Nobody is there", body, LOBBY, "")
 }
 
 /// A machine was destroyed, and there is none that its rooms could go to.
 pub fn gone() -> Response {
-    let body =
-        "This field was closed and does not come back. You can open a new one and send its link to your friends.";
-    page(StatusCode::GONE, "Closed", "That field is gone", body, NEW_ROOM, "")
+    let body = "This room was closed and does not come back. You can open a new one and send its link to your friends.";
+    page(StatusCode::GONE, "Closed", "That room is gone", body, NEW_ROOM, "")
 }
 
 /// There is no such machine.
 pub fn unknown_machine() -> Response {
-    let body = "We know no server at this address: the link may be old or mistyped. The lobby shows the fields that are open now.";
-    page(StatusCode::NOT_FOUND, "Not on the map", "No such field", body, LOBBY, "")
+    let body = "We know no server at this address: the link may be old or mistyped. The lobby shows the rooms that are open now.";
+    page(StatusCode::NOT_FOUND, "Not on the map", "No such room", body, LOBBY, "")
 }
 
 /// Any other address.
 pub fn not_found() -> Response {
-    let body = "There is nothing at this address. The lobby shows where you can fly.";
+    let body = "There is nothing at this address. The lobby shows where you can go.";
     page(StatusCode::NOT_FOUND, "Not on the map", "Nothing here", body, LOBBY, "")
 }
 
 /// The address is right, the method is not.
 pub fn wrong_method() -> Response {
-    let body = "This address cannot be asked in this way. The lobby shows where you can fly.";
+    let body = "This address cannot be asked in this way. The lobby shows where you can go.";
     page(StatusCode::METHOD_NOT_ALLOWED, "Not on the map", "Not like this", body, LOBBY, "")
 }
 
@@ -119,16 +125,19 @@ fn page(status: StatusCode, kicker: &str, title: &str, body: &str, (href, link):
 #[cfg(test)]
 mod tests {
     use super::*;
+    use catalogue::Catalogue;
+    use protocol::room::Kind;
 
     #[tokio::test]
     async fn an_invitation_has_a_title_and_a_picture_with_a_whole_address() {
-        let response = invitation("https://a.example");
+        let kinds = Catalogue::built_in();
+        let response = invitation("https://a.example", Some(&kinds[Kind::Arena]));
         assert_eq!(response.status(), StatusCode::OK);
         let body = axum::body::to_bytes(response.into_body(), 100_000).await.unwrap();
         let html = String::from_utf8(body.to_vec()).unwrap();
         for part in [
-            "<title>Come and fly · Aerodrome</title>",
-            r#"property="og:title" content="Come and fly""#,
+            "<title>Dogfight · Aerodrome</title>",
+            r#"property="og:title" content="Dogfight""#,
             r#"property="og:image" content="https://a.example/preview.jpg""#,
             r#"content="noindex""#,
         ] {
@@ -138,9 +147,17 @@ mod tests {
 
     #[tokio::test]
     async fn every_page_says_one_thing_offers_the_lobby_and_asks_nobody_else() {
-        for response in
-            [waking(1, false), moving(1), silent(), gone(), unknown_machine(), not_found(), wrong_method(), not_built()]
-        {
+        for response in [
+            waking(1, false),
+            moving(1),
+            silent(),
+            quiet(),
+            gone(),
+            unknown_machine(),
+            not_found(),
+            wrong_method(),
+            not_built(),
+        ] {
             assert!(!response.status().is_success());
             let body = axum::body::to_bytes(response.into_body(), 100_000).await.unwrap();
             let html = String::from_utf8(body.to_vec()).unwrap();

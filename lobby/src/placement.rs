@@ -1,10 +1,10 @@
-//! Placement: where players go, and when a pool grows or shrinks. Pure decisions.
+//! Placement: where people go, and when a pool grows or shrinks. Pure decisions.
 //!
 //! Path: a join tries [`steps`] in order, then looks for a [`spare`]; the fleet's refresh loop destroys the [`surplus`];
 //! the board and refusals use [`region_condition`] and [`offer`].
-//! Invariants: the fullest machine with room comes first, so that others can empty and sleep; a pool never grows beyond
-//! its own maximum or the fleet's; only machines that a lobby created are surplus; all lobbies that know the same decide
-//! the same.
+//! Invariants: the machine with room and most people of the wanted kind comes first, so that others can empty and sleep;
+//! a pool never grows beyond its own maximum or the fleet's; only machines that a lobby created are surplus; all lobbies
+//! that know the same decide the same.
 //! Never: reads a clock, calls anything.
 
 use crate::api_errors::WakeError;
@@ -12,10 +12,11 @@ use crate::fleet_state::FleetSnapshot;
 use crate::machine_view::{Condition, MachineView, Need};
 use crate::pools::{Pools, free_name};
 use crate::regions::{self, Region};
+use protocol::room::Kind;
 use std::cmp::Reverse;
 
 /// A pool that is fuller than this share of its seats or rooms gets one more machine ahead of need.
-const SPARE_ABOVE_PERCENT: u32 = 80;
+const SPARE_ABOVE_PERCENT: u64 = 80;
 /// A machine that was created under load is destroyed after it has slept this long.
 pub const SURPLUS_AFTER_MS: u64 = 30 * 60 * 1_000;
 /// A region that is up, with company, beats a sleeping one that is nearer by up to this.
@@ -48,9 +49,11 @@ pub enum NoGrowth {
 /// What to try for a player in this region, best first.
 pub fn steps(region: &str, need: Need, snapshot: &FleetSnapshot, pools: &Pools) -> Vec<Step> {
     let mut machines: Vec<&MachineView> = of(region, snapshot).filter(|machine| may_take(machine, need)).collect();
-    machines.sort_by_key(|machine| {
-        (condition_rank(machine.condition), Reverse(machine.expected_players()), &machine.instance)
-    });
+    let company = |machine: &MachineView| match need {
+        Need::Seat(kind) => (machine.expected(kind), machine.expected_people()),
+        Need::Room | Need::Link => (0, machine.expected_people()),
+    };
+    machines.sort_by_key(|machine| (condition_rank(machine.condition), Reverse(company(machine)), &machine.instance));
     let steps = machines.into_iter().map(|machine| match machine.condition {
         Condition::Ready => Step::Take(machine.instance.clone()),
         _ => Step::Wake(machine.instance.clone()),
@@ -71,7 +74,8 @@ fn condition_rank(condition: Condition) -> u8 {
         Condition::Ready => 0,
         Condition::Waking => 1,
         Condition::Asleep => 2,
-        Condition::Full | Condition::Unreachable => 3,
+        Condition::Full => 3,
+        Condition::Unreachable => 4,
     }
 }
 
@@ -96,21 +100,31 @@ pub fn growth(region: &str, snapshot: &FleetSnapshot, pools: &Pools) -> Result<S
     free_name(region, pool.machines_max, names).ok_or(NoGrowth::RegionAtLimit)
 }
 
-/// A machine to get ready ahead of need, when those that are up are nearly full and none is on its way.
+/// A machine to get ready ahead of need, when those that are up are nearly full of some kind and none is on its way.
 pub fn spare(region: &str, snapshot: &FleetSnapshot, pools: &Pools) -> Option<Step> {
-    let (mut seats, mut seats_taken, mut rooms, mut rooms_taken) = (0, 0, 0, 0);
-    for machine in of(region, snapshot) {
-        if machine.condition == Condition::Waking {
-            return None;
-        }
-        let Some(occupancy) = machine.occupancy.filter(|occupancy| !occupancy.is_draining) else { continue };
-        (seats, seats_taken) = (seats + occupancy.capacity, seats_taken + machine.expected_players());
-        // Its own public room is there whether anybody asks for rooms or not.
-        rooms += occupancy.rooms_max.saturating_sub(1);
-        rooms_taken += occupancy.rooms.saturating_sub(1) + machine.reserved_rooms;
+    if of(region, snapshot).any(|machine| machine.condition == Condition::Waking) {
+        return None;
     }
-    let is_above = |taken: u32, all: u32| taken * 100 > all * SPARE_ABOVE_PERCENT;
-    if !is_above(seats_taken, seats) && !is_above(rooms_taken, rooms) {
+    let up = || {
+        let machines = of(region, snapshot).filter_map(|machine| Some((machine, machine.occupancy?)));
+        machines.filter(|(_, occupancy)| !occupancy.is_draining)
+    };
+    let is_above = |taken: u32, all: u32| u64::from(taken) * 100 > u64::from(all) * SPARE_ABOVE_PERCENT;
+    let lacks_seats = Kind::ALL.into_iter().any(|kind| {
+        let (taken, all) = up().fold((0, 0), |(taken, all), (machine, occupancy)| {
+            let places = occupancy.kinds[kind];
+            let free = places.seats.saturating_sub(machine.reserved_seats[kind]);
+            (taken + places.capacity.saturating_sub(free), all + places.capacity)
+        });
+        is_above(taken, all)
+    });
+    // Its own public rooms are there whether anybody asks for rooms or not.
+    let publics = Kind::ALL.len() as u32;
+    let (taken, all) = up().fold((0, 0), |(taken, all), (machine, occupancy)| {
+        let private = occupancy.rooms.saturating_sub(publics) + machine.reserved_rooms;
+        (taken + private, all + occupancy.rooms_max.saturating_sub(publics))
+    });
+    if !lacks_seats && !is_above(taken, all) {
         return None;
     }
     let mut asleep = of(region, snapshot).filter(|machine| machine.condition == Condition::Asleep);
@@ -134,9 +148,16 @@ pub fn surplus(snapshot: &FleetSnapshot, pools: &Pools, now_ms: u64) -> Vec<Stri
     ids
 }
 
-/// What a player can expect of a region as a whole.
+/// What people can expect of a region as a whole, whatever kind they want.
 pub fn region_condition(region: &str, snapshot: &FleetSnapshot, pools: &Pools) -> Condition {
-    let has = |condition: Condition| of(region, snapshot).any(|machine| machine.condition == condition);
+    let conditions = Kind::ALL.map(|kind| region_condition_for(kind, region, snapshot, pools));
+    conditions.into_iter().min_by_key(|condition| condition_rank(*condition)).expect("there is some kind of room")
+}
+
+/// What people can expect of a region who want a seat of this kind.
+pub fn region_condition_for(kind: Kind, region: &str, snapshot: &FleetSnapshot, pools: &Pools) -> Condition {
+    let need = Need::Seat(kind);
+    let has = |condition: Condition| of(region, snapshot).any(|machine| machine.condition_for(need) == condition);
     let has_sleeper = has(Condition::Asleep);
     let can_add = has_sleeper || growth(region, snapshot, pools).is_ok();
     let is_up = of(region, snapshot).any(|machine| machine.occupancy.is_some());
@@ -172,12 +193,25 @@ pub fn by_distance(from: Option<&Region>, snapshot: &FleetSnapshot, pools: &Pool
     codes.into_iter().map(str::to_owned).collect()
 }
 
-/// The best other region for somebody near `from` who found no place in `region`.
-pub fn offer(region: &str, from: Option<&Region>, snapshot: &FleetSnapshot, pools: &Pools) -> Option<String> {
+/// The best other region for somebody near `from` who found no place of this kind in `region`.
+pub fn offer(
+    kind: Kind,
+    region: &str,
+    from: Option<&Region>,
+    snapshot: &FleetSnapshot,
+    pools: &Pools,
+) -> Option<String> {
     let others = by_distance(from, snapshot, pools).into_iter().filter(|code| code != region);
-    let ranked =
-        others.map(|code| (region_rank(region_condition(&code, snapshot, pools), latency_ms(&code, from)), code));
+    let rank = |code: &str| region_rank(region_condition_for(kind, code, snapshot, pools), latency_ms(code, from));
+    let ranked = others.map(|code| (rank(&code), code));
     ranked.filter(|((is_closed, _), _)| !is_closed).min().map(|(_, code)| code)
+}
+
+/// The machines of a region at whose public room of this kind there is something to look at, the fullest first.
+pub fn watchable(region: &str, kind: Kind, snapshot: &FleetSnapshot) -> Vec<String> {
+    let mut machines: Vec<&MachineView> = of(region, snapshot).filter(|machine| machine.is_open(kind)).collect();
+    machines.sort_by_key(|machine| (Reverse(machine.expected(kind)), &machine.instance));
+    machines.into_iter().map(|machine| machine.instance.clone()).collect()
 }
 
 /// What to try for a room whose machine `id` is lost: the machines of each region, the nearest to `near` first, and

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::machine_view::Occupancy;
-use crate::machine_view::tests::machine;
+use crate::machine_view::tests::{KIND, SEAT, machine, seats};
 use Condition::{Asleep, Full, Ready, Unreachable, Waking};
 use std::sync::Arc;
 
@@ -53,23 +53,41 @@ fn the_fullest_with_room_comes_first_then_what_rises_then_a_sleeper_then_a_new_o
     ];
     for (machines, expected) in table {
         let machines: Vec<MachineView> = machines.iter().map(|&machine| machine.clone()).collect();
-        assert_eq!(steps("ewr", Need::Seat, &fleet(&machines), &pools()), expected, "{machines:?}");
+        assert_eq!(steps("ewr", SEAT, &fleet(&machines), &pools()), expected, "{machines:?}");
     }
 }
 
 #[test]
 fn those_on_their_way_count_and_rooms_have_a_limit_of_their_own() {
     let two_left = machine("a", "ewr", Ready, 7, 9);
-    let reserved = |seats, rooms| MachineView { reserved_seats: seats, reserved_rooms: rooms, ..two_left.clone() };
+    let reserved =
+        |count, rooms| MachineView { reserved_seats: seats(count), reserved_rooms: rooms, ..two_left.clone() };
     let first = |machine: MachineView, need| steps("ewr", need, &fleet(&[machine]), &pools()).remove(0);
     for (machine, need, expected) in [
-        (reserved(1, 0), Need::Seat, take("a")),
-        (reserved(2, 0), Need::Seat, create("ewr-1")),
+        (reserved(1, 0), SEAT, take("a")),
+        (reserved(2, 0), SEAT, create("ewr-1")),
         (reserved(0, 0), Need::Room, take("a")),
         (reserved(0, 1), Need::Room, create("ewr-1")),
-        (reserved(0, 1), Need::Seat, take("a")),
+        (reserved(0, 1), SEAT, take("a")),
     ] {
         assert_eq!(first(machine.clone(), need), expected, "{need:?} {machine:?}");
+    }
+}
+
+#[test]
+fn company_of_the_wanted_kind_comes_before_company_of_another() {
+    let people = |id: &str, members: [u32; Kind::ALL.len()]| {
+        let mut machine = machine(id, "ewr", Ready, 0, 9);
+        let occupancy = machine.occupancy.as_mut().unwrap();
+        Kind::ALL.into_iter().zip(members).for_each(|(kind, members)| occupancy.kinds[kind].members = members);
+        machine
+    };
+    for (place, kind) in Kind::ALL.into_iter().enumerate() {
+        let here = std::array::from_fn(|at| u32::from(at == place));
+        let elsewhere = std::array::from_fn(|at| if at == place { 0 } else { 5 });
+        let both = fleet(&[people("a", elsewhere), people("b", here)]);
+        assert_eq!(steps("ewr", Need::Seat(kind), &both, &pools())[0], take("b"), "{kind:?}");
+        assert_eq!(steps("ewr", Need::Room, &both, &pools())[0], take(if Kind::ALL.len() > 1 { "a" } else { "b" }));
     }
 }
 
@@ -103,7 +121,7 @@ fn a_spare_is_made_ready_above_the_mark_and_one_at_a_time() {
         machine
     };
     let only_its_own = |mut machine: MachineView| {
-        machine.occupancy = machine.occupancy.map(|occupancy| Occupancy { rooms_max: 1, ..occupancy });
+        machine.occupancy = machine.occupancy.map(|occupancy| Occupancy { rooms_max: occupancy.rooms, ..occupancy });
         machine
     };
     let table: [(Vec<MachineView>, Option<Step>); 10] = [
@@ -191,7 +209,7 @@ fn the_offer_is_the_best_other_region_that_takes_somebody() {
         (&[], None),
     ];
     for (machines, expected) in table {
-        assert_eq!(offer("ewr", newark, &bare(machines), &pools()).as_deref(), expected, "{machines:?}");
+        assert_eq!(offer(KIND, "ewr", newark, &bare(machines), &pools()).as_deref(), expected, "{machines:?}");
     }
     assert_eq!(by_distance(newark, &bare(&[tokyo]), &pools()), ["ewr", "cdg", "nrt"]);
 }

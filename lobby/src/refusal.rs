@@ -63,6 +63,12 @@ pub enum Refusal {
     Unreachable(String),
     /// There never was a list of machines.
     FleetUnknown,
+    /// The proof that somebody is a room's host is not that room's.
+    NotTheHost,
+    /// No room has this alias for readers.
+    UnknownLink,
+    /// No public room is open there, to be looked at.
+    NothingToWatch(String),
     /// No machine there started, for this last reason.
     NotWoken(WakeError, String),
 }
@@ -76,7 +82,7 @@ impl Refusal {
             Self::SlowBody(_) => "slow_body",
             Self::ForeignPage(_) => "foreign_page",
             Self::TooManyJoins => "too_many_joins",
-            Self::TooManyRooms => "too_many_fields",
+            Self::TooManyRooms => "too_many_rooms",
             Self::UnknownRegion(_) => "unknown_region",
             Self::NoMachine(_) => "no_server",
             Self::UnknownMachine(_) | Self::NotWoken(WakeError::Gone, _) => "unknown_server",
@@ -85,6 +91,9 @@ impl Refusal {
             Self::FleetAtLimit(_) => "fleet_at_limit",
             Self::Unreachable(_) | Self::NotWoken(WakeError::HostUnreachable, _) => "unreachable",
             Self::FleetUnknown | Self::NotWoken(WakeError::ApiDown, _) => "fly_unavailable",
+            Self::NotTheHost => "not_the_host",
+            Self::UnknownLink => "unknown_link",
+            Self::NothingToWatch(_) => "nothing_to_watch",
             Self::NotWoken(WakeError::NoCapacity, _) => "no_capacity",
             Self::NotWoken(WakeError::NotAllowed, _) => "not_allowed",
             Self::NotWoken(WakeError::Refused, _) => "start_refused",
@@ -99,9 +108,12 @@ impl Refusal {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::NotJson(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::SlowBody(_) => StatusCode::REQUEST_TIMEOUT,
-            Self::ForeignPage(_) => StatusCode::FORBIDDEN,
+            Self::ForeignPage(_) | Self::NotTheHost => StatusCode::FORBIDDEN,
+            Self::NothingToWatch(_) => StatusCode::CONFLICT,
             Self::TooManyJoins | Self::TooManyRooms => StatusCode::TOO_MANY_REQUESTS,
-            Self::UnknownRegion(_) | Self::NoMachine(_) | Self::UnknownMachine(_) => StatusCode::NOT_FOUND,
+            Self::UnknownRegion(_) | Self::NoMachine(_) | Self::UnknownMachine(_) | Self::UnknownLink => {
+                StatusCode::NOT_FOUND
+            }
             Self::NotWoken(WakeError::Gone, _) => StatusCode::NOT_FOUND,
             Self::NotWoken(WakeError::NotAllowed | WakeError::Refused, _) => StatusCode::BAD_GATEWAY,
             Self::NotWoken(WakeError::TooSlow | WakeError::Silent, _) => StatusCode::GATEWAY_TIMEOUT,
@@ -138,7 +150,7 @@ impl Refusal {
             Self::TooManyJoins => {
                 "Too many joins came from your network just now. Wait a few seconds and try again.".to_owned()
             }
-            Self::TooManyRooms => "Your network opened many fields just now. Wait a minute and try again.".to_owned(),
+            Self::TooManyRooms => "Your network opened many rooms just now. Wait a minute and try again.".to_owned(),
             Self::UnknownRegion(region) => format!("There is no region \"{region}\". Pick one from the board."),
             Self::NoMachine(place) => format!("There is no server in {place}. Pick another place from the board."),
             Self::UnknownMachine(id) => {
@@ -156,6 +168,13 @@ impl Refusal {
             Self::Unreachable(place) => format!("{place} does not answer right now. Pick another place."),
             Self::FleetUnknown => {
                 "Fly does not say which servers there are right now. Try again in a moment.".to_owned()
+            }
+            Self::NotTheHost => "This host link is not this room's, or the lobby's secret has changed since. \
+                                 Come in without it, or ask the host for a new one."
+                .to_owned(),
+            Self::UnknownLink => "This link to read along leads nowhere. Ask for a new one.".to_owned(),
+            Self::NothingToWatch(place) => {
+                format!("There is nobody in {place} to watch right now. Join in yourself, or pick another place.")
             }
             Self::NotWoken(error, place) => not_woken(*error, place),
         }

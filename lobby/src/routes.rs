@@ -7,7 +7,7 @@
 use crate::app::App;
 use crate::board::Board;
 use crate::headers::edge_region;
-use crate::{assets, board_stream, gameserver_routes, in_flight, join_http, pages};
+use crate::{assets, board_stream, gameserver_routes, in_flight, join_http, pages, share};
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, header};
@@ -25,6 +25,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/api/regions", get(regions))
         .route("/api/regions/stream", get(board_stream::stream))
         .route("/api/join", post(join_http::join))
+        .route("/api/share", post(share::share))
         .route("/gameserver/{*rest}", get(gameserver_routes::steer))
         .route("/healthz", get(|| async { "ok\n" }))
         .method_not_allowed_fallback(|| async { pages::wrong_method() })
@@ -59,7 +60,7 @@ async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
 
 async fn regions(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     let snapshot = app.fleet.fresh().await;
-    let board = Board::new(&snapshot, &app.pools, edge_region(&headers).as_deref(), app.region.as_deref());
+    let board = Board::new(&snapshot, &app.pools, &app.kinds, edge_region(&headers).as_deref(), app.region.as_deref());
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     (headers, board.to_json()).into_response()
 }

@@ -5,15 +5,17 @@
 //! directly, and a machine that players cannot reach is never shown as ready.
 //! Never: decides which machine to read; reading a sleeper's status would wake it.
 
+use crate::by_kind::ByKind;
 use crate::clock_skew::ClockSkews;
 use crate::http_client::HttpClient;
-use crate::machine_view::Occupancy;
+use crate::machine_view::{Occupancy, Places};
 use crate::metrics::Metrics;
 use crate::unix_time::now_ms;
 use axum::http::{Method, StatusCode};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -31,18 +33,19 @@ pub struct StatusReader {
     metrics: Arc<Metrics>,
 }
 
-/// A machine of another version may say less.
+/// A machine of another version may say less, or know other kinds: of a kind that it does not tell of it takes nobody.
 #[derive(Deserialize)]
 struct WireStatus {
     instance: String,
-    players: u32,
-    pilots: u32,
-    capacity: u32,
+    #[serde(default)]
+    kinds: BTreeMap<String, Places>,
     #[serde(default)]
     rooms: Vec<IgnoredAny>,
     rooms_max: Option<u32>,
     #[serde(default)]
     is_draining: bool,
+    #[serde(default)]
+    is_overloaded: bool,
     /// Its wall clock.
     unix_ms: Option<u64>,
 }
@@ -90,12 +93,11 @@ fn parse(body: &[u8], instance: &str) -> Option<WireStatus> {
 impl WireStatus {
     fn occupancy(&self) -> Occupancy {
         Occupancy {
-            players: self.players,
-            pilots: self.pilots,
-            capacity: self.capacity,
+            kinds: ByKind::of(|kind| self.kinds.get(kind.word()).copied().unwrap_or_default()),
             rooms: u32::try_from(self.rooms.len()).unwrap_or(u32::MAX),
             rooms_max: self.rooms_max.unwrap_or(ROOMS_MAX_ASSUMED_COUNT),
             is_draining: self.is_draining,
+            is_overloaded: self.is_overloaded,
         }
     }
 }
@@ -103,16 +105,24 @@ impl WireStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use protocol::room::Kind;
 
     #[test]
     fn a_status_is_read_from_old_machines_and_new_ones() {
         let old = br#"{"instance":"m1","region":"ewr","players":3,"pilots":23,"capacity":200,"rooms":[]}"#;
-        let new = br#"{"instance":"m1","region":"ewr","players":3,"pilots":23,"capacity":200,"rooms_max":8,
-            "rooms":[{"room":"arena","players":1},{"room":"field-a","players":2}],"is_draining":true}"#;
+        let word = Kind::ALL[0].word();
+        let new = format!(
+            r#"{{"instance":"m1","region":"ewr","kinds":{{
+            "cellar":{{"members":1,"population":1,"seats":1,"capacity":2,"is_open":true}},
+            "{word}":{{"members":3,"population":23,"seats":140,"capacity":200,"is_open":true}}}},"rooms_max":8,
+            "rooms":[{{"room":"{word}","members":1}},{{"room":"{word}-p-a","members":2}}],"is_draining":true}}"#
+        );
         let read = |body: &[u8], instance: &str| parse(body, instance).map(|status| status.occupancy());
-        let expected = Occupancy { players: 3, pilots: 23, capacity: 200, rooms: 0, rooms_max: 1, is_draining: false };
-        assert_eq!(read(old, "m1"), Some(expected));
-        assert_eq!(read(new, "m1"), Some(Occupancy { rooms: 2, rooms_max: 8, is_draining: true, ..expected }));
+        assert_eq!(read(old, "m1"), Some(Occupancy { rooms_max: 1, ..Occupancy::default() }));
+        let mut expected = Occupancy { rooms: 2, rooms_max: 8, is_draining: true, ..Occupancy::default() };
+        let (members, population, seats, capacity, is_open) = (3, 23, 140, 200, true);
+        expected.kinds[Kind::ALL[0]] = Places { members, population, seats, capacity, is_open };
+        assert_eq!(read(new.as_bytes(), "m1"), Some(expected));
         assert_eq!(read(old, "m2"), None, "somebody else answered");
         assert_eq!(read(b"<html>", "m1"), None);
     }

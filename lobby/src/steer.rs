@@ -3,7 +3,7 @@
 //! Path: [`GameserverPath::parse`] reads the path, [`decide`] weighs what is known, `gameserver_routes` does it and writes the answer.
 //! Invariants: pure; a request that came back (`fly-replay-failed`) is never replayed again; whatever sends a page round
 //! (waking, to another machine and back) is counted in its address and ends; only the page of a room is ever sent to
-//! another machine.
+//! another machine; for whoever only looks on nothing is started.
 //! Never: a signature, a page, a socket.
 
 use crate::fleet_state::FleetSnapshot;
@@ -42,6 +42,8 @@ pub struct Facts {
     pub tries: u32,
     /// Another machine has just sent it back here.
     pub is_back: bool,
+    /// It is for somebody who only looks on, for whom nothing is woken.
+    pub is_watching: bool,
     /// What the fleet says about the instance.
     pub knowledge: Knowledge,
 }
@@ -76,6 +78,8 @@ pub enum Decision {
     Gone,
     /// No such machine.
     Unknown,
+    /// A page that says there is nobody to look at.
+    Quiet,
     /// 503 without a page, for a socket: the room's page knows how to come back.
     TryAgain,
 }
@@ -92,6 +96,7 @@ impl Decision {
             Self::Silent => "silent",
             Self::Gone => "gone",
             Self::Unknown => "unknown",
+            Self::Quiet => "quiet",
             Self::TryAgain => "try_again",
         }
     }
@@ -133,7 +138,15 @@ impl Knowledge {
 /// answer again. When nothing is known the request is replayed: an invite link works while the API refuses, and the
 /// proxy says soon enough if there is no such machine.
 pub fn decide(facts: Facts) -> Decision {
+    let is_up = !facts.is_returned && matches!(facts.knowledge, Knowledge::Known(Condition::Ready | Condition::Full));
     match (facts.is_returned, facts.knowledge) {
+        _ if facts.is_watching && !is_up => {
+            if facts.is_upgrade {
+                Decision::TryAgain
+            } else {
+                Decision::Quiet
+            }
+        }
         // The proxy would connect, since the kernel does that for a frozen process too, and then wait without end.
         (false, Knowledge::Known(Condition::Unreachable)) if facts.is_upgrade => Decision::TryAgain,
         (false, Knowledge::Known(Condition::Unreachable)) if facts.is_room => decide_absent(facts),
@@ -206,8 +219,8 @@ mod tests {
 
     #[test]
     fn every_case_has_its_decision() {
-        use Condition::{Asleep, Full, Ready, Unreachable};
-        use Decision::{Elsewhere, Gone, Moving, Replay, Silent, TryAgain, Unknown, Wake, Waking};
+        use Condition::{Asleep, Full, Ready, Unreachable, Waking as Booting};
+        use Decision::{Elsewhere, Gone, Moving, Quiet, Replay, Silent, TryAgain, Unknown, Wake, Waking};
         use Knowledge::{Absent, Known, Unsure};
         let page = |is_returned, tries, knowledge| Facts {
             is_returned,
@@ -215,10 +228,12 @@ mod tests {
             is_room: true,
             tries,
             is_back: false,
+            is_watching: false,
             knowledge,
         };
         let socket = |is_returned, knowledge| Facts { is_upgrade: true, ..page(is_returned, 0, knowledge) };
         let beside = |is_returned, knowledge| Facts { is_room: false, ..page(is_returned, 0, knowledge) };
+        let watch = |is_returned, knowledge| Facts { is_watching: true, ..page(is_returned, 0, knowledge) };
         let back = |is_returned, tries| Facts { is_back: true, ..page(is_returned, tries, Absent) };
         for (facts, expected) in [
             (page(false, 0, Known(Ready)), Replay),
@@ -252,6 +267,15 @@ mod tests {
             (beside(true, Absent), Gone),
             (beside(true, Known(Asleep)), Waking),
             (beside(true, Known(Unreachable)), Silent),
+            (watch(false, Known(Ready)), Replay),
+            (watch(false, Known(Full)), Replay),
+            (watch(false, Known(Asleep)), Quiet),
+            (watch(false, Known(Booting)), Quiet),
+            (watch(false, Absent), Quiet),
+            (watch(false, Unsure), Quiet),
+            (watch(true, Known(Ready)), Quiet),
+            (Facts { is_upgrade: true, ..watch(false, Known(Asleep)) }, TryAgain),
+            (Facts { is_room: false, ..watch(false, Known(Asleep)) }, Quiet),
         ] {
             assert_eq!(decide(facts), expected, "{facts:?}");
         }

@@ -6,16 +6,18 @@
 //! Invariants: a permit gives itself back when dropped, and so does a [`Charge`] that was not spent; both maps are
 //! bounded, whatever strangers do. A whole school shares one address, so the limits per address are generous.
 
-use crate::config::Config;
+use crate::{config::Config, room::address::RoomAddress};
+use catalogue::Catalogue;
 use protocol::{
     close::CloseReason,
     limits::TICKET_TTL_S,
     message::Hello,
     rate_limit::{RateLimit, TokenBucket},
-    token::{CLOCK_SKEW_MAX_S, Key, Ticket},
+    room::Kind,
+    token::{CLOCK_SKEW_MAX_S, Grant, Key, Role, Ticket},
 };
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     net::{IpAddr, Ipv6Addr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -23,13 +25,14 @@ use std::{
 
 /// Connections that are only being told why they may not stay. Policy: refuse the upgrade with an HTTP status, which
 /// browsers hide.
-const REFUSALS_MAX_COUNT: usize = 256;
-/// Connections of one address. Policy: close with `TooManyFromAddress`.
-pub(crate) const CONNECTIONS_PER_ADDRESS_MAX_COUNT: usize = 256;
-/// New connections of one address: 20 a second, and this many at once. Policy: close with `TooManyFromAddress`.
-const OPENS_PER_ADDRESS: RateLimit<Duration> =
-    RateLimit::with_burst(Duration::from_millis(50), OPENS_PER_ADDRESS_BURST_COUNT);
-const OPENS_PER_ADDRESS_BURST_COUNT: u32 = 512;
+pub(crate) const REFUSALS_MAX_COUNT: usize = 256;
+/// Pings of one address at once; in rooms there are as many as the kind allows (`Entry::sockets_per_address`). Policy:
+/// close with `TooManyFromAddress`.
+const PINGS_PER_ADDRESS_MAX_COUNT: u32 = 256;
+/// New connections of one address, of each kind: one in this time, and at once twice as many as may be open. Policy: close
+/// with `TooManyFromAddress`.
+const OPENS_PER_ADDRESS_INTERVAL: Duration = Duration::from_millis(50);
+const OPENS_PER_PLACE_BURST_COUNT: u32 = 2;
 /// Rooms that one address has opened, the machine's own public one aside: this many at once, then one in each interval.
 /// The lobby counts the new ones alike (`lobby/src/limit.rs`). Policy: close with `TooManyRooms`. One that another
 /// machine still has, or that the store does not give, does not count: a whole class that follows a lost machine's room
@@ -51,6 +54,7 @@ pub(crate) struct Admission {
     instance: String,
     /// Policy: close with `RoomFull`.
     max_connections: usize,
+    kinds: Catalogue,
     /// When this process started, unix seconds.
     started_s: u64,
     /// Expiry (unix seconds) of every ticket used, by nonce.
@@ -61,7 +65,7 @@ pub(crate) struct Admission {
 #[derive(Debug, Default)]
 struct Addresses {
     connections: usize,
-    /// Of these, those that want into a room or are in one.
+    /// Of these, those that want into a room or are in one, readers apart.
     visitors: usize,
     refusals: usize,
     by_address: HashMap<IpAddr, Address>,
@@ -69,9 +73,26 @@ struct Addresses {
 
 #[derive(Debug)]
 struct Address {
-    connections: usize,
-    opens: TokenBucket<Instant>,
+    /// By what they are for; `None`: pings.
+    sockets: BTreeMap<Option<Kind>, Sockets>,
     rooms: TokenBucket<Instant>,
+}
+
+#[derive(Debug)]
+struct Sockets {
+    open: u32,
+    opens: TokenBucket<Instant>,
+}
+
+/// Whom a hello lets in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Admitted {
+    /// What they may do.
+    pub(crate) role: Role,
+    /// Whether a ticket says so; else a resume token alone.
+    pub(crate) by_ticket: bool,
+    /// What may be opened for them.
+    pub(crate) grant: Grant,
 }
 
 /// The right to have a connection open; dropping it gives the place to somebody else.
@@ -79,6 +100,8 @@ struct Address {
 pub(crate) struct ConnectionPermit {
     admission: Arc<Admission>,
     address: IpAddr,
+    /// Of the room that it is for; `None`: a ping.
+    kind: Option<Kind>,
     is_visitor: bool,
     /// Why the connection may only stay until it was told so.
     pub(crate) refusal: Option<CloseReason>,
@@ -102,39 +125,55 @@ pub(crate) struct Charge {
 impl Admission {
     /// Nobody is in, no ticket was used since `started_s` (unix seconds).
     pub(crate) fn new(config: &Config, started_s: u64) -> Self {
-        let (key, instance, max_connections) = (config.key.clone(), config.instance.clone(), config.max_connections);
-        Self { key, instance, max_connections, started_s, used: Mutex::default(), addresses: Mutex::default() }
+        let (key, instance, kinds) = (config.key.clone(), config.instance.clone(), config.kinds.clone());
+        let max_connections = kinds.connections() as usize;
+        Self { key, instance, max_connections, kinds, started_s, used: Mutex::default(), addresses: Mutex::default() }
     }
 
-    /// A permit for one more connection from an address: to stay, or to be refused with `RoomFull` or
-    /// `TooManyFromAddress`. `None` when too many are being refused already.
-    pub(crate) fn open(self: &Arc<Self>, address: IpAddr, now: Instant) -> Option<ConnectionPermit> {
+    /// A permit for one more connection from an address, for a room of a kind or a ping: to stay, or to be refused with
+    /// `RoomFull` or `TooManyFromAddress`. `None` when too many are being refused already.
+    pub(crate) fn open(
+        self: &Arc<Self>,
+        address: IpAddr,
+        kind: Option<Kind>,
+        now: Instant,
+    ) -> Option<ConnectionPermit> {
         let address = network_of(address);
         let mut addresses = lock(&self.addresses);
-        let refusal = addresses.enter(address, self.max_connections, now).err();
+        let most = kind.map_or(PINGS_PER_ADDRESS_MAX_COUNT, |kind| self.kinds[kind].sockets_per_address);
+        let refusal = addresses.enter(address, (kind, most), self.max_connections, now).err();
         if refusal.is_some() {
             if addresses.refusals >= REFUSALS_MAX_COUNT {
                 return None;
             }
             addresses.refusals += 1;
         }
-        Some(ConnectionPermit { admission: Arc::clone(self), address, is_visitor: false, refusal })
+        Some(ConnectionPermit { admission: Arc::clone(self), address, kind, is_visitor: false, refusal })
     }
 
-    /// Connections that want into a room, or are in one.
+    /// Connections that want into a room, or are in one and do not only read.
     pub(crate) fn visitors(&self) -> usize {
         lock(&self.addresses).visitors
     }
 
-    /// The hello's ticket for the room with this id; a good one is used up. With a resume token of this room
-    /// a bad ticket does no harm, and there is `None`: the room knows whether the token is the newest.
+    /// Who says hello in this room; a good ticket is used up. With a resume token a bad ticket does no harm: the room knows
+    /// whether the token is the newest. A token that was given out by another name of the room, or for another role than
+    /// the ticket says, is taken out of the hello: a reader's is no good for members, nor the other way round.
     ///
     /// # Errors
     /// `BadTicket` when there is neither.
-    pub(crate) fn admit(&self, hello: &Hello, room: &str, now_s: u64) -> Result<Option<Ticket>, CloseReason> {
-        let ticket = hello.ticket.as_deref().and_then(|ticket| self.use_ticket(ticket, room, now_s));
-        let was_there = || hello.resume.as_deref().is_some_and(|token| self.key.verify_resume(token, room).is_ok());
-        if ticket.is_some() || was_there() { Ok(ticket) } else { Err(CloseReason::BadTicket) }
+    pub(crate) fn admit(&self, hello: &mut Hello, room: &RoomAddress, now_s: u64) -> Result<Admitted, CloseReason> {
+        let ticket = hello.ticket.as_deref().and_then(|ticket| self.use_ticket(ticket, &room.name, now_s));
+        let token = hello.resume.as_deref().and_then(|token| self.key.verify_resume(token, &room.name).ok());
+        let token = token.filter(|token| ticket.is_none_or(|ticket| ticket.role == token.role));
+        if token.is_none() {
+            hello.resume = None;
+        }
+        let role = ticket.map(|ticket| ticket.role).or(token.map(|token| token.role));
+        let role = role.ok_or(CloseReason::BadTicket)?;
+        // For whoever looks on at a public room nothing is opened, whenever they come back.
+        let least = if role == Role::Reader && !room.is_alias() { Grant::Watch } else { Grant::Enter };
+        Ok(Admitted { role, by_ticket: ticket.is_some(), grant: ticket.map_or(least, |ticket| ticket.grant) })
     }
 
     /// Connections open now, pings and those being refused included.
@@ -160,8 +199,14 @@ impl Admission {
 }
 
 impl Addresses {
-    /// Counts one more connection from an address, if it may stay.
-    fn enter(&mut self, address: IpAddr, max_connections: usize, now: Instant) -> Result<(), CloseReason> {
+    /// Counts one more connection from an address, if it may stay: at most so many for this kind.
+    fn enter(
+        &mut self,
+        address: IpAddr,
+        (kind, most): (Option<Kind>, u32),
+        max_connections: usize,
+        now: Instant,
+    ) -> Result<(), CloseReason> {
         if self.connections >= max_connections {
             return Err(CloseReason::RoomFull);
         }
@@ -169,12 +214,15 @@ impl Addresses {
         if self.by_address.len() >= ADDRESSES_MAX_COUNT && !self.by_address.contains_key(&address) {
             return Err(CloseReason::TooManyFromAddress);
         }
-        let fresh = || Address { connections: 0, opens: TokenBucket::new(now), rooms: TokenBucket::new(now) };
+        let fresh = || Address { sockets: BTreeMap::new(), rooms: TokenBucket::new(now) };
         let entry = self.by_address.entry(address).or_insert_with(fresh);
-        if entry.connections >= CONNECTIONS_PER_ADDRESS_MAX_COUNT || !entry.opens.take(OPENS_PER_ADDRESS, now) {
+        let fresh = || Sockets { open: 0, opens: TokenBucket::new(now) };
+        let sockets = entry.sockets.entry(kind).or_insert_with(fresh);
+        let limit = RateLimit::with_burst(OPENS_PER_ADDRESS_INTERVAL, most * OPENS_PER_PLACE_BURST_COUNT);
+        if sockets.open >= most || !sockets.opens.take(limit, now) {
             return Err(CloseReason::TooManyFromAddress);
         }
-        entry.connections += 1;
+        sockets.open += 1;
         self.connections += 1;
         Ok(())
     }
@@ -182,8 +230,8 @@ impl Addresses {
     /// Forgets addresses of which nothing needs to be known, when there are many.
     fn make_room(&mut self, now: Instant) {
         if self.by_address.len() >= ADDRESSES_MAX_COUNT {
-            let is_quiet = |address: &Address| address.opens.is_full(now) && address.rooms.is_full(now);
-            self.by_address.retain(|_, address| address.connections > 0 || !is_quiet(address));
+            let is_gone = |sockets: &Sockets| sockets.open == 0 && sockets.opens.is_full(now);
+            self.by_address.retain(|_, address| !address.rooms.is_full(now) || !address.sockets.values().all(is_gone));
         }
     }
 }
@@ -195,6 +243,13 @@ impl ConnectionPermit {
             lock(&self.admission.addresses).visitors += 1;
         }
         self
+    }
+
+    /// It turned out that they only read, which keeps no machine awake.
+    pub(crate) fn keeps_nobody_awake(&mut self) {
+        if std::mem::replace(&mut self.is_visitor, false) {
+            lock(&self.admission.addresses).visitors -= 1;
+        }
     }
 
     /// Whom a room's opening is charged to.
@@ -240,8 +295,9 @@ impl Drop for ConnectionPermit {
             return;
         }
         addresses.connections -= 1;
-        if let Some(entry) = addresses.by_address.get_mut(&self.address) {
-            entry.connections -= 1;
+        let entry = addresses.by_address.get_mut(&self.address);
+        if let Some(sockets) = entry.and_then(|entry| entry.sockets.get_mut(&self.kind)) {
+            sockets.open -= 1;
         }
     }
 }
@@ -263,12 +319,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
     use crate::wall_clock;
-    use protocol::{
-        room::Kind,
-        token::{Grant, Resume, Role},
-    };
+    use protocol::token::Resume;
 
     const NOW_S: u64 = 1_000_000;
+    const ROOM: Option<Kind> = Some(Kind::Arena);
+
+    /// Connections that one address may have in rooms of the kind that is asked for here.
+    fn places(admission: &Admission) -> u32 {
+        admission.kinds[Kind::Arena].sockets_per_address
+    }
 
     fn admission() -> Arc<Admission> {
         let config = Config::from_lookup(|name| match name {
@@ -281,7 +340,7 @@ mod tests {
 
     /// Asks for a permit to stay.
     fn open(admission: &Arc<Admission>, address: IpAddr, now: Instant) -> Result<ConnectionPermit, CloseReason> {
-        let permit = admission.open(address, now).unwrap();
+        let permit = admission.open(address, ROOM, now).unwrap();
         permit.refusal.map_or(Ok(permit), Err)
     }
 
@@ -290,26 +349,29 @@ mod tests {
         Hello { ticket, resume, ..Hello::to(Kind::Arena, 1, "Ada", 0) }
     }
 
+    /// What the ticket of somebody who is let in grants; `None`: they come with a token alone.
+    fn admit(admission: &Admission, mut hello: Hello, room: &str, now_s: u64) -> Result<Option<Grant>, CloseReason> {
+        let room = RoomAddress::of(room, "m1", &admission.key).unwrap();
+        admission.admit(&mut hello, &room, now_s).map(|admitted| admitted.by_ticket.then_some(admitted.grant))
+    }
+
     #[test]
     fn a_ticket_works_once() {
         let admission = admission();
         let ticket = admission.key.sign_ticket(("m1", "arena"), (Grant::Open, Role::Member), 7, NOW_S);
         let hello = hello(Some(ticket), None);
-        assert_eq!(
-            admission.admit(&hello, "arena", NOW_S).map(|ticket| ticket.map(|said| (said.grant, said.role))),
-            Ok(Some((Grant::Open, Role::Member)))
-        );
-        assert_eq!(admission.admit(&hello, "arena", NOW_S + 1), Err(CloseReason::BadTicket));
+        assert_eq!(admit(&admission, hello.clone(), "arena", NOW_S), Ok(Some(Grant::Open)));
+        assert_eq!(admit(&admission, hello, "arena", NOW_S + 1), Err(CloseReason::BadTicket));
     }
 
     #[test]
     fn a_ticket_of_another_place_or_time_is_refused() {
         let admission = admission();
         let elsewhere = admission.key.sign_ticket(("m2", "arena"), (Grant::Enter, Role::Member), 7, NOW_S);
-        assert_eq!(admission.admit(&hello(Some(elsewhere), None), "arena", NOW_S), Err(CloseReason::BadTicket));
+        assert_eq!(admit(&admission, hello(Some(elsewhere), None), "arena", NOW_S), Err(CloseReason::BadTicket));
         let old = admission.key.sign_ticket(("m1", "arena"), (Grant::Enter, Role::Member), 7, NOW_S);
-        assert_eq!(admission.admit(&hello(Some(old), None), "arena", NOW_S + 61), Err(CloseReason::BadTicket));
-        assert_eq!(admission.admit(&hello(None, None), "arena", NOW_S), Err(CloseReason::BadTicket));
+        assert_eq!(admit(&admission, hello(Some(old), None), "arena", NOW_S + 61), Err(CloseReason::BadTicket));
+        assert_eq!(admit(&admission, hello(None, None), "arena", NOW_S), Err(CloseReason::BadTicket));
     }
 
     #[test]
@@ -318,9 +380,9 @@ mod tests {
         let early = |before_s| {
             admission.key.sign_ticket(("m1", "arena"), (Grant::Enter, Role::Member), before_s, NOW_S - before_s)
         };
-        assert_eq!(admission.admit(&hello(Some(early(13)), None), "arena", NOW_S), Err(CloseReason::BadTicket));
-        let admitted = admission.admit(&hello(Some(early(12)), None), "arena", NOW_S);
-        assert_eq!(admitted.map(|ticket| ticket.map(|said| said.grant)), Ok(Some(Grant::Enter)), "clocks differ");
+        assert_eq!(admit(&admission, hello(Some(early(13)), None), "arena", NOW_S), Err(CloseReason::BadTicket));
+        let admitted = admit(&admission, hello(Some(early(12)), None), "arena", NOW_S);
+        assert_eq!(admitted, Ok(Some(Grant::Enter)), "clocks differ");
     }
 
     /// From the first moment on, for as long as a ticket is good by the one clock or the other.
@@ -334,12 +396,8 @@ mod tests {
                     let (nonce, lobby_s) = (own_s * 100 + waited_s, own_s.saturating_add_signed(-ahead_s));
                     let ticket =
                         admission.key.sign_ticket(("m1", "arena"), (Grant::Enter, Role::Member), nonce, lobby_s);
-                    let admitted = admission.admit(&hello(Some(ticket), None), "arena", own_s + waited_s);
-                    assert_eq!(
-                        admitted.map(|ticket| ticket.map(|said| said.grant)),
-                        Ok(Some(Grant::Enter)),
-                        "{ahead_s} s ahead, {waited_s} s on the way"
-                    );
+                    let admitted = admit(&admission, hello(Some(ticket), None), "arena", own_s + waited_s);
+                    assert_eq!(admitted, Ok(Some(Grant::Enter)), "{ahead_s} s ahead, {waited_s} s on the way");
                 }
             }
         }
@@ -350,11 +408,76 @@ mod tests {
         let admission = admission();
         let token =
             admission.key.sign_resume("arena-m1", Resume { epoch: 1, member: 2, generation: 3, role: Role::Member });
-        let admit = |token: &str, room| admission.admit(&hello(Some("bad".to_owned()), Some(token)), room, NOW_S);
+        let admit = |token: &str, room| admit(&admission, hello(Some("bad".to_owned()), Some(token)), room, NOW_S);
         assert_eq!(admit(&token, "arena-m1"), Ok(None), "whether it is the newest is the room's to judge");
         assert_eq!(admit(&token, "arena-m2"), Err(CloseReason::BadTicket));
         assert_eq!(admit(&token.replacen('3', "4", 1), "arena-m1"), Err(CloseReason::BadTicket));
         assert_eq!(admit("1.2.3.00", "arena-m1"), Err(CloseReason::BadTicket));
+    }
+
+    const PRIVATE: &str = "arena-p-abcdef2345";
+
+    /// Who is let in at a path, and the token that the room gets to see; each call uses another nonce.
+    fn enter(
+        admission: &Admission,
+        path: &str,
+        ticket: Option<(&str, Role)>,
+        token: Option<(&str, Role)>,
+    ) -> Result<(Admitted, bool), CloseReason> {
+        let key = &admission.key;
+        let nonce = lock(&admission.used).len() as u64;
+        let ticket = ticket.map(|(name, role)| key.sign_ticket(("m1", name), (Grant::Enter, role), nonce, NOW_S));
+        let token =
+            token.map(|(name, role)| key.sign_resume(name, Resume { epoch: 1, member: 2, generation: 3, role }));
+        let mut hello = hello(ticket, token.as_deref());
+        let admitted = admission.admit(&mut hello, &RoomAddress::of(path, "m1", key).unwrap(), NOW_S)?;
+        Ok((admitted, hello.resume.is_some()))
+    }
+
+    #[test]
+    fn what_a_reader_holds_is_no_good_at_the_room_and_what_a_member_holds_is_none_at_the_alias() {
+        let admission = admission();
+        let alias = &*admission.key.seal_alias(PRIVATE).unwrap();
+        let (reader, member) = (Role::Reader, Role::Member);
+        let admitted = |role, by_ticket| Admitted { role, by_ticket, grant: Grant::Enter };
+        let enter = |path, ticket, token| enter(&admission, path, ticket, token);
+        assert_eq!(enter(alias, Some((alias, reader)), None), Ok((admitted(reader, true), false)));
+        assert_eq!(enter(alias, None, Some((alias, reader))), Ok((admitted(reader, false), true)), "it may come back");
+        for (path, name, role) in [(PRIVATE, alias, reader), (alias, PRIVATE, member)] {
+            assert_eq!(enter(path, Some((name, role)), None), Err(CloseReason::BadTicket), "{path}");
+            assert_eq!(enter(path, None, Some((name, role))), Err(CloseReason::BadTicket), "{path}");
+        }
+        let both = enter(alias, Some((alias, reader)), Some((PRIVATE, member)));
+        assert_eq!(both, Ok((admitted(reader, true), false)), "the room does not even see the token");
+    }
+
+    #[test]
+    fn whoever_gets_another_role_comes_anew() {
+        let admission = admission();
+        let [flies, watches] = [Role::Member, Role::Reader].map(|role| Some(("arena-m1", role)));
+        let (admitted, has_token) = enter(&admission, "arena", flies, watches).unwrap();
+        assert_eq!((admitted.role, has_token), (Role::Member, false));
+        let (admitted, has_token) = enter(&admission, "arena", flies, flies).unwrap();
+        assert_eq!((admitted.role, has_token), (Role::Member, true));
+    }
+
+    #[test]
+    fn for_who_looks_on_at_a_public_room_nothing_opens_when_they_come_back() {
+        let admission = admission();
+        let grant = |role| enter(&admission, "arena", None, Some(("arena-m1", role))).unwrap().0.grant;
+        assert_eq!([Role::Reader, Role::Member].map(grant), [Grant::Watch, Grant::Enter]);
+    }
+
+    #[test]
+    fn readers_are_no_visitors() {
+        let admission = admission();
+        let mut permit = open(&admission, [127, 0, 0, 1].into(), Instant::now()).unwrap().of_visitor();
+        assert_eq!(admission.visitors(), 1, "nobody knows yet");
+        permit.keeps_nobody_awake();
+        permit.keeps_nobody_awake();
+        assert_eq!((admission.visitors(), admission.connections()), (0, 1));
+        drop(permit);
+        assert_eq!((admission.visitors(), admission.connections()), (0, 0));
     }
 
     #[test]
@@ -362,10 +485,13 @@ mod tests {
         let admission = admission();
         let now = Instant::now();
         let school: IpAddr = "203.0.113.9".parse().unwrap();
-        let permits: Vec<_> =
-            (0..CONNECTIONS_PER_ADDRESS_MAX_COUNT).map(|_| open(&admission, school, now).unwrap()).collect();
+        let permits: Vec<_> = (0..places(&admission)).map(|_| open(&admission, school, now).unwrap()).collect();
         assert_eq!(open(&admission, school, now).unwrap_err(), CloseReason::TooManyFromAddress);
         assert!(open(&admission, "203.0.113.10".parse().unwrap(), now).is_ok());
+        let others = Kind::ALL.into_iter().map(Some).chain([None]).filter(|kind| *kind != ROOM);
+        for kind in others {
+            assert_eq!(admission.open(school, kind, now).unwrap().refusal, None, "each kind has its own share");
+        }
         drop(permits);
         assert!(open(&admission, school, now).is_ok());
         assert_eq!(admission.connections(), 0);
@@ -377,8 +503,8 @@ mod tests {
         let now = Instant::now();
         let address: IpAddr = "2001:db8::1".parse().unwrap();
         let neighbour: IpAddr = "2001:db8::2".parse().unwrap();
-        let opened = (0..600).filter(|_| open(&admission, address, now).is_ok()).count();
-        assert_eq!(opened, OPENS_PER_ADDRESS_BURST_COUNT as usize);
+        let opened = (0..3 * places(&admission)).filter(|_| open(&admission, address, now).is_ok()).count();
+        assert_eq!(opened as u32, OPENS_PER_PLACE_BURST_COUNT * places(&admission));
         assert!(open(&admission, neighbour, now).is_err(), "the same /64");
     }
 
@@ -424,13 +550,13 @@ mod tests {
         let admission = admission();
         let now = Instant::now();
         let school: IpAddr = "203.0.113.9".parse().unwrap();
-        let permits: Vec<_> = (0..CONNECTIONS_PER_ADDRESS_MAX_COUNT).map(|_| admission.open(school, now)).collect();
-        let refused: Vec<_> = (0..REFUSALS_MAX_COUNT).map(|_| admission.open(school, now).unwrap()).collect();
+        let permits: Vec<_> = (0..places(&admission)).map(|_| admission.open(school, ROOM, now)).collect();
+        let refused: Vec<_> = (0..REFUSALS_MAX_COUNT).map(|_| admission.open(school, ROOM, now).unwrap()).collect();
         assert!(refused.iter().all(|permit| permit.refusal == Some(CloseReason::TooManyFromAddress)));
-        assert!(admission.open(school, now).is_none());
-        assert_eq!(admission.connections(), CONNECTIONS_PER_ADDRESS_MAX_COUNT + REFUSALS_MAX_COUNT);
+        assert!(admission.open(school, ROOM, now).is_none());
+        assert_eq!(admission.connections(), permits.len() + REFUSALS_MAX_COUNT);
         drop(refused);
-        assert!(admission.open(school, now).is_some());
+        assert!(admission.open(school, ROOM, now).is_some());
         drop(permits);
         assert_eq!(admission.connections(), 0);
     }

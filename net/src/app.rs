@@ -8,7 +8,7 @@ use crate::{
     io::worker_queue::{WorkerMessage, WorkerSender},
     live_count::LiveCount,
     metrics::Metrics,
-    room::rooms::Rooms,
+    room::{address::RoomAddress, rooms::Rooms},
     store::Store,
     wall_clock::{self, LobbyClock},
 };
@@ -62,13 +62,13 @@ impl App {
         }
     }
 
-    /// Gives a connection for the room with this id to one of the workers, all in turn.
+    /// Gives a connection for this room to one of the workers, all in turn.
     pub(crate) async fn adopt(
         &self,
         stream: std::net::TcpStream,
         first: Bytes,
         permit: ConnectionPermit,
-        room: Arc<str>,
+        room: RoomAddress,
     ) {
         let number = self.adopted.fetch_add(1, Ordering::Relaxed);
         let stream = mio::net::TcpStream::from_std(stream);

@@ -2,30 +2,19 @@
 //!
 //! Invariant: a value that cannot be used is a sentence that says what to do; nothing is silently replaced.
 
-use crate::{kinds, store::LEASE, wall_clock::WallClock};
-use anyhow::{Context, bail};
+use crate::{store::LEASE, wall_clock::WallClock};
+use anyhow::{Context, anyhow, bail};
+use catalogue::Catalogue;
 use protocol::{limits, room, token};
-use session::governor::{Budget, TICK_US};
-use std::{fmt::Display, net::SocketAddr, ops::RangeInclusive, str::FromStr, time::Duration};
+use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
 
 /// The rules' numbers as shipped; the environment's `TUNING` (RON text) replaces them.
 const TUNING_RON: &str = include_str!("../../assets/tuning.ron");
 
-/// Players of the room unless `MAX_PLAYERS` says otherwise, and what it may say. Policy: refuse to start.
-const PLAYERS_DEFAULT_COUNT: u16 = 200;
-const PLAYERS_COUNTS: RangeInclusive<u16> = 1..=4000;
 /// Time for the head of an HTTP request: slow lines need a second or two, and browsers keep quiet connections for
 /// later.
 const HEAD_TIMEOUT_MS: u64 = 10_000;
-/// Connections of the process, per player and at least: pings and newcomers who are told that the room is full need
-/// some.
-const CONNECTIONS_PER_PLAYER_COUNT: usize = 2;
-const CONNECTIONS_MIN_COUNT: usize = 2048;
-
-/// Rooms that may be open at once unless `MAX_ROOMS` says otherwise, and what it may say. Policy: refuse to start.
-const ROOMS_DEFAULT_COUNT: usize = 8;
-const ROOMS_COUNTS: RangeInclusive<usize> = 1..=64;
-/// Time without players after which the machine sleeps unless `SLEEP_AFTER_S` says otherwise, and what it may say; 0:
+/// Time without people after which the machine sleeps unless `SLEEP_AFTER_S` says otherwise, and what it may say; 0:
 /// never. Policy: refuse to start.
 const SLEEP_AFTER_DEFAULT_S: u64 = 30;
 const SLEEPS_AFTER_S: RangeInclusive<u64> = 0..=86_400;
@@ -40,11 +29,6 @@ const SAVE_INTERVAL_MS: u64 = 10_000;
 const _: () = assert!(SAVE_INTERVAL_MS * 2 < LEASE.as_millis() as u64);
 /// Where rooms last unless `STORE_URL` says otherwise: as long as the process.
 const STORE_DEFAULT: &str = "memory:///";
-
-/// What `CADENCE_TICKS` may say: a frame every tick, up to a frame every 100 ms. Policy: refuse to start.
-const CADENCES_TICKS: RangeInclusive<u32> = 1..=6;
-/// What `TICK_BUDGET_US` may say; no tick has more than its length. Policy: refuse to start.
-const TICK_BUDGETS_US: RangeInclusive<u32> = 100..=TICK_US;
 
 /// Everything the gameserver needs to know before it starts.
 #[derive(Debug, Clone)]
@@ -67,13 +51,11 @@ pub struct Config {
     pub head_timeout: Duration,
     /// Time a connection has for its hello.
     pub hello_timeout: Duration,
-    /// Most players in a room. Policy: close with `RoomFull`.
-    pub max_players: u16,
-    /// Most rooms open at once. Policy: close with `RoomFull`.
-    pub max_rooms: usize,
+    /// What the kinds of room are limited to.
+    pub kinds: Catalogue,
     /// Where rooms last: `file:///directory`, `s3://bucket/prefix` or `memory:///`.
     pub store_url: String,
-    /// Time without players after which the machine sleeps; `None`: never.
+    /// Time without people after which the machine sleeps; `None`: never.
     pub sleep_after: Option<Duration>,
     /// Time for which an empty machine tries to write rooms that the store does not take. Policy: the process ends with
     /// an error.
@@ -84,12 +66,9 @@ pub struct Config {
     pub lease: Duration,
     /// The clock that signatures are judged by.
     pub wall_clock: WallClock,
-    /// Ticks from frame to frame while nothing near happens.
-    pub cadence_ticks: u32,
-    /// Most connections of this process. Policy: close with `RoomFull`.
-    pub max_connections: usize,
-    /// What a tick may cost. Policy: shed load; `None`: carry on whatever it costs.
-    pub tick_budget: Option<Budget>,
+    /// Whether rooms leave out service when a tick costs more than its budget. Policy of `false`: carry on whatever it
+    /// costs.
+    pub has_governor: bool,
 }
 
 impl Config {
@@ -124,9 +103,9 @@ impl Config {
             bail!("FLY_MACHINE_ID is \"{instance}\", which is no machine id: a-z and 0-9 only.");
         }
         let store_url = store_url(&get)?;
-        let max_rooms = match get("MAX_ROOMS") {
-            None => ROOMS_DEFAULT_COUNT,
-            Some(text) => parse_number("MAX_ROOMS", &text, ROOMS_COUNTS)?,
+        let kinds = match get("KINDS") {
+            None => Catalogue::built_in(),
+            Some(text) => Catalogue::parse(&text).map_err(|sentence| anyhow!("KINDS cannot be used. {sentence}"))?,
         };
         let sleep_after_s = match get("SLEEP_AFTER_S") {
             None => SLEEP_AFTER_DEFAULT_S,
@@ -136,13 +115,10 @@ impl Config {
             None => UNWRITABLE_MAX_DEFAULT_S,
             Some(text) => parse_number("UNWRITABLE_MAX_S", &text, UNWRITABLE_MAXES_S)?,
         };
-        let max_players = match get("MAX_PLAYERS") {
-            None => PLAYERS_DEFAULT_COUNT,
-            Some(text) => parse_number("MAX_PLAYERS", &text, PLAYERS_COUNTS)?,
-        };
-        let cadence_ticks = match get("CADENCE_TICKS") {
-            None => kinds::CADENCE_TICKS,
-            Some(text) => parse_number("CADENCE_TICKS", &text, CADENCES_TICKS)?,
+        let has_governor = match get("GOVERNOR").as_deref() {
+            None | Some("on") => true,
+            Some("off") => false,
+            Some(text) => bail!("GOVERNOR is \"{text}\". It takes \"on\" or \"off\"."),
         };
         let origins = get("ALLOWED_ORIGINS").unwrap_or_default();
         Ok(Self {
@@ -155,17 +131,14 @@ impl Config {
             tuning_ron: get("TUNING").unwrap_or_else(|| TUNING_RON.to_owned()),
             head_timeout: Duration::from_millis(HEAD_TIMEOUT_MS),
             hello_timeout: Duration::from_millis(limits::HELLO_TIMEOUT_MS),
-            max_players,
-            max_rooms,
+            kinds,
             store_url,
             sleep_after: Some(Duration::from_secs(sleep_after_s)).filter(|after| !after.is_zero()),
             unwritable_max: Duration::from_secs(unwritable_max_s),
             save_interval: Duration::from_millis(SAVE_INTERVAL_MS),
             lease: LEASE,
             wall_clock: WallClock::default(),
-            cadence_ticks,
-            max_connections: CONNECTIONS_MIN_COUNT.max(usize::from(max_players) * CONNECTIONS_PER_PLAYER_COUNT),
-            tick_budget: parse_budget(get("GOVERNOR"), get("TICK_BUDGET_US"))?,
+            has_governor,
         })
     }
 }
@@ -187,36 +160,16 @@ fn store_url(get: &impl Fn(&str) -> Option<String>) -> anyhow::Result<String> {
     Ok(url)
 }
 
-fn parse_number<N>(name: &str, text: &str, range: RangeInclusive<N>) -> anyhow::Result<N>
-where
-    N: FromStr + PartialOrd + Display,
-{
+fn parse_number(name: &str, text: &str, range: RangeInclusive<u64>) -> anyhow::Result<u64> {
     text.parse().ok().filter(|number| range.contains(number)).with_context(|| {
         format!("{name} is \"{text}\". It takes a whole number from {} to {}.", range.start(), range.end())
     })
 }
 
-fn parse_budget(governor: Option<String>, budget_us: Option<String>) -> anyhow::Result<Option<Budget>> {
-    let budget = match budget_us {
-        None => Budget::default(),
-        Some(text) => {
-            let budget_us = text.parse().ok().filter(|budget_us| TICK_BUDGETS_US.contains(budget_us));
-            Budget::of_tick(budget_us.with_context(|| {
-                let (least, most) = (TICK_BUDGETS_US.start(), TICK_BUDGETS_US.end());
-                format!("TICK_BUDGET_US is \"{text}\". It takes a whole number of microseconds from {least} to {most}.")
-            })?)
-        }
-    };
-    match governor.as_deref() {
-        None | Some("on") => Ok(Some(budget)),
-        Some("off") => Ok(None),
-        Some(other) => bail!("GOVERNOR is \"{other}\". It takes \"on\" or \"off\"."),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{admission::REFUSALS_MAX_COUNT, http::listen::HTTP_MAX_COUNT};
 
     fn read(pairs: &[(&str, &str)]) -> anyhow::Result<Config> {
         Config::from_lookup(|name| pairs.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned()))
@@ -228,30 +181,39 @@ mod tests {
         let config = config.unwrap();
         assert_eq!(config.bind, "0.0.0.0:8080".parse().unwrap());
         assert!(config.allowed_origins.is_empty());
-        assert_eq!((config.max_players, config.max_connections), (200, 2048));
+        assert_eq!(config.kinds, Catalogue::built_in());
     }
 
     #[test]
-    fn a_larger_room_has_more_sockets() {
-        let config = read(&[
-            ("AERODROME_SECRET", "a secret of enough length"),
-            ("FLY_MACHINE_ID", "m1"),
-            ("MAX_PLAYERS", "4000"),
-        ]);
-        let config = config.unwrap();
-        assert_eq!((config.max_players, config.max_connections), (4000, 8000));
+    fn a_catalogue_of_ones_own_takes_the_place_of_the_one_that_is_built_in() {
+        let mut kinds = Catalogue::built_in();
+        kinds.rooms = 3;
+        let good = [("AERODROME_SECRET", "a secret of enough length"), ("FLY_MACHINE_ID", "m1")];
+        let read = |text: &str| read(&[&good[..], &[("KINDS", text)]].concat()).map(|config| config.kinds);
+        assert_eq!(read(&kinds.to_ron()).unwrap(), kinds);
+        kinds.rooms = 0;
+        let sentence = read(&kinds.to_ron()).unwrap_err().to_string();
+        assert!(sentence.starts_with("KINDS cannot be used. The catalogue has rooms: 0."), "{sentence}");
+    }
+
+    /// Fly's proxy must let in whoever the machine tells in a sentence that it is full.
+    #[test]
+    fn the_limits_in_fly_toml_are_above_what_the_catalogue_admits() {
+        let fly: toml::Table = include_str!("../fly.toml").parse().unwrap();
+        let concurrency = &fly["http_service"]["concurrency"];
+        let limit = |name: &str| usize::try_from(concurrency[name].as_integer().unwrap()).unwrap();
+        let admitted = Catalogue::built_in().connections() as usize + REFUSALS_MAX_COUNT + HTTP_MAX_COUNT;
+        assert!(limit("hard_limit") >= admitted, "hard_limit must be at least {admitted}");
+        assert!(limit("soft_limit") < limit("hard_limit"));
     }
 
     #[test]
-    fn the_governor_can_be_given_a_budget_or_be_turned_off() {
+    fn the_governor_can_be_turned_off() {
         let read = |name: &'static str, value: &'static str| {
             let good = ("AERODROME_SECRET", "a secret of enough length");
-            read(&[good, ("FLY_MACHINE_ID", "m1"), (name, value)]).unwrap().tick_budget
+            read(&[good, ("FLY_MACHINE_ID", "m1"), (name, value)]).unwrap().has_governor
         };
-        assert_eq!(read("PORT", "8080"), Some(Budget::default()));
-        assert_eq!(read("GOVERNOR", "on"), Some(Budget::default()));
-        assert_eq!(read("GOVERNOR", "off"), None);
-        assert_eq!(read("TICK_BUDGET_US", "4000").unwrap().tick_us, 4_000);
+        assert!(read("PORT", "8080") && read("GOVERNOR", "on") && !read("GOVERNOR", "off"));
     }
 
     #[test]
@@ -280,18 +242,8 @@ mod tests {
             (vec![good, ("FLY_MACHINE_ID", "a;b")], "no machine id"),
             (vec![good, machine, ("PORT", "eighty")], "no port number"),
             (vec![good, machine, ("BIND", "here")], "no IP address"),
-            (vec![good, machine, ("MAX_PLAYERS", "many")], "whole number from 1 to 4000"),
-            (vec![good, machine, ("MAX_PLAYERS", "0")], "whole number from 1 to 4000"),
-            (vec![good, machine, ("MAX_PLAYERS", "4001")], "whole number from 1 to 4000"),
-            (
-                vec![good, machine, ("CADENCE_TICKS", "0")],
-                "CADENCE_TICKS is \"0\". It takes a whole number from 1 to 6.",
-            ),
-            (vec![good, machine, ("TICK_BUDGET_US", "8 ms")], "whole number of microseconds from 100 to 16666"),
-            (vec![good, machine, ("TICK_BUDGET_US", "99")], "whole number of microseconds from 100 to 16666"),
-            (vec![good, machine, ("TICK_BUDGET_US", "16667")], "whole number of microseconds from 100 to 16666"),
             (vec![good, machine, ("GOVERNOR", "maybe")], "\"on\" or \"off\""),
-            (vec![good, machine, ("MAX_ROOMS", "0")], "whole number from 1 to 64"),
+            (vec![good, machine, ("KINDS", "()")], "KINDS cannot be used. The catalogue of kinds cannot be read"),
             (vec![good, machine, ("SLEEP_AFTER_S", "soon")], "whole number from 0 to 86400"),
             (vec![good, machine, ("UNWRITABLE_MAX_S", "0")], "whole number from 1 to 86400"),
             (vec![good, ("FLY_MACHINE_ID", "M1")], "no machine id"),

@@ -6,5 +6,6 @@ pub(crate) mod listen;
 pub(crate) mod pages;
 pub(crate) mod ping;
 pub(crate) mod routes;
+pub(crate) mod status;
 pub(crate) mod upgrade;
 pub(crate) mod write_timeout;

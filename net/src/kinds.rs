@@ -2,19 +2,22 @@
 //!
 //! Never: a connection, a thread; what is common to all kinds is in `session`.
 
-use crate::{room::incarnation::Start, wall_clock::WallClock};
+use crate::{
+    config::Config,
+    room::{
+        incarnation::{Start, StartThread},
+        starter::Starter,
+    },
+    wall_clock::WallClock,
+};
+use anyhow::{anyhow, ensure};
 use arena::{Room, RoomConfig};
-use protocol::{room::Kind, token::Key};
+use protocol::room::Kind;
 use session::Engine;
 use std::{ops::RangeInclusive, sync::OnceLock};
 
-pub(crate) use arena::CADENCE_TICKS;
-
-/// What everybody in the room is told when the store does not take it.
-pub(crate) const UNWRITABLE: &str = "This field cannot be saved at the moment. We keep trying, and you can fly on; if its server \
-    stopped meanwhile, the latest points would be lost.";
-/// And when it does again.
-pub(crate) const WRITABLE: &str = "This field is saved again.";
+/// Most members of a dogfight, whatever the catalogue says: a pilot's number has 16 bits, and none is used again at once.
+const PLAYERS_MAX_COUNT: u32 = 4000;
 
 /// The versions of a kind's part of the wire that its rooms here understand; the last is what they speak.
 pub(crate) fn versions(kind: Kind) -> RangeInclusive<u32> {
@@ -25,19 +28,36 @@ pub(crate) fn versions(kind: Kind) -> RangeInclusive<u32> {
     }
 }
 
-/// How rooms of the dogfight begin; `tuning_ron` is the text of its rules.
+/// How rooms of a kind start.
 ///
 /// # Errors
-/// A sentence when the tuning is wrong.
-pub(crate) fn arena(
-    key: Key,
-    tuning_ron: &str,
-    max_players: u16,
-    cadence_ticks: u32,
-) -> anyhow::Result<impl Fn(Start<'_>) -> Room + Send + Sync + 'static> {
-    let usual = RoomConfig::new("", key, 0, 0, tuning_ron)
-        .map_err(|sentence| anyhow::anyhow!("The tuning cannot be used: {sentence}"))?;
-    let usual = RoomConfig { max_players: max_players.into(), cadence_ticks, ..usual };
+/// A sentence when what the kind is configured with is wrong.
+pub(crate) fn start(kind: Kind, config: &Config, starter: &Starter) -> anyhow::Result<StartThread> {
+    match kind {
+        Kind::Arena => Ok(starter.of(kind, arena(config)?)),
+    }
+}
+
+/// How a dogfight begins.
+fn arena(config: &Config) -> anyhow::Result<impl Fn(Start<'_>) -> Room + Send + Sync + 'static> {
+    let entry = &config.kinds[Kind::Arena];
+    ensure!(
+        entry.members <= PLAYERS_MAX_COUNT && entry.tick_hz == Room::TICK_HZ,
+        "The catalogue's entry \"arena\" has members: {} and tick_hz: {}. A dogfight takes at most {PLAYERS_MAX_COUNT} and \
+        ticks at {}.",
+        entry.members,
+        entry.tick_hz,
+        Room::TICK_HZ,
+    );
+    let usual = RoomConfig::new("", config.key.clone(), 0, 0, &config.tuning_ron)
+        .map_err(|sentence| anyhow!("The tuning cannot be used: {sentence}"))?;
+    let usual = RoomConfig {
+        max_players: entry.members,
+        max_readers: entry.readers,
+        cadence_ticks: entry.beat_ticks,
+        silence_max_ms: u64::from(entry.silence_s) * 1000,
+        ..usual
+    };
     Ok(move |start: Start<'_>| {
         let (name, epoch, clock) = (start.id.to_owned(), start.epoch, WallClock::default());
         let config = RoomConfig { name, epoch, seed: clock.now_ms(), begins_s: clock.now_s(), ..usual.clone() };

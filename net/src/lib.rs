@@ -23,6 +23,7 @@ mod io;
 mod kinds;
 mod live_count;
 mod metrics;
+mod open_files;
 mod room;
 mod sleep;
 mod store;

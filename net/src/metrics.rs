@@ -7,7 +7,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
-use protocol::close::CloseReason;
+use protocol::{close::CloseReason, room::Kind};
 
 /// A tick has 16.7 ms and a budget of 8.3 ms; around them the steps are fine.
 const TICK_BUCKETS_S: [f64; 18] = [
@@ -18,19 +18,23 @@ const TICK_BUCKETS_S: [f64; 18] = [
 /// Counters told apart by a reason; the reasons are few and fixed.
 type ByReason = Family<[(&'static str, String); 1], Counter>;
 
+/// Gauges and times told apart by the kind of room.
+type GaugeByKind = Family<[(&'static str, &'static str); 1], Gauge>;
+type TimesByKind = Family<[(&'static str, &'static str); 1], Histogram, fn() -> Histogram>;
+
 /// Handles to every metric; cheap to update from any thread.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     registry: Registry,
-    pub(crate) players: Gauge,
-    pub(crate) pilots: Gauge,
-    pub(crate) tick_seconds: Histogram,
-    pub(crate) tick_cpu_seconds: Histogram,
-    pub(crate) simulate_seconds: Histogram,
-    pub(crate) frames_seconds: Histogram,
-    /// [`session::Level`] as a number.
-    pub(crate) service_level: Gauge,
-    pub(crate) time_is_slow: Gauge,
+    members: GaugeByKind,
+    population: GaugeByKind,
+    rooms_open: GaugeByKind,
+    service_level: GaugeByKind,
+    time_is_slow: GaugeByKind,
+    tick_seconds: TimesByKind,
+    tick_cpu_seconds: TimesByKind,
+    simulate_seconds: TimesByKind,
+    frames_seconds: TimesByKind,
     pub(crate) sheds: Counter,
     pub(crate) recoveries: Counter,
     pub(crate) ticks_first: Gauge,
@@ -44,7 +48,6 @@ pub(crate) struct Metrics {
     pub(crate) workers_behind: Counter,
     pub(crate) queue_full: Counter,
     pub(crate) room_failures: Counter,
-    pub(crate) rooms_open: Gauge,
     pub(crate) saves: Counter,
     pub(crate) saves_failed: Counter,
     pub(crate) unwritten_seconds: Gauge,
@@ -55,24 +58,45 @@ pub(crate) struct Metrics {
     refused_upgrades: ByReason,
 }
 
+/// What is open of one kind, all its rooms together.
+#[derive(Debug, Default)]
+pub(crate) struct Occupation {
+    pub(crate) rooms: i64,
+    pub(crate) members: i64,
+    pub(crate) population: i64,
+    /// Of the room that leaves out most: [`session::Level`] as a number.
+    pub(crate) level: i64,
+    pub(crate) is_slow: bool,
+}
+
+/// Where the ticks of rooms of one kind are counted.
+#[derive(Debug)]
+pub(crate) struct TickTimes {
+    pub(crate) tick_seconds: Histogram,
+    pub(crate) tick_cpu_seconds: Histogram,
+    pub(crate) simulate_seconds: Histogram,
+    pub(crate) frames_seconds: Histogram,
+}
+
 impl Metrics {
     /// All metrics at zero.
     pub(crate) fn new() -> Self {
         let mut registry = Registry::with_prefix("gameserver");
         let r = &mut registry;
-        Self {
-            players: gauge(r, "players", "People in the rooms"),
-            pilots: gauge(r, "pilots", "People and computer pilots in the rooms"),
-            tick_seconds: histogram(r, "tick_seconds", "Work of a tick, waiting not included"),
-            tick_cpu_seconds: histogram(
+        let metrics = Self {
+            members: by_kind(r, "members", "People in the rooms"),
+            population: by_kind(r, "population", "People, and whoever a computer plays, in the rooms"),
+            rooms_open: by_kind(r, "rooms_open", "Rooms that are open"),
+            service_level: by_kind(
                 r,
-                "tick_cpu_seconds",
-                "Processor time of a tick: what others took is not in it",
+                "service_level",
+                "What overload left out in some room, from 0 (nothing) to 4 (new joins too)",
             ),
-            simulate_seconds: histogram(r, "simulate_seconds", "Of that, handling what came in and simulating"),
-            frames_seconds: histogram(r, "frames_seconds", "Of that, assembling frames and handing them over"),
-            service_level: gauge(r, "service_level", "What overload left out, from 0 (nothing) to 4 (new joins too)"),
-            time_is_slow: gauge(r, "time_is_slow", "1 while simulation takes longer than a tick"),
+            time_is_slow: by_kind(r, "time_is_slow", "1 while simulation takes longer than a tick in some room"),
+            tick_seconds: times(r, "tick_seconds", "Work of a tick, waiting not included"),
+            tick_cpu_seconds: times(r, "tick_cpu_seconds", "Processor time of a tick: what others took is not in it"),
+            simulate_seconds: times(r, "simulate_seconds", "Of that, handling what came in and simulating"),
+            frames_seconds: times(r, "frames_seconds", "Of that, assembling frames and handing them over"),
             sheds: counter(r, "sheds", "Times service was reduced by a level"),
             recoveries: counter(r, "recoveries", "Times service recovered by a level"),
             ticks_first: gauge(r, "ticks_first", "Rooms whose ticks go before every other thread"),
@@ -86,7 +110,6 @@ impl Metrics {
             workers_behind: counter(r, "workers_behind", "Hand-overs a writer worker had no place for"),
             queue_full: counter(r, "queue_full", "Times a reading task found its room's queue full and waited"),
             room_failures: counter(r, "room_failures", "Rooms that were begun anew after a bug"),
-            rooms_open: gauge(r, "rooms_open", "Rooms that are open"),
             saves: counter(r, "saves", "Times a room was saved"),
             saves_failed: counter(r, "saves_failed", "Times a room could not be saved, or not be opened"),
             unwritten_seconds: gauge(
@@ -112,6 +135,30 @@ impl Metrics {
                 "WebSocket upgrades refused with an HTTP status, by reason",
             ),
             registry,
+        };
+        // An operator sees every kind from the start.
+        Kind::ALL.into_iter().for_each(|kind| drop(metrics.tick_times(kind)));
+        metrics
+    }
+
+    /// What is open of a kind now.
+    pub(crate) fn set_occupation(&self, kind: Kind, now: &Occupation) {
+        let set = |gauge: &GaugeByKind, value| _ = gauge.get_or_create(&label(kind)).set(value);
+        set(&self.rooms_open, now.rooms);
+        set(&self.members, now.members);
+        set(&self.population, now.population);
+        set(&self.service_level, now.level);
+        set(&self.time_is_slow, i64::from(now.is_slow));
+    }
+
+    /// For a room of this kind.
+    pub(crate) fn tick_times(&self, kind: Kind) -> TickTimes {
+        let of = |times: &TimesByKind| times.get_or_create(&label(kind)).clone();
+        TickTimes {
+            tick_seconds: of(&self.tick_seconds),
+            tick_cpu_seconds: of(&self.tick_cpu_seconds),
+            simulate_seconds: of(&self.simulate_seconds),
+            frames_seconds: of(&self.frames_seconds),
         }
     }
 
@@ -151,10 +198,20 @@ fn family(registry: &mut Registry, name: &str, help: &str) -> ByReason {
     family
 }
 
-fn histogram(registry: &mut Registry, name: &str, help: &str) -> Histogram {
-    let histogram = Histogram::new(TICK_BUCKETS_S);
-    registry.register(name, help, histogram.clone());
-    histogram
+fn label(kind: Kind) -> [(&'static str, &'static str); 1] {
+    [("kind", kind.word())]
+}
+
+fn by_kind(registry: &mut Registry, name: &str, help: &str) -> GaugeByKind {
+    let family = GaugeByKind::default();
+    registry.register(name, help, family.clone());
+    family
+}
+
+fn times(registry: &mut Registry, name: &str, help: &str) -> TimesByKind {
+    let family = TimesByKind::new_with_constructor(|| Histogram::new(TICK_BUCKETS_S));
+    registry.register(name, help, family.clone());
+    family
 }
 
 #[cfg(test)]

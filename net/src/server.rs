@@ -18,27 +18,21 @@ use crate::{
     },
     kinds,
     metrics::Metrics,
+    open_files,
     room::{
         handle::RoomEvent,
-        incarnation::{Incarnation, Start, StartThread},
-        load::Load,
+        incarnation::{Start, StartThread},
         machine::{Machine, Shutdown},
         rooms::{JOINS_MAX_COUNT, Rooms},
-        tick_thread::TickThread,
+        starter::Starter,
     },
     store::Store,
     wall_clock,
 };
 use anyhow::{Context, bail};
-use protocol::room::{ARENA, durable_id};
+use protocol::room::Kind;
 use session::{Engine, governor::Budget};
-use std::{
-    net::SocketAddr,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-    thread,
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::TcpListener,
     sync::{Mutex, mpsc, watch},
@@ -96,11 +90,10 @@ impl Server {
     /// # Errors
     /// A sentence when the tuning or the clock is wrong, or the store or the address cannot be had.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
-        let begin = kinds::arena(config.key.clone(), &config.tuning_ron, config.max_players, config.cadence_ticks)?;
-        Self::start_with(config, begin).await
+        Self::start_kinds(config, kinds::start).await
     }
 
-    /// Gets ready for rooms of another kind, then listens.
+    /// Gets ready for rooms that all have this engine, whatever their kind, then listens.
     ///
     /// # Errors
     /// A sentence when the store or the address cannot be had, or the clock is wrong.
@@ -108,11 +101,24 @@ impl Server {
         config: Config,
         begin: impl Fn(Start<'_>) -> E + Send + Sync + 'static,
     ) -> anyhow::Result<Self> {
+        let begin = Arc::new(begin);
+        let start = |kind, _: &Config, starter: &Starter| {
+            let begin = Arc::clone(&begin);
+            Ok(starter.of(kind, move |start| begin(start)))
+        };
+        Self::start_kinds(config, start).await
+    }
+
+    async fn start_kinds(
+        config: Config,
+        start: impl Fn(Kind, &Config, &Starter) -> anyhow::Result<StartThread>,
+    ) -> anyhow::Result<Self> {
         let store = Store::open(&config.store_url)?.with_lease(config.lease);
         let listener = TcpListener::bind(config.bind).await.with_context(|| {
             format!("{} cannot be listened on. Is another server there? PORT= changes it.", config.bind)
         })?;
         let address = listener.local_addr().context("the listener has no address")?;
+        open_files::allow_for(config.kinds.connections());
 
         let metrics = Arc::new(Metrics::new());
         let admission = Arc::new(Admission::new(&config, config.wall_clock.now_s()));
@@ -120,17 +126,18 @@ impl Server {
         let handshake = Handshake::new(&config, joins, Arc::clone(&admission), Arc::clone(&metrics));
         let workers = (0..WORKERS_COUNT).map(|index| Worker::start(index, handshake.clone()));
         let workers = workers.collect::<anyhow::Result<Arc<[WorkerSender]>>>()?;
+        let starter = Starter::new(&config, Arc::clone(&workers), Arc::clone(&metrics));
+        let starts = Kind::ALL.into_iter().map(|kind| Ok((kind, start(kind, &config, &starter)?)));
         let (shutdown_sender, shutdown) = watch::channel(Shutdown::Running);
         let machine = Machine {
             instance: config.instance.clone(),
             store: store.clone(),
             metrics: Arc::clone(&metrics),
             workers: Arc::clone(&workers),
-            start: starter(begin, Arc::clone(&workers), Arc::clone(&metrics), &config),
+            starts: starts.collect::<anyhow::Result<_>>()?,
             shutdown,
         };
-        let public = durable_id(&config.instance, ARENA).into();
-        let rooms = Rooms::start(Arc::new(machine), public, config.max_rooms, shutdown_sender, join_requests);
+        let rooms = Rooms::start(Arc::new(machine), config.kinds.rooms as usize, shutdown_sender, join_requests);
         let app = Arc::new(App::new(config, admission, store, rooms, metrics, workers));
         let ahead_ms = tokio::time::timeout(CLOCK_MAX, app.compare_clocks()).await.ok().flatten().unwrap_or_default();
         if let Some(sentence) = wall_clock::complaint(ahead_ms).filter(|_| ahead_ms.abs() > wall_clock::SKEW_MAX_MS) {
@@ -190,33 +197,6 @@ impl Server {
             listening.close().await;
         }
     }
-}
-
-/// Starts the threads of rooms of one kind.
-fn starter<E: Engine>(
-    begin: impl Fn(Start<'_>) -> E + Send + Sync + 'static,
-    workers: Arc<[WorkerSender]>,
-    metrics: Arc<Metrics>,
-    config: &Config,
-) -> StartThread {
-    let (begin, budget, save_interval) = (Arc::new(begin), config.tick_budget, config.save_interval);
-    Box::new(move |incarnation: Incarnation| {
-        let name = format!("tick-{}", incarnation.id);
-        let (begin, workers, metrics) = (Arc::clone(&begin), Arc::clone(&workers), Arc::clone(&metrics));
-        let run = move || {
-            let start = Start { id: &incarnation.id, epoch: incarnation.epoch, saved: incarnation.saved.as_deref() };
-            // Its supervisor sees that nothing was saved.
-            let Ok(room) = catch_unwind(AssertUnwindSafe(|| begin(start))) else {
-                metrics.room_failures.inc();
-                return;
-            };
-            tracing::info!(room = %incarnation.id, incarnation.epoch, was_saved = incarnation.saved.is_some(), "a room is open");
-            let load = Load::new(Arc::clone(&incarnation.id), E::TICK_HZ, budget, Arc::clone(&metrics));
-            TickThread::new(room, incarnation, workers, metrics, load, save_interval).run();
-        };
-        thread::Builder::new().name(name).spawn(run).context("no thread for a room")?;
-        Ok(())
-    })
 }
 
 #[cfg(test)]

@@ -4,8 +4,9 @@
 //! connections that were already made are served → the process ends, or, if one of them wants to play, listens again.
 //! Invariants: a machine does not sleep on a room that the store does not have; it tries on, and ends with an error
 //! when that takes too long; nor does it while somebody waits for a room of a lost machine, whose owner it watches;
-//! pings, status and pages keep nobody awake; from the moment the listener is closed a connection is refused, so that
-//! the proxy tries again and starts the machine anew; nobody who got a connection is put out by sleep.
+//! pings, status, pages and those who only read keep nobody awake; from the moment the listener is closed a connection
+//! is refused, so that the proxy tries again and starts the machine anew; nobody who got a connection and takes part is
+//! put out by sleep.
 
 use crate::server::{Server, lost};
 use anyhow::{Context, bail};

@@ -2,8 +2,8 @@
 //!
 //! Path: the gameserver closes with [`CloseReason::code`] and [`CloseReason::wire_text`]; the page takes codes and
 //! [`CloseReason::sentence`]s from a module that `tests/page_constants.rs` writes.
-//! Invariants: codes are in 4000..=4999 (RFC 6455 §7.4.2 leaves them to applications) and never change their meaning; texts on the wire
-//! keep their bytes.
+//! Invariants: codes are in 4000..=4999 (RFC 6455 §7.4.2 leaves them to applications) and never change their meaning; no text
+//! here speaks of one kind of room.
 
 /// Why a socket was closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -40,11 +40,13 @@ pub enum CloseReason {
     NoSuchRoom,
     /// Too many rooms were opened for one address.
     TooManyRooms,
+    /// Nobody takes part in the room, so it sleeps; whoever only looks on keeps it from that as little as it is opened for them.
+    Asleep,
 }
 
 impl CloseReason {
     /// Every reason, in the order of its code.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::ServerStopping,
         Self::VersionMismatch,
         Self::HelloTimeout,
@@ -61,6 +63,7 @@ impl CloseReason {
         Self::Moved,
         Self::NoSuchRoom,
         Self::TooManyRooms,
+        Self::Asleep,
     ];
 
     /// The WebSocket close code.
@@ -82,6 +85,7 @@ impl CloseReason {
             Self::Moved => 4013,
             Self::NoSuchRoom => 4014,
             Self::TooManyRooms => 4015,
+            Self::Asleep => 4016,
         }
     }
 
@@ -90,25 +94,26 @@ impl CloseReason {
         Self::ALL.into_iter().find(|reason| reason.code() == code)
     }
 
-    /// The close frame's reason (RFC 6455 §5.5.1, 123 bytes at most): for logs and programs, its bytes never change.
+    /// The close frame's reason (RFC 6455 §5.5.1, 123 bytes at most): for logs; programs read the code.
     pub fn wire_text(self) -> &'static str {
         match self {
-            Self::ServerStopping => "This field is closing for maintenance.",
-            Self::VersionMismatch => "This page is older than the field. Reload it.",
-            Self::HelloTimeout => "The field heard nothing from you in time.",
-            Self::BadMessage => "The field did not understand a message from this page.",
+            Self::ServerStopping => "This room is closing for maintenance.",
+            Self::VersionMismatch => "This page and the room do not match. Reload it.",
+            Self::HelloTimeout => "The room heard nothing from you in time.",
+            Self::BadMessage => "The room did not understand a message from this page.",
             Self::BadTicket => "This ticket is no longer valid. Ask the lobby for a new one.",
-            Self::TooFast => "This page sends more messages than the field allows.",
-            Self::Silent => "The field has not heard from you for a while.",
-            Self::Replaced => "You are flying in another window now.",
-            Self::RoomFull => "This field is full.",
-            Self::TooManyFromAddress => "Too many pilots are flying from your address.",
-            Self::RoomFailed => "Something broke on this field. It is our fault.",
-            Self::Overloaded => "This field is too busy for more pilots right now. Try again in a minute.",
-            Self::TooSlow => "Your line could not keep up with the field.",
-            Self::Moved => "This field is on another server now.",
-            Self::NoSuchRoom => "This field is gone. Open a new one in the lobby.",
-            Self::TooManyRooms => "Your network opened many fields just now. Try again in a minute.",
+            Self::TooFast => "This page sends more messages than the room allows.",
+            Self::Silent => "The room has not heard from you for a while.",
+            Self::Replaced => "You are here in another window now.",
+            Self::RoomFull => "This room is full.",
+            Self::TooManyFromAddress => "Too many people are here from your address.",
+            Self::RoomFailed => "Something broke in this room. It is our fault.",
+            Self::Overloaded => "This room is too busy for more people right now. Try again in a minute.",
+            Self::TooSlow => "Your line could not keep up with the room.",
+            Self::Moved => "This room is on another server now.",
+            Self::NoSuchRoom => "This room is gone. Open a new one in the lobby.",
+            Self::TooManyRooms => "Your network opened many rooms just now. Try again in a minute.",
+            Self::Asleep => "Nobody takes part here any more, so this room sleeps.",
         }
     }
 
@@ -116,19 +121,20 @@ impl CloseReason {
     /// lost connection like any other.
     pub fn sentence(self) -> Option<&'static str> {
         Some(match self {
-            Self::ServerStopping => "This server is closing. Your plane comes along to the next one.",
+            Self::ServerStopping => "This server is closing. You come along to the next one, as you are.",
             Self::VersionMismatch => {
-                "This page and the field do not match. Go back to the lobby and pick a field again."
+                "This page and the room do not match, and loading it again did not help. Try again in a minute."
             }
             Self::BadTicket => "Asking the lobby for a new place.",
-            Self::TooFast => "This page sent more messages than the field allows. You can come back now.",
-            Self::RoomFull => "This field is full. Try again in a moment, or pick another one in the lobby.",
+            Self::TooFast => "This page sent more messages than the room allows. You can come back now.",
+            Self::RoomFull => "This room is full. Try again in a moment, or pick another one in the lobby.",
             Self::TooManyFromAddress => {
-                "Too many pilots are flying from your address. Close another window and try again."
+                "Too many people are here from your address. Close another window and try again."
             }
-            Self::RoomFailed => "Something broke on this field. Coming back by itself.",
-            Self::Moved => "This field is on another server now. Following it.",
-            Self::NoSuchRoom => "This field is gone. You can open a new one in the lobby.",
+            Self::RoomFailed => "Something broke in this room. Coming back by itself.",
+            Self::Moved => "This room is on another server now. Following it.",
+            Self::NoSuchRoom => "This room is gone. You can open a new one in the lobby.",
+            Self::Asleep => "Nobody takes part here right now, so this room sleeps. You can look in again.",
             Self::Replaced | Self::Overloaded | Self::TooManyRooms => self.wire_text(),
             Self::HelloTimeout | Self::BadMessage | Self::Silent | Self::TooSlow => return None,
         })

@@ -1,11 +1,13 @@
 //! The wire format and its limits; the numbered rules are in `SPEC.md` beside this crate's manifest.
 //!
 //! Path: a socket's bytes go through [`message`] (what every room says and hears) or [`frame`] (what a tick sends), which
-//! carry what a kind of room adds as bytes; [`entry`] is a line of a room's log; [`token`] signs what travels through strangers' hands; [`room`] says what rooms are called; [`close`] names every way
+//! carry what a kind of room adds as bytes; [`entry`] is a line of a room's log; [`token`] signs what travels through
+//! strangers' hands; [`room`] says what rooms are called, [`alias`] what readers call them; [`close`] names every way
 //! a socket can end.
 //! Invariants: decoding never panics and never allocates more than the limits here, on any bytes.
 //! Never: what a kind of room says; a runtime, a clock (time is an argument).
 
+pub mod alias;
 pub mod bits;
 pub mod close;
 pub mod codec;

@@ -3,7 +3,7 @@
 //! Path: `/gameserver/<instance>/<room>` → [`Kind::of`] → [`durable_id`], which names the room to tickets, resume tokens
 //! and the store, whichever machine it is on.
 //! Names: `<kind>` is a machine's own public room of that kind, `<kind>-<instance>` the same room on any machine,
-//! `<kind>-p-<letters>` a private one. `field-<letters>` is a private arena from before there were other kinds.
+//! `<kind>-p-<letters>` a private one, `<kind>-r-<letters>` a private one's alias for readers ([`crate::alias`]). `field-<letters>` is a private arena from before there were other kinds.
 //! Invariants: an id is a room's name too: on every machine it means that very room; a kind's word and number never
 //! change their meaning.
 
@@ -77,10 +77,23 @@ impl Kind {
         [self.word(), PRIVATE, letters].concat()
     }
 
+    /// All private rooms of this kind that have these letters.
+    pub(crate) fn private_rooms(self, letters: &str) -> impl Iterator<Item = String> {
+        let names = [self.private_room(letters), [PRIVATE_ARENA_OF_BEFORE, letters].concat()];
+        names.into_iter().filter(move |name| Self::of(name) == Some(self))
+    }
+
     /// The id of a machine's own public room of this kind, on whichever machine it is asked for.
     pub fn public_room(self, instance: &str) -> String {
         [self.word(), "-", instance].concat()
     }
+}
+
+/// The letters of a private room's name; `None`: it is none.
+pub(crate) fn private_letters(room: &str) -> Option<&str> {
+    let of_its_kind = |kind: Kind| room.strip_prefix(kind.word())?.strip_prefix(PRIVATE);
+    let letters = room.strip_prefix(PRIVATE_ARENA_OF_BEFORE).or_else(|| Kind::of(room).and_then(of_its_kind))?;
+    (!letters.is_empty()).then_some(letters)
 }
 
 /// The id of a room, wherever it is: the name itself, but every machine has public rooms of its own.

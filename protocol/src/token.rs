@@ -236,6 +236,20 @@ impl Key {
         Ok((signed_s.map_err(|_| TokenError::Malformed)?, hop.map_err(|_| TokenError::Malformed)?))
     }
 
+    /// The proof that a private room was made for its holder, for the room's durable id. It lasts as long as the secret. Form:
+    /// the MAC alone.
+    pub fn sign_host(&self, room: &str) -> String {
+        self.mac(&["host", room])
+    }
+
+    /// Checks a proof that a room was made for its holder.
+    ///
+    /// # Errors
+    /// [`TokenError::Malformed`] or [`TokenError::Forged`] (the proof of another room is forged here).
+    pub fn verify_host(&self, text: &str, room: &str) -> Result<(), TokenError> {
+        self.check(text, &["host", room])
+    }
+
     fn mac(&self, parts: &[&str]) -> String {
         truncated(self.hmac(parts))
     }
@@ -245,7 +259,7 @@ impl Key {
     }
 
     /// Each part goes in behind its length, so that no two lists of parts sign the same text.
-    fn hmac(&self, parts: &[&str]) -> Hmac<Sha256> {
+    pub(crate) fn hmac(&self, parts: &[&str]) -> Hmac<Sha256> {
         let mut hmac = self.0.clone();
         for part in parts {
             hmac.update(&(part.len() as u64).to_le_bytes());
@@ -348,6 +362,16 @@ mod tests {
     }
 
     #[test]
+    fn a_hosts_proof_is_good_for_its_room_only() {
+        let proof = key().sign_host("arena-p-a");
+        assert_eq!(key().verify_host(&proof, "arena-p-a"), Ok(()));
+        assert_eq!(key().verify_host(&proof, "arena-p-b"), Err(TokenError::Forged));
+        assert_eq!(key().verify_host(&proof[1..], "arena-p-a"), Err(TokenError::Malformed));
+        let stranger = Key::new("another secret, also long").unwrap();
+        assert_eq!(stranger.verify_host(&proof, "arena-p-a"), Err(TokenError::Forged), "the secret was changed");
+    }
+
+    #[test]
     fn a_replay_state_is_good_for_its_path_only() {
         let state = key().sign_replay("m1", "/gameserver/m1/arena", 1000, 0);
         assert!(!state.contains(';'));
@@ -379,6 +403,7 @@ mod tests {
         fn any_text_is_refused_without_a_panic(text in ".{0,300}") {
             prop_assert!(key().verify_ticket(&text, "m", "r", 0).is_err());
             prop_assert!(key().verify_resume(&text, "r").is_err());
+            prop_assert!(key().verify_host(&text, "r").is_err());
             prop_assert!(key().verify_replay(&text, "m", "/p", 0).is_err());
         }
     }

@@ -6,7 +6,7 @@
 use protocol::{
     close::CloseReason,
     limits::{CHAT_MAX_BYTES, NAME_MAX_BYTES},
-    room::{ARENA, durable_id},
+    room::{Kind, durable_id},
 };
 use std::{fs, path::Path};
 
@@ -39,13 +39,17 @@ fn module() -> String {
         let sentence = reason.sentence()?;
         Some(format!("{}: {}", reason.code(), quoted(sentence)))
     });
-    let examples = [("m1", ARENA), ("m9", "arena-m1"), ("m9", "arena-p-abc"), ("m9", "field-abc")]
+    let examples = [("m1", "arena"), ("m9", "arena-m1"), ("m9", "arena-p-abc"), ("m9", "field-abc")]
         .map(|(instance, room)| format!("['{instance}', '{room}', '{}']", durable_id(instance, room)));
     [
         HEAD.to_owned(),
         constant("Longest name in bytes of UTF-8; the server cuts what is longer.", "NAME_MAX_BYTES", NAME_MAX_BYTES),
         constant("Longest line of chat in bytes of UTF-8.", "CHAT_MAX_BYTES", CHAT_MAX_BYTES),
-        constant("Every machine's own public room.", "PUBLIC_ROOM", quoted(ARENA)),
+        constant(
+            "The kinds of room by their words: each has its page in a folder, its crate in `wasm`, and a public room on every machine.",
+            "KINDS",
+            format!("[{}] as const", Kind::ALL.map(|kind| quoted(kind.word())).join(", ")),
+        ),
         constant(
             "Examples for a test: instance, room, durable id.",
             "DURABLE_ID_EXAMPLES",

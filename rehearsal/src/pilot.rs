@@ -58,6 +58,8 @@ pub struct JoinGrant {
     pub region: String,
     /// The room's name there.
     pub room: String,
+    /// That the room was made for the pilot.
+    pub host: Option<String>,
 }
 
 /// Why the lobby refused a join.

@@ -1,5 +1,5 @@
 // The one file that knows the wasm package: the replica that decodes and predicts with the server's own code.
-import init, { Client } from '../pkg/aerodrome.js';
+import init, { Client } from '../pkg/arena.js';
 import { readFrame, type Frame } from './frame';
 import type { ClientEvent, LinkStats, Standing } from './client-event';
 
@@ -7,7 +7,7 @@ export type { Client };
 
 /** `isCacheSuspect`: what came before was of no use, so that it must not come from the cache. */
 export async function loadClient(isCacheSuspect: boolean): Promise<Client> {
-  const address = new URL('../pkg/aerodrome_bg.wasm', import.meta.url);
+  const address = new URL('../pkg/arena_bg.wasm', import.meta.url);
   // Nor from what the page has preloaded, which goes by the address alone.
   if (isCacheSuspect) address.search = 'again';
   await init({ module_or_path: fetch(address, { cache: isCacheSuspect ? 'reload' : 'default' }) });

@@ -4,19 +4,15 @@
 // parts; views and HUD know frames and callbacks.
 import { Roster } from '../shared/chat/roster';
 import { byId } from '../shared/dom';
-import { Budget } from '../shared/link/budget';
-import { Link } from '../shared/link/link';
-import { ASKS_MAX, FOLLOWS_MAX } from '../shared/link/reconnect-policy';
+import type { Link } from '../shared/link/link';
 import type { LinkState } from '../shared/link/reconnector';
-import { Resume } from '../shared/link/resume-token';
-import { RoomLocation } from '../shared/link/room-location';
-import { hasReloaded, isCacheSuspect, loadAgain, settle, tellTrouble } from '../shared/loading';
-import { loadMe, parseArrival, saveMe } from '../shared/me';
-import { longStore, tabStore } from '../shared/store';
+import { arrive, isCacheSuspect, tellTrouble } from '../shared/loading';
+import { ShareDialog } from '../shared/share-dialog';
+import { Visit, watchWaysOut } from '../shared/visit';
 import { canDraw, WEBGL_OFF } from '../shared/webgl';
 import { loadClient, nextEvent, standings, stats, view, type Client } from './client';
 import type { ClientEvent } from './client-event';
-import { watchFocus } from './focus';
+import { giveBack, watchFocus } from './focus';
 import type { Frame } from './frame';
 import { Hud } from './hud/hud';
 import { Input } from './input';
@@ -25,41 +21,17 @@ import { Sound } from './sound';
 import { exposeTestHook } from './test-hook';
 import { TouchPad } from './touch';
 import { Scene } from './view/scene';
-import { WORDS } from './words';
 
 const SLOW_UPDATE_MS = 500;
 const HIDDEN_DRAIN_MS = 1_000;
-/** On a connection on which the game takes longer than this, the page says so and goes on waiting. */
-const LATE_MS = 30_000;
+/** Frames come ten times a second at least. */
+const SILENCE_MAX_MS = 6_000;
 /** As the page says it from the beginning. */
 const ROLLING_OUT = 'Rolling your plane out.';
-const LATE = 'The game is still on its way. Your connection seems slow.';
-const MISSING = 'Part of the game did not arrive. Check your connection and load it again.';
-const BROKEN = 'The game could not start on this page. Load it again, or go back to the lobby.';
-const TOO_OLD = 'This browser is too old for the game. Try a newer one.';
 
-const store = longStore();
-const tab = tabStore();
-const room = new RoomLocation();
-const resume = new Resume(tab, store, room.durableId);
-const arrival = parseArrival(location.hash);
-
-const me = loadMe(store);
-me.name = arrival.name ?? me.name;
-me.hue = arrival.hue ?? me.hue;
-
+const visit = new Visit();
+const { me, store } = visit;
 const sound = new Sound(store.get('sound') !== 'off');
-
-async function arrive(): Promise<void> {
-  if (!canDraw()) return tellTrouble('failed', WEBGL_OFF);
-  const late = setTimeout(() => (hasReloaded ? tellTrouble('late', LATE) : loadAgain('late')), LATE_MS);
-  const parts = await load().catch((error: unknown) => giveUp(error, MISSING));
-  clearTimeout(late);
-  if (parts === undefined) return;
-  // Neither ticket nor `?new` belongs into an invitation; until here they are what a page needs that loads itself again.
-  settle(location.pathname);
-  new ArenaPage(parts.client, parts.roster, parts.scene).start();
-}
 
 async function load(): Promise<{ client: Client; roster: Roster; scene: Scene }> {
   const client = await loadClient(isCacheSuspect);
@@ -68,19 +40,11 @@ async function load(): Promise<{ client: Client; roster: Roster; scene: Scene }>
   return { client, roster, scene };
 }
 
-/** Some part did not come or is of no use: it is loaded once more, and then a person has to. */
-function giveUp(error: unknown, sentence: string): undefined {
-  console.error(error);
-  if (!hasReloaded) loadAgain('failed');
-  else tellTrouble('failed', typeof WebAssembly === 'object' ? sentence : TOO_OLD);
-}
-
 /** One stay in the arena: input, connection, picture and HUD. */
 class ArenaPage {
   private readonly input: Input;
   private readonly link: Link;
   private readonly hud: Hud;
-  private comesFromLobby = arrival.ticket !== undefined;
   private rtt = 0;
   private slowAt = 0;
   private sendInput = (): void => undefined;
@@ -92,8 +56,11 @@ class ArenaPage {
   ) {
     const pad = new TouchPad(scene.stage.canvas);
     this.input = new Input(pad, { onGesture: () => sound.unlock(), onLetGo: () => this.sendInput() });
-    this.link = this.openLink();
+    this.link = visit.connect(client, { onState: (state) => this.tell(state), draft: () => this.hud.chat.draft, silenceMaxMs: SILENCE_MAX_MS });
     this.hud = this.openHud();
+    this.hud.chat.draft = visit.draft;
+    new ShareDialog(visit.room, giveBack);
+    watchWaysOut(() => visit.leave(client, this.link));
   }
 
   start(): void {
@@ -120,34 +87,6 @@ class ArenaPage {
     this.link.start();
   }
 
-  private openLink(): Link {
-    const { client } = this;
-    return new Link(
-      {
-        url: room.socketUrl,
-        client,
-        hello: (ticket) => client.hello(me.name, me.hue, ticket, resume.token),
-        hasResume: () => resume.token !== undefined,
-        askTicket: (signal, onStage) => {
-          // A refused ticket and a refused token look alike: come as somebody new.
-          resume.refuse();
-          return room.askTicket(signal, onStage);
-        },
-        relocate: room.relocate,
-        probe: room.probe,
-        isOnline: () => navigator.onLine,
-        words: WORDS,
-        joins: new Budget(tab, 'joins', ASKS_MAX),
-        follows: new Budget(tab, 'follows', FOLLOWS_MAX),
-        onState: (state) => this.tell(state),
-        reload: () => loadAgain('mismatch'),
-        hasReloaded,
-        now: () => performance.now(),
-      },
-      arrival.ticket,
-    );
-  }
-
   private openHud(): Hud {
     const { client, link, roster } = this;
     return new Hud({
@@ -158,17 +97,8 @@ class ArenaPage {
       lastNameOf: (pilot) => roster.lastNameOf(pilot),
       onSay: (text) => client.chat(text),
       onFlyAgain: () => client.fly_again(),
-      onRename: () => {
-        saveMe(store, me);
-        client.rename(me.name, me.hue);
-      },
+      onRename: () => visit.rename(client),
       onComeBack: () => this.link.start(),
-      onLeave: () => {
-        // What is not received now would be sent at the next welcome, if the person flies here again after all.
-        if (this.link.isWelcomed) client.leave();
-        this.link.leave();
-        resume.forget();
-      },
     });
   }
 
@@ -178,21 +108,9 @@ class ArenaPage {
     this.hud.curtain.say(state.sentence || ROLLING_OUT, again !== undefined);
   }
 
-  private welcome(event: Extract<ClientEvent, { type: 'welcome' }>): void {
-    const { client } = this;
-    // Resumed after a turn in the lobby: what was chosen there counts, not what the session still knows.
-    if (event.resumed && this.comesFromLobby && event.name !== me.name) client.rename(me.name, me.hue);
-    else Object.assign(me, { name: event.name, hue: event.hue });
-    this.comesFromLobby = false;
-    saveMe(store, me);
-    const token = client.resume_token();
-    if (token !== undefined) resume.keep(token);
-    this.link.welcomed();
-  }
-
   private onEvent(event: ClientEvent, frame: Frame): void {
     const { client, roster, scene } = this;
-    if (event.type === 'welcome') this.welcome(event);
+    if (event.type === 'welcome') visit.welcomed(event, client, this.link);
     else if (event.type === 'chat') {
       roster.learn(event.member, event.name);
       sound.radio();
@@ -248,9 +166,6 @@ function setUpMute(): void {
 
 document.addEventListener('visibilitychange', () => sound.rest(document.hidden));
 watchFocus();
-// Back from elsewhere to a page that the browser kept: its plane flew home meanwhile.
-addEventListener('pageshow', ({ persisted }) => {
-  if (persisted) location.reload();
-});
 setUpMute();
-arrive().catch((error: unknown) => giveUp(error, BROKEN));
+if (canDraw()) void arrive(load, ({ client, roster, scene }) => new ArenaPage(client, roster, scene).start());
+else tellTrouble('failed', WEBGL_OFF);

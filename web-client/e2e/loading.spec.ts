@@ -55,7 +55,7 @@ test('wasm that comes damaged is loaded again, past the cache, and then flies; w
   await inTheAir(page);
   await page.route(/\.wasm/, (route) => route.fulfill({ status: 404 }));
   await page.goto(link);
-  await expect(page.locator('#boot-text')).toHaveText('Part of the game did not arrive. Check your connection and load it again.');
+  await expect(page.locator('#boot-text')).toHaveText('Part of this page did not arrive. Check your connection and load it again.');
   await expect(page.getByRole('link', { name: 'Load again' })).toBeVisible();
   await page.context().close();
 });

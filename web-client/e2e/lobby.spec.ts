@@ -12,7 +12,7 @@ test('the board lists the three regions, the best one selected', async ({ browse
   await page.context().close();
 });
 
-test('arrow keys choose and Enter flies, with the call sign that was typed', async ({ browser }) => {
+test('arrow keys choose and Enter goes, with the call sign that was typed', async ({ browser }) => {
   const page = await newcomer(browser);
   await page.goto('/');
   const rows = page.locator('tbody tr[data-region]');
@@ -35,10 +35,10 @@ test('a link to nowhere gets a sentence, a link to a room leads there', async ({
   const joined = await page.request.post('/api/join', { data: { region: 'ewr' } });
   const { instance } = (await joined.json()) as { instance: string };
   await page.getByRole('button', { name: 'I have a link' }).click();
-  await page.getByLabel('Link to a field').fill('somewhere else');
+  await page.getByLabel('Link to a room').fill('somewhere else');
   await page.getByRole('button', { name: 'Go there' }).click();
-  await expect(page.locator('#trouble')).toContainText('not a link to a field');
-  await page.getByLabel('Link to a field').fill(new URL(`/gameserver/${instance}/arena`, page.url()).href);
+  await expect(page.locator('#trouble')).toContainText('not a link to a room');
+  await page.getByLabel('Link to a room').fill(new URL(`/gameserver/${instance}/arena`, page.url()).href);
   await page.getByRole('button', { name: 'Go there' }).click();
   await airborne(page);
   await page.context().close();
@@ -49,7 +49,7 @@ test('a private room opens under a name of its own, and its address is the invit
   await page.goto('/');
   await expect(page.locator('tbody tr[data-region]').first()).toBeVisible();
   await page.getByRole('button', { name: 'Create a private room' }).click();
-  await page.waitForURL(/\/gameserver\/[a-z0-9-]+\/field-[a-z2-7]{10}/);
+  await page.waitForURL(/\/gameserver\/[a-z0-9-]+\/arena-p-[a-z2-7]{10}/);
   await inTheAir(page);
   const friend = await newcomer(browser);
   await friend.goto(page.url());
@@ -70,12 +70,12 @@ test('a full region offers another one, and goes there only when asked', async (
   await page.goto('/');
   await page.locator('tr[data-region=ewr]').click();
   await expect(page.locator('#trouble')).toHaveText('New Jersey is full right now.');
-  const accept = page.getByRole('button', { name: 'Fly from Paris instead (~87 ms)' });
+  const accept = page.getByRole('button', { name: 'Go to Paris instead (~87 ms)' });
   await expect(accept).toBeVisible();
-  expect(wishes).toEqual(['{"region":"ewr"}']);
+  expect(wishes).toEqual(['{"region":"ewr","kind":"arena"}']);
   await accept.click();
   await expect(page.locator('tr[data-region=cdg]')).toHaveAttribute('aria-selected', 'true');
-  expect(wishes).toEqual(['{"region":"ewr"}', '{"region":"cdg"}']);
+  expect(wishes).toEqual(['{"region":"ewr","kind":"arena"}', '{"region":"cdg","kind":"arena"}']);
   await page.context().close();
 });
 
@@ -98,10 +98,10 @@ test('waiting is told in words and can be given up', async ({ browser }) => {
   await page.goto('/');
   await page.locator('tr[data-region=cdg]').click();
   await expect(page.locator('#progress-text')).toHaveText('Paris is booting.');
-  await expect(page.locator('#fly')).toHaveText(/Booting \d+\.\d s/);
+  await expect(page.locator('#go')).toHaveText(/Booting \d+\.\d s/);
   await expect(page.locator('tr[data-region=cdg] .status')).toHaveText(/WAKING/);
   await page.getByRole('button', { name: 'Stay here' }).click();
-  await expect(page.locator('#fly')).toHaveText('Fly');
+  await expect(page.locator('#go')).toHaveText('Go');
   await expect(page.locator('#progress-text')).toHaveText('');
   await page.context().close();
 });

@@ -37,8 +37,8 @@ test('a duplicated tab and the first one fly the same pilot in turn', async ({ b
   expect(await read(duplicate, 'pilot')).toBe(pilot);
   for (const [here, there] of [[first, duplicate], [duplicate, first]] as const) {
     const note = here.locator('#link-state');
-    await expect(note).toContainText('You are flying in another window now.');
-    await note.getByRole('button', { name: 'Fly here again' }).click();
+    await expect(note).toContainText('You are here in another window now.');
+    await note.getByRole('button', { name: 'Come back here' }).click();
     await expect(note).toBeHidden();
     await expect(there.locator('#link-state')).toContainText('in another window');
     expect(await read(here, 'pilot')).toBe(pilot);
@@ -89,7 +89,7 @@ test('everything works with storage denied, and the call sign travels along', as
   await page.goto('/');
   await expect(page.locator('tbody tr[data-region]').first()).toBeVisible();
   await page.getByLabel('Call sign').fill('Nobody Keeps');
-  await page.getByRole('button', { name: /^Fly/ }).click();
+  await page.getByRole('button', { name: /^Go:/ }).click();
   await airborne(page);
   expect(await read(page, 'name')).toBe('Nobody Keeps');
   // The fragment with ticket and name is gone from the address.

@@ -1,11 +1,11 @@
 // The departures board: a grid of rows that keeps its order under the reader's hand and flips what changed.
 //
-// It knows regions and texts; fetching, measuring and flying are told to it or asked of it from outside.
+// It knows regions and texts; fetching, measuring and leaving are told to it or asked of it from outside.
 import { el, icon, prefersReducedMotion } from '../shared/dom';
-import { hints, isFlyable, ordered, rowTexts, type Region, type RowTexts, type Status } from './regions';
+import { hints, isOpen, ordered, rowTexts, type Region, type RowTexts, type Status } from './regions';
 
 const FLIP_MS = 360;
-const COLUMNS = ['Region', 'Place', 'Status', 'Pilots', 'Latency'] as const;
+const COLUMNS = ['Region', 'Place', 'Status', 'People', 'Latency'] as const;
 
 /** Each status has a shape, not only a colour. */
 const SHAPES: Record<Status, string> = {
@@ -18,7 +18,7 @@ const SHAPES: Record<Status, string> = {
 
 interface BoardRow {
   element: HTMLTableRowElement;
-  cells: Record<keyof Omit<RowTexts, 'people' | 'rooms' | 'wake'>, HTMLTableCellElement>;
+  cells: Record<keyof Omit<RowTexts, 'wake'>, HTMLTableCellElement>;
   shown: RowTexts | undefined;
 }
 
@@ -34,12 +34,12 @@ export class Board {
   constructor(
     into: HTMLElement,
     private readonly onChoose: (region: Region | undefined) => void,
-    private readonly onFly: () => void,
+    private readonly onGo: () => void,
   ) {
     const heads = COLUMNS.map((title) => el('th', { scope: 'col', role: 'columnheader', class: isNumber(title) ? 'number' : '' }, title));
     const head = el('thead', { role: 'rowgroup' }, el('tr', { role: 'row' }, ...heads));
     this.body.setAttribute('role', 'rowgroup');
-    const table = el('table', { class: 'board', role: 'grid', 'aria-label': 'Fields to fly from' }, head, this.body);
+    const table = el('table', { class: 'board', role: 'grid', 'aria-label': 'Places to go to' }, head, this.body);
     this.showEmpty('Asking the tower for departures.');
     into.replaceChildren(table);
     table.addEventListener('keydown', (event) => this.onKey(event));
@@ -57,7 +57,7 @@ export class Board {
       else if (!this.wakingSince.has(region.region)) this.wakingSince.set(region.region, now);
     }
     if (!this.isTouched || this.selected === undefined) {
-      this.chosen = (this.regions.find(isFlyable) ?? this.regions[0])?.region;
+      this.chosen = (this.regions.find(isOpen) ?? this.regions[0])?.region;
     }
     this.draw(now);
     this.onChoose(this.selected);
@@ -90,7 +90,7 @@ export class Board {
       row.element.remove();
       this.rows.delete(code);
     }
-    if (this.regions.length === 0) return this.showEmpty('No field is open right now. This board looks again by itself.');
+    if (this.regions.length === 0) return this.showEmpty('No place is open right now. This board looks again by itself.');
     this.body.querySelector('.empty')?.remove();
     this.regions.forEach((region, index) => {
       const row = this.rows.get(region.region) ?? this.addRow(region.region);
@@ -107,7 +107,7 @@ export class Board {
     row.element.tabIndex = isChosen ? 0 : -1;
     const before = row.shown;
     row.shown = texts;
-    for (const key of ['code', 'place', 'latency'] as const) {
+    for (const key of ['code', 'place', 'people', 'latency'] as const) {
       if (before?.[key] !== texts[key]) this.flip(row.cells[key], before !== undefined, texts[key]);
     }
     if (row.element.dataset['status'] !== region.status || before?.wake !== texts.wake) {
@@ -115,9 +115,6 @@ export class Board {
       row.cells.status.className = `status ${region.status}`;
       const shape = icon('0 0 14 14', { d: SHAPES[region.status] });
       this.flip(row.cells.status, before !== undefined, shape, el('span', { class: 'word' }, texts.status), el('span', { class: 'aside' }, texts.wake));
-    }
-    if (before?.pilots !== texts.pilots || before.people !== texts.people || before.rooms !== texts.rooms) {
-      this.flip(row.cells.pilots, before !== undefined, texts.pilots, el('span', { class: 'aside' }, texts.people, el('span', { class: 'rooms' }, texts.rooms)));
     }
     const hint = hints(region);
     row.cells.latency.title = hint.latency;
@@ -134,11 +131,11 @@ export class Board {
 
   private addRow(code: string): BoardRow {
     const cell = (name: string): HTMLTableCellElement => el('td', { role: 'gridcell', class: name });
-    const cells = { code: cell('code'), place: cell('place'), status: cell('status'), pilots: cell('pilots number'), latency: cell('latency number') };
+    const cells = { code: cell('code'), place: cell('place'), status: cell('status'), people: cell('people number'), latency: cell('latency number') };
     const element = el('tr', { role: 'row', 'data-region': code }, ...Object.values(cells));
     element.addEventListener('click', () => {
       this.choose(code);
-      this.onFly();
+      this.onGo();
     });
     const row = { element, cells, shown: undefined };
     this.rows.set(code, row);
@@ -159,7 +156,7 @@ export class Board {
   private onKey(event: KeyboardEvent): void {
     if (event.key === 'Enter' || event.key === ' ') {
       event.preventDefault();
-      return this.onFly();
+      return this.onGo();
     }
     this.onArrow(event);
   }
@@ -193,5 +190,5 @@ export class Board {
 }
 
 function isNumber(title: string): boolean {
-  return title === 'Pilots' || title === 'Latency';
+  return title === 'People' || title === 'Latency';
 }

@@ -1,6 +1,6 @@
 // Leaving for a room: asks the lobby to let us in and says in words what it is doing, until the page goes there.
 //
-// A refusal is told in one sentence; if another region would take the pilot, a button offers it and nothing else happens.
+// A refusal is told in one sentence; if another region would take us, a button offers it and nothing else happens.
 import { byId, prefersReducedMotion, setText } from '../shared/dom';
 import { join, JoinError, type JoinRequest, type JoinStage, type Offer } from '../shared/join';
 import { arrivalFragment, type Me } from '../shared/me';
@@ -14,6 +14,9 @@ const STOP_SHOWN_AFTER_MS = 2_000;
 /** A room's page comes at once, or one that says why not; after so long without either, we are still here. */
 const PAGE_TIMEOUT_MS = 20_000;
 
+/** To take part in a region's public room, in a private one of our own, or only to look on. */
+export type Way = 'public' | 'private' | 'watch';
+
 export interface DepartureOptions {
   readonly me: Me;
   readonly storeLasts: boolean;
@@ -21,12 +24,12 @@ export interface DepartureOptions {
   onStage(region: string): void;
   /** We did not leave after all. */
   onStay(): void;
-  /** The pilot takes the region that was offered. */
+  /** The region that was offered is taken. */
   onAccept(region: string): void;
 }
 
 export class Departure {
-  private readonly button = byId<HTMLButtonElement>('fly');
+  private readonly button = byId<HTMLButtonElement>('go');
   private readonly trouble = byId('trouble');
   private readonly progress = byId('progress-text');
   private readonly stopButton = byId<HTMLButtonElement>('stop');
@@ -47,19 +50,19 @@ export class Departure {
   }
 
   /** Resolves when the page leaves, or when it stays. */
-  async leave(region: Region, isPrivate: boolean): Promise<void> {
+  async leave({ region, place, status }: Region, kind: string, way: Way): Promise<void> {
     const abort = new AbortController();
     this.underWay = { since: performance.now(), word: 'Rolling out', abort };
     this.tell('', undefined);
-    setText(this.progress, isPrivate ? `Opening a room in ${region.place}.` : '');
+    setText(this.progress, way === 'private' ? `Opening a room in ${place}.` : '');
     this.button.disabled = true;
     this.button.setAttribute('aria-busy', 'true');
-    this.stopButton.hidden = region.status === 'up';
-    const request: JoinRequest = isPrivate ? { region: region.region, private: true } : { region: region.region };
+    this.stopButton.hidden = status === 'up';
+    const request: JoinRequest = { region, kind, ...(way === 'private' && { private: true }), ...(way === 'watch' && { watch: true }) };
     try {
-      const place = await join(request, (stage) => this.onStage(stage, region.region), abort.signal);
+      const grant = await join(request, (stage) => this.onStage(stage, region), abort.signal);
       this.pageTimer = setTimeout(() => this.giveUpPage(), PAGE_TIMEOUT_MS);
-      location.assign(place.path + arrivalFragment(place.ticket, this.options.me, this.options.storeLasts));
+      location.assign(grant.path + arrivalFragment(grant, this.options.me, this.options.storeLasts));
     } catch (error) {
       this.stay();
       if (!(error instanceof JoinError)) this.tell('Something went wrong on this page. Try again.', undefined);
@@ -82,7 +85,7 @@ export class Departure {
 
   private giveUpPage(): void {
     this.leaveNot();
-    this.tell('The field’s page does not come. Check your connection and try again.', undefined);
+    this.tell('The room’s page does not come. Check your connection and try again.', undefined);
   }
 
   /** The page is as it was before. */
@@ -118,7 +121,7 @@ export class Departure {
     this.offerButton.hidden = offer === undefined;
     if (offer !== undefined) {
       const latency = latencyText({ ...offer, latency: 'estimated' }).replace(' ', '\u00a0');
-      setText(this.offerButton, `Fly from ${offer.place} instead (${latency})`);
+      setText(this.offerButton, `Go to ${offer.place} instead (${latency})`);
     }
     // On a phone it lies below what can be seen.
     const last = offer === undefined ? this.trouble : this.offerButton;

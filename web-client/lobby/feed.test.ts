@@ -20,7 +20,7 @@ class FakeStream extends EventTarget {
   }
 }
 
-const BOARD = { you: { region: null }, stale: false, regions: [] };
+const BOARD = { you: { region: null }, stale: false, kinds: [], regions: [] };
 
 /** A board that follows; `answer`: what a look at it gets. */
 function follow(answer: (signal: AbortSignal) => Promise<unknown>) {

@@ -1,20 +1,22 @@
-// The lobby page: board, pilot and the one big button.
+// The lobby page: board, kind of room, name and the one big button.
 //
-// Path: the feed tells the board; a choice fills the button; flying (`departure.ts`) asks to be let in and leaves for the room.
+// Path: the feed tells the board; a choice fills the button; going (`departure.ts`) asks to be let in and leaves for the room.
+// Never: knows a kind of room; what there is, the feed tells.
 import { byId, setText } from '../shared/dom';
 import { NAME_MAX_BYTES } from '../shared/generated/protocol';
 import { hueChooser, planeIcon } from '../shared/hue-chooser';
 import { tidyCallSign } from '../shared/callsigns';
 import { settle } from '../shared/loading';
-import { loadMe, saveMe } from '../shared/me';
+import { loadMe, parseArrival, saveMe } from '../shared/me';
 import { hueOf } from '../shared/palette';
 import { longStore } from '../shared/store';
 import { canDraw, WEBGL_OFF } from '../shared/webgl';
 import { Board } from './board';
-import { Departure } from './departure';
+import { Departure, type Way } from './departure';
 import { followDepartures } from './feed';
+import { KindChooser } from './kind-chooser';
 import { measure } from './ping';
-import { roomPath, isFlyable, withMeasured, type Departures, type Region } from './regions';
+import { isOpen, kindOf, regionsFor, roomPath, withMeasured, type Departures, type Kind, type Region } from './regions';
 
 const CLOCK_INTERVAL_MS = 100;
 const MEASURE_AFTER_MS = 400;
@@ -23,16 +25,21 @@ const WANTS_NEW = '#new';
 
 const store = longStore();
 const me = loadMe(store);
-const flyButton = byId<HTMLButtonElement>('fly');
+const goButton = byId<HTMLButtonElement>('go');
 const nameField = byId<HTMLInputElement>('name');
 const trouble = byId('trouble');
 /** Round trips by region. */
 const measured = new Map<string, number>();
 /** Machines that were measured, or could not be. */
 const asked = new Set<string>();
-let departures: Departures = { you: { region: null }, stale: false, regions: [] };
+let departures: Departures = { you: { region: null }, stale: false, kinds: [], regions: [] };
 
-const board = new Board(byId('board'), label, () => void fly(false));
+const board = new Board(byId('board'), label, () => void go());
+const chooser = new KindChooser(byId('kinds'), (word) => {
+  store.set('kind', word);
+  label(board.selected);
+  show();
+});
 const departure = new Departure({
   me,
   storeLasts: store.lasts,
@@ -43,19 +50,27 @@ const departure = new Departure({
   },
   onAccept: (region) => {
     board.choose(region);
-    void fly(false);
+    void go();
   },
 });
 
 function label(region: Region | undefined): void {
   if (departure.isUnderWay) return;
-  flyButton.disabled = region === undefined || !isFlyable(region);
-  setText(flyButton, 'Fly');
-  flyButton.setAttribute('aria-label', region === undefined ? 'Fly' : `Fly from ${region.place}`);
+  goButton.disabled = region === undefined || !isOpen(region);
+  setText(goButton, 'Go');
+  goButton.setAttribute('aria-label', region === undefined ? 'Go' : `Go: ${kind()?.title ?? ''} in ${region.place}`);
+}
+
+/** What is wanted, as it was the last time. */
+function kind(): Kind | undefined {
+  return kindOf(departures, store.get('kind'));
 }
 
 function show(): void {
-  if (!departure.isUnderWay) board.show(withMeasured(departures.regions, measured), performance.now());
+  const wanted = kind();
+  if (departure.isUnderWay || wanted === undefined) return;
+  chooser.show(departures.kinds, wanted.word);
+  board.show(withMeasured(regionsFor(wanted.word, departures), measured), performance.now());
 }
 
 function onNews(news: Departures): void {
@@ -78,8 +93,8 @@ function onFeedTrouble(sentence: string): void {
 /** One after another, so that measurements do not disturb each other; each machine once. */
 let measuring: Promise<void> = Promise.resolve();
 function measureUp(): void {
-  for (const { region, status, probe } of departures.regions) {
-    if (status !== 'up' || probe === null || asked.has(probe)) continue;
+  for (const { region, probe } of departures.regions) {
+    if (probe === null || asked.has(probe)) continue;
     asked.add(probe);
     measuring = measuring.then(async () => {
       const ms = await measure(probe);
@@ -90,17 +105,17 @@ function measureUp(): void {
   }
 }
 
-async function fly(isPrivate: boolean): Promise<void> {
-  const region = board.selected;
-  if (departure.isUnderWay || region === undefined) return;
-  if (!isFlyable(region)) {
+async function go(way: Way = 'public'): Promise<void> {
+  const [region, wanted] = [board.selected, kind()];
+  if (departure.isUnderWay || region === undefined || wanted === undefined) return;
+  if (way !== 'watch' && !isOpen(region)) {
     setText(trouble, region.status === 'full' ? `${region.place} is full. Pick another place.` : `${region.place} cannot be reached right now. Pick another place.`);
     return;
   }
   // Nothing is woken for who could not see it.
-  if (!canDraw()) return setText(trouble, WEBGL_OFF);
+  if (wanted.webgl && !canDraw()) return setText(trouble, WEBGL_OFF);
   rememberMe();
-  await departure.leave(region, isPrivate);
+  await departure.leave(region, wanted.word, way);
 }
 
 function rememberMe(): void {
@@ -111,8 +126,9 @@ function rememberMe(): void {
 
 /** What changed, for those who cannot see the board flip. */
 function announce(before: Departures, after: Departures): void {
-  const old = new Map(before.regions.map((region) => [region.region, region.status]));
-  const changes = after.regions
+  const word = kind()?.word ?? '';
+  const old = new Map(regionsFor(word, before).map((region) => [region.region, region.status]));
+  const changes = regionsFor(word, after)
     .filter(({ region, status }) => old.has(region) && old.get(region) !== status)
     .map(({ place, status }) => `${place} is ${status === 'up' ? 'ready' : status}.`);
   if (changes.length > 0) setText(byId('news'), changes.join(' '));
@@ -120,15 +136,17 @@ function announce(before: Departures, after: Departures): void {
 
 function goByLink(event: SubmitEvent): void {
   event.preventDefault();
-  const path = roomPath(byId<HTMLInputElement>('link').value, location.origin);
+  const link = byId<HTMLInputElement>('link').value;
+  const path = roomPath(link, location.origin);
   if (path === undefined) {
-    setText(trouble, 'That is not a link to a field here. It should look like this page’s address with /gameserver/ in it.');
+    setText(trouble, 'That is not a link to a room here. It should look like this page’s address with /gameserver/ in it.');
     return;
   }
-  if (!canDraw()) return setText(trouble, WEBGL_OFF);
   rememberMe();
-  const fields = new URLSearchParams({ n: me.name, h: String(me.hue) });
-  location.assign(store.lasts ? path : `${path}#${fields.toString()}`);
+  const fields = new URLSearchParams(store.lasts ? {} : { n: me.name, h: String(me.hue) });
+  const { host } = parseArrival(new URL(link.trim(), location.origin).hash);
+  if (host !== undefined) fields.set('host', host);
+  location.assign(fields.size === 0 ? path : `${path}#${fields.toString()}`);
 }
 
 function drawPlane(): void {
@@ -155,9 +173,10 @@ drawPlane();
 
 byId('pilot').addEventListener('submit', (event) => {
   event.preventDefault();
-  void fly(false);
+  void go();
 });
-byId('private').addEventListener('click', () => void fly(true));
+byId('private').addEventListener('click', () => void go('private'));
+byId('watch').addEventListener('click', () => void go('watch'));
 byId('have-link').addEventListener('click', () => {
   const form = byId('link-form');
   form.hidden = !form.hidden;
@@ -165,11 +184,11 @@ byId('have-link').addEventListener('click', () => {
   if (!form.hidden) byId('link').focus();
 });
 byId('link-form').addEventListener('submit', goByLink);
-// Wherever nothing else wants them, arrows choose and Enter flies.
+// Wherever nothing else wants them, arrows choose and Enter goes.
 document.addEventListener('keydown', (event) => {
   if (event.key === 'Escape') departure.stop();
   if (event.target !== document.body || event.altKey || event.ctrlKey || event.metaKey) return;
-  if (event.key === 'Enter') void fly(false);
+  if (event.key === 'Enter') void go();
   else board.onArrow(event);
 });
 // Coming back with the browser's back button finds the page as it was left.

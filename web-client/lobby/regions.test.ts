@@ -1,15 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { roomPath, hints, latencyText, median, ordered, parseDepartures, rowTexts, statusWord, withMeasured, type Region } from './regions';
+import { hints, kindOf, latencyText, median, ordered, parseDepartures, regionsFor, roomPath, rowTexts, statusWord, withMeasured, type Departures, type Region } from './regions';
 
 function region(changes: Partial<Region>): Region {
   return {
     region: 'ewr',
     place: 'New Jersey',
     status: 'up',
-    rooms: 1,
-    players: 3,
-    pilots: 23,
-    capacity: 200,
+    people: 3,
     latency_ms: 12,
     latency: 'estimated',
     probe: 'i1',
@@ -19,7 +16,7 @@ function region(changes: Partial<Region>): Region {
 }
 
 describe('the board', () => {
-  it('puts the nearest region one can fly from first', () => {
+  it('puts the nearest region one can go to first', () => {
     const regions = [
       region({ region: 'nrt', latency_ms: 160 }),
       region({ region: 'ewr', latency_ms: 10, status: 'full' }),
@@ -53,17 +50,32 @@ describe('the board', () => {
     expect(hints(asleep).wake).toBe('Half of the last 9 wakes took at most 1.2 s, 95 % at most 2.1 s');
   });
 
-  it('counts people apart from computer pilots, rooms where there are several, and nobody where nothing runs', () => {
-    expect(rowTexts(region({}), 0)).toMatchObject({ pilots: '23', people: '3 people', rooms: '' });
-    expect(rowTexts(region({ players: 1, rooms: 2 }), 0)).toMatchObject({ people: '1 person', rooms: ', 2 rooms' });
-    expect(rowTexts(region({ status: 'asleep' }), 0)).toMatchObject({ pilots: '–', people: '' });
+  it('counts people, and nobody where nothing runs', () => {
+    expect(rowTexts(region({}), 0).people).toBe('3');
+    expect(rowTexts(region({ people: 0, status: 'full' }), 0).people).toBe('0');
+    expect(rowTexts(region({ status: 'asleep' }), 0).people).toBe('–');
+  });
+
+  const kinds = [
+    { word: 'arena', title: 'Dogfight', about: 'Planes.', webgl: true },
+    { word: 'lounge', title: 'Lounge', about: 'Talk.', webgl: false },
+  ];
+  const both = { arena: { status: 'full', people: 200 }, lounge: { status: 'up', people: 4 } };
+
+  it('is the one of the kind of room that is wanted', () => {
+    const departures = parseDepartures({ kinds, regions: [{ ...region({}), kinds: both }] }) as Departures;
+    expect(regionsFor('arena', departures)).toMatchObject([{ status: 'full', people: 200 }]);
+    expect(regionsFor('lounge', departures)).toMatchObject([{ status: 'up', people: 4 }]);
+    expect(['lounge', 'cellar', undefined].map((word) => kindOf(departures, word)?.title)).toEqual(['Lounge', 'Dogfight', 'Dogfight']);
   });
 
   it('survives answers from another version', () => {
     expect(parseDepartures({ nonsense: true })).toBeUndefined();
-    const departures = parseDepartures({ regions: [{ ...region({}), status: 'upside-down' }, {}] });
-    expect(departures?.regions.map(({ status }) => status)).toEqual(['unreachable']);
-    expect(departures?.stale).toBe(false);
+    const strange = { ...region({}), kinds: { arena: { status: 'upside-down', people: 1 } } };
+    const departures = parseDepartures({ kinds: [...kinds, {}], regions: [strange, {}] }) as Departures;
+    expect(regionsFor('arena', departures).map(({ status }) => status)).toEqual(['unreachable']);
+    expect(regionsFor('lounge', departures).map(({ status }) => status)).toEqual(['unreachable']);
+    expect([departures.stale, departures.kinds.length]).toEqual([false, 2]);
   });
 
   it('takes the middle of three measurements', () => {

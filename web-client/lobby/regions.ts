@@ -2,18 +2,29 @@
 
 export type Status = 'up' | 'asleep' | 'waking' | 'full' | 'unreachable';
 
-/** One region, as in `GET /api/regions`. */
+/** A kind of room that is offered. */
+export interface Kind {
+  word: string;
+  title: string;
+  /** What it is, in a sentence. */
+  about: string;
+  /** Whether its page draws with WebGL. */
+  webgl: boolean;
+}
+
+/** What a region has for those who want one kind of room. */
+interface KindPlaces {
+  status: Status;
+  /** In all its rooms of that kind. */
+  people: number;
+}
+
+/** One region, as in `GET /api/regions`, but for one kind of room. */
 export interface Region {
   region: string;
   place: string;
   status: Status;
-  /** Open rooms on all its machines. */
-  rooms: number;
-  /** People. */
-  players: number;
-  /** People and computer pilots. */
-  pilots: number;
-  capacity: number;
+  people: number;
   /** `null` where the lobby does not know from where we come. */
   latency_ms: number | null;
   latency: 'estimated' | 'measured';
@@ -27,8 +38,10 @@ export interface Departures {
   you: { region: string | null };
   /** Fly refuses to answer the lobby; this is what it said before. */
   stale: boolean;
+  /** In the order in which they are offered. */
+  kinds: Kind[];
   /** Best for the asker first. */
-  regions: Region[];
+  regions: (Omit<Region, 'status' | 'people'> & { kinds: Readonly<Record<string, KindPlaces>> })[];
 }
 
 /** The texts of a row; a change of any of them makes its cell flip. */
@@ -38,9 +51,7 @@ export interface RowTexts {
   status: string;
   /** Beside the status: how long a wake usually takes. */
   wake: string;
-  pilots: string;
   people: string;
-  rooms: string;
   latency: string;
 }
 
@@ -48,14 +59,26 @@ const STATUSES: readonly string[] = ['up', 'asleep', 'waking', 'full', 'unreacha
 /** A machine with company beats a sleeping one that is nearer by up to this; the lobby orders by the same rule. */
 const COMPANY_WORTH_MS = 20;
 
-/** The answer of the lobby; `undefined` if it is none. A status from the future counts as unreachable. */
+/** The answer of the lobby; `undefined` if it is none. */
 export function parseDepartures(json: unknown): Departures | undefined {
   const body = json as Partial<Departures> | undefined;
-  if (!Array.isArray(body?.regions)) return undefined;
-  const regions = body.regions
-    .filter((region) => typeof region.region === 'string' && typeof region.place === 'string')
-    .map((region) => ({ ...region, status: STATUSES.includes(region.status) ? region.status : ('unreachable' as const) }));
-  return { you: { region: body.you?.region ?? null }, stale: body.stale === true, regions };
+  if (!Array.isArray(body?.regions) || !Array.isArray(body.kinds)) return undefined;
+  const regions = body.regions.filter(({ region, place, kinds }) => typeof region === 'string' && typeof place === 'string' && typeof kinds === 'object');
+  const kinds = body.kinds.filter(({ word, title }) => typeof word === 'string' && typeof title === 'string');
+  return { you: { region: body.you?.region ?? null }, stale: body.stale === true, kinds, regions };
+}
+
+/** The kind with this word, or the first one that is offered. */
+export function kindOf({ kinds }: Departures, word: string | undefined): Kind | undefined {
+  return kinds.find((kind) => kind.word === word) ?? kinds[0];
+}
+
+/** The board for those who want this kind of room. A status from the future counts as unreachable. */
+export function regionsFor(word: string, { regions }: Departures): Region[] {
+  return regions.map(({ kinds, ...region }) => {
+    const { status, people } = kinds[word] ?? { status: 'unreachable', people: 0 };
+    return { ...region, status: STATUSES.includes(status) ? status : 'unreachable', people };
+  });
 }
 
 /** Replaces estimates by what this browser measured itself, by region. */
@@ -66,15 +89,15 @@ export function withMeasured(regions: readonly Region[], measured: ReadonlyMap<s
   });
 }
 
-/** Can a pilot fly there now? */
-export function isFlyable(region: Region): boolean {
+/** Can one go there now? */
+export function isOpen(region: Region): boolean {
   return region.status !== 'full' && region.status !== 'unreachable';
 }
 
-/** Best first: those one can fly from, then by latency and company, then by code so that the order is steady. */
+/** Best first: those one can go to, then by latency and company, then by code so that the order is steady. */
 export function ordered(regions: readonly Region[]): Region[] {
   return [...regions].sort(
-    (a, b) => Number(isFlyable(b)) - Number(isFlyable(a)) || distance(a) - distance(b) || a.region.localeCompare(b.region),
+    (a, b) => Number(isOpen(b)) - Number(isOpen(a)) || distance(a) - distance(b) || a.region.localeCompare(b.region),
   );
 }
 
@@ -91,9 +114,7 @@ export function rowTexts(region: Region, wakingMs: number): RowTexts {
     place: region.place,
     status: statusWord(region.status, wakingMs),
     wake: region.status === 'asleep' && region.wake !== null ? `wakes in ${seconds(region.wake.p50_ms)}` : '',
-    pilots: isUp ? String(region.pilots) : '–',
-    people: isUp ? people(region.players) : '',
-    rooms: isUp && region.rooms > 1 ? `, ${region.rooms} rooms` : '',
+    people: isUp ? String(region.people) : '–',
     latency: latencyText(region),
   };
 }
@@ -121,11 +142,6 @@ export function hints(region: Region): { wake: string; latency: string } {
 
 export function seconds(ms: number): string {
   return `${(ms / 1000).toFixed(1)} s`;
-}
-
-function people(count: number): string {
-  if (count === 0) return 'no people yet';
-  return count === 1 ? '1 person' : `${count} people`;
 }
 
 /** The middle one of some measurements; the lower middle of an even number. */

@@ -29,16 +29,16 @@ describe('a join', () => {
   it('tells stages as they come, however the bytes are cut', async () => {
     const told: JoinStage[] = [];
     stream(': hello\n\nevent: stage\nda', 'ta: {"stage":"asking","message":"Asking."}\n', '\nevent: stage\ndata: {"stage":"booting","message":"Booting."}\n\n', `event: joined\ndata: ${JSON.stringify(PLACE)}\n\n`);
-    expect(await join({ region: 'ewr' }, (stage) => told.push(stage))).toEqual(PLACE);
+    expect(await join({ region: 'ewr', kind: 'arena' }, (stage) => told.push(stage))).toEqual(PLACE);
     expect(told.map(({ stage }) => stage)).toEqual(['asking', 'booting']);
   });
 
   it('passes on the sentence and the offer of a refusal', async () => {
     const offer = { region: 'cdg', place: 'Paris', latency_ms: 75 };
     stream(`event: refused\ndata: ${JSON.stringify({ error: { code: 'full', message: 'Full.', offer } })}\n\n`);
-    expect(await failure(join({ region: 'ewr' }, () => undefined))).toMatchObject({ message: 'Full.', code: 'full', offer });
+    expect(await failure(join({ region: 'ewr', kind: 'arena' }, () => undefined))).toMatchObject({ message: 'Full.', code: 'full', offer });
     answer('application/json', 429, JSON.stringify({ error: { code: 'too_many_joins', message: 'Wait.' } }));
-    expect(await failure(join({ region: 'ewr' }))).toMatchObject({ message: 'Wait.', code: 'too_many_joins', offer: undefined });
+    expect(await failure(join({ region: 'ewr', kind: 'arena' }))).toMatchObject({ message: 'Wait.', code: 'too_many_joins', offer: undefined });
   });
 
   it('gives up a lobby that says nothing, not one that says that it goes on', async () => {
@@ -55,7 +55,7 @@ describe('a join', () => {
         return new Response(body, { headers: { 'content-type': 'text/event-stream' } });
       });
       let outcome: JoinError | undefined;
-      void failure(join({ region: 'ewr' })).then((error) => (outcome = error));
+      void failure(join({ region: 'ewr', kind: 'arena' })).then((error) => (outcome = error));
       for (let beat = 0; beat < 4; beat += 1) {
         await vi.advanceTimersByTimeAsync(10_000);
         send(': still waking\n\n');
@@ -71,12 +71,12 @@ describe('a join', () => {
 
   it('has a sentence for a stream that breaks off, for nonsense and for silence', async () => {
     stream('event: stage\ndata: {"stage":"asking","message":"Asking."}\n\n');
-    expect((await failure(join({ region: 'ewr' }, () => undefined))).message).toContain('could not find you a place');
+    expect((await failure(join({ region: 'ewr', kind: 'arena' }, () => undefined))).message).toContain('could not find you a place');
     answer('text/html', 502, '<html>');
-    expect((await failure(join({ region: 'ewr' }))).code).toBe('502');
+    expect((await failure(join({ region: 'ewr', kind: 'arena' }))).code).toBe('502');
     vi.stubGlobal('fetch', () => Promise.reject(new TypeError('no network')));
-    expect((await failure(join({ region: 'ewr' }))).code).toBe('unreachable');
+    expect((await failure(join({ region: 'ewr', kind: 'arena' }))).code).toBe('unreachable');
     vi.stubGlobal('fetch', (_: string, { signal }: RequestInit) => (signal?.aborted ? Promise.reject(new DOMException('', 'AbortError')) : undefined));
-    expect((await failure(join({ region: 'ewr' }, undefined, AbortSignal.abort()))).code).toBe('stopped');
+    expect((await failure(join({ region: 'ewr', kind: 'arena' }, undefined, AbortSignal.abort()))).code).toBe('stopped');
   });
 });

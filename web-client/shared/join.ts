@@ -8,9 +8,15 @@ export interface JoinAnswer {
   instance: string;
   region: string;
   room: string;
+  /** The proof that the room was made for us, if it was. */
+  host?: string;
 }
 
-export type JoinRequest = { instance: string; room?: string } | { region: string; room?: string } | { region: string; private: true };
+/**
+ * Into this very room, or into one of a kind in a region: its public one, or a new private one. `host`: the proof that the room
+ * was made for us; `watch`: only to look on, so that nothing is woken.
+ */
+export type JoinRequest = { instance: string; room?: string; host?: string; watch?: boolean } | { region: string; kind: string; watch?: boolean; private?: boolean };
 
 /** What the lobby is doing while we wait: a word for programs, a sentence for people. */
 export interface JoinStage {

@@ -24,12 +24,20 @@ describe('a page', () => {
     expect([loading.hasReloaded, loading.isCacheSuspect]).toEqual([false, false]);
   });
 
-  it.each<[Reason, boolean]>([['failed', true], ['late', false], ['mismatch', false]])('that loaded itself again (%s) knows that, and whether to go past the cache: %s', async (reason, isPast) => {
+  it.each<[Reason, boolean]>([['failed', true], ['late', false], ['mismatch', true]])('that loaded itself again (%s) knows that, and whether to go past the cache: %s', async (reason, isPast) => {
     const first = await page(null);
     first.loading.loadAgain(reason);
     expect(location.reload).toHaveBeenCalledOnce();
     const { loading } = await page(first.history.state);
     expect([loading.hasReloaded, loading.isCacheSuspect]).toEqual([true, isPast]);
+  });
+
+  it('that loads itself again hands on what a person would miss, and only then', async () => {
+    const first = await page(null);
+    expect(first.loading.kept).toEqual({});
+    const kept = { name: 'Ada', hue: 3, resume: '1.7.2.member.aa', draft: 'half a sen' };
+    first.loading.loadAgain('mismatch', kept);
+    expect((await page(first.history.state)).loading.kept).toEqual(kept);
   });
 
   it('whose script was loaded again by the one that watches over it trusts the cache for the rest', async () => {

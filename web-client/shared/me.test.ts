@@ -30,9 +30,10 @@ describe('who is flying', () => {
 
   it('travels in the link only where nothing is remembered', () => {
     const me = { name: 'Ada & Co', hue: 5 };
-    expect(arrivalFragment('a.b', me, true)).toBe('#t=a.b');
-    expect(parseArrival(arrivalFragment('a.b', me, false))).toEqual({ ticket: 'a.b', name: 'Ada & Co', hue: 5 });
-    expect(parseArrival('')).toEqual({ ticket: undefined, name: undefined, hue: undefined });
+    const place = { ticket: 'a.b' };
+    expect(arrivalFragment(place, me, true)).toBe('#t=a.b');
+    expect(parseArrival(arrivalFragment({ ...place, host: 'c' }, me, false))).toEqual({ ticket: 'a.b', host: 'c', name: 'Ada & Co', hue: 5 });
+    expect(parseArrival('')).toEqual({ ticket: undefined, host: undefined, name: undefined, hue: undefined });
     expect(parseArrival('#h=99').hue).toBeUndefined();
   });
 });

@@ -11,6 +11,8 @@ export interface Me {
 /** What the fragment carries from the lobby to the room. */
 export interface Arrival {
   ticket: string | undefined;
+  /** That the room was made for this person. */
+  host: string | undefined;
   name: string | undefined;
   hue: number | undefined;
 }
@@ -27,9 +29,10 @@ export function saveMe(store: Store, me: Me): void {
   store.set('hue', String(me.hue));
 }
 
-/** The fragment for a room's address; name and hue travel in it only if the browser remembers nothing. */
-export function arrivalFragment(ticket: string, me: Me, storeLasts: boolean): string {
+/** The fragment for the address to which the lobby lets us in; name and hue travel in it only if the browser remembers nothing. */
+export function arrivalFragment({ ticket, host }: { ticket: string; host?: string }, me: Me, storeLasts: boolean): string {
   const fields = new URLSearchParams({ t: ticket });
+  if (host !== undefined) fields.set('host', host);
   if (!storeLasts) {
     fields.set('n', me.name);
     fields.set('h', String(me.hue));
@@ -41,6 +44,7 @@ export function parseArrival(fragment: string): Arrival {
   const fields = new URLSearchParams(fragment.replace(/^#/, ''));
   return {
     ticket: fields.get('t') || undefined,
+    host: fields.get('host') || undefined,
     name: tidyCallSign(fields.get('n') ?? '') || undefined,
     hue: parseHue(fields.get('h') ?? undefined),
   };

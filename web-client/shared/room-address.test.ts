@@ -1,17 +1,28 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { DURABLE_ID_EXAMPLES } from './generated/protocol';
-import { durableId, followRedirect, roomAddressOf, serverAnswers, socketUrl } from './room-address';
+import { durableId, followRedirect, isAlias, isPrivate, isWatching, lastingAddress, roomAddressOf, serverAnswers, socketUrl } from './room-address';
 
 afterEach(() => vi.unstubAllGlobals());
 
 describe("a room's address", () => {
   it('names machine and room', () => {
     expect(roomAddressOf('/gameserver/148e/field-abc')).toEqual({ instance: '148e', room: 'field-abc' });
-    expect(roomAddressOf('/gameserver/148e')).toEqual({ instance: '148e', room: 'arena' });
   });
 
   it('keeps its id wherever it goes', () => {
     for (const [instance, room, id] of DURABLE_ID_EXAMPLES) expect(durableId(roomAddressOf(`/gameserver/${instance}/${room}`))).toBe(id);
+  });
+
+  it('keeps that a page only looks on, and nothing else that is said once', () => {
+    expect(lastingAddress({ pathname: '/gameserver/i/arena', search: '?watch' })).toBe('/gameserver/i/arena?watch');
+    expect(lastingAddress({ pathname: '/gameserver/i/arena', search: '?new' })).toBe('/gameserver/i/arena');
+    expect(isWatching({ search: '' })).toBe(false);
+  });
+
+  it('tells who finds the room', () => {
+    const rooms = ['arena', 'arena-m1', 'arena-p-abc', 'field-abc', 'arena-r-0a1b'];
+    expect(rooms.filter(isPrivate)).toEqual(['arena-p-abc', 'field-abc']);
+    expect(rooms.filter(isAlias)).toEqual(['arena-r-0a1b']);
   });
 
   it('has a socket at the same place', () => {
@@ -30,7 +41,8 @@ describe("a room's address", () => {
     const fetch = vi.fn(async (_: string) => ({ ok: true }));
     vi.stubGlobal('fetch', fetch);
     expect(await serverAnswers('/gameserver/i/arena')).toBe(true);
-    expect(fetch.mock.calls[0]?.[0]).toBe('/gameserver/i/status');
+    expect(await serverAnswers('/gameserver/i/arena?watch')).toBe(true);
+    expect(fetch.mock.calls.map(([url]) => url)).toEqual(['/gameserver/i/status', '/gameserver/i/status?watch']);
     vi.stubGlobal('fetch', async () => ({ ok: false }));
     expect(await serverAnswers('/gameserver/i/arena')).toBe(false);
     vi.stubGlobal('fetch', async () => Promise.reject(new Error('offline')));

@@ -1,5 +1,5 @@
 // The address of a room, `/gameserver/<instance>/<room>`: what it says, and whether anybody answers there.
-import { PUBLIC_ROOM } from './generated/protocol';
+import { KINDS } from './generated/protocol';
 
 export interface RoomAddress {
   instance: string;
@@ -7,13 +7,38 @@ export interface RoomAddress {
 }
 
 export function roomAddressOf(path: string): RoomAddress {
-  const [, , instance = '', room = PUBLIC_ROOM] = path.split('/');
+  const [, , instance = '', room = ''] = path.split('/');
   return { instance, room };
 }
 
-/** The room's id wherever it is: every machine has a public room of its own, all other names are the room's only one. */
+const PUBLIC_ROOMS: readonly string[] = KINDS;
+
+/** The room's id wherever it is: every machine has a public room of each kind, all other names are the room's only one. */
 export function durableId({ instance, room }: RoomAddress): string {
-  return room === PUBLIC_ROOM ? `${PUBLIC_ROOM}-${instance}` : room;
+  return PUBLIC_ROOMS.includes(room) ? `${room}-${instance}` : room;
+}
+
+/** Whether only those find it who have its link. */
+export function isPrivate(room: string): boolean {
+  return /^(?:[a-z]+-p|field)-/.test(room);
+}
+
+/** Whether this is a private room's name for those who only read along. */
+export function isAlias(room: string): boolean {
+  return /^[a-z]+-r-/.test(room);
+}
+
+/** In the address of somebody who came from the board to look on: nothing is woken for them. */
+const WATCH = '?watch';
+
+/** Whether the page only looks on at a public room. */
+export function isWatching({ search }: { search: string }): boolean {
+  return search === WATCH;
+}
+
+/** The page's address without what is only said once. */
+export function lastingAddress({ pathname, search }: { pathname: string; search: string }): string {
+  return isWatching({ search }) ? pathname + WATCH : pathname;
 }
 
 /** The address of its socket; `base` is the page's own. */
@@ -39,8 +64,10 @@ export async function followRedirect(path: string): Promise<string> {
 /** Whether the machine of this room answers over plain HTTP. */
 export async function serverAnswers(path: string): Promise<boolean> {
   try {
-    const { instance } = roomAddressOf(path);
-    const { ok } = await fetch(`/gameserver/${instance}/status`, { cache: 'no-store', signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) });
+    const { pathname, search } = new URL(path, 'http://room');
+    const { instance } = roomAddressOf(pathname);
+    // Where a page only looks on, that wakes nothing either.
+    const { ok } = await fetch(`/gameserver/${instance}/status${isWatching({ search }) ? WATCH : ''}`, { cache: 'no-store', signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) });
     return ok;
   } catch {
     return false;

@@ -4,13 +4,13 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { KINDS } from '../shared/generated/protocol';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const MAX_LINES = 300;
 
-/** A folder for each kind of room, there already or to come. */
-const KINDS = ['arena', 'canvas', 'lounge'];
-const PAGES = [...KINDS, 'lobby'];
+/** A folder for each kind of room, and for the lobby. */
+const PAGES: readonly string[] = [...KINDS, 'lobby'];
 const FOLDERS = [...PAGES, 'shared'];
 
 /** Within a kind: what its views and its HUD must not reach, besides its own package and what knows it. */
@@ -35,23 +35,21 @@ function folderOf(path: string): string {
 }
 
 /** What a file at this path must not import. */
-function isForbidden(path: string, target: string): boolean {
+function isForbidden(path: string, target: string, pages = PAGES): boolean {
   const [from, to] = [folderOf(path), folderOf(target)];
-  const isPackage = to === 'pkg' || to === 'pixi.js';
-  if (from === 'shared') return PAGES.includes(to) || isPackage;
-  if (from === 'lobby') return KINDS.includes(to) || isPackage;
+  if (pages.includes(to) && to !== from) return true;
+  if (from === 'shared' || from === 'lobby') return to === 'pkg' || to === 'pixi.js';
   const never = /^\w+\/view\//.test(path) ? VIEWS_NEVER : /^\w+\/hud\//.test(path) ? HUD_NEVER : [];
-  return (PAGES.includes(to) && to !== from) || never.some((pattern) => pattern.test(target));
+  return (to === 'pkg' && target !== `pkg/${from}.js`) || never.some((pattern) => pattern.test(target));
 }
 
-function violations(source: Source): string[] {
-  return importsOf(source).filter((target) => isForbidden(source.path, target));
+function violations(source: Source, pages = PAGES): string[] {
+  return importsOf(source).filter((target) => isForbidden(source.path, target, pages));
 }
 
-/** All sources of a folder and of those in it; none if it is not there yet. */
+/** All sources of a folder and of those in it. */
 function sourcesIn(folder: string): (Source & { file: string })[] {
-  const names = readdirSync(ROOT).includes(folder) ? readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' }) : [];
-  return names
+  return readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
     .filter((name) => /\.(ts|css)$/.test(name))
     .map((name) => `${folder}/${name}`)
     .map((file) => ({ file, path: file.replace(/\.\w+$/, ''), text: readFileSync(join(ROOT, file), 'utf8') }));
@@ -68,9 +66,10 @@ describe('layers', () => {
   it.each([
     ['canvas/main', "import { Scene } from '../arena/view/scene';"],
     ['arena/client', 'import type { Board } from "../lounge/board";'],
+    ['arena/client', 'import init from "../pkg/lounge.js";'],
     ['arena/main', "const page = await import('../lobby/main');"],
     ['shared/chat/panel', "import type { ChatLine } from '../../arena/client-event';"],
-    ['shared/link/link.test', "import { Client } from '../../pkg/aerodrome.js';"],
+    ['shared/link/link.test', "import { Client } from '../../pkg/arena.js';"],
     ['shared/base', "@import '../lobby/sky.css';"],
     ['lobby/board', "import { Minimap } from '../arena/hud/minimap';"],
     ['lobby/main', "import { Application } from 'pixi.js';"],
@@ -79,7 +78,7 @@ describe('layers', () => {
     ['arena/hud/chat', "import { Link } from '../../shared/link/link';"],
     ['arena/hud/score', "import { Scene } from '../view/scene';"],
   ])('a forbidden import is found: %s: %s', (path, text) => {
-    expect(violations({ path, text })).toHaveLength(1);
+    expect(violations({ path, text }, ['arena', 'canvas', 'lobby', 'lounge'])).toHaveLength(1);
   });
 
   it('what is allowed is not found', () => {
@@ -96,7 +95,12 @@ describe('layers', () => {
 
   it('only one file of a kind knows its wasm package', () => {
     const who = product.filter((source) => importsOf(source).some((target) => target.startsWith('pkg/')));
-    expect(who.map(({ file }) => file)).toEqual(['arena/client.ts']);
+    expect(who.map(({ file }) => file).sort()).toEqual([...KINDS].sort().map((kind) => `${kind}/client.ts`));
+  });
+
+  it('every kind has its page, and its crate for the browser, and there is none besides', () => {
+    expect(readdirSync(join(ROOT, 'wasm')).sort()).toEqual([...KINDS].sort());
+    for (const kind of KINDS) expect(readdirSync(join(ROOT, kind))).toContain('index.html');
   });
 
   it('only one file opens the game socket', () => {

@@ -14,21 +14,20 @@ use bytes::Bytes;
 use rust_embed::RustEmbed;
 use std::borrow::Cow;
 
-const PAGE: &str = "index.html";
 /// It has the same name in every build, so that a page of an older one finds it.
 const BOOT: &str = "boot.js";
 const CACHE_FOR_EVER: &str = "public, max-age=31536000, immutable";
 const CACHE_NEVER: &str = "no-cache";
 
-/// The page of a web build, if there is one. `csp` is what it may load and reach.
-pub fn page<Dist: RustEmbed>(request: &HeaderMap, csp: &'static str) -> Option<Response> {
-    let mut page = file::<Dist>(PAGE, request, CACHE_NEVER)?;
+/// The page of a web build at this path in it, if there is one. `csp` is what it may load and reach.
+pub fn page<Dist: RustEmbed>(path: &str, request: &HeaderMap, csp: &'static str) -> Option<Response> {
+    let mut page = file::<Dist>(path, request, CACHE_NEVER)?;
     page.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(csp));
     page.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static(REFERRER_POLICY));
     Some(page)
 }
 
-/// An asset of the page by its name under `assets/`.
+/// An asset of the pages by its name under `assets/`.
 pub fn asset<Dist: RustEmbed>(name: &str, request: &HeaderMap) -> Option<Response> {
     file::<Dist>(&format!("assets/{name}"), request, if name == BOOT { CACHE_NEVER } else { CACHE_FOR_EVER })
 }
@@ -96,7 +95,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_page_is_asked_for_each_time_and_has_its_policies() {
-        let page = page::<Site>(&HeaderMap::new(), "default-src 'none'").unwrap();
+        let page = page::<Site>("index.html", &HeaderMap::new(), "default-src 'none'").unwrap();
         let expected = [
             ("cache-control", "no-cache"),
             ("content-security-policy", "default-src 'none'"),

@@ -33,6 +33,7 @@ fn room(players: usize, field_cells: i32) -> (Room, Vec<ConnectionId>) {
         fillers: 0,
         max_players: players as u32,
         max_readers: 0,
+        silence_max_ms: 10_000,
         begins_s: 0,
         cadence_ticks: 1,
     });

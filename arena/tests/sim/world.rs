@@ -95,6 +95,7 @@ pub(crate) fn config(seed: u64) -> RoomConfig {
         fillers: 0,
         max_players: 500,
         max_readers: 20,
+        silence_max_ms: 10_000,
         begins_s: 0,
         cadence_ticks: arena::CADENCE_TICKS,
     }

@@ -45,10 +45,10 @@ const ACK_INTERVAL: Duration = Duration::from_millis(ACK_INTERVAL_MAX_MS - 20);
 /// When it does not start.
 pub(crate) fn start(cells: u32, players: usize, cadence_ticks: Option<u32>) -> anyhow::Result<Child> {
     let tuning = TUNING.replacen("cells: 10,", &format!("cells: {cells},"), 1);
-    let players = players.to_string();
-    // Nothing is as if it were not set.
-    let cadence = cadence_ticks.map_or_else(String::new, |ticks| ticks.to_string());
-    let own = [("TUNING", &*tuning), ("MAX_PLAYERS", &*players), ("CADENCE_TICKS", &*cadence)];
+    let kinds = serve::kinds(|entry| {
+        (entry.members, entry.beat_ticks) = (players as u32, cadence_ticks.unwrap_or(entry.beat_ticks));
+    });
+    let own = [("TUNING", &*tuning), ("KINDS", &*kinds)];
     Child::start(&["serve-gameserver"], &[&serve::ENVIRONMENT[..], &own[..]].concat())
 }
 

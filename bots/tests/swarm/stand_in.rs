@@ -105,6 +105,7 @@ impl StandIn {
             fillers: 20,
             max_players: 200,
             max_readers: 0,
+            silence_max_ms: 10_000,
             begins_s: 0,
             cadence_ticks: 1,
         };

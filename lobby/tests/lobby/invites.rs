@@ -94,7 +94,7 @@ async fn a_room_with_nowhere_to_go_is_gone_and_a_new_one_is_offered() {
     let lobby = Lobby::start(&[]).await;
     let page = lobby.get("/gameserver/m1/field-abc").send().await.unwrap();
     assert_eq!(page.status(), 410);
-    assert!(page.text().await.unwrap().contains(r#"<a href="/#new">Open a new field</a>"#));
+    assert!(page.text().await.unwrap().contains(r#"<a href="/#new">Open a new room</a>"#));
     assert_eq!(lobby.join(r#"{"instance":"m1","room":"field-abc"}"#).await.1["error"]["code"], "unknown_server");
 }
 

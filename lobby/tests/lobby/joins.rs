@@ -31,7 +31,7 @@ async fn a_private_room_has_a_name_nobody_guesses_and_a_machine_with_room_for_it
     for _ in 0..3 {
         let (status, body) = lobby.join(r#"{"region":"ewr","private":true}"#).await;
         let room = body["room"].as_str().unwrap().to_owned();
-        let secret = room.strip_prefix("field-").unwrap();
+        let secret = room.strip_prefix("arena-p-").unwrap();
         assert!(secret.len() == 10 && secret.bytes().all(|b| b.is_ascii_lowercase() || (b'2'..=b'7').contains(&b)));
         assert_eq!((status, &body["path"]), (200, &json!(format!("/gameserver/m2/{room}?new"))));
         let said = key().verify_ticket(body["ticket"].as_str().unwrap(), "m2", &room, now_s()).unwrap();
@@ -103,6 +103,6 @@ async fn one_address_cannot_open_rooms_without_end() {
     let (opened, refused) = flood(&lobby, "192.0.2.1", r#"{"region":"ewr","private":true}"#).await;
     assert_eq!(
         (opened, refused.json::<Value>().await.unwrap()["error"]["code"].as_str()),
-        (20, Some("too_many_fields"))
+        (20, Some("too_many_rooms"))
     );
 }

@@ -10,6 +10,7 @@ mod invites;
 mod joins;
 mod previews;
 mod provision;
+mod roles;
 mod silent;
 mod slow;
 mod support;

@@ -36,7 +36,7 @@ use webserver::BoundedListener;
 const SEND_BUFFER_BYTES: usize = 16 * 1024;
 /// Connections that speak HTTP at once. Policy: newcomers wait in the kernel's backlog until one has ended: it has the
 /// head's timeout to ask, and what [`WriteTimeout`] allows to take the answer.
-const HTTP_MAX_COUNT: usize = 1024;
+pub(crate) const HTTP_MAX_COUNT: usize = 1024;
 /// Longest head of a request. Policy: answer with status 431 and close.
 const HEAD_MAX_BYTES: usize = 16 * 1024;
 /// Time a connection has for its first request once the listener is closed. Policy: close it.

@@ -9,17 +9,17 @@ use axum::{
 
 /// What is no room's address.
 pub(crate) fn no_such_room() -> Response {
-    page(StatusCode::NOT_FOUND, "There is no such field.", "The lobby knows which fields are open.")
+    page(StatusCode::NOT_FOUND, "There is no such room.", "The lobby knows which rooms are open.")
 }
 
 /// A room that was never there, or that nobody can bring back.
 pub(crate) fn room_is_gone() -> Response {
-    page(StatusCode::NOT_FOUND, "This field is gone.", "Nobody has kept it, but the lobby can open you a new one.")
+    page(StatusCode::NOT_FOUND, "This room is gone.", "Nobody has kept it, but the lobby can open you a new one.")
 }
 
 /// A machine that is not there any more.
 pub(crate) fn machine_is_gone() -> Response {
-    page(StatusCode::NOT_FOUND, "That field is gone.", "The lobby knows which fields are open.")
+    page(StatusCode::NOT_FOUND, "That room is gone.", "The lobby knows which rooms are open.")
 }
 
 /// A build without the web client.

@@ -10,39 +10,31 @@ use crate::{
     http::{
         assets,
         fly_replay::{self, ReplayCheck},
-        pages, ping,
+        pages, ping, status,
         upgrade::Upgrade,
     },
-    room::{handle::RoomFacts, open_policy::is_interrupted_here},
+    room::{address::RoomAddress, open_policy::is_interrupted_here},
     store::Kept,
 };
 use axum::{
-    Json, Router,
+    Router,
     extract::{ConnectInfo, Path, Request, State},
     http::{HeaderMap, HeaderName, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
 };
-use protocol::room::{ARENA, Kind, durable_id, home_of, is_name};
-use serde_json::json;
-use std::{
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-    time::Instant,
-};
+use protocol::room::{Kind, home_of, is_name};
+use std::{net::SocketAddr, sync::Arc, time::Instant};
 use webserver::client_address;
 
 /// All routes.
 pub(crate) fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok" }))
-        .route("/metrics", get(metrics))
+        .route("/metrics", get(status::metrics))
         .route("/gameserver/{instance}/assets/{*name}", get(asset))
-        .route("/gameserver/{instance}/status", get(status))
+        .route("/gameserver/{instance}/status", get(status::status))
         .route("/gameserver/{instance}/ping", get(latency))
         .route("/gameserver/{instance}/{room}", get(room))
         .fallback(|| async { pages::no_such_room() })
@@ -73,50 +65,8 @@ async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Res
     }
 }
 
-async fn metrics(State(app): State<Arc<App>>) -> Response {
-    let (metrics, rooms) = (&app.metrics, app.rooms.list());
-    let sum = |of: fn(&RoomFacts) -> &AtomicU32| -> i64 {
-        rooms.iter().map(|room| i64::from(of(&room.facts).load(Ordering::Relaxed))).sum()
-    };
-    metrics.sockets.set(app.admission.connections() as i64);
-    metrics.rooms_open.set(rooms.len() as i64);
-    metrics.players.set(sum(|facts| &facts.players));
-    metrics.pilots.set(sum(|facts| &facts.pilots));
-    let unwritten = rooms.iter().map(|room| room.facts.unwritten_for()).max().unwrap_or_default();
-    metrics.unwritten_seconds.set(unwritten.as_secs() as i64);
-    let unwritable = rooms.iter().filter(|room| room.facts.is_unwritable.load(Ordering::Relaxed));
-    metrics.rooms_unwritable.set(unwritable.count() as i64);
-    webserver::metrics(app.metrics.encode())
-}
-
 async fn asset(Path((_, name)): Path<(String, String)>, headers: HeaderMap) -> Response {
     assets::asset(&name, &headers).unwrap_or_else(|| StatusCode::NOT_FOUND.into_response())
-}
-
-async fn status(State(app): State<Arc<App>>) -> Response {
-    let load = |value: &AtomicU32| value.load(Ordering::Relaxed);
-    let open = app.rooms.list();
-    let public = open.iter().find(|room| app.rooms.is_public(&room.id));
-    // The public room is always there to be joined, open or not.
-    let pilots = public.map_or(0, |room| load(&room.facts.pilots));
-    let tick = public.map_or(0, |room| load(&room.facts.tick));
-    let players = public.map_or(0, |room| load(&room.facts.players));
-    let capacity = u32::from(app.config.max_players);
-    let mut rooms =
-        vec![json!({ "room": ARENA, "players": players, "pilots": pilots, "capacity": capacity, "tick": tick })];
-    rooms.extend(open.iter().filter(|room| !app.rooms.is_public(&room.id)).map(|room| {
-        let facts = &room.facts;
-        let (players, pilots, tick) = (load(&facts.players), load(&facts.pilots), load(&facts.tick));
-        json!({ "room": *room.id, "players": players, "pilots": pilots, "capacity": capacity, "tick": tick })
-    }));
-    let everybody: u32 = open.iter().map(|room| load(&room.facts.players)).sum();
-    let body = json!({
-        "instance": app.config.instance, "region": app.config.region,
-        "players": everybody, "pilots": pilots, "capacity": capacity, "rooms": rooms,
-        "rooms_max": app.config.max_rooms, "is_draining": app.rooms.is_stopping(),
-        "unix_ms": app.config.wall_clock.now_ms(),
-    });
-    ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }
 
 async fn latency(
@@ -131,7 +81,7 @@ async fn latency(
     if let Some(refusal) = refuse_foreign_page(&app, request.headers()) {
         return refusal;
     }
-    match open(&app, peer, request.headers()).filter(|permit| permit.refusal.is_none()) {
+    match open(&app, peer, request.headers(), None).filter(|permit| permit.refusal.is_none()) {
         None => too_many_connections(&app),
         Some(permit) => upgrade.answer(move |stream, first| ping::echo(stream, first, permit)),
     }
@@ -143,12 +93,11 @@ async fn room(
     Path((_, room)): Path<(String, String)>,
     mut request: Request,
 ) -> Response {
-    if Kind::of(&room).is_none() {
-        return pages::no_such_room();
-    }
-    let id: Arc<str> = durable_id(&app.config.instance, &room).into();
+    let Some(kind) = Kind::of(&room) else { return pages::no_such_room() };
+    let address = RoomAddress::of(&room, &app.config.instance, &app.config.key);
+    let Some(address) = address else { return pages::no_such_room() };
     if !Upgrade::is_wanted(&request) {
-        return page(&app, &id, request.uri().query().unwrap_or_default(), request.headers()).await;
+        return page(&app, kind, &address, request.uri().query().unwrap_or_default(), request.headers()).await;
     }
     let upgrade = match Upgrade::of(&mut request) {
         Ok(upgrade) => upgrade,
@@ -158,14 +107,15 @@ async fn room(
         return refusal;
     }
     // Browsers hide the status of a refused upgrade, so whoever has no place learns it from a close code.
-    let Some(permit) = open(&app, peer, request.headers()) else { return too_many_connections(&app) };
+    let Some(permit) = open(&app, peer, request.headers(), Some(kind)) else { return too_many_connections(&app) };
     let permit = permit.of_visitor();
-    upgrade.answer(move |stream, first| async move { app.adopt(stream, first, permit, id).await })
+    upgrade.answer(move |stream, first| async move { app.adopt(stream, first, permit, address).await })
 }
 
 /// The page of a room that is here, or can be; else where it is, or that it is gone. What a page shows opens nothing.
-async fn page(app: &App, id: &str, query: &str, headers: &HeaderMap) -> Response {
-    let page = || assets::page(headers).unwrap_or_else(pages::no_page_built);
+async fn page(app: &App, kind: Kind, room: &RoomAddress, query: &str, headers: &HeaderMap) -> Response {
+    let RoomAddress { id, name } = room;
+    let page = || assets::page(kind, headers).unwrap_or_else(pages::no_page_built);
     // The lobby sends whoever asked for a new room with `?new`: nobody has saved that yet.
     if app.rooms.is_open(id) || query.split('&').any(|part| part == "new") {
         return page();
@@ -176,18 +126,18 @@ async fn page(app: &App, id: &str, query: &str, headers: &HeaderMap) -> Response
     let kept = match app.store.owner(id, own).await {
         Ok(kept) => kept,
         Err(error) => {
-            tracing::error!(room = id, "nobody knows where the room is: {error:#}");
+            tracing::error!(room = &**id, "nobody knows where the room is: {error:#}");
             return page();
         }
     };
     match (kept, home_of(id)) {
         // That it comes back tells the lobby to let it wait, if there is no such machine any more.
         (Some(Kept { owner, is_held: true }), _) if is_name(&owner.instance) => {
-            redirect(&format!("{}{}/{id}?back={}", fly_replay::PREFIX, owner.instance, moved.unwrap_or(1)))
+            redirect(&format!("{}{}/{name}?back={}", fly_replay::PREFIX, owner.instance, moved.unwrap_or(1)))
         }
         (_, Some(home)) if home == own => page(),
         (kept, Some(home)) if moved.is_none() && !is_interrupted_here(own, kept.as_ref().map(|kept| &kept.owner)) => {
-            redirect(&format!("{}{home}/{ARENA}", fly_replay::PREFIX))
+            redirect(&format!("{}{home}/{}", fly_replay::PREFIX, kind.word()))
         }
         (Some(_), _) => page(),
         (None, _) => pages::room_is_gone(),
@@ -207,9 +157,9 @@ fn refuse_foreign_page(app: &App, headers: &HeaderMap) -> Option<Response> {
     Some(pages::forbidden("Pages of other sites may not connect here.\n"))
 }
 
-/// A permit for one more connection, if only to be refused.
-fn open(app: &App, peer: SocketAddr, headers: &HeaderMap) -> Option<ConnectionPermit> {
-    app.admission.open(client_address(headers, peer), Instant::now())
+/// A permit for one more connection, for a room of a kind or a ping, if only to be refused.
+fn open(app: &App, peer: SocketAddr, headers: &HeaderMap, kind: Option<Kind>) -> Option<ConnectionPermit> {
+    app.admission.open(client_address(headers, peer), kind, Instant::now())
 }
 
 fn too_many_connections(app: &App) -> Response {

@@ -14,7 +14,7 @@ use crate::{
     admission::{ConnectionPermit, Opener},
     io::{flow::FlowCounter, stream::Stream},
     kinds,
-    room::handle::RoomEvent,
+    room::{address::RoomAddress, handle::RoomEvent},
 };
 use bytes::Bytes;
 use crossbeam_channel::Sender;
@@ -29,7 +29,6 @@ use protocol::{
 use session::ConnectionId;
 use std::{
     io::{self, ErrorKind},
-    sync::Arc,
     time::{Duration, Instant},
 };
 use tungstenite::{
@@ -140,8 +139,8 @@ pub(crate) enum Flushed {
 pub(crate) struct Connection {
     pub(crate) id: ConnectionId,
     pub(crate) phase: Phase,
-    /// The durable id of the room that it was opened for, and the way there once it joined.
-    pub(crate) room: Arc<str>,
+    /// The room that it was opened for, and the way there once it joined.
+    pub(crate) room: RoomAddress,
     pub(crate) events: Option<Sender<RoomEvent>>,
     /// Reading waits until the room, or its queue, has taken what was read.
     pub(crate) is_read_paused: bool,
@@ -172,7 +171,7 @@ impl Connection {
         tcp: TcpStream,
         first: Bytes,
         (permit, flow): (ConnectionPermit, FlowCounter),
-        room: Arc<str>,
+        room: RoomAddress,
         now: Instant,
     ) -> Self {
         let config = WebSocketConfig::default()
@@ -214,6 +213,11 @@ impl Connection {
     /// Whom a room's opening is charged to.
     pub(crate) fn opener(&self) -> Opener {
         self.permit.opener()
+    }
+
+    /// Its peer only reads.
+    pub(crate) fn keeps_nobody_awake(&mut self) {
+        self.permit.keeps_nobody_awake();
     }
 
     /// There is something to read again; `is_ending` tells that the end has come, too.
@@ -290,8 +294,7 @@ impl Connection {
 
     /// Queues the message that says why the connection closes.
     pub(crate) fn queue_reason(&mut self, closing: Closing) {
-        let kind = Kind::of(&self.room).expect("an upgrade is for a room");
-        if let Some(message) = closing.message(kind) {
+        if let Some(message) = closing.message(self.room.kind()) {
             self.queue(&message.encode());
         }
     }

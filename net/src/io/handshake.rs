@@ -4,10 +4,11 @@
 //! `JoinRequest` for the task that owns the rooms, which opens the room if it is not open.
 //! Invariant: everything that can be checked without the room is checked here, before there is one: whoever has neither
 //! a good ticket nor a resume token that was once given out for this very room opens and learns nothing. What a ticket
-//! lets them have opened is [`crate::room::open_policy`]'s; a token alone grants what a plain ticket does.
+//! lets them have opened is [`crate::room::open_policy`]'s; a token alone grants what a plain ticket does. Whoever only reads
+//! keeps no machine awake from here on.
 
 use crate::{
-    admission::Admission,
+    admission::{Admission, Admitted},
     config::Config,
     io::connection::Connection,
     kinds,
@@ -19,8 +20,7 @@ use protocol::{
     PROTOCOL_VERSION,
     close::CloseReason,
     message::{ClientMessage, Hello},
-    room::Kind,
-    token::Grant,
+    token::Role,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc::{self, error::TrySendError};
@@ -50,23 +50,27 @@ impl Handshake {
     ///
     /// # Errors
     /// Why it does not come in.
-    pub(crate) fn accept(&self, message: &[u8], connection: &Connection) -> Result<(), CloseReason> {
+    pub(crate) fn accept(&self, message: &[u8], connection: &mut Connection) -> Result<(), CloseReason> {
         // Before anything else of it is read: another version's hello may look different behind its version.
         if Hello::version_of(message).is_some_and(|version| version != PROTOCOL_VERSION) {
             return Err(CloseReason::VersionMismatch);
         }
-        let Ok(ClientMessage::Hello(hello)) = ClientMessage::decode(message) else {
+        let Ok(ClientMessage::Hello(mut hello)) = ClientMessage::decode(message) else {
             return Err(CloseReason::BadMessage);
         };
-        let kind = Kind::of(&connection.room).expect("an upgrade is for a room");
+        let kind = connection.room.kind();
         if hello.kind != kind.number() || !kinds::versions(kind).contains(&hello.kind_version) {
             return Err(CloseReason::VersionMismatch);
         }
-        let ticket = self.admission.admit(&hello, &connection.room, self.wall_clock.now_s())?;
-        let (admission, grant) = (ticket.map(|ticket| ticket.role), ticket.map_or(Grant::Enter, |ticket| ticket.grant));
-        let (connection_id, flow) = (connection.id, connection.flow());
-        let join = Box::new(Join { connection: connection_id, flow, hello, admission, _waiting: None });
-        let request = JoinRequest { room: Arc::clone(&connection.room), join, grant, opener: connection.opener() };
+        let Admitted { role, by_ticket, grant } =
+            self.admission.admit(&mut hello, &connection.room, self.wall_clock.now_s())?;
+        if role == Role::Reader {
+            connection.keeps_nobody_awake();
+        }
+        let admission = by_ticket.then_some(role);
+        let join =
+            Box::new(Join { connection: connection.id, flow: connection.flow(), hello, admission, _waiting: None });
+        let request = JoinRequest { room: Arc::clone(&connection.room.id), join, grant, opener: connection.opener() };
         self.joins.try_send(request).map_err(|error| match error {
             TrySendError::Full(_) => CloseReason::RoomFull,
             TrySendError::Closed(_) => CloseReason::ServerStopping,

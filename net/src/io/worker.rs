@@ -23,7 +23,7 @@ use crate::{
         handshake::Handshake,
         worker_queue::{self, Batch, Joined, WAKER, WorkerMessage, WorkerReceiver, WorkerSender},
     },
-    room::handle::RoomEvent,
+    room::{address::RoomAddress, handle::RoomEvent},
 };
 use anyhow::Context;
 use bytes::Bytes;
@@ -36,7 +36,6 @@ use protocol::{
 use session::ConnectionId;
 use std::{
     collections::VecDeque,
-    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -218,7 +217,7 @@ impl Worker {
         self.connection(id.slot as usize).filter(|connection| connection.id == id)
     }
 
-    fn adopt(&mut self, stream: TcpStream, first: Bytes, permit: ConnectionPermit, room: Arc<str>, now: Instant) {
+    fn adopt(&mut self, stream: TcpStream, first: Bytes, permit: ConnectionPermit, room: RoomAddress, now: Instant) {
         let slot = self.free.pop().unwrap_or(self.connections.len() as u32);
         let id = ConnectionId { shard: self.index, slot, number: self.adopted };
         self.adopted = self.adopted.wrapping_add(1);

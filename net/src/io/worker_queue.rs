@@ -7,7 +7,7 @@
 use crate::{
     admission::ConnectionPermit,
     io::connection::{Closing, HEAD_MAX_BYTES, message_head},
-    room::handle::RoomEvent,
+    room::{address::RoomAddress, handle::RoomEvent},
 };
 use bytes::Bytes;
 use crossbeam_channel::Sender;
@@ -27,7 +27,7 @@ pub(crate) const WAKER: Token = Token(usize::MAX);
 #[derive(Debug)]
 pub(crate) enum WorkerMessage {
     /// A new connection, the bytes that came right behind its upgrade, its permit, and the room it was opened for.
-    Adopt(TcpStream, Bytes, ConnectionPermit, Arc<str>),
+    Adopt(TcpStream, Bytes, ConnectionPermit, RoomAddress),
     /// A tick's hand-over.
     Batch(Batch),
     /// The process is stopping: whoever has not said hello is told, and so is whoever comes.

@@ -22,26 +22,48 @@ pub(crate) struct NextTick {
 /// A room's deadlines.
 #[derive(Debug)]
 pub(crate) struct Clock {
-    hz: u32,
     start: Instant,
+    tick_hz: u64,
     ticks: u64,
 }
 
 impl Clock {
-    /// The first tick is due at once, and as many more in each second.
-    pub(crate) fn new(now: Instant, hz: u32) -> Self {
-        Self { hz, start: now, ticks: 0 }
+    /// The first tick is due at once.
+    pub(crate) fn new(now: Instant, tick_hz: u32) -> Self {
+        Self { start: now, tick_hz: tick_hz.into(), ticks: 0 }
     }
 
     /// Advances to the next tick.
     pub(crate) fn next(&mut self, now: Instant) -> NextTick {
-        let passed = now.saturating_duration_since(self.start).as_nanos() * u128::from(self.hz) / 1_000_000_000;
-        let behind = u64::try_from(passed).unwrap_or(u64::MAX).saturating_sub(self.ticks);
+        let behind = self.newest_due(now).saturating_sub(self.ticks);
         let dropped = behind.saturating_sub(CATCH_UP_MAX_TICKS);
         self.ticks += dropped;
-        let deadline = self.start + Duration::from_nanos(self.ticks * 1_000_000_000 / u64::from(self.hz));
+        let deadline = self.deadline(self.ticks);
         self.ticks += 1;
         NextTick { sleep: deadline.saturating_duration_since(now), dropped }
+    }
+
+    /// When the next tick is due if so many are left out.
+    pub(crate) fn due_after(&self, ticks: u32) -> Instant {
+        self.deadline(self.ticks + u64::from(ticks))
+    }
+
+    /// Leaves out the ticks that were due by now, at most so many; tells how many.
+    pub(crate) fn skip(&mut self, now: Instant, most: u32) -> u32 {
+        let due = (self.newest_due(now) + 1).saturating_sub(self.ticks);
+        let skipped = u32::try_from(due).unwrap_or(u32::MAX).min(most);
+        self.ticks += u64::from(skipped);
+        skipped
+    }
+
+    /// The number of the newest tick that is due.
+    fn newest_due(&self, now: Instant) -> u64 {
+        let passed = now.saturating_duration_since(self.start).as_nanos() * u128::from(self.tick_hz) / 1_000_000_000;
+        u64::try_from(passed).unwrap_or(u64::MAX)
+    }
+
+    fn deadline(&self, tick: u64) -> Instant {
+        self.start + Duration::from_nanos(tick * 1_000_000_000 / self.tick_hz)
     }
 }
 
@@ -67,6 +89,21 @@ mod tests {
         }
         let expected = start + Duration::from_nanos(599 * 1_000_000_000 / 60) + Duration::from_micros(70);
         assert_eq!(now, expected);
+    }
+
+    #[test]
+    fn ticks_that_are_left_out_keep_the_deadlines_of_the_others() {
+        let start = Instant::now();
+        let mut clock = Clock::new(start, 40);
+        clock.next(start);
+        let at = |ms| start + Duration::from_millis(ms);
+        assert_eq!(clock.due_after(199), at(5_000));
+        // Something came after 1.01 s: ticks 1 to 40 are left out, and the next is due in time.
+        assert_eq!((clock.skip(at(1_010), 199), clock.due_after(0)), (40, at(1_025)));
+        assert_eq!(clock.next(at(1_010)), NextTick { sleep: Duration::from_millis(15), dropped: 0 });
+        // Nothing came: no more is left out than there was nothing to do in.
+        assert_eq!((clock.skip(at(9_000), 20), clock.skip(at(9_000), 0)), (20, 0));
+        assert_eq!(clock.due_after(0), at(1_550));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use protocol::{
     message::{ClientMessage, Hello},
     token::Role,
 };
-use session::{ConnectionId, Stats, governor::Budget};
+use session::{ConnectionId, Level, Stats, governor::Budget};
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -78,12 +78,15 @@ pub(crate) struct RoomFacts {
     pub(crate) is_unwritable: AtomicBool,
     /// The oldest moment of the room that the store does not have; `None` while it has everything.
     unwritten_since: Mutex<Option<Instant>>,
-    pub(crate) players: AtomicU32,
-    pub(crate) pilots: AtomicU32,
-    pub(crate) capacity: AtomicU32,
+    pub(crate) members: AtomicU32,
+    pub(crate) population: AtomicU32,
     pub(crate) tick: AtomicU32,
     /// The newest log entry of the room that the store has.
     pub(crate) kept_entry: AtomicU32,
+    /// What overload left out: [`Level`] as a number.
+    pub(crate) level: AtomicU32,
+    /// Simulation takes longer than a tick.
+    pub(crate) is_slow: AtomicBool,
 }
 
 /// A running room as everybody else sees it.
@@ -115,8 +118,10 @@ impl RoomHandle {
 impl RoomFacts {
     /// The room is closed.
     pub(crate) fn clear(&self) {
-        self.players.store(0, Ordering::Relaxed);
-        self.pilots.store(0, Ordering::Relaxed);
+        self.members.store(0, Ordering::Relaxed);
+        self.population.store(0, Ordering::Relaxed);
+        self.level.store(0, Ordering::Relaxed);
+        self.is_slow.store(false, Ordering::Relaxed);
         self.is_unwritable.store(false, Ordering::Relaxed);
         self.set_written(None);
     }
@@ -146,11 +151,15 @@ impl RoomFacts {
         self.unwritten_since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether the room lets nobody new in, since its ticks cost too much.
+    pub(crate) fn is_overloaded(&self) -> bool {
+        self.level.load(Ordering::Relaxed) >= u32::from(Level::Joins.number())
+    }
+
     /// Written by the tick thread.
     pub(crate) fn publish(&self, stats: &Stats) {
-        self.players.store(stats.members, Ordering::Relaxed);
-        self.pilots.store(stats.population, Ordering::Relaxed);
-        self.capacity.store(stats.capacity, Ordering::Relaxed);
+        self.members.store(stats.members, Ordering::Relaxed);
+        self.population.store(stats.population, Ordering::Relaxed);
         self.tick.store(stats.tick, Ordering::Relaxed);
     }
 }

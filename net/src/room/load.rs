@@ -4,14 +4,20 @@
 //! relieves the room and tells everybody. Newcomers are told by [`Load::message`].
 //! Invariants: each change is logged and told once; without a governor the parts are measured all the same.
 
-use crate::metrics::Metrics;
+use crate::{
+    metrics::{Metrics, TickTimes},
+    room::handle::RoomFacts,
+};
 use bytes::Bytes;
-use protocol::message::ServerMessage;
+use protocol::{message::ServerMessage, room::Kind};
 use session::{
     Level,
     governor::{Budget, Governor, Spent},
 };
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 /// What a tick changed.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -28,13 +34,27 @@ pub(crate) struct Load {
     room: Arc<str>,
     /// `None`: nothing is governed.
     governor: Option<Governor>,
+    facts: Arc<RoomFacts>,
+    times: TickTimes,
     metrics: Arc<Metrics>,
 }
 
 impl Load {
     /// A room of so many ticks a second with full service; without a budget it keeps it whatever it costs.
-    pub(crate) fn new(room: Arc<str>, tick_hz: u32, budget: Option<Budget>, metrics: Arc<Metrics>) -> Self {
-        let load = Self { room, governor: budget.map(|budget| Governor::new(budget, tick_hz)), metrics };
+    pub(crate) fn new(
+        room: Arc<str>,
+        (kind, tick_hz): (Kind, u32),
+        budget: Option<Budget>,
+        facts: Arc<RoomFacts>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let load = Self {
+            room,
+            governor: budget.map(|budget| Governor::new(budget, tick_hz)),
+            facts,
+            times: metrics.tick_times(kind),
+            metrics,
+        };
         load.publish();
         load
     }
@@ -48,9 +68,9 @@ impl Load {
 
     /// A tick was done.
     pub(crate) fn note(&mut self, simulate: Duration, frames: Duration) -> Change {
-        self.metrics.simulate_seconds.observe(simulate.as_secs_f64());
-        self.metrics.frames_seconds.observe(frames.as_secs_f64());
-        self.metrics.tick_seconds.observe((simulate + frames).as_secs_f64());
+        self.times.simulate_seconds.observe(simulate.as_secs_f64());
+        self.times.frames_seconds.observe(frames.as_secs_f64());
+        self.times.tick_seconds.observe((simulate + frames).as_secs_f64());
         let Some(governor) = &mut self.governor else { return Change::default() };
         let before = (governor.level(), governor.is_slow());
         let level = governor.note(Spent { simulate_us: micros(simulate), frames_us: micros(frames) });
@@ -60,6 +80,11 @@ impl Load {
         }
         self.report(before, after);
         Change { level, message: Some(encode(after)) }
+    }
+
+    /// The processor time of a whole tick.
+    pub(crate) fn note_processor_time(&self, time: Duration) {
+        self.times.tick_cpu_seconds.observe(time.as_secs_f64());
     }
 
     /// What a newcomer must know, if anything.
@@ -91,8 +116,8 @@ impl Load {
 
     fn publish(&self) {
         let (level, is_slow) = self.service();
-        self.metrics.service_level.set(i64::from(level.number()));
-        self.metrics.time_is_slow.set(i64::from(is_slow));
+        self.facts.level.store(level.number().into(), Ordering::Relaxed);
+        self.facts.is_slow.store(is_slow, Ordering::Relaxed);
     }
 }
 
@@ -114,7 +139,11 @@ mod tests {
 
     fn load(budget: Option<Budget>) -> (Load, Arc<Metrics>) {
         let metrics = Arc::new(Metrics::new());
-        (Load::new("arena-m1".into(), 60, budget, Arc::clone(&metrics)), metrics)
+        (Load::new("arena-m1".into(), (Kind::Arena, 60), budget, Arc::default(), Arc::clone(&metrics)), metrics)
+    }
+
+    fn level(load: &Load) -> u32 {
+        load.facts.level.load(Ordering::Relaxed)
     }
 
     /// Notes ticks until something changes.
@@ -135,23 +164,24 @@ mod tests {
         assert_eq!(shed.level, Some(Level::Cadence));
         assert_eq!(told(&shed), Some(ServerMessage::Service { level: 1, is_slow: false }));
         assert_eq!(load.message(), shed.message, "newcomers are told the same");
-        assert_eq!((metrics.service_level.get(), metrics.sheds.get(), metrics.recoveries.get()), (1, 1, 0));
+        assert_eq!((level(&load), metrics.sheds.get(), metrics.recoveries.get()), (1, 1, 0));
         let recovered = change(&mut load, EASY, EASY);
         assert_eq!(recovered.level, Some(Level::Full));
         assert_eq!(told(&recovered), Some(ServerMessage::Service { level: 0, is_slow: false }));
         assert_eq!(load.message(), None);
-        assert_eq!((metrics.service_level.get(), metrics.sheds.get(), metrics.recoveries.get()), (0, 1, 1));
+        assert_eq!((level(&load), metrics.sheds.get(), metrics.recoveries.get()), (0, 1, 1));
     }
 
     #[test]
     fn slow_time_is_told_though_there_is_nothing_left_to_shed() {
-        let (mut load, metrics) = load(Some(Budget::default()));
+        let (mut load, _metrics) = load(Some(Budget::default()));
         (0..100).for_each(|_| _ = load.note(2 * HARD, EASY));
-        assert_eq!((metrics.service_level.get(), metrics.time_is_slow.get()), (4, 1));
+        assert_eq!((level(&load), load.facts.is_slow.load(Ordering::Relaxed)), (4, true));
+        assert!(load.facts.is_overloaded());
         let quick = change(&mut load, EASY, EASY);
         assert_eq!((quick.level, told(&quick)), (None, Some(ServerMessage::Service { level: 4, is_slow: false })));
-        let fresh = Load::new("arena-m1".into(), 60, Some(Budget::default()), Arc::clone(&metrics));
-        assert_eq!((fresh.message(), metrics.service_level.get()), (None, 0));
+        load.facts.clear();
+        assert!(!load.facts.is_overloaded(), "a room that is closed");
     }
 
     #[test]
@@ -163,10 +193,10 @@ mod tests {
         assert_eq!(load.message(), None);
         let text = metrics.encode();
         for line in [
-            "gameserver_tick_seconds_bucket{le=\"0.033\"} 0",
-            "gameserver_simulate_seconds_bucket{le=\"0.02\"} 0",
-            "gameserver_simulate_seconds_bucket{le=\"0.033\"} 1000",
-            "gameserver_frames_seconds_bucket{le=\"0.0125\"} 1000",
+            "gameserver_tick_seconds_bucket{le=\"0.033\",kind=\"arena\"} 0",
+            "gameserver_simulate_seconds_bucket{le=\"0.02\",kind=\"arena\"} 0",
+            "gameserver_simulate_seconds_bucket{le=\"0.033\",kind=\"arena\"} 1000",
+            "gameserver_frames_seconds_bucket{le=\"0.0125\",kind=\"arena\"} 1000",
         ] {
             assert!(text.lines().any(|l| l == line), "{line} is not in {text}");
         }

@@ -3,10 +3,12 @@
 use crate::{
     io::worker_queue::{Batch, WorkerMessage, WorkerSender},
     metrics::Metrics,
-    room::incarnation::StartThread,
+    room::incarnation::{Incarnation, StartThread},
     store::Store,
 };
-use std::{fmt, sync::Arc};
+use anyhow::Context;
+use protocol::room::{Kind, home_of};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 use tokio::sync::watch;
 
 /// How far the machine's end has come.
@@ -25,7 +27,7 @@ pub(crate) struct Machine {
     pub(crate) store: Store,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) workers: Arc<[WorkerSender]>,
-    pub(crate) start: StartThread,
+    pub(crate) starts: BTreeMap<Kind, StartThread>,
     pub(crate) shutdown: watch::Receiver<Shutdown>,
 }
 
@@ -36,6 +38,17 @@ impl fmt::Debug for Machine {
 }
 
 impl Machine {
+    /// Whether this is one of the machine's own public rooms.
+    pub(crate) fn is_public(&self, id: &str) -> bool {
+        home_of(id) == Some(&self.instance)
+    }
+
+    /// Starts the thread of a room, with an engine of its kind.
+    pub(crate) fn start(&self, incarnation: Incarnation) -> anyhow::Result<()> {
+        let start = Kind::of(&incarnation.id).and_then(|kind| self.starts.get(&kind));
+        start.context("there is no kind of room of this name")?(incarnation)
+    }
+
     pub(crate) fn is_stopping(&self) -> bool {
         *self.shutdown.borrow() >= Shutdown::Stopping
     }

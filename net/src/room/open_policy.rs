@@ -4,7 +4,7 @@
 //! who had it last → [`check`].
 //! Invariants: pure; the machine's own public room opens for whoever was let in; another machine's opens only for a
 //! ticket that says that that machine is lost, or where this machine had it open until it crashed; a private room must
-//! have been kept, or be of a name that the lobby has just made.
+//! have been kept, or be of a name that the lobby has just made; for whoever only looks on nothing opens.
 //! Why any machine may open a private room that was kept: only those find it who have its link, and whoever comes by
 //! another link is led to where it is (`Moved`).
 
@@ -17,6 +17,7 @@ use protocol::{close::CloseReason, room::home_of, token::Grant};
 /// What they are told.
 pub(crate) fn check(id: &str, instance: &str, grant: Grant, kept: Option<&Owner>) -> Result<(), CloseReason> {
     match home_of(id) {
+        _ if grant == Grant::Watch => Err(CloseReason::Asleep),
         Some(home) if home == instance => Ok(()),
         Some(_) if grant < Grant::Move && !is_interrupted_here(instance, kept) => Err(CloseReason::Moved),
         None if grant == Grant::Open => Ok(()),
@@ -32,8 +33,8 @@ pub(crate) fn is_interrupted_here(instance: &str, kept: Option<&Owner>) -> bool 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use CloseReason::{Moved, NoSuchRoom};
-    use Grant::{Enter, Move, Open};
+    use CloseReason::{Asleep, Moved, NoSuchRoom};
+    use Grant::{Enter, Move, Open, Watch};
 
     #[test]
     fn every_case_has_its_answer() {
@@ -43,6 +44,9 @@ mod tests {
         for (id, grant, kept, expected) in [
             ("arena-m2", Enter, None, Ok(())),
             ("arena-m2", Enter, owner("m1", true), Ok(())),
+            ("arena-m2", Watch, None, Err(Asleep)),
+            ("arena-m2", Watch, owner("m2", false), Err(Asleep)),
+            ("field-a", Watch, owner("m2", false), Err(Asleep)),
             ("arena-m1", Enter, None, Err(Moved)),
             ("arena-m1", Enter, owner("m1", true), Err(Moved)),
             ("arena-m1", Enter, owner("m1", false), Err(Moved)),

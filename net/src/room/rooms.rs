@@ -3,7 +3,7 @@
 //! Path: a worker sends a hello that passed the handshake as a [`JoinRequest`] → the rooms' task, which alone owns the
 //! list, puts it into the room's queue and answers with the way there; if the room is not open, its queue is there at
 //! once and a supervisor ([`crate::room::supervisor`]) opens it behind. Others see a copy of the list ([`Rooms`]).
-//! Invariants: at most `max_rooms` are open, and one of these places is the public room's own, whatever else is open;
+//! Invariants: at most `Catalogue::rooms` are open, and the machine's own public rooms always have a place among them;
 //! each other opening counts against the address of whoever asked for it, unless another machine has the room or the
 //! store does not work; nobody who was let in is forgotten: one task lets people in and closes rooms, and it closes one
 //! only while nobody waits in its queue; the task ends with [`Rooms`], and with it all that it supervises.
@@ -19,7 +19,7 @@ use crate::{
     },
 };
 use crossbeam_channel::TrySendError;
-use protocol::{close::CloseReason, token::Grant};
+use protocol::{close::CloseReason, room::Kind, token::Grant};
 use std::{
     collections::BTreeMap,
     sync::{Arc, atomic::Ordering},
@@ -50,7 +50,7 @@ pub(crate) struct JoinRequest {
 /// The rooms as everybody but their own task sees them, and the word to stop.
 #[derive(Debug)]
 pub(crate) struct Rooms {
-    public: Arc<str>,
+    machine: Arc<Machine>,
     shutdown: watch::Sender<Shutdown>,
     open: watch::Receiver<Open>,
 }
@@ -58,23 +58,21 @@ pub(crate) struct Rooms {
 /// What is open, as the task last had it.
 #[derive(Debug, Clone)]
 struct Open {
-    /// The public room first.
+    /// The machine's own public rooms first.
     rooms: Arc<[RoomHandle]>,
     /// No room will be added.
     is_stopping: bool,
 }
 
 impl Rooms {
-    /// Starts the task; no room is open. `public` is the durable id of the machine's own public room, `shutdown` the
-    /// sender of [`Machine::shutdown`].
+    /// Starts the task; no room is open. `shutdown` is the sender of [`Machine::shutdown`].
     pub(crate) fn start(
         machine: Arc<Machine>,
-        public: Arc<str>,
         max_rooms: usize,
         shutdown: watch::Sender<Shutdown>,
         joins: mpsc::Receiver<JoinRequest>,
     ) -> Self {
-        let (task, open) = RoomsTask::new(machine, Arc::clone(&public), max_rooms);
+        let (task, open) = RoomsTask::new(Arc::clone(&machine), max_rooms);
         let task = tokio::spawn(task.run(joins));
         tokio::spawn(async move {
             if let Err(error) = task.await {
@@ -82,10 +80,10 @@ impl Rooms {
                 tracing::error!("the rooms' task failed: {error}");
             }
         });
-        Self { public, shutdown, open }
+        Self { machine, shutdown, open }
     }
 
-    /// Everything that is open, the public room first.
+    /// Everything that is open, the machine's own public rooms first.
     pub(crate) fn list(&self) -> Arc<[RoomHandle]> {
         Arc::clone(&self.open.borrow().rooms)
     }
@@ -94,9 +92,9 @@ impl Rooms {
         self.list().iter().any(|room| *room.id == *id)
     }
 
-    /// Whether this is this machine's own public room.
+    /// Whether this is one of this machine's own public rooms.
     pub(crate) fn is_public(&self, id: &str) -> bool {
-        *self.public == *id
+        self.machine.is_public(id)
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
@@ -145,7 +143,6 @@ impl Rooms {
 /// The task that owns the rooms.
 struct RoomsTask {
     machine: Arc<Machine>,
-    public: Arc<str>,
     max_rooms: usize,
     by_id: BTreeMap<Arc<str>, Listed>,
     supervisors: JoinSet<Supervisor>,
@@ -163,10 +160,10 @@ struct Listed {
 }
 
 impl RoomsTask {
-    fn new(machine: Arc<Machine>, public: Arc<str>, max_rooms: usize) -> (Self, watch::Receiver<Open>) {
+    fn new(machine: Arc<Machine>, max_rooms: usize) -> (Self, watch::Receiver<Open>) {
         let (open, seen) = watch::channel(Open { rooms: Arc::new([]), is_stopping: false });
         let (by_id, supervisors, untold) = (BTreeMap::new(), JoinSet::new(), Vec::new());
-        (Self { machine, public, max_rooms, by_id, supervisors, open, is_stopping: false, untold }, seen)
+        (Self { machine, max_rooms, by_id, supervisors, open, is_stopping: false, untold }, seen)
     }
 
     /// Serves joins until nobody needs rooms any more.
@@ -192,7 +189,7 @@ impl RoomsTask {
         self.machine.workers[worker_of(connection)].answer(connection, joined);
     }
 
-    /// `RoomFull` when the machine has no place for another room, `TooManyRooms`, `ServerStopping`.
+    /// `RoomFull` when the machine has no place for another room, `TooManyRooms`, `ServerStopping`, `Asleep`.
     fn try_join(&mut self, request: JoinRequest) -> Result<Joined, CloseReason> {
         let JoinRequest { room: id, mut join, grant, opener } = request;
         if self.machine.is_stopping() {
@@ -203,12 +200,14 @@ impl RoomsTask {
                 listed.grant.send_modify(|most| *most = grant.max(*most));
                 listed.room.clone()
             }
+            None if grant == Grant::Watch => return Err(CloseReason::Asleep),
             None => {
                 let charge = self.take_place(&id, &opener)?;
                 self.open(id, grant, charge)
             }
         };
-        join._waiting = Some(room.waiting.enter());
+        // Whoever only looks on is no reason to begin the room again, should it just end.
+        join._waiting = (grant > Grant::Watch).then(|| room.waiting.enter());
         let unsent = match room.events.try_send(RoomEvent::Join(join)) {
             Ok(()) => None,
             Err(TrySendError::Full(event)) => Some(event),
@@ -218,13 +217,13 @@ impl RoomsTask {
         Ok(Joined { events: room.events, unsent })
     }
 
-    /// Whether there is a place for one more room, and what that counts for: for the public one always, and nothing.
+    /// Whether there is a place for one more room, and what that counts for: for the machine's own public ones always, and nothing.
     fn take_place(&self, id: &str, opener: &Opener) -> Result<Option<Charge>, CloseReason> {
-        if *self.public == *id {
+        if self.machine.is_public(id) {
             return Ok(None);
         }
-        let others = self.by_id.keys().filter(|id| **id != self.public).count();
-        if others + 1 >= self.max_rooms {
+        let others = self.by_id.keys().filter(|id| !self.machine.is_public(id)).count();
+        if others + Kind::ALL.len() >= self.max_rooms {
             return Err(CloseReason::RoomFull);
         }
         opener.charge(Instant::now()).map(Some).ok_or(CloseReason::TooManyRooms)
@@ -259,9 +258,8 @@ impl RoomsTask {
         }
         self.by_id.remove(supervisor.room());
         self.publish();
-        if is_stopping {
-            supervisor.refuse_waiting(CloseReason::ServerStopping).await;
-        }
+        let reason = if is_stopping { CloseReason::ServerStopping } else { CloseReason::Asleep };
+        supervisor.refuse_waiting(reason).await;
     }
 
     fn stop(&mut self) {
@@ -280,7 +278,7 @@ impl RoomsTask {
 
     fn publish(&self) {
         let mut rooms: Vec<_> = self.by_id.values().map(|listed| listed.room.clone()).collect();
-        rooms.sort_by_key(|room| room.id != self.public);
+        rooms.sort_by_key(|room| !self.machine.is_public(&room.id));
         self.open.send_replace(Open { rooms: rooms.into(), is_stopping: self.is_stopping });
     }
 }
@@ -303,12 +301,12 @@ mod tests {
             store: Store::open("memory:///").unwrap(),
             metrics: Arc::new(Metrics::new()),
             workers: Arc::new([]),
-            start: Box::new(|_| anyhow::bail!("no thread is started here")),
+            starts: BTreeMap::new(),
             shutdown: seen,
         };
-        let public: Arc<str> = "arena-m1".into();
-        let (task, open) = RoomsTask::new(Arc::new(machine), Arc::clone(&public), 4);
-        (Rooms { public, shutdown, open }, task)
+        let machine = Arc::new(machine);
+        let (task, open) = RoomsTask::new(Arc::clone(&machine), 3 + Kind::ALL.len());
+        (Rooms { machine, shutdown, open }, task)
     }
 
     fn request(room: &str) -> JoinRequest {
@@ -318,7 +316,7 @@ mod tests {
             _ => None,
         });
         let admission = Arc::new(Admission::new(&config.unwrap(), 0));
-        let permit = admission.open([127, 0, 0, 1].into(), Instant::now()).unwrap();
+        let permit = admission.open([127, 0, 0, 1].into(), Some(Kind::Arena), Instant::now()).unwrap();
         let hello = Hello::to(Kind::Arena, 1, "Ada", 0);
         let flow = FlowCounter::default();
         let join =

@@ -163,7 +163,7 @@ impl Supervisor {
             facts: Arc::clone(&self.room.facts),
             saves,
         };
-        let outcome = match (self.machine.start)(incarnation) {
+        let outcome = match self.machine.start(incarnation) {
             Ok(()) => ownership.write(handed).await,
             Err(error) => {
                 tracing::error!(room = %self.room.id, "{error:#}");

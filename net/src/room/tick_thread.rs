@@ -1,4 +1,4 @@
-//! The tick thread: one per room, 60 times a second, the only one that touches the room.
+//! The tick thread: one per room, as often as its kind says, the only one that touches the room.
 //!
 //! Path: [`TickThread::tick`]: wait for the deadline → drain events → `Engine::tick` → the engine writes frames for
 //! those that can take one → one hand-over per worker → what that cost decides how much service is left out. Now and
@@ -12,7 +12,6 @@ use crate::{
         connection::Closing,
         worker_queue::{Batch, WorkerMessage, WorkerSender, worker_of},
     },
-    kinds::{UNWRITABLE, WRITABLE},
     metrics::Metrics,
     room::{
         clock::{Clock, thread_time},
@@ -27,7 +26,6 @@ use bytes::Bytes;
 use crossbeam_channel::Receiver;
 use protocol::{
     close::CloseReason,
-    limits::RESUME_GRACE_MS,
     message::{Packet, ServerMessage},
 };
 use session::{Command, ConnectionId, Engine, FrameSink, Output};
@@ -47,18 +45,32 @@ use tokio::sync::mpsc;
 const EVENTS_PER_TICK_MAX_COUNT: usize = 4096;
 /// Control messages held for a worker that is behind. Policy: close the connection with `TooFast` instead.
 const CARRIED_MAX_COUNT: usize = 4096;
-/// Time without any connection after which the room sleeps: the grace of the last session, and a second.
-const SLEEP_AFTER_S: u32 = (RESUME_GRACE_MS / 1000 + 1) as u32;
 /// Longest time the last save is waited for when the process stops. Policy: everybody is told and the thread ends; the
 /// supervisor tries on.
 const LAST_SAVE_MAX: Duration = Duration::from_secs(6);
 /// Time the last hand-over may wait for a worker that is behind. Policy: its connections close without a word.
 const LAST_HAND_OVER_MAX_MS: u64 = 500;
 
+/// What everybody in the room is told when the store does not take it.
+const UNWRITABLE: &str = "This room cannot be saved at the moment. We keep trying, and you can go on; if its server \
+    stopped meanwhile, the latest would be lost.";
+/// And when it does again.
+const WRITABLE: &str = "This room is saved again.";
+
+/// How often things happen to a room.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    pub(crate) tick_hz: u32,
+    /// Time without any connection after which the room sleeps.
+    pub(crate) sleep_after: Duration,
+    /// Time from save to save.
+    pub(crate) save_interval: Duration,
+}
+
 /// Why a room's thread ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum EndReason {
-    /// Nobody is there.
+    /// Nobody is there, or only those who read.
     Empty,
     /// The process stops.
     Stopping,
@@ -85,10 +97,10 @@ pub(crate) struct TickThread<E> {
     /// Connections that were let in during this tick.
     newcomers: Vec<ConnectionId>,
     saves: mpsc::Sender<Save>,
-    empty_ticks: u32,
+    empty_since: Option<Instant>,
     /// Somebody who was let in has said something, in this incarnation or before: the room is worth keeping.
     is_used: bool,
-    save_interval: Duration,
+    pace: Pace,
     /// By time and not by ticks: a room that is slow must tell in time, too, that it is still here.
     save_at: Instant,
     /// The newest log entry that the room knows to be kept.
@@ -106,7 +118,7 @@ impl<E: Engine> TickThread<E> {
         workers: Arc<[WorkerSender]>,
         metrics: Arc<Metrics>,
         load: Load,
-        save_interval: Duration,
+        pace: Pace,
     ) -> Self {
         let Incarnation { id, events, facts, saves, was_used, .. } = incarnation;
         let batches = workers.iter().map(|_| Batch::default()).collect();
@@ -116,7 +128,7 @@ impl<E: Engine> TickThread<E> {
         Self {
             id,
             room,
-            clock: Clock::new(now, E::TICK_HZ),
+            clock: Clock::new(now, pace.tick_hz),
             events,
             connections: Connections::default(),
             workers,
@@ -127,10 +139,10 @@ impl<E: Engine> TickThread<E> {
             priority,
             newcomers: Vec::new(),
             saves,
-            empty_ticks: 0,
+            empty_since: None,
             is_used: was_used,
-            save_interval,
-            save_at: now + save_interval,
+            pace,
+            save_at: now + pace.save_interval,
             kept_entry: 0,
             is_unwritable: false,
             end: None,
@@ -170,12 +182,13 @@ impl<E: Engine> TickThread<E> {
         let simulated = Instant::now();
 
         self.hand_over();
-        self.facts.publish(&self.room.stats());
+        let stats = self.room.stats();
+        self.facts.publish(&stats);
         self.govern(simulated - began, simulated.elapsed());
         self.notify_whether_saved();
         self.save_if_due();
-        self.note_emptiness();
-        self.metrics.tick_cpu_seconds.observe(thread_time().saturating_sub(worked).as_secs_f64());
+        self.note_emptiness(stats.members == 0);
+        self.load.note_processor_time(thread_time().saturating_sub(worked));
     }
 
     /// What the store has, the room may call kept.
@@ -245,30 +258,28 @@ impl<E: Engine> TickThread<E> {
         }
     }
 
-    /// A room nobody is in does not tick.
-    fn note_emptiness(&mut self) {
+    /// A room nobody takes part in does not tick: those who only read keep it from that as little as nobody.
+    fn note_emptiness(&mut self, is_empty: bool) {
         if self.saves.is_closed() {
             // A bug of ours: nobody renews the ownership or writes anything any more.
             self.end = self.end.or(Some(EndReason::Failed));
         }
-        self.empty_ticks = if self.connections.is_empty() { self.empty_ticks + 1 } else { 0 };
+        let now = Instant::now();
+        self.empty_since = is_empty.then(|| self.empty_since.unwrap_or(now));
+        let is_long_empty = self.empty_since.is_some_and(|since| now - since >= self.pace.sleep_after);
         let shall_sleep = self.facts.shall_sleep.swap(false, Ordering::Relaxed);
-        if shall_sleep || self.empty_ticks > SLEEP_AFTER_S * E::TICK_HZ {
-            self.sleep_if_empty();
-        }
-    }
-
-    /// Whoever waits in the queue is about to be there.
-    fn sleep_if_empty(&mut self) {
-        if self.connections.is_empty() && self.events.is_empty() {
+        // Whoever waits in the queue is about to be there.
+        let may_sleep = is_empty && self.events.is_empty();
+        if may_sleep && (shall_sleep || is_long_empty) {
             self.end = self.end.or(Some(EndReason::Empty));
         }
     }
 
-    /// From the first use on, a room is in the store: others can find it there, and whoever loses it comes back to it.
+    /// From the first use on, a room is in the store: others can find it there, and whoever loses it comes back to it. To
+    /// look on is no use of it.
     fn note_use(&mut self) {
-        if !std::mem::replace(&mut self.is_used, true) {
-            self.save_at = Instant::now();
+        if !self.is_used && self.room.stats().members > 0 {
+            (self.is_used, self.save_at) = (true, Instant::now());
         }
     }
 
@@ -279,7 +290,7 @@ impl<E: Engine> TickThread<E> {
         if !self.is_used || now < self.save_at {
             return;
         }
-        self.save_at = now + self.save_interval;
+        self.save_at = now + self.pace.save_interval;
         // One place stays free for the last one.
         if self.saves.capacity() == SAVES_MAX_COUNT
             && let Ok(place) = self.saves.try_reserve()
@@ -404,14 +415,16 @@ impl<E: Engine> TickThread<E> {
     /// Closes everybody, those who are just joining too, unless they may find the room's next incarnation.
     fn close_everybody(&mut self, end: EndReason) {
         let reason = match end {
-            EndReason::Empty => return,
+            EndReason::Empty => CloseReason::Asleep,
             EndReason::Stopping => CloseReason::ServerStopping,
             EndReason::Moved => CloseReason::Moved,
             EndReason::Failed => CloseReason::RoomFailed,
         };
         let joining: Vec<ConnectionId> = match end {
-            EndReason::Failed => Vec::new(),
-            _ => self.events.try_iter().filter_map(|event| event.joining()).collect(),
+            EndReason::Failed | EndReason::Empty => Vec::new(),
+            EndReason::Stopping | EndReason::Moved => {
+                self.events.try_iter().filter_map(|event| event.joining()).collect()
+            }
         };
         for connection in self.connections.clear().into_iter().chain(joining) {
             self.batches[worker_of(connection)].closes.push((connection, Closing::Bye(reason)));

@@ -27,6 +27,8 @@ use tokio_tungstenite::{
 
 pub(crate) const SECRET: &str = "a secret of enough length";
 pub(crate) const INSTANCE: &str = "148e21ea7d3889";
+/// Every kind's own.
+pub(crate) const PUBLIC_ROOMS: u32 = Kind::ALL.len() as u32;
 /// No single wait of a test is longer.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -129,7 +131,7 @@ impl Gameserver {
         })
         .unwrap();
         // Frames are counted here, also on a busy machine: one every tick, whatever it costs.
-        (config.cadence_ticks, config.tick_budget) = (1, None);
+        (config.kinds[Kind::Arena].beat_ticks, config.has_governor) = (1, false);
         change(&mut config);
         Self::try_start(config).await.unwrap()
     }
@@ -154,7 +156,11 @@ impl Gameserver {
     }
 
     pub(crate) fn ticket_granting(&self, room: &str, grant: Grant) -> String {
-        self.key.sign_ticket((&self.instance, room), (grant, Role::Member), nonce(), now_s())
+        self.ticket_as(room, grant, Role::Member)
+    }
+
+    pub(crate) fn ticket_as(&self, room: &str, grant: Grant, role: Role) -> String {
+        self.key.sign_ticket((&self.instance, room), (grant, role), nonce(), now_s())
     }
 
     /// The header a replay by the lobby brings.
@@ -234,7 +240,8 @@ impl Gameserver {
     /// The value of a metric, 0 when it is not there.
     pub(crate) async fn metric(&self, name: &str) -> f64 {
         let (_, _, text) = self.get("/metrics", "").await;
-        let line = text.lines().find_map(|line| line.strip_prefix(&format!("gameserver_{name} ")));
+        let names = [format!("gameserver_{name} "), format!("gameserver_{name}{{kind=\"arena\"}} ")];
+        let line = text.lines().find_map(|line| names.iter().find_map(|name| line.strip_prefix(name)));
         line.map_or(0.0, |value| value.trim().parse().unwrap())
     }
 

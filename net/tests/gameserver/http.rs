@@ -1,6 +1,8 @@
 //! What comes by replay, what does not, and what an operator reads.
 
 use crate::harness::{Gameserver, INSTANCE, PATIENCE, Received, now_s};
+use protocol::room::Kind;
+use serde_json::json;
 use std::time::Duration;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -22,9 +24,18 @@ async fn only_what_the_lobby_signed_comes_in() {
     assert_eq!(status, 200);
     let json: serde_json::Value = serde_json::from_str(&body).unwrap();
     assert_eq!((json["instance"].as_str(), json["region"].as_str()), (Some(INSTANCE), Some("ewr")));
-    assert_eq!((json["players"].as_u64(), json["rooms"][0]["room"].as_str()), (Some(0), Some("arena")));
-    assert!(json["capacity"].as_u64() >= Some(1) && json["pilots"].as_u64() == Some(0), "nobody opened it yet");
-    assert_eq!((json["rooms_max"].as_u64(), json["is_draining"].as_bool()), (Some(8), Some(false)));
+    for (number, kind) in Kind::ALL.into_iter().enumerate() {
+        assert_eq!(
+            (&json["rooms"][number]["room"], &json["rooms"][number]["members"]),
+            (&json!(kind.word()), &json!(0))
+        );
+        let of_kind = &json["kinds"][kind.word()];
+        assert!(
+            of_kind["seats"].as_u64() >= Some(1) && of_kind["seats"] == of_kind["capacity"],
+            "nobody opened it yet"
+        );
+    }
+    assert_eq!((json["rooms_max"].as_u64(), json["is_draining"].as_bool()), (Some(256), Some(false)));
     gameserver.server.stop().await;
 }
 
@@ -38,7 +49,7 @@ async fn anothers_request_is_sent_on_once() {
     let replay = head.lines().find_map(|line| line.strip_prefix("fly-replay: ")).unwrap();
     assert!(replay.starts_with("app=aerodrome-game;instance=another1;state=") && body.is_empty(), "{replay}");
     let (status, _, body) = gameserver.get(path, &by_hop(1)).await;
-    assert!(status == 404 && body.contains("That field is gone."));
+    assert!(status == 404 && body.contains("That room is gone."));
     gameserver.server.stop().await;
 }
 
@@ -46,9 +57,9 @@ async fn anothers_request_is_sent_on_once() {
 async fn unknown_rooms_and_assets_are_not_found() {
     let gameserver = Gameserver::start().await;
     let (status, _, body) = gameserver.get_replayed(&format!("/gameserver/{INSTANCE}/elsewhere")).await;
-    assert!(status == 404 && body.contains("This field is gone."));
+    assert!(status == 404 && body.contains("This room is gone."));
     let (status, _, body) = gameserver.get_replayed(&format!("/gameserver/{INSTANCE}/No.Name")).await;
-    assert!(status == 404 && body.contains("There is no such field."));
+    assert!(status == 404 && body.contains("There is no such room."));
     assert_eq!(gameserver.get_replayed(&format!("/gameserver/{INSTANCE}/assets/none.js")).await.0, 404);
     assert_eq!(gameserver.get("/anything", "").await.0, 404);
     let (_, head, body) = gameserver.get_replayed(&format!("/gameserver/{INSTANCE}/arena")).await;
@@ -87,7 +98,7 @@ async fn a_ping_is_answered_a_few_times_and_is_no_player() {
         assert_eq!(socket.hear().await, Received::Message(vec![i]));
     }
     assert_eq!(socket.hear().await, Received::Gone);
-    assert_eq!(gameserver.metric("players").await, 0.0);
+    assert_eq!(gameserver.metric("members").await, 0.0);
     gameserver.server.stop().await;
 }
 
@@ -111,7 +122,8 @@ async fn an_operator_can_look() {
     assert_eq!(gameserver.get("/healthz", "").await.0, 200);
     let (status, head, body) = gameserver.get("/metrics", "").await;
     assert!(status == 200 && head.contains("openmetrics") && body.ends_with("# EOF\n"));
-    for name in ["players", "pilots", "tick_seconds_bucket", "ticks_late_total", "frames_total", "queue_full_total"] {
+    for name in ["members", "population", "tick_seconds_bucket", "ticks_late_total", "frames_total", "queue_full_total"]
+    {
         assert!(body.contains(&format!("\ngameserver_{name}")), "{name}");
     }
     gameserver.server.stop().await;

@@ -21,7 +21,7 @@ async fn a_player_joins_and_sees_sixty_frames_a_second() {
     let frames = (player.frames - before) as f64;
     assert!(frames > 0.8 * ticks, "{frames} frames of {ticks} ticks");
     assert_eq!(player.client.stats().mismatches, 0);
-    assert!(gameserver.metric("players").await >= 1.0);
+    assert!(gameserver.metric("members").await >= 1.0);
     gameserver.server.stop().await;
 }
 
@@ -126,7 +126,7 @@ async fn whoever_leaves_is_gone_at_once() {
     player.socket.send(protocol::message::ClientMessage::Leave.encode()).await;
     while let Received::Message(_) = player.socket.hear().await {}
     let began = Instant::now();
-    while gameserver.metric("players").await > 0.0 || gameserver.metric("sockets").await > 0.0 {
+    while gameserver.metric("members").await > 0.0 || gameserver.metric("sockets").await > 0.0 {
         assert!(began.elapsed() < Duration::from_secs(3), "the session lives on");
     }
     gameserver.server.stop().await;

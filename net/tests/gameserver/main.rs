@@ -10,6 +10,7 @@ mod joining;
 mod openings;
 mod overload;
 mod refusals;
+mod roles;
 mod rooms;
 mod sleep;
 mod slow_reader;

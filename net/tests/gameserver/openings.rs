@@ -1,7 +1,7 @@
 //! Which rooms open, for whom, and what those leave behind that should not have been.
 
 use crate::{
-    harness::{Gameserver, PATIENCE, Received, StoreDirectory, refused},
+    harness::{Gameserver, PATIENCE, PUBLIC_ROOMS, Received, StoreDirectory, refused},
     rooms::wait_for_room,
 };
 use arena::Client;
@@ -91,7 +91,7 @@ async fn a_public_room_moves_when_its_machine_is_lost_and_goes_home_again() {
     assert_eq!(code(other.join_with("arena-m9", Grant::Move).await.err()), Some(CloseReason::NoSuchRoom));
     let source = other.replay_source("/gameserver/m2/arena-m8");
     let page = other.get("/gameserver/m2/arena-m8?moved=1", &format!("fly-replay-src: {source}\r\n")).await;
-    assert!(page.0 == 404 && page.2.contains("This field is gone."), "{}", page.2);
+    assert!(page.0 == 404 && page.2.contains("This room is gone."), "{}", page.2);
     home.join_room("arena").await.unwrap().play(Duration::from_millis(100)).await;
     store.wait_for("arena-m1").await;
     home.server.stop().await;
@@ -119,7 +119,7 @@ async fn a_name_that_nobody_made_opens_nothing_and_leaves_nothing() {
     let gameserver = store.serve("m1", |_| {}).await;
     let mut kept_open = Vec::new();
     for number in 1..=8 {
-        let room = format!("spam{number}");
+        let room = format!("field-spam{number}");
         let mut socket = gameserver.upgrade(&room, &[], None).await.unwrap();
         socket
             .send(Client::new().hello("Mallory", 0, Some(gameserver.ticket_granting(&room, Grant::Enter)), None))
@@ -130,14 +130,14 @@ async fn a_name_that_nobody_made_opens_nothing_and_leaves_nothing() {
     }
     gameserver.join_room("arena").await.unwrap();
     gameserver.join_room("field-a").await.unwrap();
-    assert_eq!(code(gameserver.join_with("spam9", Grant::Move).await.err()), Some(CloseReason::NoSuchRoom));
+    assert_eq!(code(gameserver.join_with("field-spam9", Grant::Move).await.err()), Some(CloseReason::NoSuchRoom));
     assert!(store.files().iter().all(|file| !file.contains("spam")));
     gameserver.server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_public_room_has_a_place_whatever_else_is_open() {
-    let gameserver = Gameserver::start_with(|config| config.max_rooms = 4).await;
+    let gameserver = Gameserver::start_with(|config| config.kinds.rooms = 3 + PUBLIC_ROOMS).await;
     let mut players = Vec::new();
     for room in ["field-a", "field-b", "field-c"] {
         players.push(gameserver.join_room(room).await.unwrap());
@@ -146,17 +146,18 @@ async fn the_public_room_has_a_place_whatever_else_is_open() {
     players.push(gameserver.join_room("arena").await.unwrap());
     let (_, _, body) = gameserver.get_replayed(&format!("/gameserver/{}/status", gameserver.instance)).await;
     let status: serde_json::Value = serde_json::from_str(&body).unwrap();
-    // The lobby counts the public room whether it is open or not, and so agrees.
-    assert_eq!((status["rooms"].as_array().unwrap().len(), &status["rooms_max"]), (4, &4.into()));
+    // The lobby counts public rooms whether they are open or not, and so agrees.
+    let all = 3 + PUBLIC_ROOMS as usize;
+    assert_eq!((status["rooms"].as_array().unwrap().len(), &status["rooms_max"]), (all, &all.into()));
     gameserver.server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_opening_counts_against_the_address_and_entering_does_not() {
-    let gameserver = Gameserver::start_with(|config| config.max_rooms = 64).await;
+    let gameserver = Gameserver::start_with(|config| config.kinds.rooms = 63 + PUBLIC_ROOMS).await;
     let mut host = gameserver.join_room("field-host").await.unwrap();
     for number in 2..=20 {
-        let reason = code(gameserver.join_with(&format!("spam{number}"), Grant::Enter).await.err());
+        let reason = code(gameserver.join_with(&format!("field-spam{number}"), Grant::Enter).await.err());
         assert_eq!(reason, Some(CloseReason::NoSuchRoom), "{number}");
     }
     assert_eq!(code(gameserver.join_room("field-new").await.err()), Some(CloseReason::TooManyRooms));
@@ -182,7 +183,7 @@ async fn tries_at_a_room_that_another_machine_has_or_the_store_does_not_give_do_
         store.wait_for(room).await;
     }
     store.spoil("field-b");
-    let gameserver = store.serve("m2", |config| config.max_rooms = 64).await;
+    let gameserver = store.serve("m2", |config| config.kinds.rooms = 63 + PUBLIC_ROOMS).await;
     for (room, expected) in [("field-a", CloseReason::Moved), ("field-b", CloseReason::RoomFailed)] {
         for number in 1..=21 {
             assert_eq!(code(gameserver.join_with(room, Grant::Enter).await.err()), Some(expected), "{number}");
@@ -191,7 +192,7 @@ async fn tries_at_a_room_that_another_machine_has_or_the_store_does_not_give_do_
         }
     }
     for number in 1..=20 {
-        let reason = code(gameserver.join_with(&format!("spam{number}"), Grant::Enter).await.err());
+        let reason = code(gameserver.join_with(&format!("field-spam{number}"), Grant::Enter).await.err());
         assert_eq!(reason, Some(CloseReason::NoSuchRoom), "{number}");
     }
     assert_eq!(code(gameserver.join_room("field-new").await.err()), Some(CloseReason::TooManyRooms));
@@ -214,7 +215,7 @@ async fn a_room_that_was_never_used_leaves_nothing() {
     // Nobody finds it by its link.
     let gameserver = sleepy().await;
     let (status, _, body) = gameserver.get_replayed("/gameserver/m1/field-a").await;
-    assert!(status == 404 && body.contains("This field is gone."), "{body}");
+    assert!(status == 404 && body.contains("This room is gone."), "{body}");
     assert_eq!(code(gameserver.join_with("field-a", Grant::Enter).await.err()), Some(CloseReason::NoSuchRoom));
     // One that somebody flew in stays, whoever looks in later.
     gameserver.join_room("field-b").await.unwrap().play(Duration::from_millis(50)).await;

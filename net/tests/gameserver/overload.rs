@@ -3,7 +3,8 @@
 
 use crate::harness::{Gameserver, Player};
 use arena::{Client, ClientEvent};
-use protocol::close::CloseReason;
+use net::Config;
+use protocol::{close::CloseReason, room::Kind};
 use session::{
     Level, SessionEvent,
     governor::{Budget, TICK_US},
@@ -21,9 +22,14 @@ fn told(player: &mut Player) -> Vec<Level> {
     levels.collect()
 }
 
+/// A tick may cost so much.
+fn govern(config: &mut Config, budget_us: u32) {
+    (config.has_governor, config.kinds[Kind::Arena].tick_budget_us) = (true, budget_us);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_busy_room_tells_everybody_and_keeps_those_who_are_in() {
-    let gameserver = Gameserver::start_with(|config| config.tick_budget = Some(Budget::of_tick(1))).await;
+    let gameserver = Gameserver::start_with(|config| govern(config, 1)).await;
     let mut early = gameserver.join("Ada").await;
     let token = early.client.resume_token().unwrap().to_owned();
     early.play(Duration::from_secs(2)).await;
@@ -34,6 +40,9 @@ async fn a_busy_room_tells_everybody_and_keeps_those_who_are_in() {
     let mut late = Player::on(gameserver.open().await, Client::new());
     late.say_hello("Bea", Some(gameserver.ticket()), None).await;
     assert_eq!(late.socket.hear_close().await.0, CloseReason::Overloaded.code());
+    let (_, _, body) = gameserver.get_replayed(&format!("/gameserver/{}/status", gameserver.instance)).await;
+    let status: serde_json::Value = serde_json::from_str(&body).unwrap();
+    assert!(status["kinds"].as_object().unwrap().values().all(|kind| kind["seats"] == 0), "of any kind: {body}");
 
     // Who was there comes back, and is told after the welcome.
     let mut again = Player::on(gameserver.open().await, Client::new());
@@ -47,7 +56,7 @@ async fn a_busy_room_tells_everybody_and_keeps_those_who_are_in() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_governor_service_stays_full() {
-    let gameserver = Gameserver::start_with(|config| config.tick_budget = None).await;
+    let gameserver = Gameserver::start_with(|config| config.has_governor = false).await;
     let mut player = gameserver.join("Ada").await;
     player.play(Duration::from_millis(500)).await;
     assert_eq!(told(&mut player), []);
@@ -71,7 +80,7 @@ async fn count(gameserver: &Gameserver, time: Duration) -> (f64, f64) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_budget_that_is_cut_costs_smoothness_and_nobody_the_flight() {
-    let gameserver = Gameserver::start_with(|config| config.tick_budget = Some(WHOLE_TICK)).await;
+    let gameserver = Gameserver::start_with(|config| govern(config, WHOLE_TICK.tick_us)).await;
     let (end, ended) = watch::channel(());
     let mut players = Vec::new();
     for number in 0..PLAYERS {
@@ -96,7 +105,7 @@ async fn a_budget_that_is_cut_costs_smoothness_and_nobody_the_flight() {
     assert!(ticks_cut > 0.7 * ticks, "the tick rate is held: {ticks_cut} ticks a second, {ticks} before");
     let rarer = (frames_cut / ticks_cut) / (frames / ticks);
     assert!(rarer < 0.5, "frames come {rarer} times as often");
-    assert_eq!(gameserver.metric("players").await, PLAYERS as f64);
+    assert_eq!(gameserver.metric("members").await, PLAYERS as f64);
 
     gameserver.server.set_tick_budget(WHOLE_TICK).await;
     let (returned, began) = (gameserver.ticks().await.0, Instant::now());

@@ -1,14 +1,16 @@
 //! Rooms that last: opened on demand, saved, and taken up again by another machine.
 
-use crate::harness::{Gameserver, PATIENCE, StoreDirectory};
+use crate::harness::{Gameserver, PATIENCE, PUBLIC_ROOMS, StoreDirectory};
 use arena::ClientEvent;
 use futures_util::future::join_all;
 use protocol::{
     close::CloseReason,
     entry::{Entry, Talk},
     message::{Operation, ServerMessage},
+    room::Kind,
     token::Grant,
 };
+use serde_json::json;
 use session::SessionEvent;
 use std::time::{Duration, Instant};
 
@@ -98,13 +100,13 @@ async fn fifty_players_move_and_nobody_is_lost() {
 async fn of_two_machines_that_claim_a_room_one_wins_and_the_other_knows_it() {
     let store = StoreDirectory::new();
     let rooms: Vec<_> = (0..8).map(|round| format!("field-{round}")).collect();
-    let builder = store.serve("m0", |config| config.max_rooms = 9).await;
+    let builder = store.serve("m0", |config| config.kinds.rooms = 8 + PUBLIC_ROOMS).await;
     for room in &rooms {
         builder.join_room(room).await.unwrap().play(Duration::from_millis(50)).await;
         store.wait_for(room).await;
     }
     builder.server.stop().await;
-    let [one, other] = ["m1", "m2"].map(|name| store.serve(name, |config| config.max_rooms = 9));
+    let [one, other] = ["m1", "m2"].map(|name| store.serve(name, |config| config.kinds.rooms = 8 + PUBLIC_ROOMS));
     let gameservers = [one.await, other.await];
     for room in rooms {
         let [one, other] = [0, 1].map(|at| gameservers[at].join_with(&room, Grant::Enter));
@@ -198,15 +200,16 @@ async fn a_save_that_cannot_be_used_begins_the_room_anew() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_machine_has_so_many_rooms_and_no_more() {
-    let gameserver = Gameserver::start_with(|config| config.max_rooms = 2).await;
+    let gameserver = Gameserver::start_with(|config| config.kinds.rooms = 1 + PUBLIC_ROOMS).await;
     let players = [gameserver.join_room("field-a").await.unwrap(), gameserver.join_room("arena").await.unwrap()];
     assert_eq!(gameserver.join_room("field-b").await.err(), Some(CloseReason::RoomFull.code()));
     let other_name = gameserver.join_room(&format!("arena-{}", gameserver.instance)).await.unwrap();
     let (_, _, body) = gameserver.get_replayed(&format!("/gameserver/{}/status", gameserver.instance)).await;
     let status: serde_json::Value = serde_json::from_str(&body).unwrap();
     let rooms: Vec<_> = status["rooms"].as_array().unwrap().iter().map(|room| room["room"].as_str().unwrap()).collect();
-    assert_eq!(rooms, ["arena", "field-a"]);
-    assert_eq!(status["players"], 3);
+    assert_eq!(rooms, [&Kind::ALL.map(Kind::word)[..], &["field-a"]].concat());
+    let arena = &status["kinds"]["arena"];
+    assert_eq!((&arena["members"], &arena["capacity"], &arena["seats"]), (&json!(3), &json!(200), &json!(198)));
     drop((players, other_name));
     gameserver.server.stop().await;
 }
@@ -216,12 +219,12 @@ async fn a_page_is_there_for_rooms_that_are_or_will_be() {
     let store = StoreDirectory::new();
     let gameserver = store.serve("m1", |_| {}).await;
     let page = async |name: &str| gameserver.get_replayed(&format!("/gameserver/m1/{name}")).await;
-    let is_gone = |(status, _, body): (u16, String, String)| status == 404 && body.contains("This field is gone.");
+    let is_gone = |(status, _, body): (u16, String, String)| status == 404 && body.contains("This room is gone.");
     assert!(is_gone(page("field-a").await));
     // What the lobby signs is the path without its query.
     let source = gameserver.replay_source("/gameserver/m1/field-a");
     let (_, _, body) = gameserver.get("/gameserver/m1/field-a?new", &format!("fly-replay-src: {source}\r\n")).await;
-    assert!(!body.contains("This field is gone."));
+    assert!(!body.contains("This room is gone."));
     let mut player = gameserver.join_room("field-a").await.unwrap();
     assert!(!is_gone(page("field-a").await), "an open one");
     player.play(Duration::from_millis(100)).await;
@@ -229,6 +232,30 @@ async fn a_page_is_there_for_rooms_that_are_or_will_be() {
     gameserver.server.stop().await;
     let gameserver = store.serve("m2", |_| {}).await;
     let (_, _, body) = gameserver.get_replayed("/gameserver/m2/field-a").await;
-    assert!(!body.contains("This field is gone."), "one that sleeps");
+    assert!(!body.contains("This room is gone."), "one that sleeps");
+    gameserver.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_private_room_of_any_kind_has_the_kinds_word_before_its_name_and_lasts_under_it() {
+    let store = StoreDirectory::new();
+    let gameserver = store.serve("m1", |_| {}).await;
+    let names = ["field-abcdefgh23".to_owned(), Kind::Arena.private_room("abcdefgh23")];
+    for name in &names {
+        let mut player = gameserver.join_room(name).await.unwrap();
+        player.play(Duration::from_millis(100)).await;
+        store.wait_for(name).await;
+    }
+    for name in ["cellar", "cellar-p-abcdefgh23", "fields-a", "arenas"] {
+        let (status, _, body) = gameserver.get_replayed(&format!("/gameserver/m1/{name}")).await;
+        assert!(status == 404 && body.contains("There is no such room."), "{name}: {body}");
+        assert!(gameserver.upgrade(name, &[], None).await.is_err(), "{name}");
+    }
+    gameserver.server.stop().await;
+    // As before there were kinds, so that links and saves of then lead somewhere.
+    let gameserver = store.serve("m2", |_| {}).await;
+    for name in &names {
+        gameserver.join_with(name, Grant::Enter).await.expect("it is kept");
+    }
     gameserver.server.stop().await;
 }

@@ -1,6 +1,8 @@
 //! The first join of a region that sleeps, and many at once.
 
 use super::{WAIT_MAX, fly, join_many, newark, start_cluster};
+use catalogue::Catalogue;
+use protocol::room::Kind;
 use rehearsal::{Pilot, request_join};
 use reqwest::Method;
 use serde_json::Value;
@@ -88,7 +90,9 @@ async fn an_edge_whose_picture_lags_still_brings_everybody_in() {
 async fn a_full_region_grows_up_to_its_limit_and_then_says_so() {
     let cluster = start_cluster(|config| {
         config.machines_max = 2;
-        config.game_env.push(("MAX_PLAYERS", "2".into()));
+        let mut kinds = Catalogue::built_in();
+        kinds[Kind::Arena].members = 2;
+        config.game_env.push(("KINDS", kinds.to_ron()));
     })
     .await;
     let mut pilots = Vec::new();

@@ -8,6 +8,7 @@ mod frozen;
 mod joins;
 mod loss;
 mod refusals;
+mod roles;
 mod sleep;
 mod unknown_rooms;
 

@@ -1,6 +1,7 @@
 //! Joins of rooms that do not exist or belong elsewhere: they open nothing and keep nobody else out.
 
 use super::{newark, say_hello, start_cluster};
+use catalogue::Catalogue;
 use protocol::close::CloseReason;
 use rehearsal::{JoinGrant, Pilot, request_join};
 use serde_json::json;
@@ -41,11 +42,14 @@ async fn an_idle_socket_elsewhere_does_not_close_a_region() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn made_up_rooms_fill_no_machine_and_leave_nothing() {
-    let cluster = start_cluster(|_| {}).await;
+    let mut kinds = Catalogue::built_in();
+    kinds.rooms = 8;
+    let cluster = start_cluster(|config| config.game_env.push(("KINDS", kinds.to_ron()))).await;
     let id = cluster.machines().await.unwrap().remove(0).id;
     let mut kept = Vec::new();
     for number in 1..=8 {
-        let grant = request_join(&cluster, &json!({ "instance": id, "room": format!("spam{number}") })).await.unwrap();
+        let grant =
+            request_join(&cluster, &json!({ "instance": id, "room": format!("arena-p-spam{number}") })).await.unwrap();
         let JoinGrant { path, ticket, .. } = grant.unwrap();
         let (socket, refusal) = say_hello(&cluster, &path, Some(ticket), None).await;
         assert_eq!(refusal, Some(CloseReason::NoSuchRoom), "{number}");

@@ -3,16 +3,18 @@
 import { ChatPanel } from '../../shared/chat/panel';
 import { byId, setText } from '../../shared/dom';
 import type { ConditionedLink } from '../../shared/link/conditioner-controls';
+import { LinkNote } from '../../shared/link-note';
 import type { Me } from '../../shared/me';
+import { RenameDialog } from '../../shared/rename-dialog';
 import type { ClientEvent, LinkStats, Standing } from '../client-event';
-import { isForPlane } from '../focus';
+import { giveBack, isForPlane } from '../focus';
 import type { Frame } from '../frame';
 import type { FrameTimes } from '../frame-times';
 import { Diagnosis, FULL_SERVICE } from './diagnosis';
 import { KillFeed } from './kills';
 import { Minimap } from './minimap';
 import { NetworkPanel } from './network';
-import { Curtain, DownPanel, LinkNote, RenameDialog, showHelpForAWhile } from './panels';
+import { Curtain, DownPanel, showHelpForAWhile } from './panels';
 import { ScoreBoard } from './score';
 import { ServiceNote } from './service';
 
@@ -27,7 +29,6 @@ export interface HudOptions {
   onFlyAgain(): void;
   onRename(): void;
   onComeBack(): void;
-  onLeave(): void;
 }
 
 /** Down for so long without knowing why (a reload while down): the panel opens by itself. */
@@ -48,7 +49,7 @@ export class Hud {
   private readonly score = new ScoreBoard();
   private readonly kills = new KillFeed();
   private readonly minimap = new Minimap();
-  private readonly chat: ChatPanel;
+  readonly chat: ChatPanel;
   private readonly down: DownPanel;
   private readonly dialog: RenameDialog;
   private downSince: number | undefined;
@@ -57,11 +58,10 @@ export class Hud {
     this.link = new LinkNote(options.onComeBack);
     this.chat = new ChatPanel({ onSay: options.onSay, hueOf: options.hueOf });
     this.down = new DownPanel(options.onFlyAgain);
-    this.dialog = new RenameDialog(options.me, options.onRename);
+    this.dialog = new RenameDialog(options.me, options.onRename, giveBack);
     this.network = new NetworkPanel(options.conditioned);
     document.addEventListener('visibilitychange', () => this.diagnosis.startOver(performance.now()));
     addEventListener('keydown', (event) => this.onKey(event));
-    for (const link of document.querySelectorAll<HTMLAnchorElement>('a[href="/"]')) link.addEventListener('click', (event) => this.leave(event));
   }
 
   update(frame: Frame, times: FrameTimes, densities: () => Uint8Array, cells: number): void {
@@ -98,6 +98,7 @@ export class Hud {
       case 'chat':
         return this.chat.add(event);
       case 'notice':
+      case 'declined':
         return this.chat.notice(event.text);
       case 'service':
         return this.diagnosis.serve(event);
@@ -152,12 +153,6 @@ export class Hud {
   private close(): void {
     this.down.close();
     this.score.showAll(false);
-  }
-
-  /** Another tab, another window, a download: then this one stays. */
-  private leave(event: MouseEvent): void {
-    const { button, ctrlKey, metaKey, shiftKey, altKey } = event;
-    if (button === 0 && !ctrlKey && !metaKey && !shiftKey && !altKey) this.options.onLeave();
   }
 
   private onKey(event: KeyboardEvent): void {

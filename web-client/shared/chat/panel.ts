@@ -30,6 +30,15 @@ export class ChatPanel {
     this.text.addEventListener('blur', () => this.setAwake(false));
   }
 
+  /** What is typed and not said. */
+  get draft(): string {
+    return this.text.value;
+  }
+
+  set draft(text: string) {
+    this.text.value = text;
+  }
+
   wake(): void {
     this.setAwake(true);
     this.text.focus();
@@ -49,7 +58,7 @@ export class ChatPanel {
 
   /** A notice of the room itself. */
   notice(text: string): void {
-    this.add({ member: 0, name: '', text });
+    this.add({ entry: 0, member: 0, name: '', text, at_s: 0 });
   }
 
   private line({ member, name, text }: ChatLine): HTMLLIElement {

@@ -4,8 +4,8 @@
 export const NAME_MAX_BYTES = 24;
 /** Longest line of chat in bytes of UTF-8. */
 export const CHAT_MAX_BYTES = 240;
-/** Every machine's own public room. */
-export const PUBLIC_ROOM = 'arena';
+/** The kinds of room by their words: each has its page in a folder, its crate in `wasm`, and a public room on every machine. */
+export const KINDS = ['arena'] as const;
 /** Examples for a test: instance, room, durable id. */
 export const DURABLE_ID_EXAMPLES = [
   ['m1', 'arena', 'arena-m1'],
@@ -31,19 +31,21 @@ export const CLOSE = {
   moved: 4013,
   noSuchRoom: 4014,
   tooManyRooms: 4015,
+  asleep: 4016,
 } as const;
 /** What a person is told, by close code; any other code is a lost connection. */
 export const CLOSE_SENTENCES = {
-  4000: 'This server is closing. Your plane comes along to the next one.',
-  4001: 'This page and the field do not match. Go back to the lobby and pick a field again.',
+  4000: 'This server is closing. You come along to the next one, as you are.',
+  4001: 'This page and the room do not match, and loading it again did not help. Try again in a minute.',
   4004: 'Asking the lobby for a new place.',
-  4005: 'This page sent more messages than the field allows. You can come back now.',
-  4007: 'You are flying in another window now.',
-  4008: 'This field is full. Try again in a moment, or pick another one in the lobby.',
-  4009: 'Too many pilots are flying from your address. Close another window and try again.',
-  4010: 'Something broke on this field. Coming back by itself.',
-  4011: 'This field is too busy for more pilots right now. Try again in a minute.',
-  4013: 'This field is on another server now. Following it.',
-  4014: 'This field is gone. You can open a new one in the lobby.',
-  4015: 'Your network opened many fields just now. Try again in a minute.',
+  4005: 'This page sent more messages than the room allows. You can come back now.',
+  4007: 'You are here in another window now.',
+  4008: 'This room is full. Try again in a moment, or pick another one in the lobby.',
+  4009: 'Too many people are here from your address. Close another window and try again.',
+  4010: 'Something broke in this room. Coming back by itself.',
+  4011: 'This room is too busy for more people right now. Try again in a minute.',
+  4013: 'This room is on another server now. Following it.',
+  4014: 'This room is gone. You can open a new one in the lobby.',
+  4015: 'Your network opened many rooms just now. Try again in a minute.',
+  4016: 'Nobody takes part here right now, so this room sleeps. You can look in again.',
 } as const;

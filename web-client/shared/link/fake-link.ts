@@ -3,8 +3,7 @@ import { afterEach, beforeEach, vi } from 'vitest';
 import { openStore } from '../store';
 import { Budget } from './budget';
 import { Link, type LinkOptions } from './link';
-import { CLOSE } from '../generated/protocol';
-import { ASKS_MAX, FOLLOWS_MAX, type ReconnectWords } from './reconnect-policy';
+import { ASKS_MAX, FOLLOWS_MAX } from './reconnect-policy';
 import type { LinkState } from './reconnector';
 
 export class FakeSocket extends EventTarget {
@@ -42,18 +41,6 @@ export class FakeSocket extends EventTarget {
   }
 }
 
-/** Of no kind: each says its own name. */
-export const WORDS: ReconnectWords = {
-  closed: Object.fromEntries(Object.entries(CLOSE).map(([name, code]) => [code, `Closed: ${name}.`])),
-  betweenServers: 'Between servers.',
-  sentRound: 'Sent round.',
-  notAnswering: 'Not answering.',
-  blocked: 'Blocked.',
-  gaveUp: 'Gave up.',
-  left: 'Left.',
-  comeBack: 'Come back',
-};
-
 export const HELLO = new Uint8Array([1]);
 
 export function setUp(overrides: Partial<LinkOptions> = {}, ticket: 'ticket' | null = 'ticket') {
@@ -74,7 +61,7 @@ export function setUp(overrides: Partial<LinkOptions> = {}, ticket: 'ticket' | n
     relocate: async () => ({ url: 'ws://server/gameserver/j/arena-i', ticket: 'elsewhere' }),
     probe: async () => true,
     isOnline: () => true,
-    words: WORDS,
+    silenceMaxMs: 6_000,
     joins: budget('joins', ASKS_MAX),
     follows: budget('follows', FOLLOWS_MAX),
     onState: (state) => states.push(state),

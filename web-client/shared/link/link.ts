@@ -17,14 +17,14 @@ export interface MessageClient {
 export interface LinkOptions extends ReconnectorOptions {
   url: string;
   client: MessageClient;
+  /** The room says something more often than this; after such a silence the way is dead even if nobody said so. */
+  silenceMaxMs: number;
   /** The first message of a socket; the ticket is spent on it. */
   hello(ticket: string | undefined): Uint8Array;
 }
 
 /** A server that stands still takes connections and never answers them. */
 const OPEN_TIMEOUT_MS = 5_000;
-/** Frames come many times a second; after such a silence the way is dead even if nobody said so. */
-const SILENCE_MAX_MS = 6_000;
 const SEND_INTERVAL_MS = 50;
 /**
  * A poll so long after the one before comes of a page that slept, and comes before what arrived meanwhile is read. A hidden
@@ -191,7 +191,7 @@ export class Link {
     if (this.socket === undefined) return;
     this.flush();
     if (hasSlept && !this.isForgiven) [this.receivedAt, this.isForgiven] = [now, true];
-    const limit = this.hasOpened ? SILENCE_MAX_MS : OPEN_TIMEOUT_MS;
+    const limit = this.hasOpened ? this.options.silenceMaxMs : OPEN_TIMEOUT_MS;
     if (this.silenceNowMs > limit) this.lost(LOST_CODE, true);
   }
 

@@ -1,11 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { CLOSE } from '../generated/protocol';
-import { WORDS } from './fake-link';
-import { afterClose as decide, askDelayMs, ASKS_MAX, backoffMs, FOLLOWS_MAX, UNWELCOMED_MAX, type NextStep, type Situation } from './reconnect-policy';
+import { CLOSE, CLOSE_SENTENCES } from '../generated/protocol';
+import { afterClose, askDelayMs, ASKS_MAX, backoffMs, FOLLOWS_MAX, MISUNDERSTOOD_MAX, UNWELCOMED_MAX, type Situation } from './reconnect-policy';
+import { WORDS } from './words';
 
-const lost: Situation = { code: 1006, attempt: 0, hasReloaded: false, isSilent: false, unopened: 0, unwelcomed: 0, isReachable: false, isOnline: true, follows: 0 };
-
-const afterClose = (situation: Situation, random?: () => number): NextStep => decide(situation, WORDS, random);
+const lost: Situation = { code: 1006, attempt: 0, hasReloaded: false, misunderstood: 0, isSilent: false, unopened: 0, unwelcomed: 0, isReachable: false, isOnline: true, follows: 0 };
 
 describe('after the socket is gone', () => {
   it('comes back by itself, waiting 0.25 s to 4 s', () => {
@@ -25,6 +23,13 @@ describe('after the socket is gone', () => {
     expect(afterClose({ ...lost, code: CLOSE.versionMismatch, hasReloaded: true }).do).toBe('stop');
   });
 
+  it('takes the second message in a row that was not understood for another version', () => {
+    const misread = { ...lost, code: CLOSE.badMessage, misunderstood: 1 };
+    expect(afterClose(misread)).toMatchObject({ do: 'retry' });
+    expect(afterClose({ ...misread, misunderstood: MISUNDERSTOOD_MAX })).toEqual({ do: 'reload' });
+    expect(afterClose({ ...misread, misunderstood: MISUNDERSTOOD_MAX, hasReloaded: true })).toEqual({ do: 'stop', sentence: WORDS.closed[CLOSE.versionMismatch], again: 'Try again' });
+  });
+
   it('leaves the room to the newer window', () => {
     expect(afterClose({ ...lost, code: CLOSE.replaced })).toEqual({ do: 'stop', sentence: WORDS.closed[CLOSE.replaced], again: WORDS.comeBack });
   });
@@ -38,6 +43,8 @@ describe('after the socket is gone', () => {
 
   it('does not ask again for a room that is not there', () => {
     expect(afterClose({ ...lost, code: CLOSE.noSuchRoom }).do).toBe('stop');
+    // By itself it would wake the room again and again.
+    expect(afterClose({ ...lost, code: CLOSE.asleep })).toEqual({ do: 'stop', sentence: CLOSE_SENTENCES[CLOSE.asleep], again: WORDS.comeBack });
     expect(afterClose({ ...lost, code: CLOSE.tooManyRooms }).do).toBe('stop');
   });
 

@@ -1,5 +1,6 @@
-// Decides what to do when a socket is gone: a pure policy. It knows codes and counts; the words are the kind's.
+// Decides what to do when a socket is gone: a pure policy over codes and counts.
 import { CLOSE } from '../generated/protocol';
+import { WORDS } from './words';
 
 /** The browser's own, for a socket that ended without a word. */
 export const LOST_CODE = 1006;
@@ -35,6 +36,12 @@ export const FOLLOWS_MAX = FOLLOW_DELAYS_MS.length;
  */
 export const ASKS_MAX = 8;
 
+/**
+ * Messages in a row that one end or the other did not understand, with no steady connection between them. Policy: page and
+ * server are of different versions, as if one had said so.
+ */
+export const MISUNDERSTOOD_MAX = 2;
+
 export interface Stop {
   do: 'stop';
   sentence: string;
@@ -58,8 +65,10 @@ export interface Situation {
   code: number;
   /** Losses since the connection was steady. */
   attempt: number;
-  /** This page was reloaded for a newer version already. */
+  /** This page was reloaded for a newer version, and no connection was steady since. */
   hasReloaded: boolean;
+  /** Sockets that ended because a message was not understood, this one included, since a connection was steady. */
+  misunderstood: number;
   /** Nobody ended the socket: nothing came from it any more, or it did not open in time. */
   isSilent: boolean;
   /** Sockets in a row that never opened, this one included. */
@@ -73,42 +82,21 @@ export interface Situation {
   follows: number;
 }
 
-/** What a person reads while the page reconnects; each kind of room has its own words. */
-export interface ReconnectWords {
-  /** By close code, where the server said why it ended the socket. */
-  closed: Readonly<Record<number, string>>;
-  /** The room keeps moving while the page follows it. */
-  betweenServers: string;
-  /** The servers send the page to one another, and it stopped. */
-  sentRound: string;
-  /** The server is silent, and the lobby is asked. */
-  notAnswering: string;
-  /** The network lets no WebSockets through. */
-  blocked: string;
-  /** The page found no way in, and stopped trying. */
-  gaveUp: string;
-  /** The person left, and the page is still here. */
-  left: string;
-  /** The button that leads back in. */
-  comeBack: string;
-}
-
-/** The button where only trying again may help. */
-export const TRY_AGAIN = 'Try again';
-
-export function afterClose(situation: Situation, words: ReconnectWords, random: () => number = Math.random): NextStep {
+export function afterClose(situation: Situation, random: () => number = Math.random): NextStep {
   const { code, attempt } = situation;
   const delayMs = backoffMs(attempt, random);
-  const sentence = words.closed[code] ?? '';
+  const sentence = WORDS.closed[code] ?? '';
   switch (code) {
     case CLOSE.versionMismatch:
-      return situation.hasReloaded ? stop(sentence, words.comeBack) : { do: 'reload' };
+      return afterMismatch(situation);
+    case CLOSE.badMessage:
+      return situation.misunderstood >= MISUNDERSTOOD_MAX ? afterMismatch(situation) : afterLoss(situation, delayMs);
     case CLOSE.badTicket:
       return { do: 'ticket', delayMs: attempt === 0 ? 0 : delayMs, sentence };
     case CLOSE.serverStopping:
       return { do: 'relocate', why: 'gone', delayMs, sentence };
     case CLOSE.moved:
-      return afterMove(situation.follows, words);
+      return afterMove(situation.follows);
     case CLOSE.roomFailed:
       return { do: 'retry', delayMs, sentence };
     case CLOSE.replaced:
@@ -118,29 +106,35 @@ export function afterClose(situation: Situation, words: ReconnectWords, random: 
     case CLOSE.tooFast:
     case CLOSE.noSuchRoom:
     case CLOSE.tooManyRooms:
-      return stop(sentence, words.comeBack);
+    case CLOSE.asleep:
+      return stop(sentence, WORDS.comeBack);
     default:
-      return afterLoss(situation, words, delayMs);
+      return afterLoss(situation, delayMs);
   }
 }
 
-function afterMove(follows: number, words: ReconnectWords): NextStep {
+/** Only a newer page helps; if it did not, a person may try later. */
+function afterMismatch({ hasReloaded }: Situation): NextStep {
+  return hasReloaded ? stop(WORDS.closed[CLOSE.versionMismatch] ?? '', WORDS.tryAgain) : { do: 'reload' };
+}
+
+function afterMove(follows: number): NextStep {
   const delayMs = FOLLOW_DELAYS_MS[follows];
-  if (delayMs === undefined) return stop(words.sentRound, TRY_AGAIN);
-  const sentence = follows === 0 ? (words.closed[CLOSE.moved] ?? '') : words.betweenServers;
+  if (delayMs === undefined) return stop(WORDS.sentRound, WORDS.tryAgain);
+  const sentence = follows === 0 ? (WORDS.closed[CLOSE.moved] ?? '') : WORDS.betweenServers;
   return { do: 'relocate', why: 'moved', delayMs, sentence };
 }
 
 /** Nobody said why. */
-function afterLoss({ attempt, isSilent, unopened, unwelcomed, isReachable, isOnline }: Situation, words: ReconnectWords, delayMs: number): NextStep {
-  if (!isOnline) return { do: 'retry', delayMs, sentence: 'You are offline. Reconnecting as soon as the network is back.' };
-  if (unwelcomed >= UNWELCOMED_MAX) return stop(words.gaveUp, TRY_AGAIN);
-  if (isReachable && unopened >= UNOPENED_MAX) return stop(words.blocked, TRY_AGAIN);
-  if (!isReachable && unopened >= UNOPENED_MAX - 1) return { do: 'probe', sentence: 'Connection lost. Looking for the cause.' };
+function afterLoss({ attempt, isSilent, unopened, unwelcomed, isReachable, isOnline }: Situation, delayMs: number): NextStep {
+  if (!isOnline) return { do: 'retry', delayMs, sentence: WORDS.offline };
+  if (unwelcomed >= UNWELCOMED_MAX) return stop(WORDS.gaveUp, WORDS.tryAgain);
+  if (isReachable && unopened >= UNOPENED_MAX) return stop(WORDS.blocked, WORDS.tryAgain);
+  if (!isReachable && unopened >= UNOPENED_MAX - 1) return { do: 'probe', sentence: WORDS.lookingForCause };
   // A socket to a server that stands still opens and answers as little as the one before: only the lobby knows more.
   return isSilent || attempt >= GONE_AFTER_ATTEMPTS
-    ? { do: 'relocate', why: 'gone', delayMs, sentence: words.notAnswering }
-    : { do: 'retry', delayMs, sentence: 'Connection lost. Reconnecting by itself.' };
+    ? { do: 'relocate', why: 'gone', delayMs, sentence: WORDS.notAnswering }
+    : { do: 'retry', delayMs, sentence: WORDS.lost };
 }
 
 function stop(sentence: string, again: string): Stop {

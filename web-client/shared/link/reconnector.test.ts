@@ -1,7 +1,8 @@
 import { describe, expect, it, vi } from 'vitest';
 import { CLOSE } from '../generated/protocol';
-import { budget, FakeSocket, HELLO, newest, setUp, useFakes, WORDS } from './fake-link';
-import { ASKS_MAX, FOLLOWS_MAX, UNWELCOMED_MAX } from './reconnect-policy';
+import { budget, FakeSocket, HELLO, newest, setUp, useFakes } from './fake-link';
+import { ASKS_MAX, FOLLOWS_MAX, LOST_CODE, UNWELCOMED_MAX } from './reconnect-policy';
+import { WORDS } from './words';
 
 useFakes();
 
@@ -25,6 +26,67 @@ describe('the reconnector', () => {
     await vi.advanceTimersByTimeAsync(1);
     newest().open();
     expect(tickets).toEqual(['fresh']);
+  });
+
+  const MISREAD = { receive: () => { throw new Error('not understood'); }, poll_send: () => undefined };
+
+  it.each([
+    ['the room does not understand', {}, () => newest().end(CLOSE.badMessage)],
+    ['the page does not understand', { client: MISREAD }, () => newest().say(0, 9, 9)],
+  ] as const)('loads the page again when %s twice in a row', async (_who, overrides, misunderstand) => {
+    const { link, options, admit } = setUp(overrides);
+    link.start();
+    newest().open();
+    admit();
+    misunderstand();
+    expect(options.reload).not.toHaveBeenCalled();
+    // What else goes wrong in between makes them no better.
+    for (const code of [LOST_CODE, CLOSE.badMessage]) {
+      await vi.advanceTimersByTimeAsync(1_000);
+      newest().open();
+      if (code === LOST_CODE) newest().end(code);
+      else misunderstand();
+    }
+    expect(options.reload).toHaveBeenCalledOnce();
+  });
+
+  it('comes back as before when they understood each other in between', async () => {
+    const { link, options, admit } = setUp();
+    link.start();
+    for (let loss = 0; loss < 5; loss += 1) {
+      newest().open();
+      admit();
+      for (let frame = 0; frame < 60; frame += 1) {
+        await vi.advanceTimersByTimeAsync(100);
+        newest().say(128);
+      }
+      newest().end(CLOSE.badMessage);
+      await vi.advanceTimersByTimeAsync(1_000);
+    }
+    expect(FakeSocket.all).toHaveLength(6);
+    expect(options.reload).not.toHaveBeenCalled();
+  });
+
+  it('says that loading the page again did not help, until a connection was steady', async () => {
+    const { link, options, states, admit } = setUp({ hasReloaded: true });
+    link.start();
+    newest().open();
+    newest().end(CLOSE.versionMismatch);
+    expect(states.at(-1)).toEqual({ kind: 'stopped', sentence: WORDS.closed[CLOSE.versionMismatch], again: 'Try again' });
+    link.start();
+    await vi.advanceTimersByTimeAsync(1);
+    newest().open();
+    admit();
+    for (let frame = 0; frame < 60; frame += 1) {
+      await vi.advanceTimersByTimeAsync(100);
+      newest().say(128);
+    }
+    // The next deploy.
+    newest().end(CLOSE.serverStopping);
+    await vi.advanceTimersByTimeAsync(1_000);
+    newest().open();
+    newest().end(CLOSE.versionMismatch);
+    expect(options.reload).toHaveBeenCalledOnce();
   });
 
   it('asks for another ticket when the room refuses this one', async () => {

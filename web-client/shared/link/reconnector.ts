@@ -4,8 +4,10 @@
 // is opened again, or the lobby is asked for a grant first.
 // Invariants: at most one timer or one request is under way, and beginning another ends it; the lobby is asked at most
 // `ASKS_MAX` times a minute without a person's hand. Never: bytes, a socket.
+import { CLOSE } from '../generated/protocol';
 import type { Budget } from './budget';
-import { afterClose, askDelayMs, ASKS_MAX, TRY_AGAIN, type NextStep, type ReconnectWords } from './reconnect-policy';
+import { afterClose, askDelayMs, ASKS_MAX, type NextStep } from './reconnect-policy';
+import { WORDS } from './words';
 
 export type LinkState =
   | { kind: 'connecting' | 'open'; sentence: string }
@@ -30,10 +32,10 @@ export interface ReconnectorOptions {
   /** Whether the room's server answers over plain HTTP. */
   probe(): Promise<boolean>;
   isOnline(): boolean;
-  words: ReconnectWords;
   onState(state: LinkState): void;
-  /** A newer version of the page is there. */
+  /** Page and room are of different versions, and a page that is loaded again may match. */
   reload(): void;
+  /** This page is one that was. */
   hasReloaded: boolean;
   /** Joins of this tab by itself; `ASKS_MAX` a minute. */
   joins: Budget;
@@ -63,6 +65,9 @@ export class Reconnector {
   /** Unlike `attempt` it counts on over what looks steady: a proxy may hold a socket open for long and bring nothing. */
   private unwelcomed = 0;
   private isReachable = false;
+  private misunderstood = 0;
+  /** For another version. */
+  private hasReloaded: boolean;
   /** Of the lobby, in a row. */
   private refusals = 0;
   private welcomedAt = Number.POSITIVE_INFINITY;
@@ -75,7 +80,9 @@ export class Reconnector {
     private readonly options: ReconnectorOptions,
     private readonly hasTicket: () => boolean,
     private readonly connect: (grant?: JoinGrant) => void,
-  ) {}
+  ) {
+    this.hasReloaded = options.hasReloaded;
+  }
 
   /** A failed attempt lies behind us. */
   get isAgain(): boolean {
@@ -92,7 +99,7 @@ export class Reconnector {
     if (this.hasStopped) {
       this.options.joins.clear();
       this.options.follows.clear();
-      this.attempt = this.unopened = this.unwelcomed = this.refusals = 0;
+      this.attempt = this.misunderstood = this.unopened = this.unwelcomed = this.refusals = 0;
     }
     this.hasStopped = false;
     this.connectNow();
@@ -110,8 +117,7 @@ export class Reconnector {
   leave(): void {
     this.stop();
     this.welcomedAt = Number.POSITIVE_INFINITY;
-    const { left, comeBack } = this.options.words;
-    this.timer = setTimeout(() => this.stopWith(left, comeBack), LEFT_TOLD_AFTER_MS);
+    this.timer = setTimeout(() => this.stopWith(WORDS.left, WORDS.comeBack), LEFT_TOLD_AFTER_MS);
   }
 
   opened(): void {
@@ -131,13 +137,20 @@ export class Reconnector {
     this.cancelPending();
     const isOnline = this.options.isOnline();
     if (isOnline) this.count(hasOpened);
-    if (this.options.now() - this.welcomedAt > STEADY_MS) this.attempt = 0;
+    if (this.options.now() - this.welcomedAt > STEADY_MS) this.wasSteady();
     this.welcomedAt = Number.POSITIVE_INFINITY;
-    const { attempt, unopened, unwelcomed, isReachable } = this;
-    const { hasReloaded, follows, words } = this.options;
-    const situation = { code, attempt, hasReloaded, isSilent, unopened, unwelcomed, isReachable, isOnline, follows: follows.used };
+    if (code === CLOSE.badMessage) this.misunderstood += 1;
+    const { attempt, hasReloaded, misunderstood, unopened, unwelcomed, isReachable } = this;
+    const follows = this.options.follows.used;
+    const situation = { code, attempt, hasReloaded, misunderstood, isSilent, unopened, unwelcomed, isReachable, isOnline, follows };
     this.attempt += 1;
-    this.run(afterClose(situation, words));
+    this.run(afterClose(situation));
+  }
+
+  /** So much came and went over it that both ends understand each other; what was before counts no more. */
+  private wasSteady(): void {
+    this.attempt = this.misunderstood = 0;
+    this.hasReloaded = false;
   }
 
   private count(hasOpened: boolean): void {
@@ -185,7 +198,7 @@ export class Reconnector {
 
   /** After the delay, and again as long as the lobby refuses. */
   private ask(delayMs: number, requestGrant: Ask): void {
-    if (this.options.joins.isSpent) return this.stopWith(this.options.words.gaveUp, TRY_AGAIN);
+    if (this.options.joins.isSpent) return this.stopWith(WORDS.gaveUp, WORDS.tryAgain);
     this.timer = setTimeout(() => void this.askNow(requestGrant), delayMs);
   }
 
@@ -206,7 +219,7 @@ export class Reconnector {
 
   private refused(sentence: string, requestGrant: Ask): void {
     this.refusals += 1;
-    if (this.refusals >= ASKS_MAX || this.options.joins.isSpent) return this.stopWith(sentence, TRY_AGAIN);
+    if (this.refusals >= ASKS_MAX || this.options.joins.isSpent) return this.stopWith(sentence, WORDS.tryAgain);
     this.tell(sentence);
     this.ask(askDelayMs(this.refusals), requestGrant);
   }

@@ -80,6 +80,13 @@ describe('a resume token', () => {
     expect(browser.getItem('aerodrome.sessions')?.split('\n')).toHaveLength(SESSIONS_MAX);
   });
 
+  it('says what its holder may do', () => {
+    const resume = tab(storage());
+    expect(resume.role).toBeUndefined();
+    resume.keep('4.1.1.host.aa');
+    expect(resume.role).toBe('host');
+  });
+
   it('is of use on this page even where storage is denied', () => {
     const denied = openStore(() => { throw new Error('denied'); });
     const resume = new Resume(denied, denied, 'arena-i');

@@ -28,6 +28,11 @@ export class Resume {
     return newest === this.refused ? undefined : newest;
   }
 
+  /** What its holder may do in the room. */
+  get role(): string | undefined {
+    return this.token?.split('.')[3];
+  }
+
   /** The room issued this one. */
   keep(token: string): void {
     this.refused = undefined;
@@ -55,7 +60,7 @@ export class Resume {
     return `resume:${this.room}`;
   }
 
-  /** The first two parts of a token, `epoch.session.generation.mac`, stay the same. */
+  /** The first two parts of a token, `epoch.member.generation.role.mac`, stay the same. */
   private session(token: string): string {
     return `${this.room}/${token.split('.').slice(0, 2).join('.')}`;
   }

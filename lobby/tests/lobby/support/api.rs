@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use protocol::room::Kind;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -46,6 +47,8 @@ pub(crate) struct Machine {
     pub(crate) is_silent: bool,
     /// Whether it is about to stop.
     pub(crate) is_draining: bool,
+    /// Whether its public room is open.
+    pub(crate) has_public_room: bool,
 }
 
 pub(crate) type Shared = Arc<Api>;
@@ -119,6 +122,7 @@ impl Machine {
             rooms: 1,
             is_silent: false,
             is_draining: false,
+            has_public_room: true,
         }
     }
 
@@ -239,9 +243,19 @@ async fn status(State(api): State<Shared>, Path(id): Path<String>) -> Response {
     match inner.machines.get(&id) {
         Some(machine) if machine.state == "started" && !machine.is_silent => {
             let rooms: Vec<Value> = (0..machine.rooms).map(|number| json!({"room": format!("r{number}")})).collect();
+            // Nobody is ever in rooms of another kind than the first.
+            let kinds = Kind::ALL.map(|kind| {
+                let is_first = kind == Kind::ALL[0];
+                let (members, capacity) = if is_first { (machine.players, machine.capacity) } else { (0, 9) };
+                let places = json!({
+                    "members": members, "population": if is_first { members + 20 } else { 0 }, "capacity": capacity,
+                    "seats": capacity.saturating_sub(members), "is_open": machine.has_public_room,
+                });
+                (kind.word().to_owned(), places)
+            });
             let body = json!({
-                "instance": id, "region": machine.region, "players": machine.players, "pilots": machine.players + 20,
-                "capacity": machine.capacity, "rooms": rooms, "rooms_max": 4, "is_draining": machine.is_draining,
+                "instance": id, "region": machine.region, "kinds": serde_json::Map::from_iter(kinds), "rooms": rooms,
+                "rooms_max": 4, "is_draining": machine.is_draining, "is_overloaded": false,
             });
             Json(body).into_response()
         }

@@ -9,7 +9,7 @@ use crate::{
     metrics::Metrics,
     room::{
         handle::Join,
-        incarnation::Incarnation,
+        incarnation::{Incarnation, StartThread},
         machine::{Machine, Shutdown},
         rooms::{JOINS_MAX_COUNT, JoinRequest, Rooms},
     },
@@ -30,6 +30,10 @@ use tungstenite::{Message, WebSocket};
 const PATIENCE: Duration = Duration::from_secs(5);
 const ROOM: &str = "arena-m1";
 
+fn room() -> RoomAddress {
+    RoomAddress { id: ROOM.into(), name: ROOM.into() }
+}
+
 /// A worker whose room nobody ticks, a player's end of one of its connections, and the room.
 struct Bench {
     queue: WorkerSender,
@@ -44,8 +48,8 @@ async fn begin() -> Bench {
     let queue = Worker::start(0, handshake).unwrap();
     let (rooms, incarnations) = open(joins, &queue);
     let (player, stream) = connect();
-    let permit = house.admission.open(player.local_addr().unwrap().ip(), Instant::now()).unwrap();
-    queue.send(WorkerMessage::Adopt(stream, Bytes::new(), permit, ROOM.into())).await;
+    let permit = house.admission.open(player.local_addr().unwrap().ip(), Some(Kind::Arena), Instant::now()).unwrap();
+    queue.send(WorkerMessage::Adopt(stream, Bytes::new(), permit, room())).await;
     let player = WebSocket::from_raw_socket(player, tungstenite::protocol::Role::Client, None);
     Bench { queue, player, incarnations, rooms, house }
 }
@@ -74,15 +78,17 @@ fn build() -> (House, Handshake, async_mpsc::Receiver<JoinRequest>) {
 fn open(joins: async_mpsc::Receiver<JoinRequest>, queue: &WorkerSender) -> (Rooms, mpsc::Receiver<Incarnation>) {
     let (begun, incarnations) = mpsc::channel();
     let (shutdown_sender, shutdown) = watch::channel(Shutdown::Running);
+    let start: StartThread =
+        Box::new(move |begins| begun.send(begins).map_err(|_| anyhow::anyhow!("nobody is interested")));
     let machine = Machine {
         instance: "m1".to_owned(),
         store: Store::open("memory:///").unwrap(),
         metrics: Arc::new(Metrics::new()),
         workers: Arc::from([queue.clone()]),
-        start: Box::new(move |begins| begun.send(begins).map_err(|_| anyhow::anyhow!("nobody is interested"))),
+        starts: [(Kind::Arena, start)].into(),
         shutdown,
     };
-    (Rooms::start(Arc::new(machine), ROOM.into(), 4, shutdown_sender, joins), incarnations)
+    (Rooms::start(Arc::new(machine), 4, shutdown_sender, joins), incarnations)
 }
 
 impl House {
@@ -137,7 +143,7 @@ async fn a_full_queue_delays_and_loses_nothing() {
     let other = ConnectionId { shard: 0, slot: 99, number: 0 };
     let (flow, hello) = (FlowCounter::default(), bench.house.hello());
     let join = Box::new(Join { connection: other, flow, hello, admission: None, _waiting: None });
-    let opener = bench.house.admission.open([127, 0, 0, 1].into(), Instant::now()).unwrap().opener();
+    let opener = bench.house.admission.open([127, 0, 0, 1].into(), Some(Kind::Arena), Instant::now()).unwrap().opener();
     let request = JoinRequest { room: ROOM.into(), join, grant: Grant::Enter, opener };
     bench.house.joins.send(request).await.unwrap();
     let incarnation = bench.incarnations.recv_timeout(PATIENCE).unwrap();
@@ -221,8 +227,8 @@ impl ByHand {
         player.write_all(&masked(2, true, &hello)).unwrap();
         player.set_nonblocking(true).unwrap();
         let now = Instant::now();
-        let permit = self.house.admission.open(player.local_addr().unwrap().ip(), now).unwrap();
-        self.worker.adopt(stream, Bytes::new(), permit, ROOM.into(), now);
+        let permit = self.house.admission.open(player.local_addr().unwrap().ip(), Some(Kind::Arena), now).unwrap();
+        self.worker.adopt(stream, Bytes::new(), permit, room(), now);
         let slot = self.worker.connections.len() - 1;
         while self.phase(slot) != Some(Phase::Joined) {
             assert!(now.elapsed() < PATIENCE, "it does not join");

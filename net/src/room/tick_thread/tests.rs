@@ -6,7 +6,8 @@ use session::Stats;
 use std::ops::RangeInclusive;
 
 const TICK: Duration = Duration::from_millis(60);
-const SAVE_INTERVAL: Duration = Duration::from_millis(200);
+const PACE: Pace =
+    Pace { tick_hz: 60, sleep_after: Duration::from_secs(16), save_interval: Duration::from_millis(200) };
 
 /// A room whose ticks take as long as three or four.
 struct Slow;
@@ -57,8 +58,8 @@ fn a_slow_room_that_was_used_is_saved_as_often_as_any_also_while_nobody_is_there
         let (_events, events) = crossbeam_channel::bounded(1);
         let (saved, facts) = (None, Arc::default());
         let incarnation = Incarnation { id: Arc::clone(&id), epoch: 1, saved, was_used, events, facts, saves };
-        let load = Load::new(id, 60, None, Arc::clone(&metrics));
-        let mut thread = TickThread::new(Slow, incarnation, Arc::from([]), metrics, load, SAVE_INTERVAL);
+        let load = Load::new(id, (Kind::Arena, 60), None, Arc::default(), Arc::clone(&metrics));
+        let mut thread = TickThread::new(Slow, incarnation, Arc::from([]), metrics, load, PACE);
         let mut saves_count = 0;
         // By ticks it would be due once.
         for _ in 0..12 {

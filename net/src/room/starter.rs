@@ -1,0 +1,78 @@
+//! Starts the threads of rooms.
+//!
+//! Path: [`crate::kinds`] says how engines of a kind begin → [`Starter::of`] makes of it what starts a room's thread,
+//! whatever its engine → a supervisor calls that with each incarnation.
+
+use crate::{
+    config::Config,
+    io::worker_queue::WorkerSender,
+    metrics::Metrics,
+    room::{
+        incarnation::{Incarnation, Start, StartThread},
+        load::Load,
+        tick_thread::{Pace, TickThread},
+    },
+};
+use anyhow::Context;
+use catalogue::Catalogue;
+use protocol::room::Kind;
+use session::{Engine, governor::Budget};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+
+/// What every room's thread is started with.
+#[derive(Debug)]
+pub(crate) struct Starter {
+    workers: Arc<[WorkerSender]>,
+    metrics: Arc<Metrics>,
+    kinds: Catalogue,
+    has_governor: bool,
+    save_interval: Duration,
+}
+
+impl Starter {
+    pub(crate) fn new(config: &Config, workers: Arc<[WorkerSender]>, metrics: Arc<Metrics>) -> Self {
+        let (kinds, has_governor, save_interval) = (config.kinds.clone(), config.has_governor, config.save_interval);
+        Self { workers, metrics, kinds, has_governor, save_interval }
+    }
+
+    /// How rooms of this kind start, whose engines begin like that.
+    pub(crate) fn of<E: Engine>(
+        &self,
+        kind: Kind,
+        begin: impl Fn(Start<'_>) -> E + Send + Sync + 'static,
+    ) -> StartThread {
+        let entry = &self.kinds[kind];
+        let budget = self.has_governor.then(|| Budget::of_tick(entry.tick_budget_us));
+        let pace = Pace {
+            tick_hz: entry.tick_hz,
+            sleep_after: Duration::from_secs(entry.sleep_s.into()),
+            save_interval: self.save_interval,
+        };
+        let (begin, workers, metrics) = (Arc::new(begin), Arc::clone(&self.workers), Arc::clone(&self.metrics));
+        Box::new(move |incarnation: Incarnation| {
+            let name = format!("tick-{}", incarnation.id);
+            let (begin, workers, metrics) = (Arc::clone(&begin), Arc::clone(&workers), Arc::clone(&metrics));
+            let run = move || {
+                let start =
+                    Start { id: &incarnation.id, epoch: incarnation.epoch, saved: incarnation.saved.as_deref() };
+                // Its supervisor sees that nothing was saved.
+                let Ok(room) = catch_unwind(AssertUnwindSafe(|| begin(start))) else {
+                    metrics.room_failures.inc();
+                    return;
+                };
+                tracing::info!(room = %incarnation.id, incarnation.epoch, was_saved = incarnation.saved.is_some(), "a room is open");
+                let facts = Arc::clone(&incarnation.facts);
+                let load =
+                    Load::new(Arc::clone(&incarnation.id), (kind, pace.tick_hz), budget, facts, Arc::clone(&metrics));
+                TickThread::new(room, incarnation, workers, metrics, load, pace).run();
+            };
+            thread::Builder::new().name(name).spawn(run).context("no thread for a room")?;
+            Ok(())
+        })
+    }
+}
