@@ -11,21 +11,38 @@ use crate::{
     wall_clock::WallClock,
 };
 use anyhow::{anyhow, ensure};
-use arena::{Room, RoomConfig};
 use protocol::room::Kind;
 use session::Engine;
-use std::{ops::RangeInclusive, sync::OnceLock};
+use std::{collections::BTreeMap, ops::RangeInclusive, sync::LazyLock};
 
 /// Most members of a dogfight, whatever the catalogue says: a pilot's number has 16 bits, and none is used again at once.
 const PLAYERS_MAX_COUNT: u32 = 4000;
 
-/// The versions of a kind's part of the wire that its rooms here understand; the last is what they speak.
-pub(crate) fn versions(kind: Kind) -> RangeInclusive<u32> {
-    // Computed from declarations, and asked for with every hello.
-    static ARENA: OnceLock<RangeInclusive<u32>> = OnceLock::new();
+/// What a kind of room is to this machine.
+struct Registration {
+    /// The versions of the kind's part of the wire that its rooms understand; the last is what they speak.
+    versions: fn() -> RangeInclusive<u32>,
+    /// How its rooms start; a sentence when what the kind is configured with is wrong.
+    start: fn(&Config, &Starter) -> anyhow::Result<StartThread>,
+}
+
+fn registration(kind: Kind) -> Registration {
     match kind {
-        Kind::Arena => ARENA.get_or_init(Room::versions).clone(),
+        Kind::Arena => {
+            Registration { versions: arena::Room::versions, start: |config, starter| starter.of(arena(config)?) }
+        }
+        Kind::Lounge => {
+            Registration { versions: lounge::Room::versions, start: |config, starter| starter.of(lounge(config)) }
+        }
     }
+}
+
+/// The versions of a kind's part of the wire that its rooms here understand; the last is what they speak.
+pub(crate) fn versions(kind: Kind) -> &'static RangeInclusive<u32> {
+    // Some are computed from declarations, and every hello asks for them.
+    static VERSIONS: LazyLock<BTreeMap<Kind, RangeInclusive<u32>>> =
+        LazyLock::new(|| Kind::ALL.into_iter().map(|kind| (kind, (registration(kind).versions)())).collect());
+    &VERSIONS[&kind]
 }
 
 /// How rooms of a kind start.
@@ -33,25 +50,20 @@ pub(crate) fn versions(kind: Kind) -> RangeInclusive<u32> {
 /// # Errors
 /// A sentence when what the kind is configured with is wrong.
 pub(crate) fn start(kind: Kind, config: &Config, starter: &Starter) -> anyhow::Result<StartThread> {
-    match kind {
-        Kind::Arena => Ok(starter.of(kind, arena(config)?)),
-    }
+    (registration(kind).start)(config, starter)
 }
 
 /// How a dogfight begins.
-fn arena(config: &Config) -> anyhow::Result<impl Fn(Start<'_>) -> Room + Send + Sync + 'static> {
+fn arena(config: &Config) -> anyhow::Result<impl Fn(Start<'_>) -> arena::Room + Send + Sync + 'static> {
     let entry = &config.kinds[Kind::Arena];
     ensure!(
-        entry.members <= PLAYERS_MAX_COUNT && entry.tick_hz == Room::TICK_HZ,
-        "The catalogue's entry \"arena\" has members: {} and tick_hz: {}. A dogfight takes at most {PLAYERS_MAX_COUNT} and \
-        ticks at {}.",
+        entry.members <= PLAYERS_MAX_COUNT,
+        "The catalogue's entry \"arena\" has members: {}. A dogfight takes at most {PLAYERS_MAX_COUNT}.",
         entry.members,
-        entry.tick_hz,
-        Room::TICK_HZ,
     );
-    let usual = RoomConfig::new("", config.key.clone(), 0, 0, &config.tuning_ron)
+    let usual = arena::RoomConfig::new("", config.key.clone(), 0, 0, &config.tuning_ron)
         .map_err(|sentence| anyhow!("The tuning cannot be used: {sentence}"))?;
-    let usual = RoomConfig {
+    let usual = arena::RoomConfig {
         max_players: entry.members,
         max_readers: entry.readers,
         cadence_ticks: entry.beat_ticks,
@@ -60,11 +72,36 @@ fn arena(config: &Config) -> anyhow::Result<impl Fn(Start<'_>) -> Room + Send + 
     };
     Ok(move |start: Start<'_>| {
         let (name, epoch, clock) = (start.id.to_owned(), start.epoch, WallClock::default());
-        let config = RoomConfig { name, epoch, seed: clock.now_ms(), begins_s: clock.now_s(), ..usual.clone() };
-        let Some(saved) = start.saved else { return Room::new(config) };
-        Room::restore(config.clone(), saved).unwrap_or_else(|error| {
+        let config = arena::RoomConfig { name, epoch, seed: clock.now_ms(), begins_s: clock.now_s(), ..usual.clone() };
+        let Some(saved) = start.saved else { return arena::Room::new(config) };
+        arena::Room::restore(config.clone(), saved).unwrap_or_else(|error| {
             tracing::error!(room = start.id, "the room begins anew, since its save cannot be used: {error}");
-            Room::new(config)
+            arena::Room::new(config)
         })
     })
+}
+
+/// How a chat room begins. One whose save cannot be used does not: what was said there is not replaced by nothing.
+fn lounge(config: &Config) -> impl Fn(Start<'_>) -> lounge::Room + Send + Sync + 'static {
+    let entry = config.kinds[Kind::Lounge].clone();
+    let key = config.key.clone();
+    move |start: Start<'_>| {
+        let config = lounge::RoomConfig {
+            name: start.id.to_owned(),
+            key: key.clone(),
+            epoch: start.epoch,
+            max_members: entry.members,
+            max_readers: entry.readers,
+            beat_ticks: entry.beat_ticks,
+            idle_ms: entry.idle_ms,
+            silence_max_ms: u64::from(entry.silence_s) * 1000,
+            begins_s: WallClock::default().now_s(),
+        };
+        match start.saved {
+            None => lounge::Room::new(config),
+            Some(saved) => {
+                lounge::Room::restore(config, saved).unwrap_or_else(|error| panic!("its save cannot be used: {error}"))
+            }
+        }
+    }
 }

@@ -102,9 +102,9 @@ impl Server {
         begin: impl Fn(Start<'_>) -> E + Send + Sync + 'static,
     ) -> anyhow::Result<Self> {
         let begin = Arc::new(begin);
-        let start = |kind, _: &Config, starter: &Starter| {
+        let start = |_, _: &Config, starter: &Starter| {
             let begin = Arc::clone(&begin);
-            Ok(starter.of(kind, move |start| begin(start)))
+            starter.of(move |start| begin(start))
         };
         Self::start_kinds(config, start).await
     }

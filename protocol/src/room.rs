@@ -22,16 +22,19 @@ pub const ARENA: &str = Kind::Arena.word();
 pub enum Kind {
     /// The dogfight.
     Arena,
+    /// The chat room.
+    Lounge,
 }
 
 impl Kind {
     /// Every kind, in the order of its number.
-    pub const ALL: [Self; 1] = [Self::Arena];
+    pub const ALL: [Self; 2] = [Self::Arena, Self::Lounge];
 
     /// As it stands on the wire.
     pub const fn number(self) -> u8 {
         match self {
             Self::Arena => 0,
+            Self::Lounge => 1,
         }
     }
 
@@ -40,6 +43,7 @@ impl Kind {
     pub const fn word(self) -> &'static str {
         match self {
             Self::Arena => "arena",
+            Self::Lounge => "lounge",
         }
     }
 

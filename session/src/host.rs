@@ -463,6 +463,16 @@ impl<V: Copy + Eq, S> Host<V, S> {
         (&self.log, self.members.shards_mut())
     }
 
+    /// The log, to look at.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// Whether nobody is there, nor expected back.
+    pub fn is_deserted(&self) -> bool {
+        self.present.members == 0 && self.present.readers == 0
+    }
+
     /// The next thing to do besides frames, oldest first.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.output.pop_front()

@@ -7,9 +7,11 @@ use crate::{
     source::{Code, Source},
     workspace::{cargo, files, root, shown},
 };
+use protocol::room::Kind;
 use std::fs;
 
-const PURE: [&str; 4] = ["game", "protocol", "session", "arena"];
+/// Besides the kinds of room.
+const PURE: [&str; 3] = ["game", "protocol", "session"];
 const FORBIDDEN_CRATES: [&str; 15] = [
     "tokio",
     "axum",
@@ -46,9 +48,13 @@ const FORBIDDEN_NAMES: [&str; 13] = [
     "thread_local",
 ];
 
+fn pure() -> impl Iterator<Item = &'static str> {
+    PURE.into_iter().chain(Kind::ALL.map(Kind::word))
+}
+
 #[test]
 fn pure_crates_depend_on_no_runtime() {
-    for krate in PURE {
+    for krate in pure() {
         let tree =
             ["tree", "--offline", "--package", krate, "--edges", "normal", "--prefix", "none", "--format", "{p}"];
         let tree = cargo(&tree);
@@ -61,7 +67,7 @@ fn pure_crates_depend_on_no_runtime() {
 
 #[test]
 fn pure_sources_name_no_clock_file_thread_or_lock() {
-    for path in PURE.iter().flat_map(|krate| files(&root().join(krate).join("src"))) {
+    for path in pure().flat_map(|krate| files(&root().join(krate).join("src"))) {
         let text = fs::read_to_string(&path).expect("sources are text");
         let source = Source::parse(&text, &[], Code::All).expect("it compiles");
         for name in source.all_paths() {

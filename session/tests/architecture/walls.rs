@@ -4,10 +4,9 @@ use crate::{
     source::{Code, Path, Source},
     workspace::{files, root, shown},
 };
+use protocol::room::Kind;
 use std::fs;
 
-/// Crates that are a kind of room.
-const KINDS: [&str; 1] = ["arena"];
 /// Shells that name kinds in one file, each with it.
 const SHELLS: [(&str, &str); 1] = [("net", "net/src/kinds.rs")];
 /// The row machinery: whole modules that it may name, of our crates.
@@ -67,7 +66,7 @@ fn a_planted_hole_in_the_wall_is_found() {
 fn a_shell_names_kinds_of_room_in_one_file() {
     for (krate, kinds) in SHELLS {
         for (file, name) in names(krate, "").into_iter().filter(|(file, _)| file != kinds) {
-            assert!(!KINDS.contains(&name[0].as_str()), "{file} names {}, and only {kinds} may", name.join("::"));
+            assert!(Kind::from_word(&name[0]).is_none(), "{file} names {}, and only {kinds} may", name.join("::"));
         }
     }
 }

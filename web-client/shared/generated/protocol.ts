@@ -5,7 +5,7 @@ export const NAME_MAX_BYTES = 24;
 /** Longest line of chat in bytes of UTF-8. */
 export const CHAT_MAX_BYTES = 240;
 /** The kinds of room by their words: each has its page in a folder, its crate in `wasm`, and a public room on every machine. */
-export const KINDS = ['arena'] as const;
+export const KINDS = ['arena', 'lounge'] as const;
 /** Examples for a test: instance, room, durable id. */
 export const DURABLE_ID_EXAMPLES = [
   ['m1', 'arena', 'arena-m1'],
