@@ -12,7 +12,7 @@ use crate::{
 };
 use anyhow::{anyhow, ensure};
 use arena::{Room, RoomConfig};
-use protocol::room::Kind;
+use protocol::{limits::FRAME_INTERVAL_MAX_MS, room::Kind};
 use session::Engine;
 use std::{ops::RangeInclusive, sync::OnceLock};
 
@@ -34,7 +34,7 @@ pub(crate) fn versions(kind: Kind) -> RangeInclusive<u32> {
 /// A sentence when what the kind is configured with is wrong.
 pub(crate) fn start(kind: Kind, config: &Config, starter: &Starter) -> anyhow::Result<StartThread> {
     match kind {
-        Kind::Arena => Ok(starter.of(kind, arena(config)?)),
+        Kind::Arena => starter.of(arena(config)?),
     }
 }
 
@@ -42,12 +42,11 @@ pub(crate) fn start(kind: Kind, config: &Config, starter: &Starter) -> anyhow::R
 fn arena(config: &Config) -> anyhow::Result<impl Fn(Start<'_>) -> Room + Send + Sync + 'static> {
     let entry = &config.kinds[Kind::Arena];
     ensure!(
-        entry.members <= PLAYERS_MAX_COUNT && entry.tick_hz == Room::TICK_HZ,
-        "The catalogue's entry \"arena\" has members: {} and tick_hz: {}. A dogfight takes at most {PLAYERS_MAX_COUNT} and \
-        ticks at {}.",
+        entry.members <= PLAYERS_MAX_COUNT && u64::from(entry.idle_ms) == FRAME_INTERVAL_MAX_MS,
+        "The catalogue's entry \"arena\" has members: {} and idle_ms: {}. A dogfight takes at most {PLAYERS_MAX_COUNT}, and \
+        its clients count on a frame every {FRAME_INTERVAL_MAX_MS} ms.",
         entry.members,
-        entry.tick_hz,
-        Room::TICK_HZ,
+        entry.idle_ms,
     );
     let usual = RoomConfig::new("", config.key.clone(), 0, 0, &config.tuning_ron)
         .map_err(|sentence| anyhow!("The tuning cannot be used: {sentence}"))?;
@@ -67,4 +66,20 @@ fn arena(config: &Config) -> anyhow::Result<impl Fn(Start<'_>) -> Room + Send + 
             Room::new(config)
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use catalogue::Catalogue;
+    use protocol::token::Key;
+
+    #[test]
+    fn simulations_and_measurements_play_by_the_numbers_of_the_catalogue() {
+        let key = Key::new("a secret of enough length").unwrap();
+        let usual = RoomConfig::new("", key, 0, 0, include_str!("../../assets/tuning.ron")).unwrap();
+        let entry = &Catalogue::built_in()[Kind::Arena];
+        assert_eq!((entry.members, entry.readers), (usual.max_players, usual.max_readers));
+        assert_eq!((entry.beat_ticks, entry.silence_s * 1000), (usual.cadence_ticks, usual.silence_max_ms as u32));
+    }
 }

@@ -13,9 +13,8 @@ use crate::{
         tick_thread::{Pace, TickThread},
     },
 };
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use catalogue::Catalogue;
-use protocol::room::Kind;
 use session::{Engine, governor::Budget};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -40,13 +39,22 @@ impl Starter {
         Self { workers, metrics, kinds, has_governor, save_interval }
     }
 
-    /// How rooms of this kind start, whose engines begin like that.
+    /// How rooms of a kind start, whose engines begin like that.
+    ///
+    /// # Errors
+    /// A sentence when they are made for another tick rate than the catalogue says.
     pub(crate) fn of<E: Engine>(
         &self,
-        kind: Kind,
         begin: impl Fn(Start<'_>) -> E + Send + Sync + 'static,
-    ) -> StartThread {
-        let entry = &self.kinds[kind];
+    ) -> anyhow::Result<StartThread> {
+        let (kind, entry) = (E::KIND, &self.kinds[E::KIND]);
+        ensure!(
+            entry.tick_hz == E::TICK_HZ,
+            "The catalogue's entry \"{}\" has tick_hz: {}. Its rooms are made for {}.",
+            kind.word(),
+            entry.tick_hz,
+            E::TICK_HZ,
+        );
         let budget = self.has_governor.then(|| Budget::of_tick(entry.tick_budget_us));
         let pace = Pace {
             tick_hz: entry.tick_hz,
@@ -54,7 +62,7 @@ impl Starter {
             save_interval: self.save_interval,
         };
         let (begin, workers, metrics) = (Arc::new(begin), Arc::clone(&self.workers), Arc::clone(&self.metrics));
-        Box::new(move |incarnation: Incarnation| {
+        Ok(Box::new(move |incarnation: Incarnation| {
             let name = format!("tick-{}", incarnation.id);
             let (begin, workers, metrics) = (Arc::clone(&begin), Arc::clone(&workers), Arc::clone(&metrics));
             let run = move || {
@@ -73,6 +81,6 @@ impl Starter {
             };
             thread::Builder::new().name(name).spawn(run).context("no thread for a room")?;
             Ok(())
-        })
+        }))
     }
 }
