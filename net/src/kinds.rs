@@ -11,7 +11,7 @@ use crate::{
     wall_clock::WallClock,
 };
 use anyhow::{anyhow, ensure};
-use protocol::room::Kind;
+use protocol::{limits::FRAME_INTERVAL_MAX_MS, room::Kind};
 use session::Engine;
 use std::{collections::BTreeMap, ops::RangeInclusive, sync::LazyLock};
 
@@ -57,9 +57,11 @@ pub(crate) fn start(kind: Kind, config: &Config, starter: &Starter) -> anyhow::R
 fn arena(config: &Config) -> anyhow::Result<impl Fn(Start<'_>) -> arena::Room + Send + Sync + 'static> {
     let entry = &config.kinds[Kind::Arena];
     ensure!(
-        entry.members <= PLAYERS_MAX_COUNT,
-        "The catalogue's entry \"arena\" has members: {}. A dogfight takes at most {PLAYERS_MAX_COUNT}.",
+        entry.members <= PLAYERS_MAX_COUNT && u64::from(entry.idle_ms) == FRAME_INTERVAL_MAX_MS,
+        "The catalogue's entry \"arena\" has members: {} and idle_ms: {}. A dogfight takes at most {PLAYERS_MAX_COUNT}, and \
+        its clients count on a frame every {FRAME_INTERVAL_MAX_MS} ms.",
         entry.members,
+        entry.idle_ms,
     );
     let usual = arena::RoomConfig::new("", config.key.clone(), 0, 0, &config.tuning_ron)
         .map_err(|sentence| anyhow!("The tuning cannot be used: {sentence}"))?;
@@ -103,5 +105,21 @@ fn lounge(config: &Config) -> impl Fn(Start<'_>) -> lounge::Room + Send + Sync +
                 lounge::Room::restore(config, saved).unwrap_or_else(|error| panic!("its save cannot be used: {error}"))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use catalogue::Catalogue;
+    use protocol::token::Key;
+
+    #[test]
+    fn simulations_and_measurements_play_by_the_numbers_of_the_catalogue() {
+        let key = Key::new("a secret of enough length").unwrap();
+        let usual = arena::RoomConfig::new("", key, 0, 0, include_str!("../../assets/tuning.ron")).unwrap();
+        let entry = &Catalogue::built_in()[Kind::Arena];
+        assert_eq!((entry.members, entry.readers), (usual.max_players, usual.max_readers));
+        assert_eq!((entry.beat_ticks, entry.silence_s * 1000), (usual.cadence_ticks, usual.silence_max_ms as u32));
     }
 }

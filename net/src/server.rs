@@ -32,7 +32,7 @@ use crate::{
 use anyhow::{Context, bail};
 use protocol::room::Kind;
 use session::{Engine, governor::Budget};
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::TcpListener,
     sync::{Mutex, mpsc, watch},
@@ -90,10 +90,13 @@ impl Server {
     /// # Errors
     /// A sentence when the tuning or the clock is wrong, or the store or the address cannot be had.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
-        Self::start_kinds(config, kinds::start).await
+        let start = |config: &Config, starter: &Starter| {
+            Kind::ALL.into_iter().map(|kind| Ok((kind, kinds::start(kind, config, starter)?))).collect()
+        };
+        Self::start_kinds(config, start).await
     }
 
-    /// Gets ready for rooms that all have this engine, whatever their kind, then listens.
+    /// Gets ready for rooms with this engine, and no others, then listens.
     ///
     /// # Errors
     /// A sentence when the store or the address cannot be had, or the clock is wrong.
@@ -101,17 +104,13 @@ impl Server {
         config: Config,
         begin: impl Fn(Start<'_>) -> E + Send + Sync + 'static,
     ) -> anyhow::Result<Self> {
-        let begin = Arc::new(begin);
-        let start = |_, _: &Config, starter: &Starter| {
-            let begin = Arc::clone(&begin);
-            starter.of(move |start| begin(start))
-        };
+        let start = |_: &Config, starter: &Starter| Ok([(E::KIND, starter.of(begin)?)].into());
         Self::start_kinds(config, start).await
     }
 
     async fn start_kinds(
         config: Config,
-        start: impl Fn(Kind, &Config, &Starter) -> anyhow::Result<StartThread>,
+        start: impl FnOnce(&Config, &Starter) -> anyhow::Result<BTreeMap<Kind, StartThread>>,
     ) -> anyhow::Result<Self> {
         let store = Store::open(&config.store_url)?.with_lease(config.lease);
         let listener = TcpListener::bind(config.bind).await.with_context(|| {
@@ -127,14 +126,14 @@ impl Server {
         let workers = (0..WORKERS_COUNT).map(|index| Worker::start(index, handshake.clone()));
         let workers = workers.collect::<anyhow::Result<Arc<[WorkerSender]>>>()?;
         let starter = Starter::new(&config, Arc::clone(&workers), Arc::clone(&metrics));
-        let starts = Kind::ALL.into_iter().map(|kind| Ok((kind, start(kind, &config, &starter)?)));
+        let starts = start(&config, &starter)?;
         let (shutdown_sender, shutdown) = watch::channel(Shutdown::Running);
         let machine = Machine {
             instance: config.instance.clone(),
             store: store.clone(),
             metrics: Arc::clone(&metrics),
             workers: Arc::clone(&workers),
-            starts: starts.collect::<anyhow::Result<_>>()?,
+            starts,
             shutdown,
         };
         let rooms = Rooms::start(Arc::new(machine), config.kinds.rooms as usize, shutdown_sender, join_requests);

@@ -41,6 +41,8 @@ pub(crate) enum RoomEvent {
     Disconnected(ConnectionId),
     /// From now on a tick may cost this.
     Budget(Budget),
+    /// Something has changed in [`RoomFacts`]: the room looks there, also if it has nothing else to do.
+    Nudge,
     /// The process is stopping: save, close everybody and end the thread.
     Stop,
     /// Another machine owns the room: close everybody and end the thread.
@@ -72,7 +74,8 @@ pub(crate) struct Join {
 /// Occupancy as of the last tick, and what the machine would like.
 #[derive(Debug, Default)]
 pub(crate) struct RoomFacts {
-    /// The machine wants to sleep: a room without anybody ends. No event, since an event means that somebody waits.
+    /// The machine wants to sleep: a room without anybody ends. No event, since an event means that somebody waits; one
+    /// that only wakes the room goes with it.
     pub(crate) shall_sleep: AtomicBool,
     /// The store did not take the room the last times it was tried.
     pub(crate) is_unwritable: AtomicBool,
@@ -104,6 +107,11 @@ impl RoomHandle {
     pub(crate) fn new(id: Arc<str>) -> (Self, Receiver<RoomEvent>) {
         let (sender, receiver) = bounded(EVENTS_MAX_COUNT);
         (Self { id, facts: Arc::default(), events: sender, waiting: LiveCount::default() }, receiver)
+    }
+
+    /// Has the room look at its facts. One whose queue is full is awake.
+    pub(crate) fn nudge(&self) {
+        _ = self.events.try_send(RoomEvent::Nudge);
     }
 
     /// Tells the room something of the machine's own, as soon as its queue has a place.

@@ -66,6 +66,11 @@ impl Load {
         }
     }
 
+    /// Whether there is full service, and nothing to take back.
+    pub(crate) fn is_at_ease(&self) -> bool {
+        self.service() == (Level::Full, false)
+    }
+
     /// A tick was done.
     pub(crate) fn note(&mut self, simulate: Duration, frames: Duration) -> Change {
         self.times.simulate_seconds.observe(simulate.as_secs_f64());

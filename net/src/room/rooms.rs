@@ -104,7 +104,9 @@ impl Rooms {
     /// Asks every room to be saved and closed, unless somebody is there.
     pub(crate) fn put_to_sleep(&self) {
         for room in self.list().iter() {
-            room.facts.shall_sleep.store(true, Ordering::Relaxed);
+            if !room.facts.shall_sleep.swap(true, Ordering::Relaxed) {
+                room.nudge();
+            }
         }
     }
 

@@ -310,10 +310,14 @@ impl Ownership {
             tracing::info!(room = %self.room.id, self.failures, "the room is saved again");
         }
         (self.failures, self.pause, self.has_saved) = (0, Duration::ZERO, true);
-        self.room.facts.is_unwritable.store(false, Ordering::Relaxed);
-        self.room.facts.set_written((!save.is_last).then_some(save.taken));
+        let facts = &self.room.facts;
+        let mut has_news = facts.is_unwritable.swap(false, Ordering::Relaxed);
+        facts.set_written((!save.is_last).then_some(save.taken));
         if self.machine.store.is_lasting() {
-            self.room.facts.kept_entry.store(save.last_entry, Ordering::Relaxed);
+            has_news |= facts.kept_entry.swap(save.last_entry, Ordering::Relaxed) != save.last_entry;
+        }
+        if has_news {
+            self.room.nudge();
         }
         // A thread that has given up waiting does not hear it.
         save.written.map(|written| written.send(()));
@@ -326,8 +330,8 @@ impl Ownership {
         self.pause = (self.pause * 2).clamp(RETRY_PAUSE_MIN, longest);
         let pause = self.pause;
         tracing::error!(room = %self.room.id, self.failures, ?pause, "the room is not saved, and is tried again: {error:#}");
-        if self.failures >= FAILURES_TOLD_COUNT {
-            self.room.facts.is_unwritable.store(true, Ordering::Relaxed);
+        if self.failures >= FAILURES_TOLD_COUNT && !self.room.facts.is_unwritable.swap(true, Ordering::Relaxed) {
+            self.room.nudge();
         }
         if self.unwritten.as_ref().is_some_and(|save| save.room.is_none()) {
             // Nothing is lost but the word that the room is free.

@@ -1,6 +1,6 @@
 //! The tick thread: one per room, as often as its kind says, the only one that touches the room.
 //!
-//! Path: [`TickThread::tick`]: wait for the deadline → drain events → `Engine::tick` → the engine writes frames for
+//! Path: [`TickThread::tick`]: rest while there is nothing to do → wait for the deadline → drain events → `Engine::tick` → the engine writes frames for
 //! those that can take one → one hand-over per worker → what that cost decides how much service is left out. Now and
 //! then what the room is goes to its supervisor, which writes it.
 //! Invariants: nothing here waits for a connection, a worker or a disk (but once, at the very end); a frame that is
@@ -94,6 +94,8 @@ pub(crate) struct TickThread<E> {
     metrics: Arc<Metrics>,
     load: Load,
     priority: TickPriority,
+    /// What ended a rest, and waits for the tick.
+    first: Option<RoomEvent>,
     /// Connections that were let in during this tick.
     newcomers: Vec<ConnectionId>,
     saves: mpsc::Sender<Save>,
@@ -137,6 +139,7 @@ impl<E: Engine> TickThread<E> {
             metrics,
             load,
             priority,
+            first: None,
             newcomers: Vec::new(),
             saves,
             empty_since: None,
@@ -173,6 +176,9 @@ impl<E: Engine> TickThread<E> {
         self.wait_for_deadline();
         let (began, worked) = (Instant::now(), thread_time());
 
+        if let Some(event) = self.first.take() {
+            self.handle(event);
+        }
         for _ in 0..EVENTS_PER_TICK_MAX_COUNT {
             let Ok(event) = self.events.try_recv() else { break };
             self.handle(event);
@@ -322,13 +328,33 @@ impl<E: Engine> TickThread<E> {
     }
 
     fn wait_for_deadline(&mut self) {
+        let has_rested = self.rest();
         let due = self.clock.next(Instant::now());
-        if due.sleep.is_zero() {
+        let is_late = due.sleep.is_zero() && !has_rested;
+        if is_late {
             self.metrics.ticks_late.inc();
         }
         self.metrics.ticks_dropped.inc_by(due.dropped);
-        self.priority.note(!due.sleep.is_zero());
+        self.priority.note(!is_late);
         thread::sleep(due.sleep);
+    }
+
+    /// While nothing is to be done: waits until something comes or falls due, and leaves out the ticks that passed. False
+    /// when there was something.
+    fn rest(&mut self) -> bool {
+        let has_work = !self.batches.iter().all(Batch::is_empty) || !self.load.is_at_ease();
+        let idle_ticks = if has_work { 0 } else { self.room.idle_ticks() };
+        if idle_ticks == 0 {
+            return false;
+        }
+        let falls_asleep = self.empty_since.map(|since| since + self.pace.sleep_after);
+        let duties = falls_asleep.into_iter().chain(self.is_used.then_some(self.save_at));
+        let until = duties.fold(self.clock.due_after(idle_ticks), Instant::min);
+        // Whatever else changes for this room wakes it with an event (`RoomHandle::nudge`).
+        self.first = self.events.recv_deadline(until).ok();
+        let skipped = self.clock.skip(Instant::now(), idle_ticks);
+        self.room.skip(skipped);
+        true
     }
 
     fn handle(&mut self, event: RoomEvent) {
@@ -338,6 +364,7 @@ impl<E: Engine> TickThread<E> {
             RoomEvent::Kind(connection, bytes) => self.receive(connection, Packet::Kind(&bytes)),
             RoomEvent::Disconnected(connection) => self.disconnect(connection),
             RoomEvent::Budget(budget) => self.load.set_budget(budget),
+            RoomEvent::Nudge => {}
             RoomEvent::Stop => self.end = Some(EndReason::Stopping),
             RoomEvent::Moved => self.end = Some(EndReason::Moved),
             #[cfg(test)]

@@ -2,13 +2,14 @@
 
 use arena::Client;
 use futures_util::{SinkExt, StreamExt};
-use net::{Config, Server};
+use net::{Config, Server, Start};
 use protocol::{
     close::CloseReason,
     message::ServerMessage,
     room::Kind,
     token::{Grant, Key, Role},
 };
+use session::Engine;
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -115,25 +116,37 @@ pub(crate) enum Received {
     Gone,
 }
 
+/// What a gameserver here needs to be told.
+fn config() -> Config {
+    let config = Config::from_lookup(|name| match name {
+        "AERODROME_SECRET" => Some(SECRET.to_owned()),
+        "FLY_MACHINE_ID" => Some(INSTANCE.to_owned()),
+        "FLY_REGION" => Some("ewr".to_owned()),
+        "BIND" => Some("127.0.0.1".to_owned()),
+        "PORT" => Some("0".to_owned()),
+        _ => None,
+    });
+    config.unwrap()
+}
+
 impl Gameserver {
     pub(crate) async fn start() -> Self {
         Self::start_with(|_| {}).await
     }
 
     pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
-        let mut config = Config::from_lookup(|name| match name {
-            "AERODROME_SECRET" => Some(SECRET.to_owned()),
-            "FLY_MACHINE_ID" => Some(INSTANCE.to_owned()),
-            "FLY_REGION" => Some("ewr".to_owned()),
-            "BIND" => Some("127.0.0.1".to_owned()),
-            "PORT" => Some("0".to_owned()),
-            _ => None,
-        })
-        .unwrap();
+        let mut config = config();
         // Frames are counted here, also on a busy machine: one every tick, whatever it costs.
         (config.kinds[Kind::Arena].beat_ticks, config.has_governor) = (1, false);
         change(&mut config);
         Self::try_start(config).await.unwrap()
+    }
+
+    /// With rooms of this engine.
+    pub(crate) async fn start_engine<E: Engine>(begin: impl Fn(Start<'_>) -> E + Send + Sync + 'static) -> Self {
+        let config = config();
+        let (key, instance) = (config.key.clone(), config.instance.clone());
+        Self { server: Server::start_with(config, begin).await.unwrap(), key, instance }
     }
 
     /// By a configuration of the caller's.
