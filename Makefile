@@ -15,7 +15,7 @@ export CARGO_TARGET_DIR := $(CURDIR)/target
 MODULES := web-client/node_modules/.package-lock.json
 PACKAGES := web-client/pkg/.built
 PAGES := web-client/dist/.built
-PAGE_SOURCES := $(shell find web-client -type d \( -name node_modules -o -name dist -o -name pkg -o -name wasm \
+PAGE_SOURCES := $(shell find web-client -type d \( -name node_modules -o -name dist -o -name pkg -o -name wasm -o -name session-json \
 	-o -name bindgen -o -name e2e \) -prune -o -type f -print)
 # Always all of them together: cargo would compile shared dependencies again for another choice of features.
 PROGRAMS := -p lobby -p net -p fly-local -p bots

@@ -9,6 +9,7 @@ const NOT_CONNECTED = 'You are not in the room yet. What you wrote stays here.';
 
 export class Composer {
   private readonly text = byId<HTMLInputElement>('compose-text');
+  private readonly button = byId<HTMLButtonElement>('compose-send');
   private readonly note = byId('compose-note');
   private readonly left = byId('compose-left');
 
@@ -32,6 +33,12 @@ export class Composer {
   set draft(text: string) {
     this.text.value = text;
     this.tellLeft();
+  }
+
+  /** Or closed, for who only looks on. */
+  open(isOpen: boolean): void {
+    this.text.disabled = this.button.disabled = !isOpen;
+    this.text.placeholder = isOpen ? 'Say something' : 'You are looking on';
   }
 
   focus(): void {

@@ -34,19 +34,22 @@ export interface RowsOptions {
 /** All rows for these lines. */
 export function rowsOf(lines: readonly ShownLine[], options: RowsOptions): Row[] {
   const rows: Row[] = [];
+  // Making one takes as long as writing a hundred times with it.
+  const clock = new Intl.DateTimeFormat(options.locale, { hour: '2-digit', minute: '2-digit' });
   let before: ShownLine | undefined;
   for (const line of lines) {
-    const isNewDay = before === undefined || dayOf(before.at_s) !== dayOf(line.at_s);
+    // A room that was told no time tells none.
+    const isNewDay = line.at_s !== 0 && (before === undefined || dayOf(before.at_s) !== dayOf(line.at_s));
     if (isNewDay) rows.push({ kind: 'day', key: `day-${line.key}`, text: dayText(line.at_s, options) });
-    rows.push(line.member === 0 ? { kind: 'notice', key: line.key, text: line.text } : lineRow(line, isNewDay || !isTogether(before, line), options));
+    rows.push(line.member === 0 ? { kind: 'notice', key: line.key, text: line.text } : lineRow(line, isNewDay || !isTogether(before, line), clock, options));
     before = line;
   }
   return rows;
 }
 
-function lineRow({ key, member, name, text, at_s, state, reason }: ShownLine, isFirst: boolean, { hueOf, member: own, locale }: RowsOptions): Row {
+function lineRow({ key, member, name, text, at_s, state, reason }: ShownLine, isFirst: boolean, clock: Intl.DateTimeFormat, { hueOf, member: own }: RowsOptions): Row {
   const date = new Date(at_s * 1000);
-  const time = date.toLocaleTimeString(locale, { hour: '2-digit', minute: '2-digit' });
+  const time = at_s === 0 ? '' : clock.format(date);
   const row = { kind: 'line', key, isFirst, isOwn: member === own, name, hue: hueOf(member), at: date.toISOString(), time, text } as const;
   return { ...row, ...(state === undefined ? {} : { state }), ...(reason === undefined ? {} : { reason }) };
 }

@@ -12,8 +12,8 @@ export interface ChatLine {
 }
 
 export type SessionEvent =
-  /** `resumed`: as the same member as before; `continues`: what is shown still holds, and the history is empty. */
-  | { type: 'welcome'; member: number; resumed: boolean; continues: boolean; name: string; hue: number; history: ChatLine[] }
+  /** `role`: what we may do, `reader` least of all; `resumed`: as the same member as before; `continues`: what is shown still holds, and the history is empty. */
+  | { type: 'welcome'; member: number; resumed: boolean; continues: boolean; role: string; name: string; hue: number; history: ChatLine[] }
   | ({ type: 'chat' } & ChatLine)
   /** Somebody came, or changed name or hue. */
   | { type: 'joined'; member: number; name: string }
