@@ -5,6 +5,7 @@ PORT ?= 8080
 FLY_API_PORT ?= 4280
 PLAYERS ?= 50
 SECONDS ?= 10
+MINUTES ?= 60
 REGION ?=
 JSON ?=
 NAME ?=
@@ -87,8 +88,12 @@ bench: ## Measure every claim: a table, and target/bench/report.json (NAME=one o
 deploy: ## Deploy both apps to Fly with flyctl, after checks (CHECK=1: the checks only)
 	@scripts/deploy.sh $(if $(CHECK),--check)
 
-soak: setup build ## Fly seven minutes in a browser at 150 ms; writes target/bench/feel-browser.json
-	@CHROMIUM="$$(scripts/find-chromium.sh)" && export CHROMIUM && cd web-client && npm run --silent soak
+soak: setup build ## Look for what grows: MINUTES of 300 bots, then seven in a browser at 150 ms (NAME=programs or browser)
+	@cargo build --release $(PROGRAMS) -p bench
+	@mkdir -p target/bench
+	@$(if $(filter browser,$(NAME)),,target/release/bench soak --minutes $(MINUTES) --json target/bench/soak.json)
+	@$(if $(filter programs,$(NAME)),,CHROMIUM="$$(scripts/find-chromium.sh)" && export CHROMIUM && cd web-client && \
+		npm run --silent soak)
 
 fuzz: ## Feed the decoders nonsense for SECONDS each (needs cargo-fuzz and a nightly Rust)
 	@cargo fuzz --version >/dev/null 2>&1 || { echo 'cargo-fuzz is missing: cargo install cargo-fuzz' >&2; exit 1; }

@@ -1,4 +1,4 @@
-// What takes minutes and is measured, not only checked: `make soak`; it writes
+// What takes minutes and is measured, not only checked: `make soak NAME=browser`; it writes
 // `target/bench/feel-browser.json`.
 import { defineConfig } from '@playwright/test';
 import ordinary from './playwright.config';

@@ -4,6 +4,7 @@
 //! all its frames; the exponent is the least-squares slope through the medians.
 
 use crate::{
+    line::slope,
     report::{Aim, Figures, Progress},
     stopwatch::Stopwatch,
     world::{Frames, World},
@@ -36,7 +37,7 @@ pub(crate) fn run(progress: &Progress) -> anyhow::Result<Figures> {
         let cost = figures.add_median(format!("us_per_tick_{players}"), costs, Aim::None);
         points.push(((players as f64).ln(), cost.ln()));
     }
-    figures.add("exponent", slope(&points), Aim::AtMost(1.05));
+    figures.add("exponent", slope(&points).0, Aim::AtMost(1.05));
     figures.note("Room::tick, all inputs and all frames, without sockets");
     Ok(figures)
 }
@@ -52,22 +53,4 @@ fn cost_us(world: &mut World) -> f64 {
         spent += began.elapsed();
     }
     spent.as_secs_f64() * 1e6 / f64::from(TICKS_PER_ROUND)
-}
-
-/// The least-squares slope through points (x, y).
-fn slope(points: &[(f64, f64)]) -> f64 {
-    let n = points.len() as f64;
-    let mean = points.iter().fold((0.0, 0.0), |(x, y), point| (x + point.0 / n, y + point.1 / n));
-    let products = points.iter().map(|point| (point.0 - mean.0) * (point.1 - mean.1)).sum::<f64>();
-    products / points.iter().map(|point| (point.0 - mean.0).powi(2)).sum::<f64>()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_straight_line_has_its_slope() {
-        assert!((slope(&[(0.0, 1.0), (1.0, 3.0), (2.0, 5.0)]) - 2.0).abs() < 1e-12);
-    }
 }

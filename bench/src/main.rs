@@ -6,6 +6,7 @@
 
 mod axum_tasks;
 mod fixed_engine;
+mod line;
 mod load;
 mod mouse_input;
 mod raw_server;
@@ -26,13 +27,19 @@ mod growth;
 mod idle;
 mod overload;
 mod peers;
+mod soak;
 mod tick;
 mod train;
 
-use anyhow::{Context, bail};
-use clap::Parser;
+use anyhow::{Context, bail, ensure};
+use clap::{Parser, value_parser};
+use mimalloc::MiMalloc;
 use report::{Figures, Progress, Report};
 use std::path::PathBuf;
+
+/// With glibc's, memory grows for hours (`make soak`).
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Measures what the README claims.
 #[derive(Debug, Parser)]
@@ -43,6 +50,9 @@ struct Options {
     /// Write the figures to this file as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// How long `soak` takes
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = value_parser!(u32).range(1..=1440))]
+    minutes: u32,
 }
 
 /// A measurement.
@@ -92,13 +102,14 @@ fn main() -> anyhow::Result<()> {
             all().for_each(|bench| progress.print(&format!("{:14} {}", bench.name, bench.about)));
             return Ok(());
         }
+        Some("soak") => return soak(&progress, &options),
         Some("train") => return train::run(&progress),
         Some("pictures") => return feel::pictures::draw(&progress),
         _ => {}
     }
     if let Some(unknown) = options.names.iter().find(|name| all().all(|bench| bench.name != **name)) {
         let names: Vec<_> = all().map(|bench| bench.name).collect();
-        bail!("There is no measurement \"{unknown}\". There are: {}, train and pictures.", names.join(", "));
+        bail!("There is no measurement \"{unknown}\". There are: {}, soak, train and pictures.", names.join(", "));
     }
     let is_named = |bench: &&Bench| options.names.iter().any(|name| name == bench.name);
     let is_wanted = |bench: &&Bench| options.names.is_empty() || is_named(bench);
@@ -108,8 +119,21 @@ fn main() -> anyhow::Result<()> {
         let figures = (bench.run)(&progress).with_context(|| format!("{} could not be measured", bench.name))?;
         progress.print(&report.add(bench.name, figures));
     }
-    if let Some(path) = &options.json {
-        std::fs::write(path, report.to_json()).with_context(|| format!("{} cannot be written", path.display()))?;
-    }
+    write(&options, &report)
+}
+
+/// Alone and never among all: it takes an hour, and its aims are a condition.
+fn soak(progress: &Progress, options: &Options) -> anyhow::Result<()> {
+    let figures = soak::run(progress, options.minutes).context("soak could not be measured")?;
+    let missed: Vec<_> = figures.missed().map(str::to_owned).collect();
+    let mut report = Report::default();
+    progress.print(&report.add("soak", figures));
+    write(options, &report)?;
+    ensure!(missed.is_empty(), "Memory grows: {}.", missed.join(", "));
     Ok(())
+}
+
+fn write(options: &Options, report: &Report) -> anyhow::Result<()> {
+    let Some(path) = &options.json else { return Ok(()) };
+    std::fs::write(path, report.to_json()).with_context(|| format!("{} cannot be written", path.display()))
 }

@@ -17,6 +17,16 @@ pub(crate) enum Aim {
     AtLeast(f64),
 }
 
+impl Aim {
+    fn is_reached_by(self, value: f64) -> bool {
+        match self {
+            Self::None => true,
+            Self::AtMost(limit) => value <= limit,
+            Self::AtLeast(limit) => value >= limit,
+        }
+    }
+}
+
 /// One measured number.
 #[derive(Debug, Clone)]
 pub(crate) struct Figure {
@@ -50,6 +60,11 @@ impl Figures {
         value
     }
 
+    /// The figures that are not what they should be.
+    pub(crate) fn missed(&self) -> impl Iterator<Item = &str> {
+        self.list.iter().filter(|figure| !figure.aim.is_reached_by(figure.value)).map(|figure| figure.key.as_str())
+    }
+
     /// Adds a sentence about how it was measured.
     pub(crate) fn note(&mut self, sentence: impl Into<String>) {
         self.notes.push(sentence.into());
@@ -77,14 +92,11 @@ impl Report {
         for Figure { key, value, spread, aim } in &figures.list {
             let spread_text =
                 spread.map_or_else(String::new, |(low, high)| format!("{} … {}", short(low), short(high)));
+            let verdict = if aim.is_reached_by(*value) { "reached" } else { "missed" };
             let (aim_text, verdict) = match aim {
                 Aim::None => (String::new(), ""),
-                Aim::AtMost(limit) => {
-                    (format!("≤ {}", plain(*limit)), if value <= limit { "reached" } else { "missed" })
-                }
-                Aim::AtLeast(limit) => {
-                    (format!("≥ {}", plain(*limit)), if value >= limit { "reached" } else { "missed" })
-                }
+                Aim::AtMost(limit) => (format!("≤ {}", plain(*limit)), verdict),
+                Aim::AtLeast(limit) => (format!("≥ {}", plain(*limit)), verdict),
             };
             let _ = writeln!(table, "  {key:48} {:>12}  {spread_text:24} {aim_text:10} {verdict}", short(*value));
             nested(&mut values, key, json!(value));

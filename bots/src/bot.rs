@@ -1,11 +1,11 @@
 //! Runs one bot: gets it a ticket and a socket, and reconnects when the socket is lost, until the run ends.
 //!
-//! Path: [`run`] waits for its turn → ticket → socket → [`BotConnection`] → after a loss, a pause and the next socket, as a
-//! page that is reloaded: a new ticket, and the resume token of before.
+//! Path: [`run`] waits for its turn → ticket → socket → [`BotConnection`] → after a loss, or a visit that was to be no
+//! longer, a pause and the next socket, as a page that is reloaded: a new ticket, and the resume token of before.
 //! Invariant: the bot's figures are returned however it ends.
 
 use crate::{
-    bot_connection::{BotConnection, ConnectionEnd},
+    bot_connection::{BotConnection, ConnectionEnd, Visit},
     entry::Entry,
     figures::Figures,
     phase::RunPhase,
@@ -23,6 +23,8 @@ use tokio::{sync::watch, time::sleep};
 const JOIN_INTERVAL_MS: u64 = 25;
 /// Before another socket.
 const RETRY_PAUSE_MS: u64 = 1_000;
+/// Multiples of it, without their whole parts, lie evenly between 0 and 1, however many there are.
+const GOLDEN_RATIO: f64 = 1.618_033_988_749_895;
 /// Sockets in a row that never led into the room. Policy: stay out.
 const FAILURES_MAX_COUNT: u32 = 3;
 
@@ -31,10 +33,11 @@ pub(crate) fn join_delay(number: u32) -> Duration {
     Duration::from_millis(JOIN_INTERVAL_MS * u64::from(number))
 }
 
-/// Bot number `number` from the start to the end of the run.
+/// Bot number `number` from the start to the end of the run, for so long at a time.
 pub(crate) async fn run(
     number: u32,
     client: Client,
+    stay: Option<Duration>,
     entry: Arc<Entry>,
     progress: Arc<Progress>,
     phase: watch::Receiver<RunPhase>,
@@ -42,6 +45,8 @@ pub(crate) async fn run(
     let bot = Bot {
         number,
         client,
+        stay,
+        visits: 0,
         clock: Instant::now(),
         figures: Figures::default(),
         picture: PictureWatch::default(),
@@ -56,6 +61,9 @@ pub(crate) async fn run(
 struct Bot {
     number: u32,
     client: Client,
+    stay: Option<Duration>,
+    /// Visits that were over in time.
+    visits: u32,
     /// The client's milliseconds count from here.
     clock: Instant,
     figures: Figures,
@@ -72,8 +80,13 @@ impl Bot {
         let mut failures = 0;
         let mut pause = join_delay(self.number);
         while !self.is_over_after(pause).await {
+            pause = Duration::from_millis(RETRY_PAUSE_MS);
             let (is_worth_retrying, reason) = match self.connect_once().await {
                 ConnectionEnd::Over => break,
+                ConnectionEnd::VisitOver => {
+                    self.visits += 1;
+                    continue;
+                }
                 ConnectionEnd::Lost(reason) => (true, reason),
                 ConnectionEnd::Refused(reason) => (false, reason),
             };
@@ -85,7 +98,6 @@ impl Bot {
                 self.progress.settled.fetch_add(u32::from(self.figures.joined == 0), Relaxed);
                 break;
             }
-            pause = Duration::from_millis(RETRY_PAUSE_MS);
         }
         if self.picture.is_counting() {
             // A bot that is out sees nothing until the end.
@@ -115,6 +127,7 @@ impl Bot {
             Ok(connected) => connected,
             Err(ending) => return ending,
         };
+        let visit = self.next_visit();
         let (name, hue) = (format!("Bot {}", self.number + 1), (self.number % 8) as u8);
         let hello = self.client.hello(&name, hue, Some(grant.ticket), None);
         let mut connection = BotConnection::new(
@@ -124,9 +137,17 @@ impl Bot {
             &self.progress,
             self.clock,
         );
-        let ending = connection.run(hello, self.phase.clone()).await;
+        let ending = connection.run(hello, visit, self.phase.clone()).await;
         self.was_welcomed = connection.finish();
         ending
+    }
+
+    /// The first one is shorter, for each another length, so that they do not all go at once. Every second one ends as when
+    /// a tab is closed.
+    fn next_visit(&self) -> Option<Visit> {
+        let share = if self.visits == 0 { f64::from(self.number) * GOLDEN_RATIO % 1.0 } else { 1.0 };
+        let says_goodbye = (self.number + self.visits).is_multiple_of(2);
+        self.stay.map(|stay| Visit { length: stay.mul_f64(share), says_goodbye })
     }
 
     /// Waits; true when the run is over by then.

@@ -14,7 +14,10 @@ use arena::{
 };
 use futures_util::{SinkExt, StreamExt};
 use game::{Controls, plane::Plane};
-use protocol::{close::CloseReason, message::HOT_BIT};
+use protocol::{
+    close::CloseReason,
+    message::{HOT_BIT, Operation},
+};
 use session::SessionEvent;
 use std::{
     sync::atomic::Ordering::Relaxed,
@@ -22,7 +25,7 @@ use std::{
 };
 use tokio::{
     sync::watch,
-    time::{MissedTickBehavior, interval, timeout},
+    time::{MissedTickBehavior, interval, sleep, timeout},
 };
 use tokio_tungstenite::tungstenite::Message;
 
@@ -36,6 +39,8 @@ const SEND_MAX_MS: u64 = 5_000;
 const LEAVE_MAX_MS: u64 = 2_000;
 /// A silence this long at the end of the measured time counts as an interval, or a connection that died would look fine.
 const SILENCE_MIN_MS: u64 = 250;
+/// What those say who come for a while.
+const GREETING: &str = "Hello, everybody!";
 /// How they fly: one seed will do, since every pilot id has its own character.
 const PILOT: BotConfig = BotConfig { seed: 1, decides: Decides::OnOwnTicks, asks: Asks::AfterMs(500.0) };
 
@@ -44,10 +49,19 @@ const PILOT: BotConfig = BotConfig { seed: 1, decides: Decides::OnOwnTicks, asks
 pub(crate) enum ConnectionEnd {
     /// The run is over and the bot said goodbye.
     Over,
+    /// The bot went, to come back.
+    VisitOver,
     /// Another socket may do.
     Lost(String),
     /// Another socket would not.
     Refused(String),
+}
+
+/// A stay that ends before the run does.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Visit {
+    pub(crate) length: Duration,
+    pub(crate) says_goodbye: bool,
 }
 
 /// See the module.
@@ -63,7 +77,7 @@ pub(crate) struct BotConnection<'a> {
     last_frame: Option<Instant>,
     /// Since when it counts: in the room, in the measured time.
     counts_since: Option<Instant>,
-    /// When the run was over, after which nothing counts.
+    /// When the run or the visit was over, after which nothing counts.
     counts_until: Option<Instant>,
     pilot: Bot,
     /// What the room said before it closed the socket.
@@ -100,11 +114,21 @@ impl<'a> BotConnection<'a> {
         }
     }
 
-    /// Runs until the run is over or the socket ends.
-    pub(crate) async fn run(&mut self, hello: Vec<u8>, phase: watch::Receiver<RunPhase>) -> ConnectionEnd {
+    /// Runs until the run is over, the visit is, or the socket ends.
+    pub(crate) async fn run(
+        &mut self,
+        hello: Vec<u8>,
+        visit: Option<Visit>,
+        phase: watch::Receiver<RunPhase>,
+    ) -> ConnectionEnd {
         if let Err(ending) = self.send(hello).await {
             return ending;
         }
+        if visit.is_some() {
+            self.client.operate(Operation::Chat(GREETING.to_owned()));
+        }
+        let stay_over = sleep(visit.map_or(Duration::MAX, |visit| visit.length));
+        tokio::pin!(stay_over);
         let mut ends = phase.clone();
         let over = async move { drop(ends.wait_for(|phase| *phase == RunPhase::Over).await) };
         tokio::pin!(over);
@@ -116,6 +140,13 @@ impl<'a> BotConnection<'a> {
                     self.counts_until = Some(Instant::now());
                     self.leave().await;
                     return ConnectionEnd::Over;
+                }
+                () = &mut stay_over => {
+                    self.counts_until = Some(Instant::now());
+                    if visit.is_some_and(|visit| visit.says_goodbye) {
+                        self.leave().await;
+                    }
+                    return ConnectionEnd::VisitOver;
                 }
                 item = self.socket.next() => {
                     self.note_phase(*phase.borrow());

@@ -7,8 +7,8 @@ use crate::staleness::Staleness;
 use hdrhistogram::Histogram;
 use std::{collections::BTreeMap, time::Duration};
 
-/// Digits that a recorded time keeps.
-const HISTOGRAM_DIGITS: u8 = 3;
+/// Digits that a recorded time keeps: a third would take eight times the memory, of every bot.
+const HISTOGRAM_DIGITS: u8 = 2;
 /// Longest time recorded. Policy: what took longer counts as this.
 const RECORDED_MAX_US: u64 = 3_600_000_000;
 
@@ -41,7 +41,8 @@ pub(crate) struct Figures {
 
 impl Default for Figures {
     fn default() -> Self {
-        let histogram = || Histogram::new(HISTOGRAM_DIGITS).expect("the number of digits is one that exists");
+        // Its length is fixed, or an hour's few long times would let each bot's grow.
+        let histogram = || Histogram::new_with_max(RECORDED_MAX_US, HISTOGRAM_DIGITS).expect("these bounds can be had");
         Self {
             joined: 0,
             disconnects: 0,
@@ -62,8 +63,7 @@ impl Figures {
     /// A time of the measured window.
     pub(crate) fn record(histogram: &mut Histogram<u32>, time: Duration) {
         let us = time.as_micros().min(u128::from(RECORDED_MAX_US)) as u64;
-        // `saturating_record` would not grow the histogram but count everything as its first, tiny maximum.
-        histogram.record(us).expect("the histogram grows by itself, and times are bounded");
+        histogram.record(us).expect("it is within the histogram's bounds");
     }
 
     /// A reason that a person may want to know.
@@ -81,7 +81,7 @@ impl Figures {
         self.bytes_in += other.bytes_in;
         self.present += other.present;
         self.staleness.add(other.staleness);
-        let all = "a histogram that grows by itself takes any other";
+        let all = "they have the same bounds";
         self.intervals_us.add(other.intervals_us).expect(all);
         self.input_to_state_us.add(other.input_to_state_us).expect(all);
         for (reason, count) in other.reasons {

@@ -24,6 +24,9 @@ pub(crate) struct Options {
     /// How long to measure, once everybody is in
     #[arg(long, value_name = "S", value_parser = value_parser!(u32).range(1..=SECONDS_MAX))]
     pub(crate) seconds: u32,
+    /// How long each stays: it says hello in the chat, goes after that time and comes back. Without it, all stay, silent
+    #[arg(long, value_name = "S", value_parser = value_parser!(u32).range(1..=SECONDS_MAX))]
+    pub(crate) stay: Option<u32>,
     /// Where, by region; without it, the lobby's first choice
     #[arg(long, value_name = "R", conflicts_with = "instance")]
     pub(crate) region: Option<String>,

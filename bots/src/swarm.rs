@@ -51,9 +51,10 @@ pub(crate) async fn run(options: &Options, entry: Arc<Entry>) -> RunResult {
     let (phase, watching) = watch::channel(RunPhase::Joining);
     let progress = Arc::<Progress>::default();
     let (mut bots, tables) = (JoinSet::new(), arena::code_tables());
+    let stay = options.stay.map(|seconds| Duration::from_secs(seconds.into()));
     for number in 0..options.players {
         let client = Client::sharing(Arc::clone(&tables));
-        bots.spawn(bot::run(number, client, Arc::clone(&entry), Arc::clone(&progress), watching.clone()));
+        bots.spawn(bot::run(number, client, stay, Arc::clone(&entry), Arc::clone(&progress), watching.clone()));
     }
     drop(watching);
     let mut bar = Bar::new(options.players, options.quiet);

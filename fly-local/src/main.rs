@@ -9,7 +9,12 @@ use std::time::Duration;
 
 use clap::Parser;
 use fly_local::{Config, FlyLocal};
+use mimalloc::MiMalloc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// With glibc's, memory grows for hours (`make soak`).
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// How long the lobby may take until it answers.
 const READY_TIMEOUT: Duration = Duration::from_secs(30);

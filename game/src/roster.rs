@@ -1,8 +1,8 @@
 //! The roster: pilots, their ids and their entities. What a pilot is besides, each feature keeps in a component of its
 //! own.
 //!
-//! Invariants: a pilot is one entity, which has a `Plane` while it flies; an id is never 0 and is not given again while
-//! the room lives, until 65535 have been given (then those in use are skipped).
+//! Invariants: a pilot is one entity, which has a `Plane` while it flies; an id is never 0 and goes round, so that it is not
+//! given again until hundreds of others have been.
 
 use crate::schedule::Setup;
 use bevy_ecs::{component::Mutable, prelude::*};
@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 
 /// Most pilots of a room. Policy: the next one is refused.
 pub const PILOTS_MAX_COUNT: usize = 16_384;
+
+/// Ids go round below this, or below four times as many as are there, so that lists by id stay short.
+const IDS_MIN_COUNT: usize = 1024;
 
 /// A pilot, person or computer; also the id of the row of its plane. Never 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Component, Serialize, Deserialize)]
@@ -60,8 +63,9 @@ impl Roster {
 
     /// The id after the last one given that nobody has; `None` if the room is full.
     pub(crate) fn free_id(&self) -> Option<PilotId> {
-        let after = (1..=u16::MAX).map(|step| self.last_id.wrapping_add(step));
-        let mut free = after.map(PilotId).filter(|id| id.0 != 0 && self.entity(*id).is_none());
+        let round = (4 * self.len()).next_power_of_two().max(IDS_MIN_COUNT);
+        let after = (1..=round).map(|step| (usize::from(self.last_id) + step) % round);
+        let mut free = after.map(|id| PilotId(id as u16)).filter(|id| id.0 != 0 && self.entity(*id).is_none());
         free.next().filter(|_| self.len() < PILOTS_MAX_COUNT)
     }
 }
@@ -97,8 +101,21 @@ mod tests {
     fn ids_wrap_past_those_in_use_and_are_never_0() {
         let mut game = Game::new(1, Rules::default());
         assert_eq!(game.join(false), Some(PilotId(1)));
-        game.world.resource_mut::<Roster>().last_id = u16::MAX - 1;
+        game.world.resource_mut::<Roster>().last_id = IDS_MIN_COUNT as u16 - 2;
         let ids = [game.join(false), game.join(false)];
-        assert_eq!(ids, [Some(PilotId(u16::MAX)), Some(PilotId(2))]);
+        assert_eq!(ids, [Some(PilotId(IDS_MIN_COUNT as u16 - 1)), Some(PilotId(2))]);
+    }
+
+    #[test]
+    fn the_list_stays_short_however_many_come_and_go() {
+        let mut game = Game::new(1, Rules::default());
+        for _ in 0..300 {
+            game.join(false).unwrap();
+        }
+        for _ in 0..5_000 {
+            let guest = game.join(false).unwrap();
+            game.leave(guest);
+        }
+        assert!(game.world.resource::<Roster>().entities.len() <= 2 * IDS_MIN_COUNT);
     }
 }

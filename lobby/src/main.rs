@@ -9,10 +9,15 @@ use lobby::api_config::ApiConfig;
 use lobby::config::Config;
 use lobby::pools::Pools;
 use lobby::provision;
+use mimalloc::MiMalloc;
 use std::process::ExitCode;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
+
+/// With glibc's, memory grows for hours (`make soak`).
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Shows the fleet, wakes machines and steers players to them. What it needs to know comes from the environment.
 #[derive(Debug, Parser)]

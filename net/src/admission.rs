@@ -46,6 +46,8 @@ const ROOMS_PER_ADDRESS_INTERVAL: Duration = Duration::from_secs(30);
 const ADDRESSES_MAX_COUNT: usize = 16 * 1024;
 /// Used tickets remembered; each for its lifetime. Policy: a ticket that cannot be remembered is refused.
 const USED_TICKETS_MAX_COUNT: usize = 64 * 1024;
+/// With so many, and each time they have doubled since, those that have expired are forgotten.
+const USED_TICKETS_KEPT_COUNT: usize = 512;
 
 /// See the module; shared by all tasks.
 #[derive(Debug)]
@@ -57,9 +59,16 @@ pub(crate) struct Admission {
     kinds: Catalogue,
     /// When this process started, unix seconds.
     started_s: u64,
-    /// Expiry (unix seconds) of every ticket used, by nonce.
-    used: Mutex<HashMap<u64, u64>>,
+    used: Mutex<UsedTickets>,
     addresses: Mutex<Addresses>,
+}
+
+#[derive(Debug, Default)]
+struct UsedTickets {
+    /// Expiry (unix seconds), by nonce.
+    expires_s: HashMap<u64, u64>,
+    /// How many were left when those that had expired were forgotten last.
+    left: usize,
 }
 
 #[derive(Debug, Default)]
@@ -188,13 +197,19 @@ impl Admission {
         if ticket.expires_s + CLOCK_SKEW_MAX_S < self.started_s + TICKET_TTL_S {
             return None;
         }
-        let mut used = lock(&self.used);
-        if used.len() >= USED_TICKETS_MAX_COUNT {
-            // Expired tickets are refused by their age from now on.
-            used.retain(|_, expires_s| *expires_s >= now_s);
+        lock(&self.used).note(ticket.nonce, ticket.expires_s, now_s).then_some(ticket)
+    }
+}
+
+impl UsedTickets {
+    /// Whether this is the first use.
+    fn note(&mut self, nonce: u64, expires_s: u64, now_s: u64) -> bool {
+        if self.expires_s.len() >= (2 * self.left).clamp(USED_TICKETS_KEPT_COUNT, USED_TICKETS_MAX_COUNT) {
+            // Those are refused by their age from now on.
+            self.expires_s.retain(|_, expires_s| *expires_s >= now_s);
+            self.left = self.expires_s.len();
         }
-        let is_first = used.len() < USED_TICKETS_MAX_COUNT && used.insert(ticket.nonce, ticket.expires_s).is_none();
-        is_first.then_some(ticket)
+        self.left < USED_TICKETS_MAX_COUNT && self.expires_s.insert(nonce, expires_s).is_none()
     }
 }
 
@@ -362,6 +377,22 @@ mod tests {
         let hello = hello(Some(ticket), None);
         assert_eq!(admit(&admission, hello.clone(), "arena", NOW_S), Ok(Some(Grant::Open)));
         assert_eq!(admit(&admission, hello, "arena", NOW_S + 1), Err(CloseReason::BadTicket));
+    }
+
+    #[test]
+    fn tickets_are_remembered_for_their_lifetime_and_no_longer() {
+        let (mut used, expires_s) = (UsedTickets::default(), |nonce: u64| NOW_S + nonce / 10 + TICKET_TTL_S);
+        for nonce in 0..100_000 {
+            let (now_s, older) = (NOW_S + nonce / 10, nonce.saturating_sub(10 * TICKET_TTL_S));
+            assert!(used.note(nonce, expires_s(nonce), now_s));
+            assert!(!used.note(older, expires_s(older), now_s), "it is still good");
+        }
+        let alive = 10 * TICKET_TTL_S as usize;
+        assert!(used.expires_s.len() <= 2 * alive + 10, "{}", used.expires_s.len());
+        assert!(
+            (0..100_000).filter(|nonce| used.note(1_000_000 + nonce, NOW_S * 2, NOW_S)).count()
+                <= USED_TICKETS_MAX_COUNT
+        );
     }
 
     #[test]

@@ -193,6 +193,10 @@ impl Peer {
         (self.last_entry, self.kept_entry) = (welcome.last_entry, welcome.kept_entry);
         self.resume = Some(welcome.resume);
         self.is_welcomed = true;
+        if !continues {
+            // Meanwhile somebody else may have got a number, or another room all of them.
+            self.profiles = KnownProfiles::default();
+        }
         let (resumed, role, profile, history) = (welcome.resumed, welcome.role, welcome.profile, welcome.history);
         self.profiles.learn([(welcome.member, profile.clone())]);
         self.events.push_back(SessionEvent::Welcomed { resumed, continues, role, profile, history });
@@ -222,8 +226,10 @@ impl Peer {
             match entry.talk()? {
                 None => of_the_kind.push(entry),
                 Some(talk) => {
-                    if let Talk::Joined(profile) = &talk {
-                        self.profiles.learn([(author, profile.clone())]);
+                    match &talk {
+                        Talk::Joined(profile) => self.profiles.learn([(author, profile.clone())]),
+                        Talk::Left(_) => self.profiles.note_left(author),
+                        Talk::Chat(_) => {}
                     }
                     self.events.push_back(SessionEvent::Entry { number, author, talk });
                 }

@@ -1,10 +1,15 @@
 //! The client's cache of profiles: unknown members are asked for when first seen.
+//!
+//! Invariant: it is as large as the room, however many come and go.
 
 use protocol::{
     limits::ROSTER_MAX_ENTRIES,
     message::{ClientMessage, Profile},
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// Profiles kept of members who have left: news of them may be on its way. Policy: the one who left first is forgotten.
+const LEFT_MAX_COUNT: usize = 64;
 
 /// Known profiles, and the members whose are wanted.
 #[derive(Debug, Clone, Default)]
@@ -13,6 +18,8 @@ pub struct KnownProfiles {
     wanted: BTreeSet<u32>,
     /// Asked for on this connection: who is not answered has left.
     asked: BTreeSet<u32>,
+    /// In this order, and not come back.
+    left: VecDeque<u32>,
 }
 
 impl KnownProfiles {
@@ -23,7 +30,18 @@ impl KnownProfiles {
 
     /// These became known.
     pub fn learn(&mut self, entries: impl IntoIterator<Item = (u32, Profile)>) {
-        self.known.extend(entries);
+        for (member, profile) in entries {
+            self.left.retain(|left| *left != member);
+            self.known.insert(member, profile);
+        }
+    }
+
+    /// A member has left.
+    pub fn note_left(&mut self, member: u32) {
+        self.left.push_back(member);
+        if self.left.len() > LEFT_MAX_COUNT {
+            self.left.pop_front().map(|forgotten| self.known.remove(&forgotten));
+        }
     }
 
     /// A member's profile, if it is known.
@@ -43,5 +61,30 @@ impl KnownProfiles {
         let members: Vec<u32> = std::iter::from_fn(|| self.wanted.pop_first()).take(ROSTER_MAX_ENTRIES).collect();
         self.asked.extend(&members);
         (!members.is_empty()).then_some(ClientMessage::Whois(members))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn profile(name: &str) -> Profile {
+        Profile { name: name.to_owned(), hue: 0, is_bot: false }
+    }
+
+    #[test]
+    fn those_who_left_are_forgotten_unless_they_are_back() {
+        let mut profiles = KnownProfiles::default();
+        profiles.learn((1..=3).map(|member| (member, profile("before"))));
+        profiles.note_left(1);
+        profiles.note_left(2);
+        assert!(profiles.get(1).is_some(), "the last word on it may come later");
+        profiles.learn([(2, profile("again"))]);
+        for member in 1_000..1_000 + LEFT_MAX_COUNT as u32 {
+            profiles.learn([(member, profile("guest"))]);
+            profiles.note_left(member);
+        }
+        assert_eq!([1, 2, 3].map(|member| profiles.get(member).is_some()), [false, true, true]);
+        assert_eq!(profiles.known.len(), 2 + LEFT_MAX_COUNT);
     }
 }

@@ -65,6 +65,19 @@ fn assert_is_fine(report: &Value) {
     }
 }
 
+/// Whoever only closed the tab is resumed; both is no disconnect.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bots_that_stay_for_a_while_come_back() {
+    let stand_in = StandIn::start(LobbyMode::Normal).await;
+    let file = json_file("stay");
+    let words = format!("--lobby {} --players 5 --seconds 5 --stay 1 --json {}", stand_in.url(), file.display());
+    let output = run(&mut bots(&words)).await;
+    assert!(output.status.success(), "{}", printed(&output));
+    let report = read_and_remove(&file);
+    assert_eq!((&report["joined"], &report["disconnects"]), (&Value::from(5), &Value::from(0)), "{report}");
+    assert!(stand_in.join_bodies().len() >= 10, "each came twice at least");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn five_bots_join_through_the_lobby_fly_and_leave() {
     let stand_in = StandIn::start(LobbyMode::Normal).await;

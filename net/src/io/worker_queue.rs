@@ -84,9 +84,10 @@ impl Batch {
         self.frames.iter().map(|(id, place)| (*id, &self.bytes[place.clone()]))
     }
 
-    /// All of it; what stays behind has room for as many frames again.
+    /// All of it; what stays behind has room for as many frames as there ever were. Always the same size: another thread frees
+    /// it, and pieces of every size would stay unused between what lives on.
     pub(crate) fn take(&mut self) -> Self {
-        let (frames, bytes) = (Vec::with_capacity(self.frames.len()), Vec::with_capacity(self.bytes.len()));
+        let (frames, bytes) = (Vec::with_capacity(self.frames.capacity()), Vec::with_capacity(self.bytes.capacity()));
         std::mem::replace(self, Self { frames, bytes, ..Self::default() })
     }
 }
