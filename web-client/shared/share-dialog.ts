@@ -37,7 +37,7 @@ export class ShareDialog {
 
   private open(): void {
     const { room } = this.room.place;
-    setText(this.invite, isAlias(room) ? 'Copy this link to look on' : 'Copy the link to come along');
+    setText(this.invite, isAlias(room) ? 'Copy this link' : 'Copy the invite link');
     this.read.hidden = !isPrivate(room);
     this.host.hidden = this.room.hostProof.token === undefined;
     this.tell('', '');
