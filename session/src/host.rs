@@ -258,13 +258,14 @@ impl<V: Copy + Eq, S> Host<V, S> {
         if keeps_state {
             member.cursor.entry = have_entry.min(end.entry);
         }
+        let key = &self.config.key;
         let welcome = Welcome {
             member: member.author,
             epoch: self.config.epoch,
             resumed,
             since,
             tick: now,
-            resume: self.config.key.sign_resume(&self.config.name, member.resume(id)),
+            resume: key.sign_resume(&key.signed_name(member.role, &self.config.name), member.resume(id)),
             role: member.role,
             profile: self.profiles.get(&member.author).cloned().unwrap_or(nobody),
             history: if keeps_state { Vec::new() } else { self.log.history() },
@@ -283,7 +284,9 @@ impl<V: Copy + Eq, S> Host<V, S> {
 
     /// The member of a token, unless it is gone or a newer token of it was used.
     fn resume(&mut self, token: &str) -> Result<MemberId, CloseReason> {
-        let resume = self.config.key.verify_resume(token, &self.config.name).map_err(|_| CloseReason::BadTicket)?;
+        let HostConfig { key, name, .. } = &self.config;
+        let of_reader = || key.verify_resume(token, &key.signed_name(Role::Reader, name));
+        let resume = key.verify_resume(token, name).or_else(|_| of_reader()).map_err(|_| CloseReason::BadTicket)?;
         let id = MemberId(resume.member);
         let member = self.members.get_mut(id).filter(|member| member.began_in(resume.epoch));
         let member = member.ok_or(CloseReason::BadTicket)?;

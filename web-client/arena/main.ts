@@ -59,7 +59,7 @@ class ArenaPage {
     this.link = visit.connect(client, { onState: (state) => this.tell(state), draft: () => this.hud.chat.draft, silenceMaxMs: SILENCE_MAX_MS });
     this.hud = this.openHud();
     this.hud.chat.draft = visit.draft;
-    new ShareDialog(visit.room, giveBack);
+    new ShareDialog(visit.room, byId('share-open'), giveBack);
     watchWaysOut(() => visit.leave(client, this.link));
   }
 

@@ -1,6 +1,5 @@
-// Links for others, in a small dialog: to come along, to look on, and for the host's own other browsers. The page has the
-// elements `share*`.
-import { byId, setText } from './dom';
+// Links for others, in a small dialog: to come along, to look on, and for the host's own other browsers.
+import { el, setText } from './dom';
 import type { RoomLocation } from './link/room-location';
 import { isAlias, isPrivate } from './room-address';
 import { hostLink, readerPath } from './share';
@@ -9,19 +8,25 @@ const COPIED = 'Copied.';
 const COPY_IT = 'Copy it from here.';
 
 export class ShareDialog {
-  private readonly dialog = byId<HTMLDialogElement>('share');
-  private readonly link = byId<HTMLInputElement>('share-link');
+  private readonly invite = this.offer('again', '', async () => this.here);
+  private readonly read = this.offer('quiet-button', 'Copy a link only to look on', async () => new URL(await readerPath(this.room.place), location.origin).href);
+  private readonly host = this.offer('quiet-button', 'Copy your host link', async () => hostLink(this.here, this.room.hostProof.token ?? ''));
+  private readonly link = el('input', { class: 'text-field', 'aria-label': 'The link', readonly: true });
+  private readonly told = el('p', { role: 'status' });
+  private readonly dialog = el('dialog', { id: 'share', class: 'dialog', 'aria-labelledby': 'share-title' });
 
   constructor(
     private readonly room: Pick<RoomLocation, 'place' | 'hostProof'>,
+    button: HTMLElement,
     /** Where the keys go before it opens and when it is closed; a dialog hands the focus back to where it was. */
     private readonly giveBack: () => void = () => undefined,
   ) {
-    byId('share-open').addEventListener('click', () => this.open());
-    byId('share-close').addEventListener('click', () => this.close());
-    this.offer('share-invite', async () => this.here);
-    this.offer('share-read', async () => new URL(await readerPath(room.place), location.origin).href);
-    this.offer('share-host', async () => hostLink(this.here, room.hostProof.token ?? ''));
+    const close = el('button', { class: 'quiet-button', type: 'button' }, 'Close');
+    close.addEventListener('click', () => this.close());
+    const title = el('h2', { id: 'share-title' }, 'Links for others');
+    this.dialog.append(title, this.invite, this.read, this.host, this.link, el('div', { class: 'row' }, close, this.told));
+    document.body.append(this.dialog);
+    button.addEventListener('click', () => this.open());
   }
 
   /** The page's own address, as it stands for friends. */
@@ -32,16 +37,18 @@ export class ShareDialog {
 
   private open(): void {
     const { room } = this.room.place;
-    setText(byId('share-invite'), isAlias(room) ? 'Copy this link to look on' : 'Copy the link to come along');
-    byId('share-read').hidden = !isPrivate(room);
-    byId('share-host').hidden = this.room.hostProof.token === undefined;
+    setText(this.invite, isAlias(room) ? 'Copy this link' : 'Copy the invite link');
+    this.read.hidden = !isPrivate(room);
+    this.host.hidden = this.room.hostProof.token === undefined;
     this.tell('', '');
     this.giveBack();
     this.dialog.showModal();
   }
 
-  private offer(id: string, link: () => Promise<string>): void {
-    byId(id).addEventListener('click', () => void link().then((text) => this.copy(text), (error: Error) => this.tell('', error.message)));
+  private offer(kind: string, words: string, link: () => Promise<string>): HTMLButtonElement {
+    const button = el('button', { class: kind, type: 'button' }, words);
+    button.addEventListener('click', () => void link().then((text) => this.copy(text), (error: Error) => this.tell('', error.message)));
+    return button;
   }
 
   /** The link is shown, too: not every browser lets a page copy. */
@@ -59,7 +66,7 @@ export class ShareDialog {
   private tell(link: string, sentence: string): void {
     this.link.value = link;
     this.link.hidden = link === '';
-    setText(byId('share-told'), sentence);
+    setText(this.told, sentence);
   }
 
   private close(): void {

@@ -1,6 +1,6 @@
 //! What this machine tells of its rooms: to lobbies what it could still take of each kind, to operators the metrics.
 //!
-//! Invariants: a machine's own public rooms are always there to be joined, open or not; a machine that is about to stop,
+//! Invariants: no private room is named, since its name is the key to it; a machine's own public rooms are always there to be joined, open or not; a machine that is about to stop,
 //! or leaves newcomers out of a room since its ticks cost too much, takes nobody of any kind.
 
 use crate::{app::App, metrics::Occupation, room::handle::RoomHandle};
@@ -35,10 +35,10 @@ pub(crate) async fn status(State(app): State<Arc<App>>) -> Response {
     });
     let kinds: Map<String, Value> = kinds.collect();
     let publics = Kind::ALL.into_iter().map(|kind| match public(&app, kind, &open) {
-        Some(room) => told(kind.word(), room),
+        Some(room) => told(Some(kind.word()), room),
         None => json!({ "room": kind.word(), "members": 0, "population": 0, "tick": 0 }),
     });
-    let others = open.iter().filter(|room| !app.rooms.is_public(&room.id)).map(|room| told(&room.id, room));
+    let others = open.iter().filter(|room| !app.rooms.is_public(&room.id)).map(|room| told(None, room));
     let body = json!({
         "instance": config.instance, "region": config.region, "kinds": kinds,
         "rooms": publics.chain(others).collect::<Vec<_>>(), "rooms_max": config.kinds.rooms,
@@ -61,7 +61,7 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Response {
     webserver::metrics(app.metrics.encode())
 }
 
-fn told(name: &str, room: &RoomHandle) -> Value {
+fn told(name: Option<&str>, room: &RoomHandle) -> Value {
     let facts = &room.facts;
     let (members, population, tick) = (load(&facts.members), load(&facts.population), load(&facts.tick));
     json!({ "room": name, "members": members, "population": population, "tick": tick })

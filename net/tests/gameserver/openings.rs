@@ -2,7 +2,7 @@
 
 use crate::{
     harness::{Gameserver, PATIENCE, PUBLIC_ROOMS, Received, StoreDirectory, refused},
-    rooms::wait_for_room,
+    rooms::wait_until_closed,
 };
 use arena::Client;
 use protocol::{
@@ -188,7 +188,7 @@ async fn tries_at_a_room_that_another_machine_has_or_the_store_does_not_give_do_
         for number in 1..=21 {
             assert_eq!(code(gameserver.join_with(room, Grant::Enter).await.err()), Some(expected), "{number}");
             // So that the next one has it opened once more.
-            wait_for_room(&gameserver, room, false).await;
+            wait_until_closed(&gameserver).await;
         }
     }
     for number in 1..=20 {
