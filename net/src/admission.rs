@@ -456,7 +456,7 @@ mod tests {
         token: Option<(&str, Role)>,
     ) -> Result<(Admitted, bool), CloseReason> {
         let key = &admission.key;
-        let nonce = lock(&admission.used).len() as u64;
+        let nonce = lock(&admission.used).expires_s.len() as u64;
         let ticket = ticket.map(|(name, role)| key.sign_ticket(("m1", name), (Grant::Enter, role), nonce, NOW_S));
         let token =
             token.map(|(name, role)| key.sign_resume(name, Resume { epoch: 1, member: 2, generation: 3, role }));

@@ -56,7 +56,7 @@ class LoungePage {
       this.feed.rename(me.name);
       this.isChanged = true;
     });
-    new ShareDialog(visit.room);
+    new ShareDialog(visit.room, byId('share-open'));
     watchWaysOut(() => visit.leave(client, this.link));
     this.composer.draft = visit.draft;
   }
