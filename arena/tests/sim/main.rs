@@ -7,6 +7,7 @@ mod governor;
 mod jumps;
 mod nothing_changes;
 mod resume;
+mod watch;
 mod window;
 mod work;
 mod world;

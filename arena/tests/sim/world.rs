@@ -127,6 +127,11 @@ impl World {
 
     /// Adds a player, who says hello at once.
     pub(crate) fn join(&mut self, line: LineProfile) -> usize {
+        self.join_as(line, Role::Member)
+    }
+
+    /// Adds somebody with this role, who says hello at once.
+    pub(crate) fn join_as(&mut self, line: LineProfile, role: Role) -> usize {
         self.players.push(Player {
             client: Client::new(),
             connection: None,
@@ -146,17 +151,21 @@ impl World {
             is_lost: false,
         });
         let index = self.players.len() - 1;
-        self.connect(index, None);
+        self.connect_as(index, None, role);
         index
     }
 
     /// Opens a new socket for a player; the hello arrives at once.
     pub(crate) fn connect(&mut self, index: usize, resume: Option<String>) {
+        self.connect_as(index, resume, Role::Member);
+    }
+
+    fn connect_as(&mut self, index: usize, resume: Option<String>, role: Role) {
         let player = &mut self.players[index];
         let bytes = player.client.hello(&format!("P{index}"), 3, None, resume);
         self.trace.up.add(index as u64, &bytes);
         let Ok(ClientMessage::Hello(hello)) = ClientMessage::decode(&bytes) else { panic!("a hello was encoded") };
-        self.say_hello(index, &hello, Some(Role::Member));
+        self.say_hello(index, &hello, Some(role));
     }
 
     pub(crate) fn say_hello(&mut self, index: usize, hello: &Hello, admission: Option<Role>) {

@@ -7,6 +7,7 @@ mod floods;
 mod harness;
 mod http;
 mod joining;
+mod lounge;
 mod many;
 mod openings;
 mod overload;
