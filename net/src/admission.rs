@@ -41,9 +41,9 @@ const ROOMS_PER_ADDRESS: RateLimit<Duration> =
     RateLimit::with_burst(ROOMS_PER_ADDRESS_INTERVAL, ROOMS_PER_ADDRESS_BURST_COUNT);
 const ROOMS_PER_ADDRESS_BURST_COUNT: u32 = 20;
 const ROOMS_PER_ADDRESS_INTERVAL: Duration = Duration::from_secs(30);
-/// Addresses remembered. Policy: those without connections and with nothing held against them are forgotten; if none
-/// is, newcomers are closed with `TooManyFromAddress`.
-const ADDRESSES_MAX_COUNT: usize = 16 * 1024;
+/// Addresses remembered beside those that could all have a connection. Policy: those without connections and with nothing
+/// held against them are forgotten; if none is, newcomers are closed with `TooManyFromAddress`.
+const SPARE_ADDRESSES_MAX_COUNT: usize = 16 * 1024;
 /// Used tickets remembered; each for its lifetime. Policy: a ticket that cannot be remembered is refused.
 const USED_TICKETS_MAX_COUNT: usize = 64 * 1024;
 /// With so many, and each time they have doubled since, those that have expired are forgotten.
@@ -225,8 +225,9 @@ impl Addresses {
         if self.connections >= max_connections {
             return Err(CloseReason::RoomFull);
         }
-        self.make_room(now);
-        if self.by_address.len() >= ADDRESSES_MAX_COUNT && !self.by_address.contains_key(&address) {
+        let most_addresses = max_connections + SPARE_ADDRESSES_MAX_COUNT;
+        self.make_room(most_addresses, now);
+        if self.by_address.len() >= most_addresses && !self.by_address.contains_key(&address) {
             return Err(CloseReason::TooManyFromAddress);
         }
         let fresh = || Address { sockets: BTreeMap::new(), rooms: TokenBucket::new(now) };
@@ -243,8 +244,8 @@ impl Addresses {
     }
 
     /// Forgets addresses of which nothing needs to be known, when there are many.
-    fn make_room(&mut self, now: Instant) {
-        if self.by_address.len() >= ADDRESSES_MAX_COUNT {
+    fn make_room(&mut self, most: usize, now: Instant) {
+        if self.by_address.len() >= most {
             let is_gone = |sockets: &Sockets| sockets.open == 0 && sockets.opens.is_full(now);
             self.by_address.retain(|_, address| !address.rooms.is_full(now) || !address.sockets.values().all(is_gone));
         }
