@@ -186,6 +186,8 @@ impl fmt::Debug for Room {
 impl Engine for Room {
     const KIND: Kind = Kind::Arena;
     const TICK_HZ: u32 = crate::TICK_HZ;
+    /// Better a fresh field than none.
+    const BEGINS_ANEW: bool = true;
 
     fn versions() -> RangeInclusive<u32> {
         let version = wire::version();

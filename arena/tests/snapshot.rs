@@ -8,14 +8,14 @@ use arena::{
 };
 use protocol::{
     close::CloseReason,
-    entry::Entry,
+    entry::{Entry, Line, Talk},
     message::{ClientMessage, Hello, Operation, Packet, ServerMessage, Welcome},
     room::Kind,
-    token::{Key, Role},
+    token::{Key, Resume, Role},
 };
 use session::{
     ConnectionId, Engine, Output,
-    save::Unreadable,
+    save::{self, Unreadable},
     sim::{self, Outbox},
 };
 
@@ -166,12 +166,73 @@ fn a_token_given_out_after_the_save_is_good_and_rotates() {
 }
 
 #[test]
-fn a_room_of_another_field_is_refused_with_a_sentence() {
-    let saved = Room::new(config(1)).save();
+fn a_room_wakes_up_on_a_field_of_another_size_with_everybody_in_it() {
+    let mut room = Room::new(config(1));
+    let ada = join(&mut room, 1, &hello("Ada", None), Some(Role::Member)).unwrap();
+    (0..200).for_each(|_| _ = tick(&mut room, 1));
     let mut other = config(2);
     other.rules.motion.grid.cells += 1;
-    let error = Room::restore(other, &saved).map(|_| ()).unwrap_err();
-    assert_eq!(error.to_string(), "it is of a field of another size");
-    let error = Room::restore(config(2), b"GIF89a, not a room").map(|_| ()).unwrap_err();
-    assert_eq!(error, SnapshotError::Unreadable(Unreadable::Foreign));
+    let mut restored = Room::restore(other, &room.save()).unwrap();
+    let back = join(&mut restored, 1, &hello("", Some(ada.resume)), None).unwrap();
+    assert!(back.resumed && back.member == ada.member && back.profile.name == "Ada");
+    (0..200).for_each(|_| _ = tick(&mut restored, 1));
+    assert!(!restored.rows().is_empty());
+}
+
+#[test]
+fn what_is_no_save_of_an_arena_is_refused_with_a_sentence() {
+    let refusal = |bytes: &[u8]| Room::restore(config(2), bytes).map(|_| ()).unwrap_err();
+    assert_eq!(refusal(b"GIF89a, not a room"), SnapshotError::Unreadable(Unreadable::Foreign));
+    assert_eq!(refusal(b"GIF89a, not a room").to_string(), "it is no save of a room");
+    let other = save::seal(Kind::Arena, 1, &"not an arena");
+    let sentence =
+        "it has a field that cannot be taken over: invalid type: string \"not an arena\", expected struct Saved";
+    assert!(refusal(&other).to_string().starts_with(sentence), "{}", refusal(&other));
+}
+
+/// See `saves/README.md`.
+#[test]
+fn a_save_of_before_fields_had_names_is_restored() {
+    let saved = include_bytes!("saves/arena-format-2.snapshot");
+    let mut config = config(2);
+    config.rules.motion.grid.cells = 10;
+    let mut room = Room::restore(config.clone(), saved).unwrap();
+    assert_eq!((room.stats().tick, room.stats().members, room.figures().pilots), (607, 0, 20));
+    let count = |room: &Room, kind| room.rows().iter().filter(|row| row.kind == kind).count();
+    assert_eq!([game::PLANE, game::BULLET, game::STANDING].map(|kind| count(&room, kind)), [18, 20, 10]);
+    let best = room.rows().iter().find(|row| (row.kind, row.id) == (game::STANDING, 0)).unwrap();
+    assert_eq!(best.fields[..2], [9, 27]);
+    let plane = room.rows().iter().find(|row| (row.kind, row.id) == (game::PLANE, 23)).unwrap();
+    assert_eq!(plane.fields[..15], [100_680, 132_872, 46_387, 4_299, 7, 2, 1, 1, 100, 61, 2, 0, 42, 11, 0]);
+
+    // As if it had been saved by today's version, it goes on to the same.
+    let mut again = Room::restore(config, &room.save()).unwrap();
+    for _ in 0..300 {
+        assert_eq!(tick(&mut again, 0), tick(&mut room, 0));
+        assert_eq!(again.rows(), room.rows());
+    }
+    assert_eq!(again.save(), room.save());
+}
+
+#[test]
+fn whoever_was_in_a_room_of_before_fields_had_names_comes_back_to_it() {
+    let saved = include_bytes!("saves/arena-format-2.snapshot");
+    let mut room = Room::restore(config(2), saved).unwrap();
+    let key = Key::new("a secret of enough length").unwrap();
+    let mut back = |number: u32, member, generation| {
+        let resume = Resume { epoch: 1, member, generation, role: Role::Member };
+        join(&mut room, number, &hello("", Some(key.sign_resume("arena-m1", resume))), None)
+    };
+    assert_eq!(back(1, 1, 1), Err(CloseReason::BadTicket), "Ada has used a newer one");
+    for (session, pilot, name) in
+        [(1, 21, "Ada"), (2, 22, "Bobby"), (3, 23, "Cyd"), (5, 25, "Eve"), (8, 28, "Höð"), (9, 30, "Ivy")]
+    {
+        let welcome = back(session + 1, session, if session == 1 { 2 } else { 1 }).unwrap();
+        assert_eq!((welcome.resumed, welcome.member, welcome.profile.name.as_str()), (true, pilot, name));
+        assert_eq!((welcome.last_entry, welcome.history.len()), (31, 14));
+        let newest = &welcome.history[13];
+        let line = Line { name: "Bobby".to_owned(), text: "at 543, says 2 ✈".to_owned(), at_s: 0 };
+        assert_eq!((newest.author, newest.talk()), (22, Ok(Some(Talk::Chat(line)))));
+    }
+    assert_eq!(back(20, 6, 1), Err(CloseReason::BadTicket), "Fay has left");
 }

@@ -45,7 +45,7 @@ pub(crate) fn read_frame(bytes: &[u8]) -> Option<(u32, u64)> {
 /// When there is no port.
 pub(crate) async fn start(mut config: Config, frame_bytes: usize) -> anyhow::Result<Server> {
     config.kinds[Kind::Arena].members = 50_000;
-    Server::start_with(config, move |_| Fixed::new(frame_bytes)).await
+    Server::start_with(config, move |_| Ok(Fixed::new(frame_bytes))).await
 }
 
 /// An engine that gives everybody the same frame each tick and counts what it hears.
@@ -70,6 +70,7 @@ impl Fixed {
 impl Engine for Fixed {
     const KIND: Kind = Kind::Arena;
     const TICK_HZ: u32 = arena::TICK_HZ;
+    const BEGINS_ANEW: bool = true;
 
     fn versions() -> RangeInclusive<u32> {
         arena::Room::versions()

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 /// The position of every control; as a pilot's component, what it wants them to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Component, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Controls {
     /// Stick: -7 hard left ..= 7 hard right.
     pub steer: i32,

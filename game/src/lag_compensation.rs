@@ -10,10 +10,10 @@ use crate::{
     geometry::squared,
     plane::{Plane, REEL_NOTICE_TICKS},
     schedule::{Clock, Phase, Setup},
+    schema::{Field, Fields, POSITION_MAX},
 };
 use bevy_ecs::prelude::*;
 use glam::IVec2;
-use serde::{Deserialize, Serialize};
 
 /// Parts of a tick in which moments of the past are told.
 pub const PARTS: u32 = 16;
@@ -32,7 +32,7 @@ const _: () = assert!(HISTORY_TICKS as u32 > VIEW_DELAY_MAX / PARTS + 2);
 pub(crate) struct ViewDelay(pub(crate) u32);
 
 /// Where a plane was at the end of a tick.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct PastPosition {
     tick: u32,
     place: IVec2,
@@ -41,13 +41,32 @@ struct PastPosition {
 }
 
 /// The places of a pilot's plane at the ends of the last ticks.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Component, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Component)]
 pub(crate) struct PositionHistory([PastPosition; HISTORY_TICKS]);
 
 impl PositionHistory {
-    /// Whether every place is on a field with this side, units.
-    pub(crate) fn is_within(&self, side: i32) -> bool {
-        self.0.iter().all(|spot| spot.place.min_element() >= 0 && spot.place.max_element() < side)
+    /// What is saved of each place.
+    pub(crate) const FIELDS: [Field; 4] = [
+        Field::new("tick", 0..=i32::MAX, 0),
+        Field::new("x", 0..=POSITION_MAX, 0),
+        Field::new("y", 0..=POSITION_MAX, 0),
+        Field::new("is_open", 0..=1, 0),
+    ];
+
+    /// Every place there is, to be saved.
+    pub(crate) fn to_rows(&self) -> impl Iterator<Item = Fields> {
+        let row = |past: &PastPosition| {
+            let mut fields = Fields::default();
+            fields[..4].copy_from_slice(&[past.tick as i32, past.place.x, past.place.y, past.is_open.into()]);
+            fields
+        };
+        self.0.iter().filter(|past| past.tick != 0).map(row)
+    }
+
+    /// A place that was saved.
+    pub(crate) fn put(&mut self, fields: &Fields) {
+        let (tick, place, is_open) = (fields[0] as u32, IVec2::new(fields[1], fields[2]), fields[3] == 1);
+        self.0[tick as usize % HISTORY_TICKS] = PastPosition { tick, place, is_open };
     }
 
     fn note(&mut self, tick: u32, plane: &Plane) {

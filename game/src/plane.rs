@@ -69,15 +69,15 @@ row_kind! {
         /// Stick, negative = left.
         steer: -STEER_MAX..=STEER_MAX,
         /// 0 slow, 1 cruise, 2 full.
-        throttle: 0..=THROTTLE_MAX,
+        throttle: 0..=THROTTLE_MAX => 1,
         /// 1: boost is pressed.
         boost: 0..=1,
         /// 1: the trigger is pressed.
         fire: 0..=1,
         /// 0: shot down, ends by its next step.
-        health: 0..=HEALTH_FULL,
+        health: 0..=HEALTH_FULL => HEALTH_FULL,
         /// What boosting has left.
-        energy: 0..=ENERGY_FULL,
+        energy: 0..=ENERGY_FULL => ENERGY_FULL,
         /// Ticks until the gun is ready.
         cooldown: 0..=PAUSE_MAX_TICKS,
         /// Ticks of protection left.

@@ -118,6 +118,8 @@ impl RoomConfig {
 impl Engine for Room {
     const KIND: Kind = Kind::Lounge;
     const TICK_HZ: u32 = TICK_HZ;
+    /// What was said is not replaced by nothing.
+    const BEGINS_ANEW: bool = false;
 
     fn versions() -> RangeInclusive<u32> {
         VERSIONS

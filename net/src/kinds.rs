@@ -54,7 +54,7 @@ pub(crate) fn start(kind: Kind, config: &Config, starter: &Starter) -> anyhow::R
 }
 
 /// How a dogfight begins.
-fn arena(config: &Config) -> anyhow::Result<impl Fn(Start<'_>) -> arena::Room + Send + Sync + 'static> {
+fn arena(config: &Config) -> anyhow::Result<impl Fn(Start<'_>) -> anyhow::Result<arena::Room> + Send + Sync + 'static> {
     let entry = &config.kinds[Kind::Arena];
     ensure!(
         entry.members <= PLAYERS_MAX_COUNT && u64::from(entry.idle_ms) == FRAME_INTERVAL_MAX_MS,
@@ -75,16 +75,15 @@ fn arena(config: &Config) -> anyhow::Result<impl Fn(Start<'_>) -> arena::Room + 
     Ok(move |start: Start<'_>| {
         let (name, epoch, clock) = (start.id.to_owned(), start.epoch, WallClock::default());
         let config = arena::RoomConfig { name, epoch, seed: clock.now_ms(), begins_s: clock.now_s(), ..usual.clone() };
-        let Some(saved) = start.saved else { return arena::Room::new(config) };
-        arena::Room::restore(config.clone(), saved).unwrap_or_else(|error| {
-            tracing::error!(room = start.id, "the room begins anew, since its save cannot be used: {error}");
-            arena::Room::new(config)
-        })
+        match start.saved {
+            None => Ok(arena::Room::new(config)),
+            Some(saved) => Ok(arena::Room::restore(config, saved)?),
+        }
     })
 }
 
-/// How a chat room begins. One whose save cannot be used does not: what was said there is not replaced by nothing.
-fn lounge(config: &Config) -> impl Fn(Start<'_>) -> lounge::Room + Send + Sync + 'static {
+/// How a chat room begins.
+fn lounge(config: &Config) -> impl Fn(Start<'_>) -> anyhow::Result<lounge::Room> + Send + Sync + 'static {
     let entry = config.kinds[Kind::Lounge].clone();
     let key = config.key.clone();
     move |start: Start<'_>| {
@@ -100,10 +99,8 @@ fn lounge(config: &Config) -> impl Fn(Start<'_>) -> lounge::Room + Send + Sync +
             begins_s: WallClock::default().now_s(),
         };
         match start.saved {
-            None => lounge::Room::new(config),
-            Some(saved) => {
-                lounge::Room::restore(config, saved).unwrap_or_else(|error| panic!("its save cannot be used: {error}"))
-            }
+            None => Ok(lounge::Room::new(config)),
+            Some(saved) => Ok(lounge::Room::restore(config, saved)?),
         }
     }
 }

@@ -50,6 +50,7 @@ pub(crate) struct Metrics {
     pub(crate) room_failures: Counter,
     pub(crate) saves: Counter,
     pub(crate) saves_failed: Counter,
+    pub(crate) saves_unusable: Counter,
     pub(crate) unwritten_seconds: Gauge,
     pub(crate) rooms_unwritable: Gauge,
     pub(crate) clock_ahead_of_store_ms: Gauge,
@@ -112,6 +113,11 @@ impl Metrics {
             room_failures: counter(r, "room_failures", "Rooms that were begun anew after a bug"),
             saves: counter(r, "saves", "Times a room was saved"),
             saves_failed: counter(r, "saves_failed", "Times a room could not be saved, or not be opened"),
+            saves_unusable: counter(
+                r,
+                "saves_unusable",
+                "Times a room could not be begun from its save: it began anew, or did not open",
+            ),
             unwritten_seconds: gauge(
                 r,
                 "unwritten_seconds",

@@ -96,13 +96,13 @@ impl Server {
         Self::start_kinds(config, start).await
     }
 
-    /// Gets ready for rooms with this engine, and no others, then listens.
+    /// Gets ready for rooms with this engine, and no others, then listens. `begin` fails when a save cannot be used.
     ///
     /// # Errors
     /// A sentence when the store or the address cannot be had, or the clock is wrong.
     pub async fn start_with<E: Engine>(
         config: Config,
-        begin: impl Fn(Start<'_>) -> E + Send + Sync + 'static,
+        begin: impl Fn(Start<'_>) -> anyhow::Result<E> + Send + Sync + 'static,
     ) -> anyhow::Result<Self> {
         let start = |_: &Config, starter: &Starter| Ok([(E::KIND, starter.of(begin)?)].into());
         Self::start_kinds(config, start).await
@@ -332,6 +332,7 @@ mod tests {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         }
+        assert_eq!(server.app.metrics.saves_unusable.get(), 1, "that save is set aside");
         server.stop().await;
     }
 

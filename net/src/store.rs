@@ -3,7 +3,8 @@
 //! Path: [`Store::open`] by a URL → [`Store::claim_if`] makes this machine the owner of a room and brings its last save
 //! → [`Claim::save`] renews and saves → [`Claim::leave`] saves it asleep, for whoever comes next.
 //! Layout: `rooms/<id>/owner` is an [`Owner`] as JSON; `rooms/<id>/snapshot` is the owner's epoch (u32 LE) and the
-//! room's bytes; `clocks/<instance>` is there only until the store has said when it was written.
+//! room's bytes; `rooms/<id>/snapshot.<epoch>.bad` is such a save that no room could be begun from ([`Claim::set_aside`]);
+//! `clocks/<instance>` is there only until the store has said when it was written.
 //! Invariants: a room that is not there yet is claimed by the first save of it, so that one nobody used leaves nothing
 //! (no record is ever removed again: a removal would let epochs begin anew); each owner has a greater epoch than the
 //! one before; whoever is not the owner any more can write neither object, however late it writes, since every write
@@ -12,6 +13,7 @@
 //! [`REQUEST_MAX`].
 //! Never: what is in a snapshot, a room.
 
+mod aside;
 pub(crate) mod lease;
 pub(crate) mod owner;
 
@@ -44,9 +46,10 @@ pub(crate) const LEASE: Duration = Duration::from_secs(30);
 const FIRST_EPOCHS: std::ops::Range<u32> = 1..1 << 30;
 /// Tries to claim a room that others want too. Policy: somebody else has it.
 const CLAIM_TRIES_COUNT: usize = 3;
-/// Longest record of an owner, and longest save with its epoch. Policy: counts as damaged.
+/// Longest record of an owner. Policy: counts as damaged.
 const OWNER_MAX_BYTES: u64 = 1024;
-const SAVE_MAX_BYTES: u64 = protocol::limits::SNAPSHOT_MAX_BYTES as u64 + 1024;
+/// Longest save, with its epoch. Policy: neither written nor read, as if the store did not work.
+const SAVE_MAX_BYTES: u64 = (EPOCH_BYTES + protocol::limits::SNAPSHOT_MAX_BYTES) as u64;
 
 /// Who has a room, as the store has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,6 +99,8 @@ pub(crate) struct Claim {
     /// `None` until the first save of a room that was not there.
     owner_version: Option<UpdateVersion>,
     save_version: Option<UpdateVersion>,
+    /// Of the save that was found.
+    found_epoch: u32,
 }
 
 impl Store {
@@ -222,7 +227,8 @@ impl Store {
                 },
             };
             self.watch().forget(id);
-            let claim = Claim { store: self.clone(), id: Arc::clone(id), owner, owner_version, save_version: None };
+            let (store, id, save_version, found_epoch) = (self.clone(), Arc::clone(id), None, owner.epoch);
+            let claim = Claim { store, id, owner, owner_version, save_version, found_epoch };
             return claim.take_over(was_handed).await.map_err(ClaimError::Store);
         }
         Err(ClaimError::Held)
@@ -230,14 +236,15 @@ impl Store {
 
     async fn read_owner(&self, id: &str) -> anyhow::Result<Option<(Owner, UpdateVersion)>> {
         let Some((bytes, version)) = self.read(&owner_path(id), OWNER_MAX_BYTES).await? else { return Ok(None) };
-        let owner = serde_json::from_slice(&bytes).unwrap_or_else(|error| {
+        let owner = serde_json::from_slice(&bytes.unwrap_or_default()).unwrap_or_else(|error| {
             tracing::warn!(room = id, %error, "the record of the room's owner is damaged");
             Owner::unknown()
         });
         Ok(Some((owner, version)))
     }
 
-    async fn read(&self, path: &Path, max_bytes: u64) -> anyhow::Result<Option<(Bytes, UpdateVersion)>> {
+    /// An object, if it is there, and what it says unless that is too long.
+    async fn read(&self, path: &Path, max_bytes: u64) -> anyhow::Result<Option<(Option<Bytes>, UpdateVersion)>> {
         let read = async {
             let found = match self.objects.get(path).await {
                 Ok(found) => found,
@@ -245,10 +252,8 @@ impl Store {
                 Err(error) => return Err(error),
             };
             let version = UpdateVersion { e_tag: found.meta.e_tag.clone(), version: found.meta.version.clone() };
-            if found.meta.size > max_bytes {
-                return Ok(Some((Bytes::new(), version)));
-            }
-            Ok(Some((found.bytes().await?, version)))
+            let is_read = found.meta.size <= max_bytes;
+            Ok(Some((if is_read { Some(found.bytes().await?) } else { None }, version)))
         };
         in_time(read).await.with_context(|| format!("{path} cannot be read"))
     }
@@ -319,9 +324,11 @@ impl Claim {
             let Some((bytes, version)) = self.store.read(&save_path(&self.id), SAVE_MAX_BYTES).await? else {
                 return Ok((self, None));
             };
+            let bytes = bytes.with_context(|| format!("{} is longer than any save", save_path(&self.id)))?;
             self.save_version = Some(version);
             let room = bytes.slice(bytes.len().min(EPOCH_BYTES)..);
             if was_handed {
+                self.found_epoch = bytes.first_chunk().map_or(self.found_epoch, |epoch| u32::from_le_bytes(*epoch));
                 return Ok((self, Some(room)));
             }
             match self.put(&room).await {
@@ -354,11 +361,16 @@ impl Claim {
     async fn put(&mut self, room: &[u8]) -> Result<(), SaveError> {
         let epoch = self.owner.epoch.to_le_bytes();
         let bytes = Bytes::from([&epoch, room].concat());
+        if bytes.len() as u64 > SAVE_MAX_BYTES {
+            return Err(SaveError::Store(anyhow!("the room takes {} bytes, more than a save may have", bytes.len())));
+        }
         let (store, path) = (&self.store, save_path(&self.id));
         let written = match store.write(&path, bytes.clone(), self.save_version.clone()).await {
             Err(SaveError::Lost) => {
                 let found = store.read(&path, SAVE_MAX_BYTES).await.map_err(SaveError::Store)?;
-                let (_, version) = found.filter(|(found, _)| found.starts_with(&epoch)).ok_or(SaveError::Lost)?;
+                let (_, version) = found
+                    .filter(|(found, _)| found.as_ref().is_some_and(|found| found.starts_with(&epoch)))
+                    .ok_or(SaveError::Lost)?;
                 store.write(&path, bytes, Some(version)).await?
             }
             result => result?,

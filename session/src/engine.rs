@@ -36,6 +36,9 @@ pub trait Engine: Send + 'static {
     const KIND: Kind;
     /// Ticks a second.
     const TICK_HZ: u32;
+    /// Whether a room of this kind begins anew when its save cannot be used, which is kept beside the next one; if not, it
+    /// does not open.
+    const BEGINS_ANEW: bool;
     /// The versions of the kind's part of the wire that are understood; the last is what is spoken.
     fn versions() -> RangeInclusive<u32>;
 

@@ -7,7 +7,7 @@
 
 use bytes::Bytes;
 use protocol::{
-    entry::Entry,
+    entry::{Entry, Line, Talk},
     frame::encode_entries,
     limits::{CHAT_HISTORY_MAX_LINES, FRAME_ENTRIES_MAX_COUNT},
 };
@@ -51,7 +51,16 @@ pub struct Section {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SavedLog {
     last: u32,
-    chat: Vec<Entry>,
+    #[serde(default)]
+    chat: Vec<SavedLine>,
+}
+
+/// An entry that is a line, by the names of its fields, which a body does not have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct SavedLine {
+    number: u32,
+    author: u32,
+    line: Line,
 }
 
 impl SavedLog {
@@ -59,8 +68,20 @@ impl SavedLog {
     pub(crate) fn is_sound(&self, number_max: u32) -> bool {
         let are_numbered = self.chat.is_sorted_by(|a, b| a.number < b.number)
             && self.chat.last().is_none_or(|newest| newest.number <= self.last);
-        let is_chat = self.chat.len() <= CHAT_HISTORY_MAX_LINES && self.chat.iter().all(Entry::is_sound_chat);
+        let is_chat = self.chat.len() <= CHAT_HISTORY_MAX_LINES
+            && self.chat.iter().all(|line| line.clone().entry().is_sound_chat());
         self.last <= number_max && are_numbered && is_chat
+    }
+}
+
+impl SavedLine {
+    fn of(entry: &Entry) -> Option<Self> {
+        let Ok(Some(Talk::Chat(line))) = entry.talk() else { return None };
+        Some(Self { number: entry.number, author: entry.author, line })
+    }
+
+    fn entry(self) -> Entry {
+        Talk::Chat(self.line).entry(self.number, self.author)
     }
 }
 
@@ -89,13 +110,14 @@ impl Log {
 
     /// What lasts of it.
     pub(crate) fn save(&self) -> SavedLog {
-        SavedLog { last: self.last, chat: self.history() }
+        SavedLog { last: self.last, chat: self.chat.iter().filter_map(SavedLine::of).collect() }
     }
 
     /// The log of a room that is restored: numbers go on, talk is there, and whoever comes has seen the rest. What it is
     /// restored from is kept.
     pub(crate) fn restore(saved: SavedLog) -> Self {
-        Self { last: saved.last, kept: saved.last, chat: saved.chat.into(), ..Self::default() }
+        let chat = saved.chat.into_iter().map(SavedLine::entry).collect();
+        Self { last: saved.last, kept: saved.last, chat, ..Self::default() }
     }
 
     /// Number of the newest entry, 0 before the first.

@@ -58,21 +58,29 @@ pub enum Ending {
     Leave,
 }
 
-/// What lasts of a member in a save; what was under way on its connection does not.
+/// What lasts of a member in a save; what was under way on its connection does not. A field that is added needs a default.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SavedMember<S> {
     pub(crate) author: u32,
+    #[serde(default = "plain_member")]
     role: Role,
     epoch: u32,
     generation: u32,
     confirmed: u32,
+    #[serde(default)]
     last_operation: u32,
     is_connected: bool,
     heard: Tick,
     /// When all of the chat allowance is back.
+    #[serde(default)]
     chat_full_at: Tick,
     /// The kind's.
     pub state: S,
+}
+
+/// What everybody was before there were roles.
+fn plain_member() -> Role {
+    Role::Member
 }
 
 /// See the module; `V` is what the kind remembers of each frame, `S` what else it keeps of a member.

@@ -67,9 +67,25 @@ pub struct Field {
     pub name: &'static str,
     /// Smallest and largest value.
     pub range: RangeInclusive<i32>,
+    /// What a row has that was saved when there was no such field; within the range.
+    pub default: i32,
 }
 
 impl Field {
+    /// With the value of the range that is nearest to `default`.
+    pub const fn new(name: &'static str, range: RangeInclusive<i32>, default: i32) -> Self {
+        let (least, most) = (*range.start(), *range.end());
+        assert!(least <= most, "a range has a value");
+        let default = if default < least {
+            least
+        } else if default > most {
+            most
+        } else {
+            default
+        };
+        Self { name, range, default }
+    }
+
     /// Bits that hold every value of the range.
     #[inline]
     pub fn bits(&self) -> u32 {
@@ -111,7 +127,8 @@ impl Kind {
 pub fn nothing_is_derived(_: &Fields, _: &mut Fields) {}
 
 /// Declares a kind's fields once: a struct of named `i32`s, their ranges, and the way to and from [`Fields`]. A field that
-/// is called otherwise in code than in saves and code tables says so: `in_code as "declared": range`.
+/// is called otherwise in code than in saves and code tables says so: `in_code as "declared": range`. Rows of before a
+/// field was declared have it as 0, or what is nearest to that, unless it says otherwise: `field: range => default`.
 ///
 /// ```
 /// game::row_kind! {
@@ -119,15 +136,17 @@ pub fn nothing_is_derived(_: &Fields, _: &mut Fields) {}
 ///     pub struct Balloon {
 ///         /// Height, metres.
 ///         height: 0..=1000,
+///         /// Litres.
+///         gas: 0..=400 => 400,
 ///     }
 /// }
-/// assert_eq!(Balloon::from_fields(&Balloon { height: 7 }.to_fields()).height, 7);
-/// assert_eq!(Balloon::FIELDS[0].bits(), 10);
+/// assert_eq!(Balloon::from_fields(&Balloon { height: 7, gas: 9 }.to_fields()).height, 7);
+/// assert_eq!((Balloon::FIELDS[0].bits(), Balloon::FIELDS[1].default), (10, 400));
 /// ```
 #[macro_export]
 macro_rules! row_kind {
     ($(#[$about:meta])* pub struct $name:ident {
-        $($(#[$field_about:meta])* $field:ident $(as $declared:literal)?: $range:expr,)*
+        $($(#[$field_about:meta])* $field:ident $(as $declared:literal)?: $range:expr $(=> $default:expr)?,)*
     }) => {
         $(#[$about])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -136,7 +155,7 @@ macro_rules! row_kind {
         impl $name {
             /// The fields with their ranges, in the order of the declaration.
             pub const FIELDS: &'static [$crate::schema::Field] =
-                &[$($crate::schema::Field { name: [$($declared,)? stringify!($field)][0], range: $range }),*];
+                &[$($crate::schema::Field::new([$($declared,)? stringify!($field)][0], $range, [$($default,)? 0][0])),*];
 
             /// As the fields of a row.
             pub fn to_fields(self) -> $crate::schema::Fields {

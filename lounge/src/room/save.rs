@@ -4,26 +4,29 @@ use super::{Room, RoomConfig, State};
 use protocol::Tick;
 use serde::{Deserialize, Serialize};
 use session::{
-    Host, SavedLog, SavedMembers,
+    Engine, Host, SavedLog, SavedMembers,
     save::{self, Unreadable},
 };
 use std::{error, fmt};
 
-/// Counts changes of what is saved.
-const FORMAT: u32 = 0x4c00_0001;
-
+/// Everything that lasts. A field that is added, here or below, needs a default.
 #[derive(Debug, Serialize, Deserialize)]
 struct Saved {
     tick: Tick,
     next_author: u32,
-    members: SavedMembers<()>,
+    members: SavedMembers<SavedState>,
     log: SavedLog,
 }
 
+/// What lasts of all that the room keeps of a member: nothing yet.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct SavedState {}
+
 /// Why some bytes are no room to take up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unfit {
-    /// No save of a room of this kind and version, or a damaged one.
+    /// No save of a room of this kind, or a damaged one.
     Unreadable(Unreadable),
     /// What is in it does not fit together.
     Inconsistent,
@@ -43,8 +46,8 @@ impl error::Error for Unfit {}
 impl Room {
     /// Everything that lasts, between two ticks.
     pub fn save(&self) -> Vec<u8> {
-        let (members, log) = self.host.save(|_| ());
-        save::seal(FORMAT, self.tick, &Saved { tick: self.tick, next_author: self.next_author, members, log })
+        let (members, log) = self.host.save(|_| SavedState {});
+        save::seal(Self::KIND, self.tick, &Saved { tick: self.tick, next_author: self.next_author, members, log })
     }
 
     /// Restores a room under a new epoch.
@@ -52,13 +55,13 @@ impl Room {
     /// # Errors
     /// [`Unfit`].
     pub fn restore(config: RoomConfig, bytes: &[u8]) -> Result<Self, Unfit> {
-        let saved: Saved = save::open(FORMAT, bytes).map_err(Unfit::Unreadable)?;
+        let saved: Saved = save::open(Self::KIND, bytes).map_err(Unfit::Unreadable)?;
         let Saved { tick, next_author, members, log } = saved;
         let are_numbered = members.authors().all(|author| (1..next_author).contains(&author));
         if !are_numbered || !members.is_sound(&log, std::iter::empty()) {
             return Err(Unfit::Inconsistent);
         }
-        let host = Host::restore(config.host(), members, log, tick, |()| State::default());
+        let host = Host::restore(config.host(), members, log, tick, |_| State::default());
         Ok(Self { tick, next_author, ..Self::around(host, config) })
     }
 }

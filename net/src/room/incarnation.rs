@@ -4,7 +4,10 @@ use crate::room::handle::{RoomEvent, RoomFacts};
 use bytes::Bytes;
 use crossbeam_channel::Receiver;
 use std::sync::{Arc, mpsc::SyncSender};
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
 
 /// Saves under way from a room's thread: one that is due, and the last. Policy: while one waits, none is taken.
 pub(crate) const SAVES_MAX_COUNT: usize = 2;
@@ -20,8 +23,13 @@ pub struct Start<'a> {
     pub saved: Option<&'a [u8]>,
 }
 
-/// Starts the thread of a room.
-pub(crate) type StartThread = Box<dyn Fn(Incarnation) -> anyhow::Result<()> + Send + Sync>;
+/// How rooms of a kind start.
+pub(crate) struct StartThread {
+    /// Starts the thread of one.
+    pub(crate) start: Box<dyn Fn(Incarnation) -> anyhow::Result<()> + Send + Sync>,
+    /// [`session::Engine::BEGINS_ANEW`].
+    pub(crate) begins_anew: bool,
+}
 
 /// One incarnation of a room, from its opening until its thread ends.
 #[derive(Debug)]
@@ -31,12 +39,32 @@ pub(crate) struct Incarnation {
     pub(crate) epoch: u32,
     /// What it was.
     pub(crate) saved: Option<Bytes>,
+    /// What it was could not be used.
+    pub(crate) is_anew: bool,
     /// Whether somebody was in it before this incarnation.
     pub(crate) was_used: bool,
     pub(crate) events: Receiver<RoomEvent>,
     pub(crate) facts: Arc<RoomFacts>,
     /// Closed when nobody supervises the room any more.
     pub(crate) saves: mpsc::Sender<Save>,
+    /// Told when it cannot begin from what it was.
+    pub(crate) unusable: oneshot::Sender<UnusableSave>,
+}
+
+impl Incarnation {
+    /// It does not begin.
+    pub(crate) fn refuse_save(self, complaint: anyhow::Error) {
+        let saved = self.saved.unwrap_or_default();
+        // Nobody supervises the room any more: then nothing is written in the save's place either.
+        _ = self.unusable.send(UnusableSave { saved, complaint });
+    }
+}
+
+/// A save that no room can be begun from, and why.
+#[derive(Debug)]
+pub(crate) struct UnusableSave {
+    pub(crate) saved: Bytes,
+    pub(crate) complaint: anyhow::Error,
 }
 
 /// What a room's thread wants written.

@@ -46,7 +46,12 @@ impl Machine {
     /// Starts the thread of a room, with an engine of its kind.
     pub(crate) fn start(&self, incarnation: Incarnation) -> anyhow::Result<()> {
         let start = Kind::of(&incarnation.id).and_then(|kind| self.starts.get(&kind));
-        start.context("there is no kind of room of this name")?(incarnation)
+        (start.context("there is no kind of room of this name")?.start)(incarnation)
+    }
+
+    /// Whether a room of this kind begins anew when its save cannot be used.
+    pub(crate) fn begins_anew(&self, id: &str) -> bool {
+        Kind::of(id).and_then(|kind| self.starts.get(&kind)).is_some_and(|start| start.begins_anew)
     }
 
     pub(crate) fn is_stopping(&self) -> bool {

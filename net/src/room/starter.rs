@@ -45,7 +45,7 @@ impl Starter {
     /// A sentence when the catalogue has them tick as the engine does not.
     pub(crate) fn of<E: Engine>(
         &self,
-        begin: impl Fn(Start<'_>) -> E + Send + Sync + 'static,
+        begin: impl Fn(Start<'_>) -> anyhow::Result<E> + Send + Sync + 'static,
     ) -> anyhow::Result<StartThread> {
         let (kind, entry) = (E::KIND, &self.kinds[E::KIND]);
         ensure!(
@@ -62,16 +62,20 @@ impl Starter {
             save_interval: self.save_interval,
         };
         let (begin, workers, metrics) = (Arc::new(begin), Arc::clone(&self.workers), Arc::clone(&self.metrics));
-        Ok(Box::new(move |incarnation: Incarnation| {
+        let start = move |incarnation: Incarnation| {
             let name = format!("tick-{}", incarnation.id);
             let (begin, workers, metrics) = (Arc::clone(&begin), Arc::clone(&workers), Arc::clone(&metrics));
             let run = move || {
                 let start =
                     Start { id: &incarnation.id, epoch: incarnation.epoch, saved: incarnation.saved.as_deref() };
-                // Its supervisor sees that nothing was saved.
-                let Ok(room) = catch_unwind(AssertUnwindSafe(|| begin(start))) else {
-                    metrics.room_failures.inc();
-                    return;
+                // In either case its supervisor sees that nothing was saved.
+                let room = match catch_unwind(AssertUnwindSafe(|| begin(start))) {
+                    Ok(Ok(room)) => room,
+                    Ok(Err(complaint)) => return incarnation.refuse_save(complaint),
+                    Err(_) => {
+                        metrics.room_failures.inc();
+                        return;
+                    }
                 };
                 tracing::info!(room = %incarnation.id, incarnation.epoch, was_saved = incarnation.saved.is_some(), "a room is open");
                 let facts = Arc::clone(&incarnation.facts);
@@ -81,6 +85,7 @@ impl Starter {
             };
             thread::Builder::new().name(name).spawn(run).context("no thread for a room")?;
             Ok(())
-        }))
+        };
+        Ok(StartThread { start: Box::new(start), begins_anew: E::BEGINS_ANEW })
     }
 }

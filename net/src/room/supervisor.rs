@@ -2,13 +2,13 @@
 //!
 //! Path: [`Supervisor::run`] asks whether the room may be opened here and claims it in the store, has its thread
 //! started with the last save, writes what the thread hands over, and ends with it; if somebody came while it closed,
-//! the rooms' task runs it again. What the store does not take is kept and tried again: while the room's thread goes
+//! the rooms' task runs it again. A save that cannot be used is set aside, and the room begins anew, if its kind allows. What the store does not take is kept and tried again: while the room's thread goes
 //! on, and, when nobody is there any more, here.
 //! Invariants: a room's thread runs only while this machine owns it, or while it is not in the store yet, when no other
 //! machine may open it; a room that was never used leaves nothing there; the store is never waited for on that thread,
-//! but at the very end; a save that brought its room down twice in a row is not begun from again: the room begins anew,
-//! and the first save of that replaces it; a room whose last state is not in the
-//! store is not forgotten before the machine gives it up.
+//! but at the very end; a save that cannot be read, or that brought its room down twice in a row, is not begun from again,
+//! and nothing is written in its place before the store has it set aside; a room whose last state is not in the store is
+//! not forgotten before the machine gives it up.
 //! What is lost: after a crash of the room, the process or the machine, what happened since the last save
 //! (`Config::save_interval`, and the time it takes to write); after sleep, stop and drain nothing, unless the store
 //! takes nothing until the machine gives up, which ends the process with an error.
@@ -21,12 +21,13 @@ use crate::{
     },
     room::{
         handle::{RoomEvent, RoomHandle},
-        incarnation::{Incarnation, SAVES_MAX_COUNT, Save},
+        incarnation::{Incarnation, SAVES_MAX_COUNT, Save, UnusableSave},
         machine::Machine,
         open_policy,
     },
     store::{Claim, ClaimError, SaveError, owner::Owner},
 };
+use anyhow::anyhow;
 use bytes::Bytes;
 use crossbeam_channel::Receiver;
 use protocol::{close::CloseReason, token::Grant};
@@ -35,14 +36,13 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{mpsc, oneshot, watch},
     time::{Instant, sleep, sleep_until},
 };
 
 /// Pause before a room that failed begins anew, so that one that always fails does not spin.
 const RESTART_PAUSE: Duration = Duration::from_millis(500);
-/// Incarnations in a row that failed before they were saved. Policy: the next begins anew, and its
-/// first save replaces the one they came from.
+/// Incarnations in a row that failed before they were saved. Policy: the save they came from cannot be used.
 const QUICK_FAILURES_MAX_COUNT: u32 = 2;
 /// Pause before a write that failed is tried again: doubled by each failure, up to the second. While the machine stops
 /// it stays the first.
@@ -149,32 +149,73 @@ impl Supervisor {
                 Err(reason) => return Outcome::Refused(reason),
             },
         };
-        let is_save_bad = self.quick_failures >= QUICK_FAILURES_MAX_COUNT;
-        if is_save_bad {
-            tracing::error!(room = %self.room.id, "the last save brings the room down: it begins anew, and the next save replaces that one");
-        }
-        let (saves, handed) = mpsc::channel(SAVES_MAX_COUNT);
-        let incarnation = Incarnation {
-            id: Arc::clone(&self.room.id),
-            epoch: ownership.claim.epoch(),
-            was_used: saved.is_some(),
-            saved: saved.filter(|_| !is_save_bad),
-            events: self.events.clone(),
-            facts: Arc::clone(&self.room.facts),
-            saves,
-        };
-        let outcome = match self.machine.start(incarnation) {
-            Ok(()) => ownership.write(handed).await,
-            Err(error) => {
-                tracing::error!(room = %self.room.id, "{error:#}");
-                Outcome::Refused(CloseReason::RoomFailed)
+        let brings_down = self.quick_failures >= QUICK_FAILURES_MAX_COUNT;
+        let begun = match saved {
+            Some(saved) if brings_down => {
+                Err(UnusableSave { saved, complaint: anyhow!("it brought the room down twice in a row") })
             }
+            saved => self.begin(&mut ownership, saved, false).await,
+        };
+        let outcome = match begun {
+            Ok(outcome) => outcome,
+            Err(unusable) => self.begin_anew(&mut ownership, unusable).await,
         };
         let outcome = self.keep_trying(&mut ownership, outcome).await;
         if outcome == Outcome::Wanted {
             *kept = Some(ownership);
         }
         outcome
+    }
+
+    /// Runs the room's thread from its start to its end, unless it cannot begin from what was saved.
+    async fn begin(
+        &self,
+        ownership: &mut Ownership,
+        saved: Option<Bytes>,
+        is_anew: bool,
+    ) -> Result<Outcome, UnusableSave> {
+        let (saves, handed) = mpsc::channel(SAVES_MAX_COUNT);
+        let (unusable, is_unusable) = oneshot::channel();
+        let incarnation = Incarnation {
+            id: Arc::clone(&self.room.id),
+            epoch: ownership.claim.epoch(),
+            was_used: saved.is_some() || is_anew,
+            saved,
+            is_anew,
+            events: self.events.clone(),
+            facts: Arc::clone(&self.room.facts),
+            saves,
+            unusable,
+        };
+        if let Err(error) = self.machine.start(incarnation) {
+            tracing::error!(room = %self.room.id, "{error:#}");
+            return Ok(Outcome::Refused(CloseReason::RoomFailed));
+        }
+        let outcome = ownership.write(handed).await;
+        is_unusable.await.map_or(Ok(outcome), Err)
+    }
+
+    /// The same without what was saved, once that is set aside. If it cannot be, or the kind does not allow it, the save
+    /// stays where it is and the room is let go: another machine may know better.
+    async fn begin_anew(&self, ownership: &mut Ownership, unusable: UnusableSave) -> Outcome {
+        let (room, UnusableSave { saved, complaint }) = (&self.room.id, unusable);
+        self.machine.metrics.saves_unusable.inc();
+        let kept = match self.machine.begins_anew(room) {
+            true => ownership.claim.set_aside(&saved).await,
+            false => Err(anyhow!("a room of this kind does not begin anew")),
+        };
+        match kept {
+            Ok(path) => {
+                tracing::error!(%room, %path, "the room's save cannot be used and is kept there, and the room begins anew: {complaint:#}");
+                // Without a save there is nothing that it could refuse.
+                self.begin(ownership, None, true).await.unwrap_or(Outcome::Refused(CloseReason::RoomFailed))
+            }
+            Err(error) => {
+                tracing::error!(%room, "the room's save cannot be used, and the room does not open ({error:#}): {complaint:#}");
+                _ = ownership.claim.leave(None).await;
+                Outcome::Refused(CloseReason::RoomFailed)
+            }
+        }
     }
 
     /// The room as the store has it, and as this machine's from now on.

@@ -45,6 +45,8 @@ use tokio::sync::mpsc;
 const EVENTS_PER_TICK_MAX_COUNT: usize = 4096;
 /// Control messages held for a worker that is behind. Policy: close the connection with `TooFast` instead.
 const CARRIED_MAX_COUNT: usize = 4096;
+/// How long whoever comes is told that the room had to begin anew.
+const ANEW_TOLD: Duration = Duration::from_secs(600);
 /// Longest time the last save is waited for when the process stops. Policy: everybody is told and the thread ends; the
 /// supervisor tries on.
 const LAST_SAVE_MAX: Duration = Duration::from_secs(6);
@@ -56,6 +58,9 @@ const UNWRITABLE: &str = "This room cannot be saved at the moment. We keep tryin
     stopped meanwhile, the latest would be lost.";
 /// And when it does again.
 const WRITABLE: &str = "This room is saved again.";
+/// What everybody who comes is told when the room had to begin anew.
+const BEGUN_ANEW: &str = "This room begins anew, since what was saved of it could not be used. That is kept, and somebody \
+    will look at it.";
 
 /// How often things happen to a room.
 #[derive(Debug, Clone, Copy)]
@@ -109,6 +114,8 @@ pub(crate) struct TickThread<E> {
     kept_entry: u32,
     /// Everybody was told that the store does not take the room.
     is_unwritable: bool,
+    /// Until then everybody who comes is told that the room had to begin anew.
+    anew_until: Option<Instant>,
     end: Option<EndReason>,
 }
 
@@ -122,7 +129,7 @@ impl<E: Engine> TickThread<E> {
         load: Load,
         pace: Pace,
     ) -> Self {
-        let Incarnation { id, events, facts, saves, was_used, .. } = incarnation;
+        let Incarnation { id, events, facts, saves, was_used, is_anew, .. } = incarnation;
         let batches = workers.iter().map(|_| Batch::default()).collect();
         facts.publish(&room.stats());
         let priority = TickPriority::new(Arc::clone(&id), Arc::clone(&metrics));
@@ -148,6 +155,7 @@ impl<E: Engine> TickThread<E> {
             save_at: now + pace.save_interval,
             kept_entry: 0,
             is_unwritable: false,
+            anew_until: is_anew.then_some(now + ANEW_TOLD),
             end: None,
         }
     }
@@ -252,10 +260,11 @@ impl<E: Engine> TickThread<E> {
         }
     }
 
-    /// After their welcome, when service is not what a welcome lets them expect.
+    /// After their welcome, when service or room is not what a welcome lets them expect.
     fn notify_newcomers(&mut self) {
         let unwritable = self.is_unwritable.then(|| notice(UNWRITABLE));
-        let messages: Vec<_> = self.load.message().into_iter().chain(unwritable).collect();
+        let anew = self.anew_until.filter(|until| Instant::now() < *until).map(|_| notice(BEGUN_ANEW));
+        let messages: Vec<_> = self.load.message().into_iter().chain(unwritable).chain(anew).collect();
         for connection in std::mem::take(&mut self.newcomers) {
             let is_in = self.connections.contains(connection);
             for message in messages.iter().filter(|_| is_in) {

@@ -277,6 +277,106 @@ async fn a_damaged_record_of_an_owner_is_replaced_by_a_later_one() {
     }
 }
 
+/// What is kept beside the save, by name.
+async fn aside(store: &Store, epoch: u32) -> Option<Bytes> {
+    let path = Path::from(format!("rooms/field-a/snapshot.{epoch}.bad"));
+    store.read(&path, SAVE_MAX_BYTES).await.unwrap().and_then(|(bytes, _)| bytes)
+}
+
+fn of_epoch(epoch: u32, room: &[u8]) -> Option<Bytes> {
+    Some([&epoch.to_le_bytes()[..], room].concat().into())
+}
+
+#[tokio::test]
+async fn a_save_that_is_set_aside_is_still_there_after_the_next_ones() {
+    for store in stores() {
+        let at = &store.0;
+        let (mut claim, _) = at.claim(&id(), "m1").await.unwrap();
+        let first = claim.epoch();
+        claim.leave(Some(b"bad")).await.unwrap();
+        // Found, and not written over, by one after the other: it is kept once.
+        for _ in 0..3 {
+            let (mut claim, saved) = at.claim(&id(), "m2").await.unwrap();
+            assert_eq!(saved.as_deref(), Some(&b"bad"[..]));
+            let path = claim.set_aside(b"bad").await.unwrap();
+            assert_eq!(path.as_ref(), format!("rooms/field-a/snapshot.{first}.bad"));
+            claim.leave(None).await.unwrap();
+        }
+        let (mut claim, _) = at.claim(&id(), "m1").await.unwrap();
+        claim.set_aside(b"bad").await.unwrap();
+        claim.save(b"good").await.unwrap();
+        claim.leave(Some(b"bad again")).await.unwrap();
+        assert_eq!(aside(at, first).await, of_epoch(first, b"bad"));
+        let wrote = claim.epoch();
+        let (claim, _) = at.claim(&id(), "m1").await.unwrap();
+        claim.set_aside(b"bad again").await.unwrap();
+        assert_eq!(aside(at, wrote).await, of_epoch(wrote, b"bad again"));
+        assert_eq!(aside(at, first).await, of_epoch(first, b"bad"));
+        end(store);
+    }
+}
+
+#[tokio::test]
+async fn of_two_bad_saves_with_one_name_neither_is_lost() {
+    for store in stores() {
+        let at = &store.0;
+        let (mut claim, _) = at.claim(&id(), "m1").await.unwrap();
+        claim.save(b"bad").await.unwrap();
+        // Its owner did not let go of it, so that the next one has rewritten it by its own epoch.
+        let (mut claim, _) = at.claim(&id(), "m1").await.unwrap();
+        let wrote = claim.epoch();
+        claim.set_aside(b"bad").await.unwrap();
+        claim.leave(Some(b"worse")).await.unwrap();
+        let (claim, _) = at.claim(&id(), "m1").await.unwrap();
+        claim.set_aside(b"worse").await.unwrap();
+        assert_eq!(aside(at, wrote).await, of_epoch(wrote, b"bad"));
+        assert_eq!(aside(at, claim.epoch()).await, of_epoch(wrote, b"worse"));
+        // A third one by both names is told, and nothing is written.
+        assert!(claim.set_aside(b"worst").await.is_err());
+        assert_eq!(aside(at, wrote).await, of_epoch(wrote, b"bad"));
+        end(store);
+    }
+}
+
+#[tokio::test]
+async fn of_two_machines_that_set_a_save_aside_only_the_owner_writes_the_next_one() {
+    for store in stores() {
+        let at = &store.0;
+        let (mut first, _) = at.claim(&id(), "m1").await.unwrap();
+        first.leave(Some(b"bad")).await.unwrap();
+        let (mut stale, _) = at.claim(&id(), "m1").await.unwrap();
+        let_lease_run_out(at).await;
+        let (mut fresh, saved) = at.claim(&id(), "m2").await.unwrap();
+        assert_eq!(saved.as_deref(), Some(&b"bad"[..]));
+        let (one, other) = tokio::join!(stale.set_aside(b"bad"), fresh.set_aside(b"bad"));
+        assert!(one.is_ok() && other.is_ok());
+        assert!(matches!(stale.save(b"late").await, Err(SaveError::Lost)));
+        fresh.save(b"good").await.unwrap();
+        assert!(matches!(stale.put(b"late").await, Err(SaveError::Lost)));
+        assert_eq!(aside(at, first.epoch()).await, of_epoch(first.epoch(), b"bad"));
+        assert_eq!(aside(at, fresh.epoch()).await, of_epoch(fresh.epoch(), b"bad"));
+        fresh.leave(None).await.unwrap();
+        let (_, saved) = at.claim(&id(), "m3").await.unwrap();
+        assert_eq!(saved.as_deref(), Some(&b"good"[..]));
+        end(store);
+    }
+}
+
+#[tokio::test]
+async fn what_is_longer_than_a_save_is_neither_written_nor_written_over() {
+    for store in stores() {
+        let at = &store.0;
+        let (mut claim, _) = at.claim(&id(), "m1").await.unwrap();
+        let long = vec![7; protocol::limits::SNAPSHOT_MAX_BYTES + 1];
+        assert!(matches!(claim.save(&long).await, Err(SaveError::Store(_))));
+        claim.leave(Some(&long[1..])).await.unwrap();
+        let (_, version) = at.read(&save_path("field-a"), SAVE_MAX_BYTES).await.unwrap().unwrap();
+        at.write(&save_path("field-a"), [&[0; EPOCH_BYTES][..], &long].concat().into(), Some(version)).await.unwrap();
+        assert!(matches!(at.claim(&id(), "m1").await, Err(ClaimError::Store(_))));
+        end(store);
+    }
+}
+
 #[test]
 fn what_is_no_store_is_said_in_a_sentence() {
     for url in ["rooms", "ftp://rooms/here", "http://rooms", "file://host/dir"] {

@@ -50,11 +50,16 @@ impl StoreDirectory {
 
     /// A gameserver that keeps its rooms here.
     pub(crate) async fn serve(&self, instance: &str, change: impl FnOnce(&mut Config)) -> Gameserver {
-        Gameserver::start_with(|config| {
-            (config.instance, config.store_url) = (instance.to_owned(), format!("file://{}", self.0.display()));
-            change(config);
-        })
-        .await
+        let mut config = self.config(instance);
+        change(&mut config);
+        Gameserver::try_start(config).await.unwrap()
+    }
+
+    /// The configuration of such a gameserver.
+    pub(crate) fn config(&self, instance: &str) -> Config {
+        let mut config = usual_config();
+        (config.instance, config.store_url) = (instance.to_owned(), format!("file://{}", self.0.display()));
+        config
     }
 
     /// An object of a room.
@@ -117,7 +122,7 @@ pub(crate) enum Received {
 }
 
 /// What a gameserver here needs to be told.
-fn config() -> Config {
+pub(crate) fn config() -> Config {
     let config = Config::from_lookup(|name| match name {
         "AERODROME_SECRET" => Some(SECRET.to_owned()),
         "FLY_MACHINE_ID" => Some(INSTANCE.to_owned()),
@@ -129,22 +134,29 @@ fn config() -> Config {
     config.unwrap()
 }
 
+/// The same, with a frame every tick, whatever it costs: frames are counted here, also on a busy machine.
+fn usual_config() -> Config {
+    let mut config = config();
+    (config.kinds[Kind::Arena].beat_ticks, config.has_governor) = (1, false);
+    config
+}
+
 impl Gameserver {
     pub(crate) async fn start() -> Self {
         Self::start_with(|_| {}).await
     }
 
     pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
-        let mut config = config();
-        // Frames are counted here, also on a busy machine: one every tick, whatever it costs.
-        (config.kinds[Kind::Arena].beat_ticks, config.has_governor) = (1, false);
+        let mut config = usual_config();
         change(&mut config);
         Self::try_start(config).await.unwrap()
     }
 
     /// With rooms of this engine.
-    pub(crate) async fn start_engine<E: Engine>(begin: impl Fn(Start<'_>) -> E + Send + Sync + 'static) -> Self {
-        let config = config();
+    pub(crate) async fn start_engine<E: Engine>(
+        config: Config,
+        begin: impl Fn(Start<'_>) -> anyhow::Result<E> + Send + Sync + 'static,
+    ) -> Self {
         let (key, instance) = (config.key.clone(), config.instance.clone());
         Self { server: Server::start_with(config, begin).await.unwrap(), key, instance }
     }

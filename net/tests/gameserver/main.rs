@@ -17,5 +17,6 @@ mod rooms;
 mod sleep;
 mod slow_reader;
 mod stopping;
+mod unusable;
 mod unwritable;
 mod upgrades;

@@ -1,6 +1,6 @@
 //! As many rooms as a machine may have, in which nobody does anything.
 
-use crate::harness::{Gameserver, PUBLIC_ROOMS, Received, Socket};
+use crate::harness::{Gameserver, PUBLIC_ROOMS, Received, Socket, config};
 use arena::Client;
 use catalogue::Catalogue;
 use protocol::{
@@ -32,6 +32,7 @@ struct Resting {
 impl Engine for Resting {
     const KIND: Kind = Kind::Arena;
     const TICK_HZ: u32 = 60;
+    const BEGINS_ANEW: bool = true;
 
     fn versions() -> RangeInclusive<u32> {
         0..=u32::MAX
@@ -94,8 +95,8 @@ fn resident_kb() -> u64 {
 async fn hundreds_of_rooms_can_be_open_and_those_with_nothing_to_do_wake_nobody() {
     let ticks: Arc<AtomicU32> = Arc::default();
     let counted = Arc::clone(&ticks);
-    let engine = move |_: net::Start<'_>| Resting { ticks: Arc::clone(&counted), output: VecDeque::new() };
-    let gameserver = Gameserver::start_engine(engine).await;
+    let engine = move |_: net::Start<'_>| Ok(Resting { ticks: Arc::clone(&counted), output: VecDeque::new() });
+    let gameserver = Gameserver::start_engine(config(), engine).await;
     let rooms = Catalogue::built_in().rooms;
     let before_kb = resident_kb();
     let mut sockets = Vec::new();

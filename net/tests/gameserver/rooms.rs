@@ -183,28 +183,6 @@ async fn a_room_whose_owner_saves_is_not_taken_whatever_the_clocks_say() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_save_that_cannot_be_used_begins_the_room_anew() {
-    let store = StoreDirectory::new();
-    let gameserver = store.serve("m1", |_| {}).await;
-    let mut player = gameserver.join_room("field-a").await.unwrap();
-    player.play(Duration::from_millis(100)).await;
-    gameserver.server.stop().await;
-    let save = store.object("field-a", "snapshot");
-    let mut bytes = std::fs::read(&save).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    std::fs::write(&save, bytes).unwrap();
-
-    let gameserver = store.serve("m1", |_| {}).await;
-    let client = std::mem::take(&mut player.client);
-    let refused = gameserver.try_join("field-a", client.clone(), None).await.err();
-    assert_eq!(refused, Some(CloseReason::BadTicket.code()), "nobody knows the session");
-    let mut player = gameserver.try_join("field-a", client, Some(gameserver.ticket_for("field-a"))).await.unwrap();
-    player.play(Duration::from_millis(100)).await;
-    gameserver.server.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_machine_has_so_many_rooms_and_no_more() {
     let gameserver = Gameserver::start_with(|config| config.kinds.rooms = 1 + PUBLIC_ROOMS).await;
     let players = [gameserver.join_room("field-a").await.unwrap(), gameserver.join_room("arena").await.unwrap()];

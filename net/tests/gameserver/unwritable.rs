@@ -26,7 +26,7 @@ fn hang_up(mut player: Player) -> arena::Client {
 }
 
 /// The notices so far.
-fn notices(player: &mut Player) -> Vec<String> {
+pub(crate) fn notices(player: &mut Player) -> Vec<String> {
     let events = std::iter::from_fn(|| player.client.poll_event());
     let notices = events.filter_map(|event| match event {
         ClientEvent::Session(SessionEvent::Notice(text)) => Some(text),
@@ -35,7 +35,7 @@ fn notices(player: &mut Player) -> Vec<String> {
     notices.collect()
 }
 
-async fn play_until_noticed(player: &mut Player, words: &str) {
+pub(crate) async fn play_until_noticed(player: &mut Player, words: &str) {
     let began = Instant::now();
     loop {
         player.play(Duration::from_millis(50)).await;

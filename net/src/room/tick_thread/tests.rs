@@ -4,6 +4,7 @@ use super::*;
 use protocol::{message::Hello, room::Kind, token::Role};
 use session::Stats;
 use std::{ops::RangeInclusive, sync::atomic::AtomicU32};
+use tokio::sync::oneshot;
 
 const TICK: Duration = Duration::from_millis(60);
 const PACE: Pace =
@@ -15,6 +16,7 @@ struct Slow;
 impl Engine for Slow {
     const KIND: Kind = Kind::Arena;
     const TICK_HZ: u32 = 60;
+    const BEGINS_ANEW: bool = true;
 
     fn versions() -> RangeInclusive<u32> {
         1..=1
@@ -56,8 +58,10 @@ fn a_slow_room_that_was_used_is_saved_as_often_as_any_also_while_nobody_is_there
         let (id, metrics): (Arc<str>, _) = ("field-a".into(), Arc::new(Metrics::new()));
         let (saves, mut handed) = mpsc::channel(SAVES_MAX_COUNT);
         let (_events, events) = crossbeam_channel::bounded(1);
-        let (saved, facts) = (None, Arc::default());
-        let incarnation = Incarnation { id: Arc::clone(&id), epoch: 1, saved, was_used, events, facts, saves };
+        let (saved, is_anew, facts, (unusable, _)) = (None, false, Arc::default(), oneshot::channel());
+        let id_too = Arc::clone(&id);
+        let incarnation =
+            Incarnation { id: id_too, epoch: 1, saved, is_anew, was_used, events, facts, saves, unusable };
         let load = Load::new(id, (Kind::Arena, 60), None, Arc::default(), Arc::clone(&metrics));
         let mut thread = TickThread::new(Slow, incarnation, Arc::from([]), metrics, load, PACE);
         let mut saves_count = 0;
@@ -82,6 +86,7 @@ const IDLE_TICKS: u32 = 200;
 impl Engine for Resting {
     const KIND: Kind = Kind::Arena;
     const TICK_HZ: u32 = 40;
+    const BEGINS_ANEW: bool = true;
 
     fn versions() -> RangeInclusive<u32> {
         1..=1
@@ -135,10 +140,12 @@ fn a_room_with_nothing_to_do_wakes_no_thread_and_its_time_goes_on() {
         id: Arc::clone(&id),
         epoch: 1,
         saved: None,
+        is_anew: false,
         was_used: false,
         events,
         facts: Arc::clone(&facts),
         saves,
+        unusable: oneshot::channel().0,
     };
     let (ticks, skipped): (Arc<AtomicU32>, Arc<AtomicU32>) = Default::default();
     let room = Resting { ticks: Arc::clone(&ticks), skipped: Arc::clone(&skipped) };
