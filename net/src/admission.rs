@@ -405,6 +405,7 @@ mod tests {
         assert_eq!(admit(&admission, hello(None, None), "arena", NOW_S), Err(CloseReason::BadTicket));
     }
 
+    /// SPEC S3.3.
     #[test]
     fn a_ticket_from_before_the_start_is_refused() {
         let admission = admission();
@@ -417,6 +418,7 @@ mod tests {
     }
 
     /// From the first moment on, for as long as a ticket is good by the one clock or the other.
+    /// SPEC S3.3.
     #[test]
     fn a_clock_with_which_a_machine_may_start_refuses_nobody_for_it() {
         let most_s = wall_clock::SKEW_MAX_MS / 1000;
@@ -482,6 +484,7 @@ mod tests {
         assert_eq!(both, Ok((admitted(reader, true), false)), "the room does not even see the token");
     }
 
+    /// SPEC S3.8.
     #[test]
     fn whoever_gets_another_role_comes_anew() {
         let admission = admission();
@@ -511,6 +514,7 @@ mod tests {
         assert_eq!((admission.visitors(), admission.connections()), (0, 0));
     }
 
+    /// SPEC S10.1.
     #[test]
     fn an_address_has_its_share_and_gives_places_back() {
         let admission = admission();
@@ -528,6 +532,7 @@ mod tests {
         assert_eq!(admission.connections(), 0);
     }
 
+    /// SPEC S10.1.
     #[test]
     fn opening_again_and_again_is_slowed_down() {
         let admission = admission();
@@ -576,6 +581,7 @@ mod tests {
         drop(permits);
     }
 
+    /// SPEC S10.1.
     #[test]
     fn those_who_are_refused_count_too() {
         let admission = admission();
