@@ -382,6 +382,7 @@ mod tests {
         assert_eq!(Packet::decode(&[&bytes[..], &[0]].concat()), Err(DecodeError::TrailingBytes));
     }
 
+    /// SPEC A8.2.
     #[test]
     fn requests_come_back_and_long_ones_are_refused() {
         let said = |request: &Request| Packet::decode(&[&[KIND_TAG], &request.encode()[..]].concat());

@@ -44,6 +44,7 @@ fn examples() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
+/// SPEC A5.1, A6.1, A6.8, A8.1, A8.2 and A8.3.
 #[test]
 fn every_message_has_the_bytes_it_always_had() {
     let mut golden = String::new();

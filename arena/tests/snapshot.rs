@@ -122,6 +122,7 @@ fn a_restored_room_equals_one_that_never_stopped() {
     assert!(kept.len() > 10 && kept.iter().all(Entry::is_chat), "{}", kept.len());
 }
 
+/// SPEC S3.4.
 #[test]
 fn a_session_of_a_forgotten_life_does_not_open_anothers() {
     let mut room = Room::new(config(1));

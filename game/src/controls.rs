@@ -99,6 +99,7 @@ mod tests {
     use super::*;
     use crate::geometry::TURN;
 
+    /// SPEC A5.3.
     #[test]
     fn bits_there_and_back_and_any_bits_are_in_range() {
         for bits in 0..=u16::MAX {

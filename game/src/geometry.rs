@@ -86,6 +86,7 @@ pub fn squared(of: IVec2) -> i64 {
 mod tests {
     use super::*;
 
+    /// SPEC A4.1 and A4.2.
     #[test]
     fn sine_and_heading_agree_with_the_real_ones() {
         for heading in (0..TURN).step_by(7) {

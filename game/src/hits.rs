@@ -222,6 +222,7 @@ mod tests {
         assert!((middle(&past) - middle(&present) - 10.0).abs() < 0.6, "{present:?} {past:?}");
     }
 
+    /// SPEC A5.7.
     #[test]
     fn nobody_looks_back_farther_than_the_bound() {
         let (mut game, pilots) = room_with(&[plane_at(0, 0, 0)]);

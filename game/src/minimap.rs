@@ -123,6 +123,7 @@ mod tests {
         game.all_rows().into_iter().filter(|row| row.kind == SECTOR).collect()
     }
 
+    /// SPEC A3.4.
     #[test]
     fn the_minimap_says_where_it_is_crowded_once_a_second() {
         let flock = [0, 1, 2, 3, 4].map(|y| Plane { shield: 200, ..plane_at(2, y, 0) });
@@ -141,6 +142,7 @@ mod tests {
         assert_eq!(crowded, [(5, 6, 3)], "all five are in row 5, column 6");
     }
 
+    /// SPEC A3.4.
     #[test]
     fn sectors_cover_every_field_and_there_are_few() {
         for field_cells in 3..=FIELD_MAX_CELLS {
@@ -153,6 +155,7 @@ mod tests {
         }
     }
 
+    /// SPEC A3.4.
     #[test]
     fn densities_are_by_area_and_by_what_is_inside_of_the_field() {
         let of = |cells: i32, planes: &[i32]| planes.iter().map(|planes| density(*planes, cells)).collect::<Vec<_>>();

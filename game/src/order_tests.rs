@@ -49,6 +49,7 @@ fn rows_do_not_depend_on_the_order_of_tables() {
     }
 }
 
+/// SPEC A5.4.
 #[test]
 fn controls_are_in_the_row_after_one_step_and_move_the_plane_in_the_next() {
     let (mut game, pilots) = room_with(&[plane_at(0, 0, 0)]);

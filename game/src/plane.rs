@@ -291,6 +291,7 @@ mod tests {
         assert_eq!([STEER, STICK_HOLD].map(|place| Plane::FIELDS[place].name), ["steer", "unrest"]);
     }
 
+    /// SPEC A5.5.
     #[test]
     fn a_rested_stick_answers_at_once_and_a_moving_one_every_third_tick() {
         let steer = |steer| crate::Controls { steer, ..crate::Controls::default() };
@@ -379,6 +380,7 @@ mod tests {
         assert_eq!(plane.energy, ENERGY_FULL);
     }
 
+    /// SPEC A4.4.
     #[test]
     fn the_autopilot_brings_everybody_back() {
         let rules = Rules::default().motion;
@@ -395,6 +397,7 @@ mod tests {
         }
     }
 
+    /// SPEC A4.6.
     #[test]
     fn a_rammed_plane_flies_on_until_the_notice_is_over_and_then_turns_away_slower() {
         let rules = Rules::default().motion;
@@ -418,6 +421,7 @@ mod tests {
         assert!(rammed.heading > TURN - rules.flight.turn_slow * rules.ramming.reel, "the pilot has the stick again");
     }
 
+    /// SPEC A4.7.
     #[test]
     fn guns_fire_at_their_rate_but_not_under_protection() {
         let rules = Rules::default().motion;
@@ -429,6 +433,7 @@ mod tests {
         assert_eq!(fly(&mut plane, 1, &rules), 1, "protection is over");
     }
 
+    /// SPEC A4.3.
     #[test]
     fn a_plane_without_health_ends_by_its_next_step() {
         let rules = Rules::default().motion;

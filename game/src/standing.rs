@@ -173,6 +173,7 @@ mod tests {
         rows.iter().filter(|row| row.kind == STANDING).map(|row| StandingRow::from_fields(&row.fields)).collect()
     }
 
+    /// SPEC A3.5.
     #[test]
     fn more_points_first_then_the_lower_id() {
         let (mut game, pilots) = room_with(&[plane_at(0, 0, 0); 12].map(|plane| Plane { shield: 100, ..plane }));

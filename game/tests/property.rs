@@ -33,6 +33,7 @@ fn disturb(game: &mut Game, at: u32) {
     }
 }
 
+/// SPEC A3.1 and A3.2.
 #[test]
 fn rows_are_in_canonical_order_and_inside_the_declared_ranges() {
     let mut game = room(1, 40);
@@ -98,6 +99,7 @@ fn same_seed_and_calls_give_the_same_rows() {
 }
 
 /// The replicas' prediction: stepping the rows by their kinds gives the next rows, but for surprises.
+/// SPEC A4.3, A4.8 and A4.9.
 #[test]
 fn stepping_rows_predicts_the_game() {
     let mut game = room(4, 40);

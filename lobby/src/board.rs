@@ -200,6 +200,7 @@ mod tests {
         board["regions"].as_array().unwrap().iter().map(|row| row["region"].as_str().unwrap().to_owned()).collect()
     }
 
+    /// SPEC S10.8.
     #[test]
     fn the_best_for_the_asker_comes_first() {
         let paris = machine("p", "cdg", Ready, 3, 150);
@@ -240,6 +241,7 @@ mod tests {
         assert!(row["latitude"].is_f64() && row["latency_ms"].is_u64());
     }
 
+    /// SPEC S10.8.
     #[test]
     fn every_kind_is_offered_with_a_title_and_a_sentence() {
         let board = board(&[], None, None);

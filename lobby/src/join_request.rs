@@ -134,6 +134,7 @@ fn bad(sentence: impl Into<String>) -> Refusal {
 mod tests {
     use super::*;
 
+    /// SPEC S10.3 and S10.5.
     #[test]
     fn a_bad_body_is_told_which_field_is_wrong() {
         for (body, word) in [
@@ -168,6 +169,7 @@ mod tests {
         }
     }
 
+    /// SPEC S10.3.
     #[test]
     fn good_bodies_are_read() {
         let region = || Target::Region("ewr".into());

@@ -234,3 +234,68 @@ impl IntoResponse for RefusedJoin {
         response
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::origin::foreign;
+    use axum::http::HeaderMap;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    /// Every refusal there is.
+    fn all() -> Vec<Refusal> {
+        let place = || "Paris".to_owned();
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ORIGIN, header::HeaderValue::from_static("https://elsewhere.example"));
+        let foreign = foreign(&headers, &[]).expect("it is of another site");
+        let not_woken = [
+            WakeError::Gone,
+            WakeError::NoCapacity,
+            WakeError::HostUnreachable,
+            WakeError::NotAllowed,
+            WakeError::Refused,
+            WakeError::TooSlow,
+            WakeError::Silent,
+            WakeError::ApiDown,
+        ];
+        let others = [
+            Refusal::BadRequest(place()),
+            Refusal::NotJson(None),
+            Refusal::SlowBody(Duration::from_secs(10)),
+            Refusal::ForeignPage(foreign),
+            Refusal::TooManyJoins,
+            Refusal::TooManyRooms,
+            Refusal::UnknownRegion(place()),
+            Refusal::NoMachine(place()),
+            Refusal::UnknownMachine(place()),
+            Refusal::Full(place()),
+            Refusal::NoRoom(place()),
+            Refusal::FleetAtLimit(place()),
+            Refusal::Unreachable(place()),
+            Refusal::FleetUnknown,
+            Refusal::NotTheHost,
+            Refusal::UnknownLink,
+            Refusal::NothingToWatch(place()),
+        ];
+        others.into_iter().chain(not_woken.map(|error| Refusal::NotWoken(error, place()))).collect()
+    }
+
+    /// SPEC S10.5.
+    #[test]
+    fn the_text_of_the_wire_lists_every_code_with_its_status() {
+        let (_, text) = include_str!("../../protocol/SPEC.md").split_once("* **S10.5** ").unwrap();
+        let lines = text.lines().skip_while(|line| !line.starts_with("  | ")).skip(2);
+        let mut told: BTreeMap<u16, BTreeSet<&str>> = BTreeMap::new();
+        for line in lines.take_while(|line| line.starts_with("  | ")) {
+            let (status, codes) = line.trim().trim_matches('|').split_once('|').unwrap();
+            let codes = codes.split(',').map(|code| code.trim().trim_matches('`')).collect();
+            told.insert(status.trim().parse().unwrap(), codes);
+        }
+        let mut ours: BTreeMap<u16, BTreeSet<&str>> = BTreeMap::new();
+        for refusal in all() {
+            ours.entry(refusal.status().as_u16()).or_default().insert(refusal.code());
+            assert!(refusal.sentence().len() > 4, "{refusal:?} says something");
+        }
+        assert_eq!(told, ours);
+    }
+}

@@ -49,6 +49,7 @@ fn reader_path(key: &Key, body: &[u8]) -> Result<String, Refusal> {
 mod tests {
     use super::*;
 
+    /// SPEC S10.7.
     #[test]
     fn a_bad_body_is_told_which_field_is_wrong() {
         let key = Key::new("a secret of enough length").unwrap();

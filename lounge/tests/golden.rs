@@ -9,6 +9,7 @@ fn frame(part: FramePart) -> Vec<u8> {
     bytes
 }
 
+/// SPEC L1.1, L1.2, L2.1 and L3.1.
 #[test]
 fn every_message_has_the_bytes_it_always_had() {
     let plain = FramePart { tick: 70_001, span: 4, has_entries: false, people: None };

@@ -215,6 +215,7 @@ fn a_newcomer_reads_the_last_hundred_lines_and_when_they_were_said() {
     assert_eq!(world.guests[newcomer].people(), Some(2));
 }
 
+/// SPEC L1.2 and L1.3.
 #[test]
 fn who_comes_and_goes_is_a_number_and_no_line() {
     let mut world = World::new();
@@ -228,6 +229,7 @@ fn who_comes_and_goes_is_a_number_and_no_line() {
     assert_eq!((world.guests[stays].people(), world.room.stats().last_entry), (Some(1), 0));
 }
 
+/// SPEC L3.2.
 #[test]
 fn a_quiet_room_sends_a_frame_every_five_seconds_and_counts_a_tick_a_second() {
     let mut world = World::new();
@@ -282,6 +284,7 @@ fn ticks_that_bring_nothing_can_be_left_out() {
     assert!(left_out > 19 * TICK_HZ - 100, "{left_out}");
 }
 
+/// SPEC L3.3.
 #[test]
 fn whoever_cannot_keep_up_gets_all_of_it_later_and_costs_nobody_anything() {
     let mut world = World::new();
@@ -329,6 +332,7 @@ fn a_restored_room_has_its_talk_and_its_members_and_a_damaged_save_is_refused() 
     }
 }
 
+/// SPEC L2.1.
 #[test]
 fn bytes_that_no_client_sends_close_the_connection_that_sent_them() {
     let mut world = World::new();

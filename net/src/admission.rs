@@ -406,6 +406,7 @@ mod tests {
         assert_eq!(admit(&admission, hello(None, None), "arena", NOW_S), Err(CloseReason::BadTicket));
     }
 
+    /// SPEC S3.3.
     #[test]
     fn a_ticket_from_before_the_start_is_refused() {
         let admission = admission();
@@ -418,6 +419,7 @@ mod tests {
     }
 
     /// From the first moment on, for as long as a ticket is good by the one clock or the other.
+    /// SPEC S3.3.
     #[test]
     fn a_clock_with_which_a_machine_may_start_refuses_nobody_for_it() {
         let most_s = wall_clock::SKEW_MAX_MS / 1000;
@@ -483,6 +485,7 @@ mod tests {
         assert_eq!(both, Ok((admitted(reader, true), false)), "the room does not even see the token");
     }
 
+    /// SPEC S3.8.
     #[test]
     fn whoever_gets_another_role_comes_anew() {
         let admission = admission();
@@ -512,6 +515,7 @@ mod tests {
         assert_eq!((admission.visitors(), admission.connections()), (0, 0));
     }
 
+    /// SPEC S10.1.
     #[test]
     fn an_address_has_its_share_and_gives_places_back() {
         let admission = admission();
@@ -529,6 +533,7 @@ mod tests {
         assert_eq!(admission.connections(), 0);
     }
 
+    /// SPEC S10.1.
     #[test]
     fn opening_again_and_again_is_slowed_down() {
         let admission = admission();
@@ -577,6 +582,7 @@ mod tests {
         drop(permits);
     }
 
+    /// SPEC S10.1.
     #[test]
     fn those_who_are_refused_count_too() {
         let admission = admission();

@@ -159,6 +159,7 @@ impl CloseReason {
 mod tests {
     use super::*;
 
+    /// SPEC S9.1.
     #[test]
     fn codes_are_unique_and_texts_fit_a_close_frame() {
         for reason in CloseReason::ALL {

@@ -133,6 +133,7 @@ mod tests {
         }
     }
 
+    /// SPEC S8.1.
     #[test]
     fn what_is_a_kinds_own_is_left_to_it_and_what_is_nobodys_refused() {
         let entry = |topic| Entry { number: 1, topic, author: 1, body: vec![9; 3] };

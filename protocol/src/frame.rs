@@ -1,7 +1,7 @@
 //! A frame: what happened in a room since the last one, to one member.
 //!
 //! Path: the engine of a room writes a [`Head`], the kind's part, and a section of log entries; the client of that kind reads
-//! them in the same order. Layout: `SPEC.md`.
+//! them in the same order. Layout: SPEC S7.
 //! Invariant: what is here knows nothing of the kind's part; four flag bits are the kind's to use.
 
 use crate::{

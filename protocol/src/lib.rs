@@ -1,4 +1,4 @@
-//! The wire format and its limits; the numbered rules are in `SPEC.md` beside this crate's manifest.
+//! The wire format and its limits; its numbered rules are in `SPEC.md` beside this crate's manifest.
 //!
 //! Path: a socket's bytes go through [`message`] (what every room says and hears) or [`frame`] (what a tick sends), which
 //! carry what a kind of room adds as bytes; [`entry`] is a line of a room's log; [`token`] signs what travels through

@@ -16,6 +16,10 @@ pub const KIND_TAG: u8 = 1;
 /// Bit 7 of the first byte: hot traffic.
 pub const HOT_BIT: u8 = 0x80;
 
+/// What a client's message may claim of memory while it is decoded: every number counts there as what it is in memory, and
+/// each byte of it may be one, or a message within its limit would be refused.
+const CLIENT_CLAIMS_MAX_BYTES: usize = 8 * limits::CLIENT_MESSAGE_MAX_BYTES;
+
 /// How a member appears to others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Profile {
@@ -227,7 +231,10 @@ impl ClientMessage {
     /// # Errors
     /// Any [`DecodeError`].
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let message: Self = decode_tagged::<_, { limits::CLIENT_MESSAGE_MAX_BYTES }>(bytes)?;
+        if bytes.len() > limits::CLIENT_MESSAGE_MAX_BYTES {
+            return Err(DecodeError::TooLong);
+        }
+        let message: Self = decode_tagged::<_, CLIENT_CLAIMS_MAX_BYTES>(bytes)?;
         message.check()?;
         Ok(message)
     }
@@ -325,6 +332,7 @@ mod tests {
         ClientMessage::Operation { number: 7, operation }
     }
 
+    /// SPEC S1.2.
     #[test]
     fn what_a_client_says_comes_back() {
         for message in [
@@ -348,6 +356,23 @@ mod tests {
         assert_eq!(Packet::decode(&[HOT_BIT; limits::CLIENT_MESSAGE_MAX_BYTES + 1]), Err(DecodeError::TooLong));
     }
 
+    /// SPEC S1.4.
+    #[test]
+    fn a_message_is_read_up_to_its_limit_whatever_is_in_it() {
+        let chat = |text: usize| {
+            let head = [&[SESSION_TAG, 1, 1, 0, 251], &(text as u16).to_le_bytes()[..]].concat();
+            [&head[..], &vec![b'x'; text]].concat()
+        };
+        let most = limits::CLIENT_MESSAGE_MAX_BYTES - chat(0).len();
+        for text in most - 20..=most {
+            let operation = Operation::Chat("x".repeat(text));
+            assert_eq!(ClientMessage::decode(&chat(text)), Ok(ClientMessage::Operation { number: 1, operation }));
+        }
+        assert_eq!(ClientMessage::decode(&chat(most + 1)), Err(DecodeError::TooLong));
+        let forged = [&[SESSION_TAG, 1, 1, 0, 253], &u64::MAX.to_le_bytes()[..]].concat();
+        assert_eq!(ClientMessage::decode(&forged), Err(DecodeError::Malformed), "and nothing is made room for");
+    }
+
     #[test]
     fn what_a_server_says_comes_back_under_its_number() {
         let service = ServerMessage::Service { level: 3, is_slow: true };
@@ -366,6 +391,7 @@ mod tests {
         }
     }
 
+    /// SPEC S2.1.
     #[test]
     fn the_version_of_any_hello_is_read() {
         let bytes = hello().encode();
@@ -376,6 +402,7 @@ mod tests {
         assert_eq!(Hello::version_of(&[]), None);
     }
 
+    /// SPEC S1.4.
     #[test]
     fn lists_above_their_limit_are_refused() {
         let long = ClientMessage::Whois(vec![1; limits::ROSTER_MAX_ENTRIES + 1]);
@@ -384,6 +411,7 @@ mod tests {
         assert_eq!(Packet::decode(&long.encode()), Err(DecodeError::OutOfRange("operation")));
     }
 
+    /// SPEC S5.4 and S5.5.
     #[test]
     fn names_are_made_harmless() {
         assert_eq!(sanitise_name("  a\u{202E}b \n c ", "Pilot"), "a b c");

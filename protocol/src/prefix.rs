@@ -87,6 +87,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// SPEC A7.3.
     #[test]
     fn short_codes_are_short_and_one_symbol_is_free() {
         let code = PrefixCode::new(&[2, 1, 3, 3]).unwrap();

@@ -143,6 +143,7 @@ pub fn is_instance(text: &str) -> bool {
 mod tests {
     use super::*;
 
+    /// SPEC S3.1.
     #[test]
     fn names_are_short_and_plain() {
         for name in ["arena", "field-abcdef2345", "m1", "a", &"x".repeat(PATH_NAME_MAX_BYTES)] {
@@ -153,6 +154,7 @@ mod tests {
         }
     }
 
+    /// SPEC S2.2 and S3.1.
     #[test]
     fn a_kind_has_a_number_and_a_word_of_its_own() {
         for kind in Kind::ALL {
@@ -178,6 +180,7 @@ mod tests {
         }
     }
 
+    /// SPEC S3.2.
     #[test]
     fn an_id_is_a_name_of_the_same_room_everywhere() {
         for room in Kind::ALL.into_iter().flat_map(|kind| [kind.word().to_owned(), kind.private_room("abc")]) {

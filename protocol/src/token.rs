@@ -315,6 +315,7 @@ mod tests {
         assert!(Key::new("short").is_none());
     }
 
+    /// SPEC S3.3.
     #[test]
     fn a_ticket_is_good_for_its_place_and_time_only() {
         let ticket = key().sign_ticket(("m1", "arena"), (Grant::Enter, Role::Member), 99, 1000);
@@ -361,6 +362,7 @@ mod tests {
         }
     }
 
+    /// SPEC S3.9.
     #[test]
     fn a_hosts_proof_is_good_for_its_room_only() {
         let proof = key().sign_host("arena-p-a");
@@ -371,6 +373,7 @@ mod tests {
         assert_eq!(stranger.verify_host(&proof, "arena-p-a"), Err(TokenError::Forged), "the secret was changed");
     }
 
+    /// SPEC S11.1.
     #[test]
     fn a_replay_state_is_good_for_its_path_only() {
         let state = key().sign_replay("m1", "/gameserver/m1/arena", 1000, 0);
@@ -388,6 +391,7 @@ mod tests {
         );
     }
 
+    /// SPEC S3.7.
     #[test]
     fn one_kind_never_passes_for_another() {
         let resume = Resume { epoch: 1, member: 5, generation: 2, role: Role::Member };

@@ -113,6 +113,7 @@ fn tokens() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
+/// SPEC S1.2, S2.1, S5.1, S5.2, S6.1, S7.1 and S8.1.
 #[test]
 fn every_message_has_the_bytes_it_always_had() {
     let mut golden = format!("version {PROTOCOL_VERSION}\n");

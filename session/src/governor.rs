@@ -408,6 +408,7 @@ mod tests {
         assert_eq!(load.levels(), [Level::Full]);
     }
 
+    /// SPEC S6.3.
     #[test]
     fn time_is_slow_while_simulation_alone_takes_longer_than_a_tick() {
         let mut load = Load::new(TICK_US + 1, 1_000);
@@ -423,6 +424,7 @@ mod tests {
         assert!(!load.governor.is_slow());
     }
 
+    /// SPEC S6.3.
     #[test]
     fn numbers_stand_for_levels() {
         for (number, level) in Level::ALL.into_iter().enumerate() {

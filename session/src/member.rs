@@ -255,6 +255,7 @@ impl<S> SavedMember<S> {
 mod tests {
     use super::*;
 
+    /// SPEC S5.5.
     #[test]
     fn a_few_lines_at_once_and_then_one_a_second() {
         let (timing, interval) = (Timing::new(60, 10_000), 60);
@@ -264,6 +265,7 @@ mod tests {
         assert!(member.may_chat(&timing, 101 + interval));
     }
 
+    /// SPEC S5.3.
     #[test]
     fn an_operation_begins_once() {
         let mut member = Member::<(), ()>::new((1, Role::Member), 1, 0, ());

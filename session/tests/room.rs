@@ -357,6 +357,7 @@ impl World {
 const CALM: LinkConditions = LinkConditions { one_way_ms: 0.0, jitter_ms: 0.0 };
 const BAD: LinkConditions = LinkConditions { one_way_ms: 90.0, jitter_ms: 80.0 };
 
+/// SPEC S7.5 and S8.2.
 #[test]
 fn everybody_reads_the_same_log_in_the_same_order_over_any_line_and_any_cut() {
     let mut world = World::new(50);
@@ -397,6 +398,7 @@ fn everybody_reads_the_same_log_in_the_same_order_over_any_line_and_any_cut() {
     }
 }
 
+/// SPEC S7.2.
 #[test]
 fn a_short_cut_continues_and_a_member_is_the_same_on_another_worker() {
     let mut world = World::new(50);
@@ -433,6 +435,7 @@ fn who_falls_silent_is_closed_and_who_does_not_come_back_has_left() {
     assert_eq!(world.clients[stays].entries.values().filter(left).count(), 1);
 }
 
+/// SPEC S4.4.
 #[test]
 fn a_full_room_gives_the_place_of_who_has_been_gone_longest_and_refuses_when_all_are_there() {
     let mut world = World::new(3);
@@ -469,6 +472,7 @@ fn overload_refuses_newcomers_and_lets_back_in_who_was_there() {
     assert_eq!((world.clients[known].closed, world.clients[newcomer].closed), (None, Some(CloseReason::Overloaded)));
 }
 
+/// SPEC S5.1 and S6.1.
 #[test]
 fn names_are_told_on_demand_and_a_new_one_to_everybody() {
     let mut world = World::new(50);
@@ -499,6 +503,7 @@ fn who_talks_too_much_is_told_and_the_others_are_spared() {
     assert!((5..10).contains(&lines) && world.clients[other].answers().is_empty(), "{lines} lines got through");
 }
 
+/// SPEC S5.7.
 #[test]
 fn a_second_hello_closes_the_connection_that_says_it_and_no_other() {
     let mut world = World::new(50);
@@ -577,6 +582,7 @@ fn welcome(room: &mut Bare) -> Box<Welcome> {
     welcome
 }
 
+/// SPEC S2.3.
 #[test]
 fn another_kind_or_version_is_refused_and_every_version_that_is_understood_let_in() {
     let mut room = Bare::new(50);
@@ -599,6 +605,7 @@ fn another_kind_or_version_is_refused_and_every_version_that_is_understood_let_i
     }
 }
 
+/// SPEC S5.3.
 #[test]
 fn an_operation_counts_once_however_often_the_line_breaks_under_it() {
     let mut world = World::new(50);
@@ -621,6 +628,7 @@ fn an_operation_counts_once_however_often_the_line_breaks_under_it() {
     assert_eq!(world.clients[talker].answers(), (1..=u32::from(wanted)).map(|id| (id, true)).collect::<Vec<_>>());
 }
 
+/// SPEC S5.3.
 #[test]
 fn what_was_done_before_a_save_is_not_done_again_after_it() {
     let mut world = World::new(50);
@@ -641,6 +649,7 @@ fn what_was_done_before_a_save_is_not_done_again_after_it() {
     assert_eq!(world.room.stats().last_entry, 3, "joined, and each bell once");
 }
 
+/// SPEC S7.5 and S7.6.
 #[test]
 fn what_is_kept_is_told_to_everybody_once_and_costs_nothing_else() {
     let mut world = World::new(50);
@@ -665,6 +674,7 @@ fn what_is_kept_is_told_to_everybody_once_and_costs_nothing_else() {
     assert!(world.clients[bob].peer.bytes().0 <= bytes + 11 * 2, "a head every 100 ms, and no section");
 }
 
+/// SPEC S8.1.
 #[test]
 fn a_line_bears_the_time_at_which_it_was_said() {
     let mut world = World::new(50);
@@ -675,6 +685,7 @@ fn a_line_bears_the_time_at_which_it_was_said() {
     assert_eq!(world.clients[ada].lines().next().unwrap().at_s, BEGINS_S + 7);
 }
 
+/// SPEC S3.8 and S5.3.
 #[test]
 fn a_reader_sees_all_changes_nothing_and_takes_nobodys_place() {
     let mut world = World::new(1);

@@ -1,7 +1,7 @@
 import { expect, test, type CDPSession, type Page } from '@playwright/test';
 import { flyFromLobby, newcomer, read } from './pilot';
 
-/** The byte of controls (SPEC 3.3) of a plane that nobody flies. */
+/** The byte of controls (SPEC A5.3) of a plane that nobody flies. */
 const HANDS_OFF = 7 | (1 << 4);
 const BOOST = 1 << 6;
 const FIRE = 1 << 7;
@@ -23,7 +23,7 @@ async function listen(page: Page): Promise<void> {
     WebSocket.prototype.send = function (data) {
       const bytes = data as Uint8Array;
       const count = (bytes[0] ?? 0) & 15;
-      // An input packet (SPEC 3): 11 bytes, then 6 per input, the last two of them its controls.
+      // An input packet (SPEC A5.1): 11 bytes, then 6 per input, the last two of them its controls.
       if ((bytes[0] ?? 0) >= 128 && count > 0) sent.push({ at: performance.now(), controls: bytes[11 + 6 * count - 2] ?? 0 });
       send.call(this, data);
     };

@@ -404,6 +404,7 @@ mod tests {
         (clock, leads, now_ms)
     }
 
+    /// SPEC A5.6.
     #[test]
     fn packets_come_just_in_time_whatever_the_line() {
         for (one_way_ms, jitter_ms) in [(0.0, 0.0), (25.0, 0.0), (75.0, 0.0), (150.0, 0.0), (75.0, 20.0), (75.0, 50.0)]

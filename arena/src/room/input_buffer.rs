@@ -162,6 +162,7 @@ mod tests {
         assert_eq!(due.take(12).collect::<Vec<_>>(), [(one, Pending::View(6))]);
     }
 
+    /// SPEC A5.4.
     #[test]
     fn a_want_voids_later_ones_of_its_kind_wherever_the_slots_begin_anew() {
         let pilot = PilotId(1);

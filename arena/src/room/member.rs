@@ -187,6 +187,7 @@ mod tests {
         (NOW + 1..=NOW + INPUT_LEAD_MAX_TICKS).filter_map(|tick| Some((tick, last_word(tick)?))).collect()
     }
 
+    /// SPEC A5.4.
     #[test]
     fn an_input_counts_at_its_tick_a_late_one_at_the_next_and_an_early_one_at_the_limit() {
         assert_eq!(heeded(&[(NOW + 3, 7)]), [(NOW + 3, 7)]);
@@ -249,6 +250,7 @@ mod tests {
         seen.expect("every packet tells a view")
     }
 
+    /// SPEC A5.7.
     #[test]
     fn who_claims_to_see_older_ticks_than_its_line_can_show_gains_nothing() {
         let honest = (6 + 2 + SHOWN_LATE_MAX_TICKS) * PARTS;
@@ -264,6 +266,7 @@ mod tests {
         assert_eq!(seen(|_| 0, 255), (6 + SHOWN_LATE_MAX_TICKS) * PARTS, "and one that is late none");
     }
 
+    /// SPEC A5.7.
     #[test]
     fn an_old_word_said_again_makes_no_longer_line() {
         let mut member = member(1, 6);

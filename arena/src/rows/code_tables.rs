@@ -254,6 +254,7 @@ impl CodeTables {
 mod tests {
     use super::*;
 
+    /// SPEC A7.3 and A7.11.
     #[test]
     fn the_tables_that_ship_are_complete_codes() {
         CodeTables::parse(ROW_TABLES, &[]).unwrap();
@@ -265,6 +266,7 @@ mod tests {
         assert!(sentence.contains("\"head\""), "{sentence}");
     }
 
+    /// SPEC A7.4.
     #[test]
     fn values_and_the_escape_come_back() {
         let table = Table::parse("-3=1 900=2 *=2").unwrap();

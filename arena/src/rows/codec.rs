@@ -1,7 +1,7 @@
 //! The row codec: codes the difference between predicted and actual rows as bits, and decodes it.
 //!
 //! Path: [`Surprises::between`] predicted and actual rows on the room's side, [`put_part`]; [`get_part`] on the
-//! replica's, which holds the same predicted rows; [`put_rows`] and [`get_rows`] for rows in full. Layout: `SPEC.md` §5.
+//! replica's, which holds the same predicted rows; [`put_rows`] and [`get_rows`] for rows in full. Layout: SPEC A7.
 //! Invariants: a part delimits itself; it names rows by their place in the cell's canonical order, so both ends must
 //! hold the same rows (the checksum watches); decoding never panics and never makes more rows than the limit.
 //! Never: a kind by name; every field is coded from its declaration, by the tables of [`super::code_tables`].

@@ -4,7 +4,7 @@
 //! share one body, so that a frame costs a header and a copy.
 //! Invariants: a cell is continued tick by tick when the client held it at `from`, else it comes whole; a continued
 //! cell's part includes in full every row that entered from a cell that is not continued. Parts are joined bit by bit,
-//! without padding. Layout: `SPEC.md` §4.
+//! without padding. Layout: SPEC A7.
 
 use crate::{
     rows::cell_log::{Directions, LogReader, Logs, OnDemand, Part},

@@ -132,6 +132,7 @@ pub(crate) fn unknown_around(cell: CellId, known: &[CellId], grid: Grid) -> Dire
 mod tests {
     use super::*;
 
+    /// SPEC A6.2.
     #[test]
     fn a_square_holds_what_the_field_says_and_knows_its_edges() {
         for field_cells in [3, 4, 5, 7] {

@@ -15,6 +15,7 @@ const FAR: LineProfile = LineProfile { one_way_ms: 75.0, jitter_ms: 10.0, stall_
 const BAD: LineProfile = LineProfile { one_way_ms: 120.0, jitter_ms: 60.0, stall_per_mille: 10 };
 
 /// Every client's replica equals the room in every held cell, whatever the line.
+/// SPEC A6.3, A6.5 and A6.6.
 #[test]
 fn replicas_equal_the_room_over_any_line() {
     let mut world = World::new(seed(), 20);
@@ -58,6 +59,7 @@ fn what_is_encoded_is_shared_by_all_who_watch() {
     assert!(encoded < frames * CELLS_HELD / 20.0, "{encoded} chunks encoded for {frames} frames of 26 cells");
 }
 
+/// SPEC A1.1.
 #[test]
 fn own_plane_is_predicted_without_corrections_while_alone() {
     for one_way_ms in [0.0, 25.0, 75.0, 150.0] {
@@ -79,6 +81,7 @@ fn own_plane_is_predicted_without_corrections_while_alone() {
     }
 }
 
+/// SPEC S4.3.
 #[test]
 fn a_dropped_socket_resumes_with_the_suffix() {
     let mut world = World::new(seed(), 20);
@@ -168,6 +171,7 @@ fn whoever_is_gone_longest_makes_room_in_a_full_room() {
     assert!(world.players[stays].client.stats().frames >= 120 / 6);
 }
 
+/// SPEC A6.6 and A8.2.
 #[test]
 fn repairs_are_rare_whatever_a_client_asks() {
     let mut world = World::new(seed(), 5);
@@ -183,6 +187,7 @@ fn repairs_are_rare_whatever_a_client_asks() {
     assert_eq!(world.players[player].client.stats().mismatches, 0);
 }
 
+/// SPEC A5.2.
 #[test]
 fn a_fast_screen_sends_one_packet_a_tick() {
     let mut world = World::new(seed(), 0);
@@ -198,6 +203,7 @@ fn a_fast_screen_sends_one_packet_a_tick() {
 }
 
 /// A picture may follow a mere acknowledgement within the same tick; the key is answered in it all the same.
+/// SPEC A5.2.
 #[test]
 fn an_acknowledgement_does_not_use_up_the_tick_of_a_key() {
     let mut world = World::new(seed(), 0);
@@ -219,6 +225,7 @@ fn an_acknowledgement_does_not_use_up_the_tick_of_a_key() {
     assert_eq!(client.poll_send(now_ms), None, "one change a tick");
 }
 
+/// SPEC S4.3.
 #[test]
 fn a_reloaded_page_is_the_same_pilot_and_starts_from_whole_cells() {
     let mut world = World::new(seed(), 5);
@@ -240,6 +247,7 @@ fn a_reloaded_page_is_the_same_pilot_and_starts_from_whole_cells() {
     assert_ne!(world.players[thief].client.pilot(), pilot);
 }
 
+/// SPEC S4.4.
 #[test]
 fn an_abandoned_plane_leaves_after_the_grace() {
     let mut world = World::new(seed(), 0);
@@ -256,6 +264,7 @@ fn an_abandoned_plane_leaves_after_the_grace() {
     assert!(world.players[stays].events.iter().any(left));
 }
 
+/// SPEC S7.3.
 #[test]
 fn a_silent_client_gets_no_more_frames_and_is_closed() {
     let mut world = World::new(seed(), 3);
@@ -309,6 +318,7 @@ fn players_see_each_other_and_only_what_is_near() {
     assert!(nearby < 35, "not everybody: {nearby}");
 }
 
+/// SPEC A6.6 and A8.2.
 #[test]
 fn a_damaged_replica_is_found_and_repaired() {
     let mut world = World::new(seed(), 20);
@@ -335,6 +345,7 @@ fn a_damaged_replica_is_found_and_repaired() {
     assert!(world.room.figures().repairs > 0);
 }
 
+/// SPEC A6.8 and A8.1.
 #[test]
 fn the_shot_down_fly_again_and_the_camera_waits_there() {
     let mut world = World::new(seed(), 20);
@@ -431,6 +442,7 @@ fn a_ram_corrects_nobody_on_a_line_of_150_ms() {
     assert_eq!(corrections(&world), before);
 }
 
+/// SPEC A8.3.
 #[test]
 fn kills_are_told_with_names() {
     let mut world = World::new(seed(), 40);
@@ -447,4 +459,20 @@ fn kills_are_told_with_names() {
         }
     }
     assert!(kills > 20 && unnamed == 0, "{unnamed} of {kills} without names");
+}
+
+/// SPEC A6.7.
+#[test]
+fn a_frame_that_cannot_be_read_voids_what_was_held() {
+    let mut world = World::new(seed(), 5);
+    let player = world.join(CALM);
+    world.run(60);
+    let client = &mut world.players[player].client;
+    assert!(client.replica().is_some_and(|replica| !replica.rows().is_empty()));
+    assert!(client.receive(&[0x80, 1], world.now_ms).is_err(), "half a checksum");
+    assert!(client.replica().is_none());
+    let said = protocol::message::ClientMessage::decode(&client.hello("P", 0, None, None))
+        .expect("clients send what servers read");
+    let protocol::message::ClientMessage::Hello(hello) = said else { panic!("{said:?} is no hello") };
+    assert_eq!(hello.have_tick, 0, "it begins with nothing");
 }

@@ -197,6 +197,7 @@ fn a_tenth_of_the_budget_sheds_everything_and_keeps_everybody() {
     room.check();
 }
 
+/// SPEC A1.4.
 #[test]
 fn every_level_is_exact_over_any_line() {
     let mut world = World::new(seed(), 60);
@@ -217,6 +218,7 @@ fn every_level_is_exact_over_any_line() {
     assert_eq!(world.room.figures().repairs, 0);
 }
 
+/// SPEC A1.4.
 #[test]
 fn frames_are_rarer_by_level_whatever_happens() {
     let mut world = World::with(seed(), |config| config.cadence_ticks = 1);
@@ -260,6 +262,7 @@ fn shed_frames_do_not_fall_on_the_same_tick() {
     check_players(&world);
 }
 
+/// SPEC A1.4.
 #[test]
 fn with_joins_shed_only_those_who_were_there_come_in() {
     let mut world = World::new(seed(), 5);

@@ -175,6 +175,7 @@ fn is_near(ms: f64, expected_ms: f64) -> bool {
     (ms - expected_ms).abs() < 75.0
 }
 
+/// SPEC A5.8.
 #[test]
 fn after_a_pause_of_the_server_all_is_as_before_within_half_a_second() {
     let caught_up_ms = 3.0 * TICK_MS;

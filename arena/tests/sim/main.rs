@@ -3,6 +3,7 @@
 //! A failing run prints its seed; `SIM_SEED=… cargo test -p arena --test sim` replays it.
 
 mod behaviour;
+mod cadence;
 mod governor;
 mod jumps;
 mod nothing_changes;

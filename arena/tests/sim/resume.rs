@@ -79,6 +79,7 @@ fn begin() -> (Entry, u32, String) {
     (entry, welcome.member, welcome.resume)
 }
 
+/// SPEC S3.4.
 #[test]
 fn a_token_that_was_used_is_good_until_the_next_welcome_is_known_to_have_come() {
     let (mut entry, _, t0) = begin();
@@ -94,6 +95,7 @@ fn a_token_that_was_used_is_good_until_the_next_welcome_is_known_to_have_come() 
     }
 }
 
+/// SPEC S3.5.
 #[test]
 fn of_those_who_race_with_one_token_the_last_who_may_is_in_and_the_others_are_replaced() {
     let (mut entry, pilot, t0) = begin();
@@ -207,6 +209,7 @@ impl Visitor {
     }
 }
 
+/// SPEC S3.4.
 #[test]
 fn whoever_keeps_the_newest_token_that_arrived_is_never_refused_within_the_grace() {
     let (mut connects, mut crashes) = (0, 0);

@@ -1,4 +1,4 @@
-//! The window: what becomes of a client that talks but does not acknowledge (`SPEC.md` §3.4).
+//! The window: what becomes of a client that talks but does not acknowledge (SPEC S7.3).
 
 use crate::world::{LineProfile, World, seed};
 use game::Controls;
@@ -28,6 +28,7 @@ fn sent_within(world: &mut World, player: usize, ticks: u32) -> usize {
     world.players[player].unread() - before
 }
 
+/// SPEC S7.3.
 #[test]
 fn who_does_not_acknowledge_gets_rarer_frames_then_none_and_is_closed_as_too_slow() {
     let (mut world, deaf, other) = world_with_a_deaf_player();

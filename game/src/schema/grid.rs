@@ -111,6 +111,7 @@ impl CellId {
 mod tests {
     use super::*;
 
+    /// SPEC A2.4.
     #[test]
     fn neighbours_are_numbered_row_by_row() {
         let grid = Grid { cells: 10 };
@@ -129,6 +130,7 @@ mod tests {
         assert_eq!(CellId::EVERYONE.neighbours(grid).count(), 0);
     }
 
+    /// SPEC A6.2.
     #[test]
     fn interest_is_clipped_at_the_border() {
         let grid = Grid { cells: 10 };

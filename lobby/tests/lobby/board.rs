@@ -23,6 +23,7 @@ async fn the_board_lists_every_region_best_first_and_asks_fly_rarely() {
     assert_eq!(lobby.api.count("start t1") + lobby.api.count("create"), 0, "looking never wakes");
 }
 
+/// SPEC S10.8.
 #[tokio::test]
 async fn the_live_board_shows_a_machine_waking_and_ends_when_the_lobby_closes() {
     let lobby = Lobby::start(&[("m1", "ewr", "stopped")]).await;

@@ -15,6 +15,7 @@ async fn join(lobby: &Lobby, headers: &[(&str, &str)]) -> (u16, String, String) 
     (status, word("code"), word("message"))
 }
 
+/// SPEC S10.4.
 #[tokio::test]
 async fn a_page_of_another_site_cannot_join() {
     let lobby = Lobby::start(&[("m1", "ewr", "stopped")]).await;
@@ -36,6 +37,7 @@ async fn a_page_of_another_site_cannot_join() {
     assert_eq!(lobby.api.count("start m1"), 1);
 }
 
+/// SPEC S10.3.
 #[tokio::test]
 async fn a_join_has_to_be_json() {
     let lobby = Lobby::start(&[("m1", "ewr", "stopped")]).await;

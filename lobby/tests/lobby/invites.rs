@@ -16,6 +16,7 @@ fn location(answer: &reqwest::Response) -> &str {
     answer.headers()["location"].to_str().unwrap()
 }
 
+/// SPEC S10.6.
 #[tokio::test]
 async fn a_request_for_a_known_machine_is_replayed_with_a_signed_state() {
     let lobby = Lobby::start(&[("m1", "ewr", "stopped")]).await;

@@ -5,6 +5,7 @@ use protocol::token::Grant;
 use serde_json::{Value, json};
 use std::collections::HashSet;
 
+/// SPEC S10.3.
 #[tokio::test]
 async fn each_ticket_is_for_one_join_of_one_room() {
     let lobby = Lobby::start(&[("m1", "ewr", "started")]).await;
@@ -40,6 +41,7 @@ async fn a_private_room_has_a_name_nobody_guesses_and_a_machine_with_room_for_it
     }
 }
 
+/// SPEC S10.5.
 #[tokio::test]
 async fn a_full_region_offers_another_one_and_sends_nobody_there_unasked() {
     let lobby = Lobby::start(&[("m1", "ewr", "started"), ("p1", "cdg", "stopped")]).await;
@@ -82,6 +84,7 @@ async fn flood(lobby: &Lobby, address: &str, body: &str) -> (usize, reqwest::Res
     panic!("600 joins were admitted");
 }
 
+/// SPEC S10.5.
 #[tokio::test]
 async fn one_address_cannot_join_without_end_and_others_can() {
     let lobby = Lobby::start(&[("m1", "ewr", "started")]).await;

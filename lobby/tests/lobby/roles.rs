@@ -27,6 +27,7 @@ async fn share(lobby: &Lobby, body: &Value, headers: &[(&str, &str)]) -> (u16, V
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 
+/// SPEC S3.9 and S10.3.
 #[tokio::test]
 async fn whoever_had_a_room_made_is_its_host_and_can_prove_it() {
     let lobby = Lobby::start(&[("m1", "ewr", "started")]).await;
@@ -42,6 +43,7 @@ async fn whoever_had_a_room_made_is_its_host_and_can_prove_it() {
     assert_eq!(said(&other, room).role, Role::Member);
 }
 
+/// SPEC S3.9.
 #[tokio::test]
 async fn a_proof_that_is_not_the_rooms_is_refused_and_never_taken_for_a_members_join() {
     let lobby = Lobby::start(&[("m1", "ewr", "stopped")]).await;
@@ -56,6 +58,7 @@ async fn a_proof_that_is_not_the_rooms_is_refused_and_never_taken_for_a_members_
     assert_eq!(lobby.api.count("start m1"), 0);
 }
 
+/// SPEC S3.9.
 #[tokio::test]
 async fn a_readers_link_names_no_room_and_wakes_its_machine() {
     let lobby = Lobby::start(&[("m1", "ewr", "stopped")]).await;
@@ -112,6 +115,7 @@ async fn readers_of_a_lost_machine_follow_the_others_and_learn_no_name() {
     assert_eq!(page.headers()["location"], format!("/gameserver/{there}/{}?moved=1", alias()));
 }
 
+/// SPEC S10.7.
 #[tokio::test]
 async fn a_link_to_read_along_is_for_pages_of_ours_and_not_without_end() {
     let lobby = Lobby::start(&[]).await;
@@ -128,6 +132,7 @@ async fn a_link_to_read_along_is_for_pages_of_ours_and_not_without_end() {
     }
 }
 
+/// SPEC S10.3.
 #[tokio::test]
 async fn a_spectator_looks_on_where_somebody_is_and_wakes_nobody() {
     let machines = [("m1", "ewr", "started"), ("m2", "ewr", "started"), ("p1", "cdg", "stopped")];

@@ -44,6 +44,7 @@ async fn two_lobbies_that_race_bring_everybody_in() {
     assert!(one.api.count("start m1") <= 2 * 2, "each lobby asks once, and once more if told to wait");
 }
 
+/// SPEC S10.3.
 #[tokio::test]
 async fn a_join_reports_its_progress_as_it_happens() {
     let lobby = Lobby::start(&[("m1", "cdg", "stopped")]).await;

@@ -81,6 +81,7 @@ mod tests {
         assert_eq!(judge(&key().sign_replay("m1", path, NOW_S, 1), path), ReplayCheck::Ours);
     }
 
+    /// SPEC S11.1.
     #[test]
     fn forged_foreign_and_old_states_are_forbidden() {
         let path = "/gameserver/m1/arena";

@@ -167,6 +167,7 @@ mod tests {
         assert!(check(&request(&[("upgrade", "h2c, websocket")])).is_ok());
     }
 
+    /// SPEC S4.1.
     #[test]
     fn every_point_of_the_handshake_is_looked_at() {
         let mut post = request(&[]);

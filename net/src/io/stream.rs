@@ -234,6 +234,7 @@ mod tests {
         assert!(!stream.has_more());
     }
 
+    /// SPEC S1.5.
     #[test]
     fn bytes_without_a_message_are_counted_over_all_visits() {
         let sent = vec![0; 4 * CLIENT_MESSAGE_WIRE_MAX_BYTES];

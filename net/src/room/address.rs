@@ -42,6 +42,7 @@ impl RoomAddress {
 mod tests {
     use super::*;
 
+    /// SPEC S3.1.
     #[test]
     fn an_alias_leads_to_its_room_and_is_all_that_is_shown() {
         let key = Key::new("a secret of enough length").unwrap();

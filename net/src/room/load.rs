@@ -161,6 +161,7 @@ mod tests {
         change.message.as_ref().map(|bytes| ServerMessage::decode(bytes).unwrap())
     }
 
+    /// SPEC S6.3.
     #[test]
     fn each_change_is_told_and_counted_once() {
         let (mut load, metrics) = load(Some(Budget::default()));

@@ -36,6 +36,7 @@ mod tests {
     use CloseReason::{Asleep, Moved, NoSuchRoom};
     use Grant::{Enter, Move, Open, Watch};
 
+    /// SPEC S4.6.
     #[test]
     fn every_case_has_its_answer() {
         let owner = |instance: &str, is_asleep| {

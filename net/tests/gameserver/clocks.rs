@@ -19,6 +19,7 @@ fn config(store: &StoreDirectory, ahead_ms: i64) -> Config {
     config
 }
 
+/// SPEC S3.3.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_machine_whose_clock_is_far_off_does_not_start_and_says_why() {
     let store = StoreDirectory::new();

@@ -185,6 +185,7 @@ fn judge(ended: &[Ended], gap: Duration) {
     assert!(gap < GAP_MAX, "a player was {gap:?} without a frame");
 }
 
+/// SPEC S1.5.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_that_never_ends_costs_nobody_else() {
     let gameserver = Gameserver::start().await;
@@ -203,6 +204,7 @@ async fn messages_without_end_cost_nobody_else() {
     gameserver.server.stop().await;
 }
 
+/// SPEC S9.2.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_that_is_sent_without_end_keeps_a_socket() {
     let gameserver = Gameserver::start().await;

@@ -53,6 +53,7 @@ async fn anothers_request_is_sent_on_once() {
     gameserver.server.stop().await;
 }
 
+/// SPEC S3.1.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn unknown_rooms_and_assets_are_not_found() {
     let gameserver = Gameserver::start().await;
@@ -72,6 +73,7 @@ async fn unknown_rooms_and_assets_are_not_found() {
     gameserver.server.stop().await;
 }
 
+/// SPEC S4.1.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pages_of_other_sites_may_not_connect() {
     let gameserver =

@@ -25,6 +25,7 @@ async fn a_player_joins_and_sees_sixty_frames_a_second() {
     gameserver.server.stop().await;
 }
 
+/// SPEC S3.5.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_newest_socket_of_a_session_wins() {
     let gameserver = Gameserver::start().await;
@@ -74,6 +75,7 @@ async fn of_sockets_that_race_with_one_token_one_flies_on_and_the_others_are_rep
 }
 
 /// Each welcome that is read brings a token that works, whatever comes after it and gets lost.
+/// SPEC S3.4.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_newest_token_that_arrived_works_however_many_welcomes_are_lost() {
     let gameserver = Gameserver::start().await;
@@ -119,6 +121,7 @@ async fn a_lost_connection_comes_back_into_the_same_plane() {
     gameserver.server.stop().await;
 }
 
+/// SPEC S5.6.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_leaves_is_gone_at_once() {
     let gameserver = Gameserver::start().await;

@@ -47,6 +47,7 @@ async fn leads_to(gameserver: &Gameserver, path: &str, expected: Option<&str>) {
     }
 }
 
+/// SPEC S4.6.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_takes_the_public_room_of_a_machine_that_is_there() {
     let store = StoreDirectory::new();
@@ -135,6 +136,7 @@ async fn a_name_that_nobody_made_opens_nothing_and_leaves_nothing() {
     gameserver.server.stop().await;
 }
 
+/// SPEC S4.6.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_public_room_has_a_place_whatever_else_is_open() {
     let gameserver = Gameserver::start_with(|config| config.kinds.rooms = 3 + PUBLIC_ROOMS).await;
@@ -152,6 +154,7 @@ async fn the_public_room_has_a_place_whatever_else_is_open() {
     gameserver.server.stop().await;
 }
 
+/// SPEC S10.2.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_opening_counts_against_the_address_and_entering_does_not() {
     let gameserver = Gameserver::start_with(|config| config.kinds.rooms = 63 + PUBLIC_ROOMS).await;
@@ -174,6 +177,7 @@ async fn each_opening_counts_against_the_address_and_entering_does_not() {
 }
 
 /// Pupils behind one address who follow a room to another machine, while its owner may still be there.
+/// SPEC S10.2.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tries_at_a_room_that_another_machine_has_or_the_store_does_not_give_do_not_count() {
     let store = StoreDirectory::new();

@@ -22,6 +22,7 @@ async fn close_code_of(gameserver: &Gameserver, first: Vec<u8>) -> (u16, Vec<Ser
     socket.hear_close().await
 }
 
+/// SPEC S4.2 and S6.2.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn missing_foreign_forged_and_old_tickets_are_refused() {
     let gameserver = Gameserver::start().await;
@@ -40,6 +41,7 @@ async fn missing_foreign_forged_and_old_tickets_are_refused() {
     gameserver.server.stop().await;
 }
 
+/// SPEC S3.3.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_ticket_works_once() {
     let gameserver = Gameserver::start().await;
@@ -103,6 +105,7 @@ async fn nothing_forged_opens_a_room() {
     gameserver.server.stop().await;
 }
 
+/// SPEC S3.5.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_stolen_before_its_last_use_opens_nothing() {
     let gameserver = Gameserver::start().await;
@@ -119,6 +122,7 @@ async fn a_token_stolen_before_its_last_use_opens_nothing() {
     gameserver.server.stop().await;
 }
 
+/// SPEC S2.3.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_version_is_told_ours() {
     let gameserver = Gameserver::start().await;
@@ -144,6 +148,7 @@ async fn another_version_is_told_ours() {
     gameserver.server.stop().await;
 }
 
+/// SPEC S4.2.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn silence_before_the_hello_ends() {
     let gameserver = Gameserver::start_with(|config| config.hello_timeout = Duration::from_millis(100)).await;
@@ -153,6 +158,7 @@ async fn silence_before_the_hello_ends() {
     gameserver.server.stop().await;
 }
 
+/// SPEC S1.1 and S1.4.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bytes_that_are_no_message_end_it() {
     let gameserver = Gameserver::start().await;
@@ -170,6 +176,7 @@ async fn bytes_that_are_no_message_end_it() {
     gameserver.server.stop().await;
 }
 
+/// SPEC S1.4.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_that_is_too_long_ends_it() {
     let gameserver = Gameserver::start().await;
@@ -181,6 +188,7 @@ async fn a_message_that_is_too_long_ends_it() {
     gameserver.server.stop().await;
 }
 
+/// SPEC S1.6.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn too_many_messages_end_it() {
     let gameserver = Gameserver::start().await;

@@ -35,6 +35,7 @@ async fn watch(gameserver: &Gameserver) -> Result<Player, u16> {
     gameserver.try_join("arena", Client::new(), Some(gameserver.ticket_as("arena", Grant::Watch, Role::Reader))).await
 }
 
+/// SPEC S3.8.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_readers_link_wakes_its_room_and_keeps_nothing_awake() {
     let store = StoreDirectory::new();
@@ -61,6 +62,7 @@ async fn a_room_that_nobody_kept_is_not_opened_by_a_readers_link() {
     gameserver.server.stop().await;
 }
 
+/// SPEC S3.9.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_readers_token_is_good_by_the_alias_alone() {
     let store = StoreDirectory::new();
@@ -103,6 +105,7 @@ async fn a_page_for_readers_leads_on_by_the_alias() {
     elsewhere.server.stop().await;
 }
 
+/// SPEC S4.6.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_looks_on_from_the_board_opens_nothing_and_keeps_nothing_awake() {
     let store = StoreDirectory::new();

@@ -65,6 +65,7 @@ async fn a_room_outlives_its_machine() {
     second.server.stop().await;
 }
 
+/// SPEC S4.5.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fifty_players_move_and_nobody_is_lost() {
     let store = StoreDirectory::new();
@@ -198,6 +199,7 @@ async fn a_machine_has_so_many_rooms_and_no_more() {
     gameserver.server.stop().await;
 }
 
+/// SPEC S4.5.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_is_there_for_rooms_that_are_or_will_be() {
     let store = StoreDirectory::new();

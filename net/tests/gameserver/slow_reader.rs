@@ -74,6 +74,7 @@ async fn a_slow_reader_costs_nobody_else() {
     gameserver.server.stop().await;
 }
 
+/// SPEC S1.6.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn questions_without_reading_answers_end_it() {
     let gameserver = Gameserver::start().await;

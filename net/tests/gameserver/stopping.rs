@@ -9,6 +9,7 @@ use std::{
 };
 use tokio::net::TcpSocket;
 
+/// SPEC S6.2.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stopping_tells_everybody_and_is_quick() {
     let gameserver = Gameserver::start().await;
@@ -29,6 +30,7 @@ async fn stopping_tells_everybody_and_is_quick() {
     assert!(TcpStream::connect(address).is_err(), "the listener is closed");
 }
 
+/// SPEC S9.2.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_does_not_answer_the_close_is_cut_off() {
     let gameserver = Gameserver::start().await;

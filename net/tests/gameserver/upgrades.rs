@@ -39,6 +39,7 @@ async fn a_right_handshake_is_granted() {
     gameserver.server.stop().await;
 }
 
+/// SPEC S4.1.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_handshake_is_refused() {
     let gameserver = Gameserver::start().await;
@@ -69,6 +70,7 @@ async fn a_wrong_handshake_is_refused() {
     gameserver.server.stop().await;
 }
 
+/// SPEC S4.1.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upgrade_to_something_else_is_no_upgrade() {
     let gameserver = Gameserver::start().await;

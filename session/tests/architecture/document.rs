@@ -119,7 +119,7 @@ impl Repository {
 }
 
 /// Everything below a folder of the repository that a person wrote.
-fn sources(folder: PathBuf) -> Vec<PathBuf> {
+pub(crate) fn sources(folder: PathBuf) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(root().join(&folder)).expect("it is a folder").map(|entry| entry.expect("it can be read"))
     {

@@ -18,6 +18,7 @@ describe('after the socket is gone', () => {
     expect(afterClose({ ...lost, code: CLOSE.badTicket, attempt: 3 }, () => 1)).toMatchObject({ do: 'ticket', delayMs: 2000 });
   });
 
+  // SPEC S9.1.
   it('reloads for a newer version once and never again', () => {
     expect(afterClose({ ...lost, code: CLOSE.versionMismatch })).toEqual({ do: 'reload' });
     expect(afterClose({ ...lost, code: CLOSE.versionMismatch, hasReloaded: true }).do).toBe('stop');
@@ -30,10 +31,12 @@ describe('after the socket is gone', () => {
     expect(afterClose({ ...misread, misunderstood: MISUNDERSTOOD_MAX, hasReloaded: true })).toEqual({ do: 'stop', sentence: WORDS.closed[CLOSE.versionMismatch], again: 'Try again' });
   });
 
+  // SPEC S9.1.
   it('leaves the room to the newer window', () => {
     expect(afterClose({ ...lost, code: CLOSE.replaced })).toEqual({ do: 'stop', sentence: WORDS.closed[CLOSE.replaced], again: WORDS.comeBack });
   });
 
+  // SPEC S4.5 and S9.1.
   it('goes through the lobby when the server closes, the room has moved, or nothing answers', () => {
     expect(afterClose({ ...lost, code: CLOSE.serverStopping })).toMatchObject({ do: 'relocate', why: 'gone' });
     expect(afterClose({ ...lost, code: CLOSE.moved })).toMatchObject({ do: 'relocate', why: 'moved' });

@@ -20,6 +20,7 @@ const browser = storage();
 const tab = (own: Storage): Resume => new Resume(openStore(() => own), openStore(() => browser), 'arena-i');
 
 describe('a resume token', () => {
+  // SPEC S3.6.
   it('goes to and fro between a tab and its duplicate', () => {
     const own = storage();
     const first = tab(own);
