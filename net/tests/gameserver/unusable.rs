@@ -87,7 +87,7 @@ async fn a_room_whose_bad_save_cannot_be_set_aside_does_not_open() {
     let store = StoreDirectory::new();
     let (bad, epoch, _) = damaged(&store).await;
     // Both names that it could have are taken.
-    [epoch, epoch + 1].map(|epoch| std::fs::write(aside(&store, epoch), "an older one").unwrap());
+    [epoch, epoch + 1].into_iter().for_each(|epoch| std::fs::write(aside(&store, epoch), "an older one").unwrap());
     let gameserver = store.serve("m1", |_| {}).await;
     assert_eq!(gameserver.join_room("field-a").await.err(), Some(CloseReason::RoomFailed.code()));
     assert_eq!(read(store.object("field-a", "snapshot")), bad);

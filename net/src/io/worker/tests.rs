@@ -78,8 +78,8 @@ fn build() -> (House, Handshake, async_mpsc::Receiver<JoinRequest>) {
 fn open(joins: async_mpsc::Receiver<JoinRequest>, queue: &WorkerSender) -> (Rooms, mpsc::Receiver<Incarnation>) {
     let (begun, incarnations) = mpsc::channel();
     let (shutdown_sender, shutdown) = watch::channel(Shutdown::Running);
-    let start: StartThread =
-        Box::new(move |begins| begun.send(begins).map_err(|_| anyhow::anyhow!("nobody is interested")));
+    let start = Box::new(move |begins| begun.send(begins).map_err(|_| anyhow::anyhow!("nobody is interested")));
+    let start = StartThread { start, begins_anew: true };
     let machine = Machine {
         instance: "m1".to_owned(),
         store: Store::open("memory:///").unwrap(),
