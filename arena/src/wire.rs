@@ -6,7 +6,7 @@
 //! Never: a socket, the session's part (it is in `protocol`).
 
 use crate::rows::code_tables::ROW_TABLES;
-use game::{KINDS, rules::Rules};
+use game::{KINDS, rules::Rules, schema::Kind};
 use protocol::{
     DecodeError, FNV_1A, Tick,
     bits::BitReader,
@@ -31,14 +31,18 @@ pub const PARTS_PER_TICK: u32 = 16;
 /// The version of the dogfight's part of the wire: a hash of all that both ends must have the same, which are kinds, fields
 /// and ranges of rows, the names of the rules' numbers, the code tables, and [`LAYOUT_VERSION`].
 pub fn version() -> u32 {
+    version_of(KINDS, &Rules::declaration(), ROW_TABLES)
+}
+
+fn version_of(kinds: &[Kind], rules: &str, tables: &str) -> u32 {
     let mut hash = fnv_1a(FNV_1A, &[LAYOUT_VERSION]);
-    for kind in KINDS {
+    for kind in kinds {
         hash = fnv_1a(hash, format!("{}:{}:{}:{};", kind.name, kind.id_bits, kind.is_placed, kind.derived).as_bytes());
         for field in kind.fields {
             hash = fnv_1a(hash, format!("{}:{:?};", field.name, field.range).as_bytes());
         }
     }
-    fnv_1a(fnv_1a(hash, Rules::declaration().as_bytes()), ROW_TABLES.as_bytes())
+    fnv_1a(fnv_1a(hash, rules.as_bytes()), tables.as_bytes())
 }
 
 /// The dogfight's part of the welcome.
@@ -362,14 +366,45 @@ impl PrivateState {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use game::schema::Field;
     use proptest::prelude::*;
+
+    const KINDS_OF_A_TEST: Kind = Kind {
+        number: 0,
+        name: "",
+        id_bits: 0,
+        fields: &[],
+        is_placed: false,
+        derived: 0,
+        derive: game::schema::nothing_is_derived,
+    };
+    /// A field, the same by another name, with another range, and beside another.
+    const FIELDS: [&[Field]; 4] = [
+        &[Field { name: "x", range: 0..=9 }],
+        &[Field { name: "y", range: 0..=9 }],
+        &[Field { name: "x", range: 0..=10 }],
+        &[Field { name: "x", range: 0..=9 }, Field { name: "y", range: 0..=9 }],
+    ];
 
     #[test]
     fn the_version_follows_from_the_declarations() {
         let names = ["boost_speed", "throttle_speeds", "grid", "kill"];
         assert!(names.iter().all(|name| Rules::declaration().contains(name)), "{}", Rules::declaration());
         assert!(!Rules::declaration().contains(|c: char| c.is_ascii_digit()), "a number that changes is no other wire");
-        assert_eq!(version(), version());
+        let kind = |name, id_bits, fields| Kind { name, id_bits, fields, ..KINDS_OF_A_TEST };
+        let version = |kind: Kind, rules, tables| version_of(&[kind], rules, tables);
+        let versions = [
+            version(kind("kit", 8, FIELDS[0]), "(speed:)", "head 0=1"),
+            version(kind("kits", 8, FIELDS[0]), "(speed:)", "head 0=1"),
+            version(kind("kit", 9, FIELDS[0]), "(speed:)", "head 0=1"),
+            version(kind("kit", 8, FIELDS[1]), "(speed:)", "head 0=1"),
+            version(kind("kit", 8, FIELDS[2]), "(speed:)", "head 0=1"),
+            version(kind("kit", 8, FIELDS[3]), "(speed:)", "head 0=1"),
+            version(kind("kit", 8, FIELDS[0]), "(speed:,heals:)", "head 0=1"),
+            version(kind("kit", 8, FIELDS[0]), "(speed:)", "head 0=2"),
+        ];
+        assert_eq!(versions.iter().collect::<std::collections::BTreeSet<_>>().len(), versions.len(), "{versions:?}");
+        assert_eq!(versions[0], version(kind("kit", 8, FIELDS[0]), "(speed:)", "head 0=1"));
     }
 
     #[test]
