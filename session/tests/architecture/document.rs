@@ -147,6 +147,7 @@ fn members_of(item: &Item) -> (Option<String>, Vec<String>) {
         Item::Trait(item) => {
             let functions = item.items.iter().filter_map(|item| match item {
                 TraitItem::Fn(function) => Some(function.sig.ident.to_string()),
+                TraitItem::Const(constant) => Some(constant.ident.to_string()),
                 _ => None,
             });
             (Some(item.ident.to_string()), functions.collect())
