@@ -180,9 +180,10 @@ fn whatever_is_written_by_the_text_is_read() {
         let cells = (room.text.side() * room.text.side()) as u16;
         room.frame(0, cells / 2, &[], false);
         for _ in 0..60 {
-            let mut chance = room.chance.clone();
+            let mut chance = room.chance;
             let span = [1, 1, 1, 2, 5][chance.draw(5) as usize];
-            let viewpoint = (cells / 2 + chance.draw(3) as u16) | (chance.draw(4) == 0) as u16 * 0x8000;
+            let is_near = if chance.draw(4) == 0 { 0x8000 } else { 0 };
+            let viewpoint = is_near | (cells / 2 + chance.draw(3) as u16);
             let held = room.interest(viewpoint);
             let whole =
                 if chance.draw(4) == 0 { vec![held[chance.draw(held.len() as u64) as usize]] } else { Vec::new() };
