@@ -207,8 +207,7 @@ fn a_planted_name_is_found() {
     }
     // Put together, since this file is a source too.
     assert!(repository.objection("", &["NOTHING", "MAX_MS"].join("_")).is_some());
-    for word in
-        ["Room", "Room::tick", "arena::Client", "Client::poll_send", "Moved", "lobby/", "arena/tables/rows.txt"]
+    for word in ["Room", "Room::tick", "arena::Client", "Client::poll_send", "Moved", "lobby/", "arena/tables/rows.txt"]
     {
         assert_eq!(repository.objection("", word), None);
     }
