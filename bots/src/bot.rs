@@ -9,10 +9,10 @@ use crate::{
     entry::Entry,
     figures::Figures,
     phase::RunPhase,
+    player::Player,
     progress::Progress,
-    staleness::PictureWatch,
 };
-use arena::Client;
+use protocol::room::Kind;
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
@@ -33,41 +33,28 @@ pub(crate) fn join_delay(number: u32) -> Duration {
     Duration::from_millis(JOIN_INTERVAL_MS * u64::from(number))
 }
 
-/// Bot number `number` from the start to the end of the run, for so long at a time.
+/// Bot number `number` from the start to the end of the run, in a room of this kind, for so long at a time.
 pub(crate) async fn run(
     number: u32,
-    client: Client,
+    (kind, player): (Kind, Box<dyn Player>),
     stay: Option<Duration>,
     entry: Arc<Entry>,
     progress: Arc<Progress>,
     phase: watch::Receiver<RunPhase>,
-) -> Figures {
-    let bot = Bot {
-        number,
-        client,
-        stay,
-        visits: 0,
-        clock: Instant::now(),
-        figures: Figures::default(),
-        picture: PictureWatch::default(),
-        was_welcomed: false,
-        entry,
-        phase,
-        progress,
-    };
-    bot.run().await
+) -> (Kind, Figures) {
+    let (visits, figures, was_welcomed) = (0, Figures::default(), false);
+    let bot = Bot { number, kind, player, stay, visits, figures, was_welcomed, entry, phase, progress };
+    (kind, bot.run().await)
 }
 
 struct Bot {
     number: u32,
-    client: Client,
+    kind: Kind,
+    player: Box<dyn Player>,
     stay: Option<Duration>,
     /// Visits that were over in time.
     visits: u32,
-    /// The client's milliseconds count from here.
-    clock: Instant,
     figures: Figures,
-    picture: PictureWatch,
     /// Whether the newest socket led into the room.
     was_welcomed: bool,
     entry: Arc<Entry>,
@@ -99,13 +86,10 @@ impl Bot {
                 break;
             }
         }
-        if self.picture.is_counting() {
-            // A bot that is out sees nothing until the end.
-            let _ = self.phase.wait_for(|phase| *phase == RunPhase::Over).await;
-            self.picture.end(Instant::now());
-        }
-        self.figures.staleness = self.picture.staleness();
-        self.figures.checksum_mismatches = self.client.stats().mismatches;
+        // A bot that is out sees nothing until the end, which counts if it was in.
+        let _ = self.phase.wait_for(|phase| *phase == RunPhase::Over).await;
+        self.player.end(Instant::now());
+        self.figures.own = self.player.figures();
         self.figures
     }
 
@@ -114,8 +98,12 @@ impl Bot {
         self.was_welcomed = false;
         let mut phase = self.phase.clone();
         let connecting = async {
-            let grant = self.entry.request_grant(&self.progress).await.map_err(ConnectionEnd::Refused)?;
-            let socket = self.entry.connect(&grant).await.map_err(ConnectionEnd::Lost)?;
+            let grant = self
+                .entry
+                .request_grant(self.kind, self.number, &self.progress)
+                .await
+                .map_err(ConnectionEnd::Refused)?;
+            let socket = self.entry.connect(self.number, &grant).await.map_err(ConnectionEnd::Lost)?;
             Ok((grant, socket))
         };
         let connected = tokio::select! {
@@ -129,14 +117,8 @@ impl Bot {
         };
         let visit = self.next_visit();
         let (name, hue) = (format!("Bot {}", self.number + 1), (self.number % 8) as u8);
-        let hello = self.client.hello(&name, hue, Some(grant.ticket), None);
-        let mut connection = BotConnection::new(
-            socket,
-            &mut self.client,
-            (&mut self.figures, &mut self.picture),
-            &self.progress,
-            self.clock,
-        );
+        let hello = self.player.hello(&name, hue, grant.ticket);
+        let mut connection = BotConnection::new(socket, &mut *self.player, &mut self.figures, &self.progress);
         let ending = connection.run(hello, visit, self.phase.clone()).await;
         self.was_welcomed = connection.finish();
         ending

@@ -1,24 +1,17 @@
-//! One bot's connection, from hello to goodbye: measures what arrives and lets a computer pilot answer.
+//! One bot's connection, from hello to goodbye: measures what arrives and lets a player answer.
 //!
-//! Path: [`BotConnection::run`] says hello, then for every message: count → `Client::receive` → decide → send what is due; a
-//! timer sends in between. Invariants: the pilot knows only the own replica; times are taken when a message has arrived
-//! and before it is decoded; every wait has an end.
+//! Path: [`BotConnection::run`] says hello, then for every message: count → `Player::receive` → send what is due; a timer
+//! sends in between. Invariants: times are taken when a message has arrived and before it is decoded; every wait has an end.
 
 use crate::{
-    entry::Socket, figures::Figures, latency::InputWatch, phase::RunPhase, progress::Progress, staleness::PictureWatch,
-};
-use arena::{
-    Client, ClientEvent,
-    bot::{Asks, Bot, BotConfig, Decides, Sight},
-    wire::Packet,
+    entry::Socket,
+    figures::Figures,
+    phase::RunPhase,
+    player::{Player, SessionEnd},
+    progress::Progress,
 };
 use futures_util::{SinkExt, StreamExt};
-use game::{Controls, plane::Plane};
-use protocol::{
-    close::CloseReason,
-    message::{HOT_BIT, Operation},
-};
-use session::SessionEvent;
+use protocol::{close::CloseReason, message::HOT_BIT};
 use std::{
     sync::atomic::Ordering::Relaxed,
     time::{Duration, Instant},
@@ -41,8 +34,6 @@ const LEAVE_MAX_MS: u64 = 2_000;
 const SILENCE_MIN_MS: u64 = 250;
 /// What those say who come for a while.
 const GREETING: &str = "Hello, everybody!";
-/// How they fly: one seed will do, since every pilot id has its own character.
-const PILOT: BotConfig = BotConfig { seed: 1, decides: Decides::OnOwnTicks, asks: Asks::AfterMs(500.0) };
 
 /// How a socket ended.
 #[derive(Debug)]
@@ -67,51 +58,30 @@ pub(crate) struct Visit {
 /// See the module.
 pub(crate) struct BotConnection<'a> {
     socket: Socket,
-    client: &'a mut Client,
+    player: &'a mut dyn Player,
     figures: &'a mut Figures,
-    picture: &'a mut PictureWatch,
     progress: &'a Progress,
-    clock: Instant,
     began: Instant,
-    inputs: InputWatch,
     last_frame: Option<Instant>,
     /// Since when it counts: in the room, in the measured time.
     counts_since: Option<Instant>,
     /// When the run or the visit was over, after which nothing counts.
     counts_until: Option<Instant>,
-    pilot: Bot,
     /// What the room said before it closed the socket.
     goodbye: Option<ConnectionEnd>,
 }
 
 impl<'a> BotConnection<'a> {
-    /// A socket on which nothing was said; the client's milliseconds count from `clock`.
+    /// A socket on which nothing was said.
     pub(crate) fn new(
         socket: Socket,
-        client: &'a mut Client,
-        (figures, picture): (&'a mut Figures, &'a mut PictureWatch),
+        player: &'a mut dyn Player,
+        figures: &'a mut Figures,
         progress: &'a Progress,
-        clock: Instant,
     ) -> Self {
-        let inputs = InputWatch::default();
-        let began = Instant::now();
         let (last_frame, counts_since, counts_until, goodbye) = (None, None, None, None);
-        let pilot = Bot::new(PILOT);
-        Self {
-            socket,
-            client,
-            figures,
-            picture,
-            progress,
-            clock,
-            began,
-            inputs,
-            last_frame,
-            counts_since,
-            counts_until,
-            pilot,
-            goodbye,
-        }
+        let began = Instant::now();
+        Self { socket, player, figures, progress, began, last_frame, counts_since, counts_until, goodbye }
     }
 
     /// Runs until the run is over, the visit is, or the socket ends.
@@ -125,7 +95,7 @@ impl<'a> BotConnection<'a> {
             return ending;
         }
         if visit.is_some() {
-            self.client.operate(Operation::Chat(GREETING.to_owned()));
+            self.player.say(GREETING);
         }
         let stay_over = sleep(visit.map_or(Duration::MAX, |visit| visit.length));
         tokio::pin!(stay_over);
@@ -153,7 +123,7 @@ impl<'a> BotConnection<'a> {
                     match item {
                         Some(Ok(Message::Binary(bytes))) => self.receive(&bytes).await,
                         Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(()),
-                        Some(Ok(_)) | None => Err(ConnectionEnd::Lost("The field closed the socket.".to_owned())),
+                        Some(Ok(_)) | None => Err(ConnectionEnd::Lost("The room closed the socket.".to_owned())),
                         Some(Err(error)) => Err(ConnectionEnd::Lost(format!("The socket broke ({error})."))),
                     }
                 }
@@ -170,27 +140,27 @@ impl<'a> BotConnection<'a> {
 
     /// Adds up the figures; whether the socket had led into the room.
     pub(crate) fn finish(self) -> bool {
-        let was_welcomed = self.client.is_welcomed();
+        let was_welcomed = self.player.is_welcomed();
         self.progress.present.fetch_sub(u32::from(was_welcomed), Relaxed);
         let Some(since) = self.counts_since else { return was_welcomed };
         let until = self.counts_until.unwrap_or_else(Instant::now);
         self.figures.present += until - since;
         let silence = self.last_frame.map_or(Duration::ZERO, |last| until.saturating_duration_since(last));
         if silence > Duration::from_millis(SILENCE_MIN_MS) {
-            Figures::record(&mut self.figures.intervals_us, silence);
+            self.figures.intervals.record(silence);
         }
         if self.counts_until.is_some() {
-            self.picture.end(until);
+            self.player.end(until);
         }
         was_welcomed
     }
 
     /// Notices when the measuring begins.
     fn note_phase(&mut self, phase: RunPhase) {
-        if phase == RunPhase::Measuring && self.counts_since.is_none() && self.client.is_welcomed() {
+        if phase == RunPhase::Measuring && self.counts_since.is_none() && self.player.is_welcomed() {
             let now = Instant::now();
             self.counts_since = Some(now);
-            self.picture.begin(now);
+            self.player.begin(now);
         }
     }
 
@@ -199,18 +169,16 @@ impl<'a> BotConnection<'a> {
         if self.counts_since.is_some() {
             self.figures.bytes_in += bytes.len() as u64;
         }
-        let was_in = self.client.is_welcomed();
-        self.client.receive(bytes, self.milliseconds(now)).map_err(|error| {
+        let was_in = self.player.is_welcomed();
+        self.player.receive(bytes, now).map_err(|error| {
             self.figures.decode_errors += 1;
             ConnectionEnd::Lost(format!("A message could not be read: {error}."))
         })?;
-        if self.client.is_welcomed() && !was_in {
+        if self.player.is_welcomed() && !was_in {
             self.note_welcome();
         }
         if bytes.first().is_some_and(|tag| tag & HOT_BIT != 0) {
             self.note_frame(now);
-            let now_ms = self.milliseconds(now);
-            self.pilot.fly(self.client, now_ms, now_ms, Sight::Replica);
         }
         self.note_end();
         self.send_due().await
@@ -227,54 +195,34 @@ impl<'a> BotConnection<'a> {
     fn note_frame(&mut self, arrived: Instant) {
         self.progress.frames.fetch_add(1, Relaxed);
         let last = self.last_frame.replace(arrived);
-        self.picture.frame(arrived);
-        let (tick, shown) = self.own_controls();
-        let delay = self.inputs.shown(tick, self.client.input_ack().packet, shown, arrived);
         if self.counts_since.is_none() {
             return;
         }
         self.figures.frames += 1;
         if let Some(last) = last {
-            Figures::record(&mut self.figures.intervals_us, arrived - last);
-        }
-        if let Some(delay) = delay {
-            Figures::record(&mut self.figures.input_to_state_us, delay);
+            self.figures.intervals.record(arrived - last);
         }
     }
 
-    /// The replica's tick, and the controls its own plane's row shows, if it flies.
-    fn own_controls(&self) -> (u32, Option<Controls>) {
-        let Some(replica) = self.client.replica() else { return (0, None) };
-        let key = (game::PLANE, u32::from(self.client.pilot()));
-        let row = replica.rows().iter().find(|row| row.key() == key);
-        (replica.tick(), row.map(|row| Controls::of(&Plane::from_fields(&row.fields))))
-    }
-
-    /// Of all events, only the end of the session matters here.
+    /// Whether the room ended the session.
     fn note_end(&mut self) {
-        while let Some(event) = self.client.poll_event() {
-            let ClientEvent::Session(SessionEvent::Ended { reason, code }) = event else { continue };
-            let sentence =
-                reason.map_or_else(|| format!("The field closed with {code}."), |why| why.wire_text().to_owned());
-            let is_worth_retrying = reason.is_some_and(CloseReason::is_worth_retrying);
-            self.goodbye =
-                Some(if is_worth_retrying { ConnectionEnd::Lost(sentence) } else { ConnectionEnd::Refused(sentence) });
-        }
+        let Some(SessionEnd { reason, code }) = self.player.poll_end() else { return };
+        let sentence = reason.map_or_else(|| format!("The room closed with {code}."), |why| why.wire_text().to_owned());
+        let is_worth_retrying = reason.is_some_and(CloseReason::is_worth_retrying);
+        self.goodbye =
+            Some(if is_worth_retrying { ConnectionEnd::Lost(sentence) } else { ConnectionEnd::Refused(sentence) });
     }
 
     /// The timer: nothing came for a while.
     async fn on_timer(&mut self) -> Result<(), ConnectionEnd> {
-        if !self.client.is_welcomed() && self.began.elapsed() > Duration::from_millis(WELCOME_MAX_MS) {
+        if !self.player.is_welcomed() && self.began.elapsed() > Duration::from_millis(WELCOME_MAX_MS) {
             return Err(ConnectionEnd::Lost("No welcome came.".to_owned()));
         }
         self.send_due().await
     }
 
     async fn send_due(&mut self) -> Result<(), ConnectionEnd> {
-        while let Some(bytes) = self.client.poll_send(self.milliseconds(Instant::now())) {
-            if let Ok(Packet::Inputs(packet)) = Packet::decode(&bytes) {
-                self.inputs.sent(&packet, Instant::now());
-            }
+        while let Some(bytes) = self.player.poll_send(Instant::now()) {
             self.send(bytes).await?;
         }
         Ok(())
@@ -285,15 +233,15 @@ impl<'a> BotConnection<'a> {
         match timeout(Duration::from_millis(SEND_MAX_MS), sending).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(ConnectionEnd::Lost(format!("The socket broke ({error})."))),
-            Err(_) => Err(ConnectionEnd::Lost("The field stopped reading.".to_owned())),
+            Err(_) => Err(ConnectionEnd::Lost("The room stopped reading.".to_owned())),
         }
     }
 
     /// Says goodbye and waits for the answer; a room that does not answer is simply left.
     async fn leave(&mut self) {
         let farewell = async {
-            if self.client.is_welcomed() {
-                self.client.leave();
+            if self.player.is_welcomed() {
+                self.player.leave();
                 self.send_due().await.ok()?;
             }
             self.socket.close(None).await.ok()?;
@@ -301,9 +249,5 @@ impl<'a> BotConnection<'a> {
             Some(())
         };
         let _ = timeout(Duration::from_millis(LEAVE_MAX_MS), farewell).await;
-    }
-
-    fn milliseconds(&self, at: Instant) -> f64 {
-        at.duration_since(self.clock).as_secs_f64() * 1000.0
     }
 }

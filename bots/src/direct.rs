@@ -5,7 +5,7 @@
 use crate::grant::{JoinGrant, REACHABLE_MAX_MS, nothing_answers};
 use anyhow::{Context, bail};
 use protocol::{
-    room::{ARENA, is_instance},
+    room::{Kind, is_instance},
     token::{Grant, Key, Role},
 };
 use reqwest::Url;
@@ -58,13 +58,14 @@ impl Direct {
         Ok(())
     }
 
-    /// A grant for one more bot.
-    pub(crate) fn sign_grant(&self) -> JoinGrant {
+    /// A grant for one more bot, to the machine's public room of this kind.
+    pub(crate) fn sign_grant(&self, kind: Kind) -> JoinGrant {
+        let room = kind.word();
         let nonce = self.next_nonce.fetch_add(1, Ordering::Relaxed);
         JoinGrant {
-            path: format!("/gameserver/{}/{ARENA}", self.instance),
+            path: format!("/gameserver/{}/{room}", self.instance),
             ticket: self.key.sign_ticket(
-                (&self.instance, ARENA),
+                (&self.instance, room),
                 (Grant::Enter, Role::Member),
                 nonce,
                 since_1970().as_secs(),
@@ -97,8 +98,9 @@ mod tests {
     #[test]
     fn signs_what_a_gameserver_verifies() {
         let direct = direct("m1", Some(SECRET)).unwrap();
-        let (grant, other) = (direct.sign_grant(), direct.sign_grant());
+        let (grant, other) = (direct.sign_grant(Kind::ALL[0]), direct.sign_grant(Kind::ALL[0]));
         assert_eq!(grant.path, "/gameserver/m1/arena");
+        assert_eq!(direct.sign_grant(Kind::ALL[1]).path, "/gameserver/m1/lounge");
         assert_ne!(grant.ticket, other.ticket);
         let (key, now_s) = (Key::new(SECRET).unwrap(), since_1970().as_secs());
         assert!(key.verify_ticket(&grant.ticket, "m1", "arena", now_s).is_ok());

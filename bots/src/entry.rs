@@ -3,11 +3,17 @@
 //! Path: [`Entry::check_reachable`] once → [`Entry::request_grant`] per bot → [`Entry::connect`] per socket.
 //! Invariant: every wait has an end, and every failure is a plain sentence.
 
-use crate::{direct::Direct, grant::JoinGrant, lobby::Lobby, options::Options, progress::Progress};
-use protocol::limits::{FRAME_MAX_BYTES, SERVER_MESSAGE_MAX_BYTES};
+use crate::{direct::Direct, grant::JoinGrant, lobby::Lobby, options::Options, progress::Progress, source};
+use protocol::{
+    limits::{FRAME_MAX_BYTES, SERVER_MESSAGE_MAX_BYTES},
+    room::Kind,
+};
 use reqwest::Url;
-use std::time::Duration;
-use tokio::{net::TcpStream, time::timeout};
+use std::{io, net::IpAddr, time::Duration};
+use tokio::{
+    net::{TcpSocket, TcpStream, lookup_host},
+    time::timeout,
+};
 use tokio_tungstenite::{
     WebSocketStream, client_async_with_config,
     tungstenite::{Error, client::IntoClientRequest, handshake::client::Request, protocol::WebSocketConfig},
@@ -42,7 +48,8 @@ impl Entry {
             (Some(base), Some(instance)) => Direct::new(base, instance, secret).map(Self::Direct),
             _ => {
                 let base = options.lobby.clone().ok_or("Name a lobby with --lobby.")?;
-                Ok(Self::Lobby(Lobby::new(base, options.region.clone(), options.instance.clone())?))
+                let bots = options.groups().iter().map(|(_, players)| players).sum();
+                Ok(Self::Lobby(Lobby::new(base, options.region.clone(), options.instance.clone(), bots)?))
             }
         }
     }
@@ -58,25 +65,39 @@ impl Entry {
         }
     }
 
-    /// A grant for one more bot.
-    ///
-    /// # Errors
-    /// The reason as the lobby says it.
-    pub(crate) async fn request_grant(&self, progress: &Progress) -> Result<JoinGrant, String> {
+    /// The address of the lobby, or of the gameserver.
+    pub(crate) fn base(&self) -> &Url {
         match self {
-            Self::Lobby(lobby) => lobby.request_grant(progress).await,
-            Self::Direct(direct) => Ok(direct.sign_grant()),
+            Self::Lobby(lobby) => lobby.base(),
+            Self::Direct(direct) => direct.base(),
         }
     }
 
-    /// Opens a socket to the grant's room.
+    /// A grant for bot `number`, to a room of this kind.
+    ///
+    /// # Errors
+    /// The reason as the lobby says it.
+    pub(crate) async fn request_grant(
+        &self,
+        kind: Kind,
+        number: u32,
+        progress: &Progress,
+    ) -> Result<JoinGrant, String> {
+        match self {
+            Self::Lobby(lobby) => lobby.request_grant(kind, number, progress).await,
+            Self::Direct(direct) => Ok(direct.sign_grant(kind)),
+        }
+    }
+
+    /// Opens a socket for bot `number` to the grant's room.
     ///
     /// # Errors
     /// A sentence.
-    pub(crate) async fn connect(&self, grant: &JoinGrant) -> Result<Socket, String> {
-        let (base, replay) = match self {
-            Self::Lobby(lobby) => (lobby.base(), None),
-            Self::Direct(direct) => (direct.base(), Some(direct.replay_source(&grant.path))),
+    pub(crate) async fn connect(&self, number: u32, grant: &JoinGrant) -> Result<Socket, String> {
+        let base = self.base();
+        let replay = match self {
+            Self::Lobby(_) => None,
+            Self::Direct(direct) => Some(direct.replay_source(&grant.path)),
         };
         let request = request(base, &grant.path, replay)?;
         let config = WebSocketConfig::default()
@@ -85,19 +106,28 @@ impl Entry {
             .max_message_size(Some(MESSAGE_MAX_BYTES))
             .max_frame_size(Some(MESSAGE_MAX_BYTES));
         let connecting = async {
-            let stream = TcpStream::connect(authority(base)).await?;
+            let stream = connect_from(source::of(base, number), base).await?;
             stream.set_nodelay(true)?;
             client_async_with_config(request, stream, Some(config)).await
         };
         match timeout(Duration::from_millis(CONNECT_MAX_MS), connecting).await {
             Ok(Ok((socket, _))) => Ok(socket),
             Ok(Err(Error::Http(response))) => {
-                Err(format!("The field answered {} instead of a socket.", response.status()))
+                Err(format!("The room answered {} instead of a socket.", response.status()))
             }
             Ok(Err(error)) => Err(format!("The socket could not be opened ({error}).")),
             Err(_) => Err("The socket did not open in time.".to_owned()),
         }
     }
+}
+
+/// A connection from this address of ours, if it matters which.
+async fn connect_from(source: Option<IpAddr>, base: &Url) -> io::Result<TcpStream> {
+    let Some(source) = source else { return TcpStream::connect(authority(base)).await };
+    let target = lookup_host(authority(base)).await?.next().ok_or(io::ErrorKind::NotFound)?;
+    let socket = TcpSocket::new_v4()?;
+    socket.bind((source, 0).into())?;
+    socket.connect(target).await
 }
 
 /// `host:port`.

@@ -7,8 +7,6 @@
 //! one whose plane was shot down meanwhile.
 //! Never: a socket, a clock.
 
-use arena::wire::InputPacket;
-use game::Controls;
 use protocol::Tick;
 use std::{
     collections::VecDeque,
@@ -22,7 +20,7 @@ const WAITING_MAX_COUNT: usize = 256;
 struct Waiting {
     packet: u8,
     tick: Tick,
-    controls: Controls,
+    controls: u16,
     sent: Instant,
     is_acknowledged: bool,
 }
@@ -34,24 +32,17 @@ pub(crate) struct InputWatch {
 }
 
 impl InputWatch {
-    /// A packet goes out now; its last change is what the plane will fly by.
-    pub(crate) fn sent(&mut self, packet: &InputPacket, now: Instant) {
-        let Some(input) = packet.inputs.last() else { return };
+    /// A packet goes out now; its last change, which is for `tick`, is what the plane will fly by.
+    pub(crate) fn sent(&mut self, packet: u8, tick: Tick, controls: u16, now: Instant) {
         if self.waiting.len() == WAITING_MAX_COUNT {
             self.waiting.pop_front();
         }
-        self.waiting.push_back(Waiting {
-            packet: packet.number,
-            tick: input.tick,
-            controls: Controls::from_bits(input.controls),
-            sent: now,
-            is_acknowledged: false,
-        });
+        self.waiting.push_back(Waiting { packet, tick, controls, sent: now, is_acknowledged: false });
     }
 
     /// A frame of `tick` arrived that acknowledges packet `ack` and shows the own plane flying by `shown`, if it flies;
     /// how long the newest change it shows took.
-    pub(crate) fn shown(&mut self, tick: Tick, ack: u8, shown: Option<Controls>, now: Instant) -> Option<Duration> {
+    pub(crate) fn shown(&mut self, tick: Tick, ack: u8, shown: Option<u16>, now: Instant) -> Option<Duration> {
         let Some(shown) = shown else {
             self.waiting.clear();
             return None;
@@ -69,20 +60,8 @@ impl InputWatch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arena::wire::Input;
-
-    const LEFT: Controls = Controls { steer: -7, throttle: 1, boost: false, fire: false };
-    const RIGHT: Controls = Controls { steer: 7, throttle: 1, boost: false, fire: false };
-
-    fn packet(number: u8, tick: Tick, controls: Controls) -> InputPacket {
-        InputPacket {
-            number,
-            ack: 0,
-            at: tick,
-            view_delay: 0,
-            inputs: vec![Input { tick, controls: controls.to_bits() }],
-        }
-    }
+    const LEFT: u16 = 1;
+    const RIGHT: u16 = 2;
 
     fn ms(ms: u64) -> Duration {
         Duration::from_millis(ms)
@@ -91,7 +70,7 @@ mod tests {
     #[test]
     fn ends_with_the_first_frame_that_shows_the_change() {
         let (mut watch, start) = (InputWatch::default(), Instant::now());
-        watch.sent(&packet(1, 10, LEFT), start);
+        watch.sent(1, 10, LEFT, start);
         assert_eq!(watch.shown(9, 1, Some(RIGHT), start + ms(20)), None);
         assert_eq!(watch.shown(10, 1, Some(LEFT), start + ms(40)), Some(ms(40)));
         assert_eq!(watch.shown(11, 1, Some(LEFT), start + ms(60)), None, "once");
@@ -101,8 +80,8 @@ mod tests {
     fn controls_of_before_do_not_pass_for_the_change() {
         let (mut watch, start) = (InputWatch::default(), Instant::now());
         // Left was flown already; right and left again are on their way.
-        watch.sent(&packet(1, 10, RIGHT), start);
-        watch.sent(&packet(2, 12, LEFT), start + ms(30));
+        watch.sent(1, 10, RIGHT, start);
+        watch.sent(2, 12, LEFT, start + ms(30));
         assert_eq!(watch.shown(9, 0, Some(LEFT), start + ms(31)), None, "too early a tick");
         assert_eq!(watch.shown(12, 0, Some(LEFT), start + ms(50)), None, "nothing was acknowledged");
         assert_eq!(watch.shown(13, 2, Some(LEFT), start + ms(80)), Some(ms(50)));
@@ -112,7 +91,7 @@ mod tests {
     #[test]
     fn a_plane_that_is_down_shows_nothing() {
         let (mut watch, start) = (InputWatch::default(), Instant::now());
-        watch.sent(&packet(1, 10, LEFT), start);
+        watch.sent(1, 10, LEFT, start);
         assert_eq!(watch.shown(10, 1, None, start), None);
         assert_eq!(watch.shown(11, 1, Some(LEFT), start), None);
     }

@@ -6,12 +6,15 @@
 use crate::{
     grant::{JoinGrant, REACHABLE_MAX_MS, nothing_answers},
     progress::Progress,
+    source::{self, BOTS_PER_ADDRESS_COUNT},
 };
 use anyhow::{Context, anyhow, bail};
+use protocol::room::Kind;
 use reqwest::{Client, Response, StatusCode, Url, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{
+    collections::BTreeMap,
     sync::OnceLock,
     time::{Duration, Instant},
 };
@@ -31,11 +34,12 @@ const RETRY_AFTER_MAX_S: u64 = 30;
 #[derive(Debug)]
 pub(crate) struct Lobby {
     base: Url,
-    http: Client,
+    /// One for each address that bots come from.
+    http: Vec<Client>,
     /// Where the options want them to go, if anywhere.
     requested: Option<Value>,
-    /// Where they go.
-    target: OnceLock<Value>,
+    /// Where those of each kind go.
+    targets: OnceLock<BTreeMap<Kind, Value>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -46,6 +50,12 @@ struct Board {
 #[derive(Debug, Deserialize)]
 struct Region {
     region: String,
+    kinds: BTreeMap<String, RegionKind>,
+}
+
+/// What those who want one kind of room can expect of a region.
+#[derive(Debug, Deserialize)]
+struct RegionKind {
     status: String,
 }
 
@@ -77,19 +87,21 @@ enum Answer {
 }
 
 impl Lobby {
-    /// The lobby at `base`; where to: this instance, else this region, else wherever the lobby lists first.
+    /// The lobby at `base` for so many bots; where to: this instance, else this region, else wherever the lobby lists first.
     ///
     /// # Errors
     /// A sentence, when no HTTP client can be made.
-    pub(crate) fn new(base: Url, region: Option<String>, instance: Option<String>) -> Result<Self, String> {
-        let http = Client::builder()
-            .timeout(Duration::from_millis(ANSWER_MAX_MS))
-            .tcp_nodelay(true)
-            .build()
-            .map_err(|error| format!("There is no HTTP here ({error})."))?;
+    pub(crate) fn new(base: Url, region: Option<String>, instance: Option<String>, bots: u32) -> Result<Self, String> {
+        let client = |number| {
+            let client = Client::builder().timeout(Duration::from_millis(ANSWER_MAX_MS)).tcp_nodelay(true);
+            client.local_address(source::of(&base, number)).build()
+        };
+        let firsts = (0..bots.max(1)).step_by(BOTS_PER_ADDRESS_COUNT as usize);
+        let http = firsts.map(client).collect::<Result<_, _>>();
+        let http = http.map_err(|error| format!("There is no HTTP here ({error})."))?;
         let instance = instance.map(|instance| json!({ "instance": instance }));
         let requested = instance.or_else(|| region.map(|region| json!({ "region": region })));
-        Ok(Self { base, http, requested, target: OnceLock::new() })
+        Ok(Self { base, http, requested, targets: OnceLock::new() })
     }
 
     /// The lobby's own address.
@@ -103,30 +115,40 @@ impl Lobby {
     /// A sentence that says what to do.
     pub(crate) async fn check_reachable(&self) -> anyhow::Result<()> {
         let address = self.base.join("/api/regions").context("The address cannot be asked")?;
-        let asked = self.http.get(address).timeout(Duration::from_millis(REACHABLE_MAX_MS)).send().await;
+        let asked = self.http[0].get(address).timeout(Duration::from_millis(REACHABLE_MAX_MS)).send().await;
         let answer = asked.map_err(|_| anyhow!(nothing_answers(&self.base)))?;
         if !answer.status().is_success() {
             bail!("What answers at {} is not ready: it said {} to /api/regions.", self.base, answer.status());
         }
         let board: Board =
             answer.json().await.map_err(|_| anyhow!("What answers at {} is no lobby of this game.", self.base))?;
-        let target = match &self.requested {
-            Some(requested) => requested.clone(),
-            None => json!({ "region": best_region(&board).context("The lobby lists no region.")? }),
+        let target = |kind: Kind| {
+            let mut target = match &self.requested {
+                Some(requested) => requested.clone(),
+                None => json!({ "region": best_region(&board, kind).context("The lobby lists no region.")? }),
+            };
+            target["kind"] = kind.word().into();
+            anyhow::Ok((kind, target))
         };
-        self.target.get_or_init(|| target);
+        let targets = Kind::ALL.into_iter().map(target).collect::<Result<_, _>>()?;
+        self.targets.get_or_init(|| targets);
         Ok(())
     }
 
-    /// A grant for one more bot, waiting as the lobby asks.
+    /// A grant for bot `number` to a room of this kind, waiting as the lobby asks.
     ///
     /// # Errors
     /// The lobby's sentence.
-    pub(crate) async fn request_grant(&self, progress: &Progress) -> Result<JoinGrant, String> {
+    pub(crate) async fn request_grant(
+        &self,
+        kind: Kind,
+        number: u32,
+        progress: &Progress,
+    ) -> Result<JoinGrant, String> {
         let give_up = Instant::now() + Duration::from_millis(JOIN_MAX_MS);
         let mut tries = 1;
         loop {
-            let (pause, sentence) = match self.request_once().await {
+            let (pause, sentence) = match self.request_once(kind, number).await {
                 Answer::Granted(grant) => return Ok(grant),
                 Answer::Never(sentence) => return Err(sentence),
                 Answer::NotNow(sentence) if tries == TRIES_MAX_COUNT => return Err(sentence),
@@ -146,10 +168,11 @@ impl Lobby {
         }
     }
 
-    async fn request_once(&self) -> Answer {
-        let target = self.target.get().expect("check_reachable comes before the first join");
+    async fn request_once(&self, kind: Kind, number: u32) -> Answer {
+        let target = &self.targets.get().expect("check_reachable comes before the first join")[&kind];
+        let http = &self.http[(number / BOTS_PER_ADDRESS_COUNT) as usize];
         let address = self.base.join("/api/join").expect("a base that was asked before takes this path too");
-        match self.http.post(address).json(target).send().await {
+        match http.post(address).json(target).send().await {
             Ok(answer) if answer.status().is_success() => match answer.json::<Joined>().await {
                 Ok(Joined { path, ticket }) => Answer::Granted(JoinGrant { path, ticket }),
                 Err(error) => Answer::Never(format!("The lobby's ticket could not be read ({error}).")),
@@ -161,9 +184,10 @@ impl Lobby {
     }
 }
 
-/// The first region of the board that has room, else the first.
-fn best_region(board: &Board) -> Option<&str> {
-    let has_room = |region: &&Region| !matches!(region.status.as_str(), "full" | "unreachable");
+/// The first region of the board that has room for this kind, else the first.
+fn best_region(board: &Board, kind: Kind) -> Option<&str> {
+    let status = |region: &Region| region.kinds.get(kind.word()).map(|kind| kind.status.clone());
+    let has_room = |region: &&Region| status(region).is_some_and(|status| status != "full" && status != "unreachable");
     let best = board.regions.iter().find(has_room).or(board.regions.first());
     best.map(|region| region.region.as_str())
 }
@@ -186,12 +210,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_best_region_is_the_first_that_has_room() {
-        let board = |text: &str| serde_json::from_str::<Board>(text).unwrap();
-        let some = board(r#"{"regions":[{"region":"ewr","status":"full"},{"region":"cdg","status":"asleep"}]}"#);
-        assert_eq!(best_region(&some), Some("cdg"));
-        let full = board(r#"{"regions":[{"region":"ewr","status":"full"}]}"#);
-        assert_eq!(best_region(&full), Some("ewr"));
-        assert_eq!(best_region(&board(r#"{"regions":[]}"#)), None);
+    fn the_best_region_is_the_first_that_has_room_for_the_kind() {
+        let [first, second] = Kind::ALL;
+        let board = |rows: &[(&str, [&str; 2])]| {
+            let row = |(region, [one, other]): &(&str, [&str; 2])| json!({ "region": region, "kinds": { first.word(): { "status": one }, second.word(): { "status": other } } });
+            let regions: Vec<_> = rows.iter().map(row).collect();
+            serde_json::from_value::<Board>(json!({ "regions": regions })).unwrap()
+        };
+        let some = board(&[("ewr", ["full", "up"]), ("cdg", ["asleep", "up"])]);
+        assert_eq!((best_region(&some, first), best_region(&some, second)), (Some("cdg"), Some("ewr")));
+        assert_eq!(best_region(&board(&[("ewr", ["full", "unreachable"])]), first), Some("ewr"));
+        assert_eq!(best_region(&board(&[]), first), None);
     }
 }

@@ -1,8 +1,8 @@
-//! The bot swarm: computer pilots that join, fly and leave as people do over the public interfaces, and the load report.
+//! The bot swarm: computer players that join, play and leave as people do over the public interfaces, and the load report.
 //!
 //! Path: [`options`] → an [`entry`] (through the [`lobby`], or [`direct`]) → [`swarm`] lets one [`bot`] after the other
-//! in, each with its own [`bot_connection`] per socket → [`report`]: a table on standard output and JSON for programs.
-//! Invariants: exit code 0 when at least one bot flew, 1 with a plain sentence when none could, 2 for bad arguments.
+//! in, each a [`player`] of its kind of room with a [`bot_connection`] per socket → [`report`]: a table on standard output
+//! and JSON for programs. Invariants: exit code 0 when at least one bot was in a room, 1 with a plain sentence when none could, 2 for bad arguments.
 //! Never: anything server-side. What a bot knows came over its own socket.
 
 mod bot;
@@ -11,12 +11,15 @@ mod direct;
 mod entry;
 mod figures;
 mod grant;
+mod kinds;
 mod latency;
 mod lobby;
 mod options;
 mod phase;
+mod player;
 mod progress;
 mod report;
+mod source;
 mod staleness;
 mod swarm;
 
@@ -55,12 +58,15 @@ async fn main() -> ExitCode {
 /// The whole run; an error is a sentence for the person.
 async fn run(options: &Options, entry: Arc<Entry>) -> anyhow::Result<()> {
     entry.check_reachable().await?;
+    if let Some(sentence) = source::remark(entry.base(), options.groups().iter().map(|(_, players)| players).sum()) {
+        eprintln!("{sentence}");
+    }
     let result = swarm::run(options, entry).await;
     for (reason, bots) in result.reasons() {
         eprintln!("{bots} × {reason}");
     }
-    let report = Report::new(options.players, &result);
-    if report.joined == 0 {
+    let report = Report::new(options.mix.is_some(), &result);
+    if !report.has_anybody() {
         bail!("Nobody could join.");
     }
     writeln!(io::stdout(), "{}", report.table()).context("The report could not be printed")?;

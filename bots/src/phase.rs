@@ -5,7 +5,7 @@
 pub(crate) enum RunPhase {
     /// Coming in.
     Joining,
-    /// Flying, and counting.
+    /// Playing, and counting.
     Measuring,
     /// Leaving.
     Over,

@@ -14,7 +14,7 @@ use std::{
 /// Shared by all bots.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
-    /// Bots that fly now.
+    /// Bots that are in now.
     pub(crate) present: AtomicU32,
     /// Bots that know whether they got in.
     pub(crate) settled: AtomicU32,
@@ -84,8 +84,8 @@ impl Bar {
         self.say_remark(progress);
     }
 
-    /// Bots are flying.
-    pub(crate) fn flying(&mut self, progress: &Progress, elapsed: Duration, of: Duration) {
+    /// Bots are playing.
+    pub(crate) fn playing(&mut self, progress: &Progress, elapsed: Duration, of: Duration) {
         self.bar.set_length(of.as_millis() as u64);
         self.bar.set_position(elapsed.as_millis() as u64);
         let (now, frames) = (Instant::now(), progress.frames.load(Relaxed));

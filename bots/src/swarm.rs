@@ -1,4 +1,4 @@
-//! Runs all bots: lets them in one after the other, measures while they fly, then has them leave together.
+//! Runs all bots: lets them in one after the other, measures while they play, then has them leave together.
 //!
 //! Path: [`run`] starts a task per bot → waits until each knows whether it is in → measures → says that it is over →
 //! adds up. Invariants: Ctrl-C at any time leads to the same orderly end; every wait has an end.
@@ -7,11 +7,13 @@ use crate::{
     bot,
     entry::Entry,
     figures::Figures,
+    kinds,
     options::Options,
     phase::RunPhase,
+    player::Player,
     progress::{Bar, Progress},
 };
-use arena::Client;
+use protocol::room::Kind;
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
@@ -33,8 +35,8 @@ const SHOW_INTERVAL_MS: u64 = 100;
 /// A run that ended.
 #[derive(Debug)]
 pub(crate) struct RunResult {
-    /// All bots' counts.
-    pub(crate) figures: Figures,
+    /// Kind by kind: bots that were wanted, and the counts of all of them.
+    pub(crate) groups: Vec<(Kind, u32, Figures)>,
     /// How long was measured.
     pub(crate) measured: Duration,
 }
@@ -42,7 +44,8 @@ pub(crate) struct RunResult {
 impl RunResult {
     /// Why bots stayed out or lost a socket, and how often.
     pub(crate) fn reasons(&self) -> impl Iterator<Item = (&str, u32)> {
-        self.figures.reasons.iter().map(|(reason, count)| (reason.as_str(), *count))
+        let reasons = self.groups.iter().flat_map(|(.., figures)| &figures.reasons);
+        reasons.map(|(reason, count)| (reason.as_str(), *count))
     }
 }
 
@@ -50,48 +53,66 @@ impl RunResult {
 pub(crate) async fn run(options: &Options, entry: Arc<Entry>) -> RunResult {
     let (phase, watching) = watch::channel(RunPhase::Joining);
     let progress = Arc::<Progress>::default();
-    let (mut bots, tables) = (JoinSet::new(), arena::code_tables());
+    let mut bots = JoinSet::new();
     let stay = options.stay.map(|seconds| Duration::from_secs(seconds.into()));
-    for number in 0..options.players {
-        let client = Client::sharing(Arc::clone(&tables));
-        bots.spawn(bot::run(number, client, stay, Arc::clone(&entry), Arc::clone(&progress), watching.clone()));
+    let mut groups: Vec<_> =
+        options.groups().into_iter().map(|(kind, players)| (kind, players, Figures::default())).collect();
+    for (number, (kind, player)) in players(options).enumerate() {
+        let (entry, progress, phase) = (Arc::clone(&entry), Arc::clone(&progress), watching.clone());
+        bots.spawn(bot::run(number as u32, (kind, player), stay, entry, progress, phase));
     }
+    let wanted = bots.len() as u32;
     drop(watching);
-    let mut bar = Bar::new(options.players, options.quiet);
+    let mut bar = Bar::new(wanted, options.quiet);
     let measured = tokio::select! {
-        measured = measure(options, &phase, &progress, &mut bar) => measured,
+        measured = measure((wanted, options.seconds), &phase, &progress, &mut bar) => measured,
         // If there is no such signal here, only the time ends the run.
         Ok(since) = interrupted(&phase) => since,
     };
     phase.send_replace(RunPhase::Over);
     bar.finish();
-    let mut figures = Figures::default();
     while let Some(ended) = bots.join_next().await {
         match ended {
-            Ok(own) => figures.add(own),
-            Err(error) => figures.note(format!("A bot broke, which is a bug ({error}).")),
+            Ok((kind, own)) => {
+                groups.iter_mut().filter(|group| group.0 == kind).for_each(|group| group.2.add(own.clone()))
+            }
+            Err(error) => groups[0].2.note(format!("A bot broke, which is a bug ({error}).")),
         }
     }
-    RunResult { figures, measured }
+    RunResult { groups, measured }
+}
+
+/// All players, kind by kind.
+fn players(options: &Options) -> impl Iterator<Item = (Kind, Box<dyn Player>)> {
+    let say_interval = Duration::from_secs(options.say_every.into());
+    options.groups().into_iter().flat_map(move |(kind, players)| {
+        let player = kinds::players(kind, say_interval);
+        (0..players).map(move |number| (kind, player(number)))
+    })
 }
 
 /// Waits for the bots, then measures; how long.
-async fn measure(options: &Options, phase: &watch::Sender<RunPhase>, progress: &Progress, bar: &mut Bar) -> Duration {
+async fn measure(
+    (players, seconds): (u32, u32),
+    phase: &watch::Sender<RunPhase>,
+    progress: &Progress,
+    bar: &mut Bar,
+) -> Duration {
     let mut show = interval(Duration::from_millis(SHOW_INTERVAL_MS));
     show.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let deadline = Instant::now() + bot::join_delay(options.players) + Duration::from_millis(JOINING_MAX_MS);
-    while progress.settled.load(Relaxed) < options.players && Instant::now() < deadline {
+    let deadline = Instant::now() + bot::join_delay(players) + Duration::from_millis(JOINING_MAX_MS);
+    while progress.settled.load(Relaxed) < players && Instant::now() < deadline {
         show.tick().await;
-        bar.joining(progress, options.players);
+        bar.joining(progress, players);
     }
     if progress.present.load(Relaxed) == 0 {
         return Duration::ZERO;
     }
     sleep(Duration::from_millis(SETTLE_MS)).await;
     phase.send_replace(RunPhase::Measuring);
-    let (began, length) = (Instant::now(), Duration::from_secs(u64::from(options.seconds)));
+    let (began, length) = (Instant::now(), Duration::from_secs(u64::from(seconds)));
     while began.elapsed() < length {
-        bar.flying(progress, began.elapsed(), length);
+        bar.playing(progress, began.elapsed(), length);
         let left = length.saturating_sub(began.elapsed());
         tokio::select! { _ = show.tick() => {}, () = sleep(left) => {} }
     }

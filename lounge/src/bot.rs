@@ -31,16 +31,17 @@ impl Bot {
         Self { seed, lines: 0, interval_ms, next_ms: None }
     }
 
-    /// Says a line, if it is time to. Nobody talks in step with the others: the first line comes within one interval.
-    pub fn act(&mut self, client: &mut Client, now_ms: f64) {
+    /// Says a line, if it is time to; the operation, if it did. Nobody talks in step with the others: the first line comes
+    /// within one interval.
+    pub fn act(&mut self, client: &mut Client, now_ms: f64) -> Option<u32> {
         let share = |lot: u64| (lot % 1000) as f64 / 1000.0;
         let due_ms = *self.next_ms.get_or_insert(now_ms + self.interval_ms * share(lot(self.seed, 0)));
         if now_ms < due_ms || !client.is_welcomed() {
-            return;
+            return None;
         }
         self.lines += 1;
         self.next_ms = Some(now_ms + self.interval_ms * (0.5 + share(lot(self.seed, self.lines))));
-        client.operate(Operation::Chat(self.line()));
+        Some(client.operate(Operation::Chat(self.line())))
     }
 
     fn line(&self) -> String {

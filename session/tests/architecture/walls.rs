@@ -8,7 +8,7 @@ use protocol::room::Kind;
 use std::fs;
 
 /// Shells that name kinds in one file, each with it.
-const SHELLS: [(&str, &str); 1] = [("net", "net/src/kinds.rs")];
+const SHELLS: [(&str, &str); 2] = [("net", "net/src/kinds.rs"), ("bots", "bots/src/kinds.rs")];
 /// The row machinery: whole modules that it may name, of our crates.
 const ROWS: [&[&str]; 3] = [&["crate", "rows"], &["game", "schema"], &["protocol"]];
 /// Our crates that are built into the arena.
