@@ -33,7 +33,8 @@ use protocol::{
     entry::Entry,
     frame::Ack,
     limits::{ACK_INTERVAL_MAX_MS, TICK_MAX},
-    message::{HOT_BIT, Operation, Profile, ServerMessage, Welcome},
+    message::{HOT_BIT, Operation, ServerMessage, Welcome},
+    profile::Profile,
     room::Kind,
 };
 use session::Peer;

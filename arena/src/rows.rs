@@ -12,6 +12,3 @@ pub(crate) mod frame_body;
 pub(crate) mod interest;
 pub(crate) mod replica;
 pub(crate) mod step;
-
-/// Rows in one cell's part. Policy: refuse the frame.
-pub(crate) const CELL_ROWS_MAX_COUNT: usize = 8192;

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use net::{Config, Server};
 use protocol::{
     close::CloseReason,
-    message::{HOT_BIT, Hello, Packet, Profile, ServerMessage, Welcome},
+    message::{HOT_BIT, Hello, Packet, ServerMessage, Welcome},
+    profile::Profile,
     room::Kind,
     token::Role,
 };

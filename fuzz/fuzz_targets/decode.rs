@@ -8,7 +8,8 @@ use protocol::{
     bits::BitReader,
     entry::Entry,
     frame::{Head, decode_entries},
-    message::{KIND_TAG, Packet, ServerMessage, sanitise_chat, sanitise_name},
+    message::{KIND_TAG, Packet, ServerMessage},
+    profile::{sanitise_chat, sanitise_name},
     token::Key,
 };
 use std::sync::LazyLock;

@@ -9,7 +9,8 @@ use crate::wire::{FramePart, STILL_HERE, STILL_HERE_INTERVAL_MS, VERSIONS, Welco
 use protocol::{
     DecodeError, Tick,
     limits::TICK_MAX,
-    message::{HOT_BIT, Operation, Profile, ServerMessage},
+    message::{HOT_BIT, Operation, ServerMessage},
+    profile::Profile,
     room::Kind,
 };
 use session::{Peer, SessionEvent};

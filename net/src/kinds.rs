@@ -4,6 +4,7 @@
 
 use crate::{
     config::Config,
+    kind_versions::KindVersions,
     room::{
         incarnation::{Start, StartThread},
         starter::Starter,
@@ -13,7 +14,7 @@ use crate::{
 use anyhow::{anyhow, ensure};
 use protocol::{limits::FRAME_INTERVAL_MAX_MS, room::Kind};
 use session::Engine;
-use std::{collections::BTreeMap, ops::RangeInclusive, sync::LazyLock};
+use std::ops::RangeInclusive;
 
 /// Most members of a dogfight, whatever the catalogue says: a pilot's number has 16 bits, and none is used again at once.
 const PLAYERS_MAX_COUNT: u32 = 4000;
@@ -37,12 +38,9 @@ fn registration(kind: Kind) -> Registration {
     }
 }
 
-/// The versions of a kind's part of the wire that its rooms here understand; the last is what they speak.
-pub(crate) fn versions(kind: Kind) -> &'static RangeInclusive<u32> {
-    // Some are computed from declarations, and every hello asks for them.
-    static VERSIONS: LazyLock<BTreeMap<Kind, RangeInclusive<u32>>> =
-        LazyLock::new(|| Kind::ALL.into_iter().map(|kind| (kind, (registration(kind).versions)())).collect());
-    &VERSIONS[&kind]
+/// The versions of every kind's part of the wire that its rooms here understand.
+pub(crate) fn versions() -> KindVersions {
+    KindVersions::new(Kind::ALL.into_iter().map(|kind| (kind, (registration(kind).versions)())))
 }
 
 /// How rooms of a kind start.

@@ -20,6 +20,7 @@ mod admission;
 mod app;
 mod http;
 mod io;
+mod kind_versions;
 mod kinds;
 mod live_count;
 mod metrics;

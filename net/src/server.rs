@@ -16,6 +16,7 @@ use crate::{
         worker::{WORKERS_COUNT, Worker},
         worker_queue::WorkerSender,
     },
+    kind_versions::KindVersions,
     kinds,
     metrics::Metrics,
     open_files,
@@ -93,7 +94,7 @@ impl Server {
         let start = |config: &Config, starter: &Starter| {
             Kind::ALL.into_iter().map(|kind| Ok((kind, kinds::start(kind, config, starter)?))).collect()
         };
-        Self::start_kinds(config, start).await
+        Self::start_kinds(config, kinds::versions(), start).await
     }
 
     /// Gets ready for rooms with this engine, and no others, then listens. `begin` fails when a save cannot be used.
@@ -105,11 +106,12 @@ impl Server {
         begin: impl Fn(Start<'_>) -> anyhow::Result<E> + Send + Sync + 'static,
     ) -> anyhow::Result<Self> {
         let start = |_: &Config, starter: &Starter| Ok([(E::KIND, starter.of(begin)?)].into());
-        Self::start_kinds(config, start).await
+        Self::start_kinds(config, KindVersions::new([(E::KIND, E::versions())]), start).await
     }
 
     async fn start_kinds(
         config: Config,
+        versions: KindVersions,
         start: impl FnOnce(&Config, &Starter) -> anyhow::Result<BTreeMap<Kind, StartThread>>,
     ) -> anyhow::Result<Self> {
         let store = Store::open(&config.store_url)?.with_lease(config.lease);
@@ -122,7 +124,7 @@ impl Server {
         let metrics = Arc::new(Metrics::new());
         let admission = Arc::new(Admission::new(&config, config.wall_clock.now_s()));
         let (joins, join_requests) = mpsc::channel(JOINS_MAX_COUNT);
-        let handshake = Handshake::new(&config, joins, Arc::clone(&admission), Arc::clone(&metrics));
+        let handshake = Handshake::new(&config, versions, joins, Arc::clone(&admission), Arc::clone(&metrics));
         let workers = (0..WORKERS_COUNT).map(|index| Worker::start(index, handshake.clone()));
         let workers = workers.collect::<anyhow::Result<Arc<[WorkerSender]>>>()?;
         let starter = Starter::new(&config, Arc::clone(&workers), Arc::clone(&metrics));
@@ -266,7 +268,7 @@ mod tests {
         request.headers_mut().insert("fly-replay-src", state.parse().unwrap());
         let stream = TcpStream::connect(server.address).await.unwrap();
         let (mut socket, _) = client_async(request, stream).await.unwrap();
-        let hello = Hello::to(Kind::Arena, *kinds::versions(Kind::Arena).end(), "Ada", 0);
+        let hello = Hello::to(Kind::Arena, kinds::versions().spoken(Kind::Arena), "Ada", 0);
         let hello = ClientMessage::Hello(Hello { ticket, resume, ..hello }).encode();
         socket.send(Message::Binary(hello.into())).await.unwrap();
         let Some(Ok(Message::Binary(bytes))) = socket.next().await else { panic!("a welcome comes first") };

@@ -5,7 +5,7 @@
 //! Invariants: numbers grow by one and begin at 1; an entry's bytes never change. Topics below [`KIND_TOPICS`] are every
 //! room's, those from there on the kind's own.
 
-use crate::{DecodeError, codec, limits, message::Profile};
+use crate::{DecodeError, codec, limits, profile::Profile};
 use serde::{Deserialize, Serialize};
 
 /// Somebody said a line.

@@ -16,6 +16,7 @@ pub mod frame;
 pub mod limits;
 pub mod message;
 pub mod prefix;
+pub mod profile;
 pub mod rate_limit;
 pub mod room;
 pub mod token;

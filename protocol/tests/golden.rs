@@ -8,7 +8,8 @@ use protocol::{
     close::CloseReason,
     entry::{Entry, Line, Talk},
     frame::{Ack, Head, encode_entries},
-    message::{ClientMessage, Hello, Operation, Profile, ServerMessage, Welcome},
+    message::{ClientMessage, Hello, Operation, ServerMessage, Welcome},
+    profile::Profile,
     room::Kind,
     token::{Grant, Key, Resume, Role},
 };

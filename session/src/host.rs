@@ -21,7 +21,8 @@ use protocol::{
     close::CloseReason,
     entry::{Entry, Line, Talk},
     limits::NAME_MAX_BYTES,
-    message::{ClientMessage, Hello, Operation, Profile, ServerMessage, Welcome, sanitise_chat, sanitise_name},
+    message::{ClientMessage, Hello, Operation, ServerMessage, Welcome},
+    profile::{Profile, sanitise_chat, sanitise_name},
     room::Kind,
     token::{Key, Role},
 };

@@ -113,11 +113,10 @@ impl Log {
         SavedLog { last: self.last, chat: self.chat.iter().filter_map(SavedLine::of).collect() }
     }
 
-    /// The log of a room that is restored: numbers go on, talk is there, and whoever comes has seen the rest. What it is
-    /// restored from is kept.
+    /// The log of a room that is restored: numbers go on, talk is there, and whoever comes has seen the rest.
     pub(crate) fn restore(saved: SavedLog) -> Self {
         let chat = saved.chat.into_iter().map(SavedLine::entry).collect();
-        Self { last: saved.last, kept: saved.last, chat, ..Self::default() }
+        Self { last: saved.last, chat, ..Self::default() }
     }
 
     /// Number of the newest entry, 0 before the first.

@@ -13,7 +13,8 @@ use protocol::{
     close::CloseReason,
     entry::{Entry, Talk},
     frame::Entries,
-    message::{ClientMessage, Hello, KIND_TAG, Operation, Profile, ServerMessage, Welcome},
+    message::{ClientMessage, Hello, KIND_TAG, Operation, ServerMessage, Welcome},
+    profile::Profile,
     room::Kind,
     token::Role,
 };

@@ -2,10 +2,7 @@
 //!
 //! Invariant: it is as large as the room, however many come and go.
 
-use protocol::{
-    limits::ROSTER_MAX_ENTRIES,
-    message::{ClientMessage, Profile},
-};
+use protocol::{limits::ROSTER_MAX_ENTRIES, message::ClientMessage, profile::Profile};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Profiles kept of members who have left: news of them may be on its way. Policy: the one who left first is forgotten.

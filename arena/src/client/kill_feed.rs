@@ -57,7 +57,7 @@ impl Feed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use protocol::message::Profile;
+    use protocol::profile::Profile;
 
     fn note(feed: &mut Feed, killer: u16, victim: u16, now_ms: f64) {
         feed.note(Killed { killer, victim, rammed: false, view_delay: 0 }, now_ms);

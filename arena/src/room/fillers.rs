@@ -1,7 +1,7 @@
 //! Profiles of the computer pilots that fill an empty room.
 
 use game::PilotId;
-use protocol::message::Profile;
+use protocol::profile::Profile;
 
 /// First names of aviators and cloud types: short, friendly, told apart at a glance.
 const CALL_SIGNS: [&str; 32] = [

@@ -7,7 +7,6 @@
 //! Never: a kind by name; every field is coded from its declaration, by the tables of [`super::code_tables`].
 
 use crate::{
-    rows::CELL_ROWS_MAX_COUNT,
     rows::code_stats::CodeStats,
     rows::code_tables::{Choice, CodeTables, ROW_GAP_CONTEXTS, Table, is_small},
 };
@@ -24,6 +23,8 @@ const PLACE_BITS: u32 = CELL_UNITS.ilog2();
 const ID_LENGTH_BITS: u32 = 6;
 /// Bits of a difference's length in bits, 0..=31: of 31 bits is any difference of two values of a field.
 const DIFFERENCE_LENGTH_BITS: u32 = 5;
+/// Rows in one cell's part. Policy: refuse the frame.
+pub(crate) const CELL_ROWS_MAX_COUNT: usize = 8192;
 /// Bits of a number of skipped rows.
 const ROW_GAP_BITS: u32 = CELL_ROWS_MAX_COUNT.ilog2() + 1;
 /// Bits of [`Head`] as a value.

@@ -6,10 +6,9 @@
 //! Never: trusts a byte; knows a socket or a clock.
 
 use crate::{
-    rows::CELL_ROWS_MAX_COUNT,
     rows::code_stats::CodeStats,
     rows::code_tables::Choice,
-    rows::codec::{self, Codec, Source},
+    rows::codec::{self, CELL_ROWS_MAX_COUNT, Codec, Source},
     rows::frame_body::{CELL_GAP_BITS, DENSITY_BITS, NO_MORE},
     rows::interest::Viewpoint,
     rows::step::{self, Stepped},

@@ -13,7 +13,7 @@
 use crate::{
     admission::{ConnectionPermit, Opener},
     io::{flow::FlowCounter, stream::Stream},
-    kinds,
+    kind_versions::KindVersions,
     room::{address::RoomAddress, handle::RoomEvent},
 };
 use bytes::Bytes;
@@ -113,10 +113,10 @@ impl Closing {
         }
     }
 
-    /// What the peer of a connection to a room of this kind is told.
-    fn message(self, kind: Kind) -> Option<ServerMessage> {
+    /// What the peer of a connection to a room of this kind is told, whose part of the wire is spoken in this version.
+    fn message(self, kind: Kind, kind_version: u32) -> Option<ServerMessage> {
         match self {
-            Self::Refused(reason) => Some(ServerMessage::refused(reason, kind, *kinds::versions(kind).end())),
+            Self::Refused(reason) => Some(ServerMessage::refused(reason, kind, kind_version)),
             Self::Bye(reason) => Some(ServerMessage::Bye { code: reason.code() }),
             Self::Silent(_) => None,
         }
@@ -293,8 +293,8 @@ impl Connection {
     }
 
     /// Queues the message that says why the connection closes.
-    pub(crate) fn queue_reason(&mut self, closing: Closing) {
-        if let Some(message) = closing.message(self.room.kind()) {
+    pub(crate) fn queue_reason(&mut self, closing: Closing, versions: &KindVersions) {
+        if let Some(message) = closing.message(self.room.kind(), versions.spoken(self.room.kind())) {
             self.queue(&message.encode());
         }
     }

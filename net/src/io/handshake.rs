@@ -11,7 +11,7 @@ use crate::{
     admission::{Admission, Admitted},
     config::Config,
     io::connection::Connection,
-    kinds,
+    kind_versions::KindVersions,
     metrics::Metrics,
     room::{handle::Join, rooms::JoinRequest},
     wall_clock::WallClock,
@@ -30,6 +30,7 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 pub(crate) struct Handshake {
     pub(crate) hello_timeout: Duration,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) versions: KindVersions,
     joins: mpsc::Sender<JoinRequest>,
     admission: Arc<Admission>,
     wall_clock: WallClock,
@@ -39,11 +40,13 @@ impl Handshake {
     /// The way into the rooms that serve these joins.
     pub(crate) fn new(
         config: &Config,
+        versions: KindVersions,
         joins: mpsc::Sender<JoinRequest>,
         admission: Arc<Admission>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { hello_timeout: config.hello_timeout, metrics, joins, admission, wall_clock: config.wall_clock }
+        let (hello_timeout, wall_clock) = (config.hello_timeout, config.wall_clock);
+        Self { hello_timeout, metrics, versions, joins, admission, wall_clock }
     }
 
     /// Sends a newcomer to the room its connection was opened for.
@@ -59,7 +62,7 @@ impl Handshake {
             return Err(CloseReason::BadMessage);
         };
         let kind = connection.room.kind();
-        if hello.kind != kind.number() || !kinds::versions(kind).contains(&hello.kind_version) {
+        if hello.kind != kind.number() || !self.versions.understand(kind, hello.kind_version) {
             return Err(CloseReason::VersionMismatch);
         }
         let Admitted { role, by_ticket, grant } =

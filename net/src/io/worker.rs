@@ -253,8 +253,9 @@ impl Worker {
             }
         }
         for (id, closing) in &batch.closes {
+            let versions = self.handshake.versions.clone();
             if let Some(connection) = self.connection_of(*id) {
-                connection.queue_reason(*closing);
+                connection.queue_reason(*closing, &versions);
             }
         }
         for (id, frame) in batch.frames() {

@@ -84,7 +84,7 @@ pub(crate) struct RoomFacts {
     pub(crate) members: AtomicU32,
     pub(crate) population: AtomicU32,
     pub(crate) tick: AtomicU32,
-    /// The newest log entry of the room that the store has.
+    /// The newest log entry of the room that the store has; one beyond the newest means all.
     pub(crate) kept_entry: AtomicU32,
     /// What overload left out: [`Level`] as a number.
     pub(crate) level: AtomicU32,

@@ -176,6 +176,9 @@ impl Supervisor {
     ) -> Result<Outcome, UnusableSave> {
         let (saves, handed) = mpsc::channel(SAVES_MAX_COUNT);
         let (unusable, is_unusable) = oneshot::channel();
+        // All of what a room is restored from is kept, if the store has it, and nothing of one that begins.
+        let is_kept = saved.is_some() && ownership.unwritten.is_none() && self.machine.store.is_lasting();
+        self.room.facts.kept_entry.store(if is_kept { u32::MAX } else { 0 }, Ordering::Relaxed);
         let incarnation = Incarnation {
             id: Arc::clone(&self.room.id),
             epoch: ownership.claim.epoch(),

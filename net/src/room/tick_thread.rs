@@ -184,6 +184,8 @@ impl<E: Engine> TickThread<E> {
         self.wait_for_deadline();
         let (began, worked) = (Instant::now(), thread_time());
 
+        // Before anything new comes into the log.
+        self.note_kept();
         if let Some(event) = self.first.take() {
             self.handle(event);
         }
@@ -191,7 +193,6 @@ impl<E: Engine> TickThread<E> {
             let Ok(event) = self.events.try_recv() else { break };
             self.handle(event);
         }
-        self.note_kept();
         self.room.tick();
         let simulated = Instant::now();
 

@@ -40,8 +40,9 @@ impl Worker {
     }
 
     fn say_why_and_close(&mut self, slot: usize, closing: Closing, now: Instant) {
+        let versions = self.handshake.versions.clone();
         if let Some(connection) = self.connection(slot) {
-            connection.queue_reason(closing);
+            connection.queue_reason(closing, &versions);
             self.close(slot, closing.reason(), now);
             self.flush(slot, now);
         }

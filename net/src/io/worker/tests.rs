@@ -70,7 +70,13 @@ fn build() -> (House, Handshake, async_mpsc::Receiver<JoinRequest>) {
     let config = config.unwrap();
     let admission = Arc::new(Admission::new(&config, 0));
     let (joins, requests) = async_mpsc::channel(JOINS_MAX_COUNT);
-    let handshake = Handshake::new(&config, joins.clone(), Arc::clone(&admission), Arc::new(Metrics::new()));
+    let handshake = Handshake::new(
+        &config,
+        crate::kinds::versions(),
+        joins.clone(),
+        Arc::clone(&admission),
+        Arc::new(Metrics::new()),
+    );
     (House { joins, admission, key: config.key }, handshake, requests)
 }
 
@@ -94,7 +100,7 @@ fn open(joins: async_mpsc::Receiver<JoinRequest>, queue: &WorkerSender) -> (Room
 impl House {
     fn hello(&self) -> Hello {
         let resume = self.key.sign_resume(ROOM, Resume { epoch: 1, member: 1, generation: 1, role: Role::Member });
-        let hello = Hello::to(Kind::Arena, *crate::kinds::versions(Kind::Arena).end(), "Ada", 0);
+        let hello = Hello::to(Kind::Arena, crate::kinds::versions().spoken(Kind::Arena), "Ada", 0);
         Hello { resume: Some(resume), ..hello }
     }
 }
