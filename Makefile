@@ -75,9 +75,10 @@ test: setup ## Run every test and check, as continuous integration does
 	@CHROMIUM="$$(scripts/find-chromium.sh)" && export CHROMIUM && cd web-client && npm run --silent e2e
 	$(SAY) 'All tests passed'
 
-bots: ## Send bots to whatever `make run` has up (PLAYERS, SECONDS, REGION, JSON=file, PORT)
+bots: ## Send bots to whatever `make run` has up (KIND, PLAYERS or MIX=arena=50,lounge=500; SECONDS, REGION, JSON=file, PORT)
 	@cargo build --release $(PROGRAMS)
-	@target/release/bots --lobby http://127.0.0.1:$(PORT) --players $(PLAYERS) --seconds $(SECONDS) \
+	@target/release/bots --lobby http://127.0.0.1:$(PORT) --seconds $(SECONDS) \
+		$(if $(MIX),--mix $(MIX),--players $(PLAYERS) $(if $(KIND),--kind $(KIND))) \
 		$(if $(REGION),--region $(REGION)) $(if $(JSON),--json $(JSON))
 
 bench: ## Measure every claim: a table, and target/bench/report.json (NAME=one of them)

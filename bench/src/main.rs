@@ -25,6 +25,7 @@ mod flood;
 mod frames;
 mod growth;
 mod idle;
+mod mix;
 mod overload;
 mod peers;
 mod soak;
@@ -76,6 +77,7 @@ const BENCHES: &[Bench] = &[
     Bench { name: "idle", about: "memory per connection", run: idle::run },
     Bench { name: "capacity", about: "players in one room", run: capacity::run },
     Bench { name: "overload", about: "a full room whose budget is cut and returns", run: overload::run },
+    Bench { name: "mix", about: "an arena beside a chat room in which all talk", run: mix::run },
     Bench { name: "flood", about: "players while strangers send without end", run: flood::run },
     Bench { name: "fleet", about: "joins, sleep and the replay's hop behind the local Fly", run: fleet::run },
     Bench { name: "growth", about: "how a room's cost grows with its players", run: growth::run },

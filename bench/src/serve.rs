@@ -225,17 +225,27 @@ pub(crate) fn kinds(change: impl FnOnce(&mut Entry)) -> String {
     kinds.to_ron()
 }
 
-/// A socket to the room, as Fly's edge would have replayed the request.
+/// A socket to the room under test, as Fly's edge would have replayed the request.
 pub(crate) fn upgrade() -> Handshake {
-    let path = format!("/gameserver/{INSTANCE}/{ROOM}");
+    upgrade_to(ROOM)
+}
+
+/// A socket to this room.
+pub(crate) fn upgrade_to(room: &str) -> Handshake {
+    let path = format!("/gameserver/{INSTANCE}/{room}");
     let state = key().sign_replay(INSTANCE, &path, unix_time().as_secs(), 0);
     let source = format!("instance={INSTANCE};region=local;t={};state={state}", unix_time().as_micros());
     Handshake::Upgrade { path, headers: vec![("fly-replay-src".to_owned(), source)] }
 }
 
-/// A ticket as the lobby would sign it; a server takes each number once.
+/// A ticket for the room under test, as the lobby would sign it; a server takes each number once.
 pub(crate) fn ticket(number: usize) -> String {
-    key().sign_ticket((INSTANCE, ROOM), (Grant::Enter, Role::Member), number as u64, unix_time().as_secs())
+    ticket_to(ROOM, number)
+}
+
+/// A ticket for this room.
+pub(crate) fn ticket_to(room: &str, number: usize) -> String {
+    key().sign_ticket((INSTANCE, room), (Grant::Enter, Role::Member), number as u64, unix_time().as_secs())
 }
 
 fn key() -> Key {

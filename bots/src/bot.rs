@@ -97,13 +97,11 @@ impl Bot {
     async fn connect_once(&mut self) -> ConnectionEnd {
         self.was_welcomed = false;
         let mut phase = self.phase.clone();
-        let connecting = async {
-            let grant = self
-                .entry
-                .request_grant(self.kind, self.number, &self.progress)
-                .await
-                .map_err(ConnectionEnd::Refused)?;
-            let socket = self.entry.connect(self.number, &grant).await.map_err(ConnectionEnd::Lost)?;
+        // Not `self`: what a player is can only be sent, not shared.
+        let (entry, progress, kind, number) = (&self.entry, &self.progress, self.kind, self.number);
+        let connecting = async move {
+            let grant = entry.request_grant(kind, number, progress).await.map_err(ConnectionEnd::Refused)?;
+            let socket = entry.connect(number, &grant).await.map_err(ConnectionEnd::Lost)?;
             Ok((grant, socket))
         };
         let connected = tokio::select! {

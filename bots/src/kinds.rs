@@ -157,8 +157,9 @@ impl Player for Pilot {
 /// A line of one's own that was not read yet.
 struct Unread {
     operation: u32,
-    said: Instant,
-    /// Its number in the log, once the room took it, which it says before it tells anybody.
+    /// When it was said; `None`: it had to wait for the welcome, and does not count.
+    said: Option<Instant>,
+    /// Its number in the log; 0 until the room says that it took it.
     entry: u32,
 }
 
@@ -194,7 +195,7 @@ impl Guest {
         }
     }
 
-    fn note_said(&mut self, operation: u32, said: Instant) {
+    fn note_said(&mut self, operation: u32, said: Option<Instant>) {
         if self.unread.len() == UNREAD_MAX_COUNT {
             self.unread.pop_front();
         }
@@ -202,18 +203,23 @@ impl Guest {
         self.said += u64::from(self.is_counting);
     }
 
-    fn note_line(&mut self, number: u32, arrived: Instant) {
-        let own = self.unread.iter().position(|unread| unread.entry == number);
-        let own = own.and_then(|at| self.unread.remove(at));
+    /// A line came. One's own may come before the room says that it took it, and come in order.
+    fn note_line(&mut self, author: u32, number: u32, arrived: Instant) {
+        let is_it = |unread: &Unread| unread.entry == number || unread.entry == 0;
+        let is_own = author == self.client.member();
+        let own = self.unread.iter().position(is_it).filter(|_| is_own).and_then(|at| self.unread.remove(at));
         if self.is_counting {
             self.read += 1;
-            own.iter().for_each(|own| self.said_to_read.record(arrived.saturating_duration_since(own.said)));
+            let said = own.and_then(|own| own.said);
+            said.iter().for_each(|said| self.said_to_read.record(arrived.saturating_duration_since(*said)));
         }
     }
 
     fn note_event(&mut self, event: SessionEvent, arrived: Instant) {
         match event {
-            SessionEvent::Entry { number, talk: Talk::Chat(_), .. } => self.note_line(number, arrived),
+            SessionEvent::Entry { number, author, talk: Talk::Chat(_) } => self.note_line(author, number, arrived),
+            // What was taken meanwhile is in the history.
+            SessionEvent::Welcomed { continues: false, .. } => self.unread.retain(|unread| unread.entry == 0),
             SessionEvent::Taken { id, entry } => {
                 // After a lost socket nobody knows which entry it became.
                 self.unread.retain(|unread| unread.operation != id || entry != 0);
@@ -247,7 +253,7 @@ impl Player for Guest {
     fn poll_send(&mut self, now: Instant) -> Option<Vec<u8>> {
         let now_ms = milliseconds(self.clock, now);
         if let Some(id) = self.bot.act(&mut self.client, now_ms) {
-            self.note_said(id, now);
+            self.note_said(id, Some(now));
         }
         self.client.poll_send(now_ms)
     }
@@ -261,8 +267,8 @@ impl Player for Guest {
     }
 
     fn say(&mut self, line: &str) {
-        // How long it takes is not counted: it waits for the welcome.
-        self.client.operate(Operation::Chat(line.to_owned()));
+        let id = self.client.operate(Operation::Chat(line.to_owned()));
+        self.note_said(id, None);
     }
 
     fn leave(&mut self) {

@@ -60,6 +60,7 @@ impl InputWatch {
 #[cfg(test)]
 mod tests {
     use super::*;
+
     const LEFT: u16 = 1;
     const RIGHT: u16 = 2;
 

@@ -97,7 +97,7 @@ impl Lobby {
             client.local_address(source::of(&base, number)).build()
         };
         let firsts = (0..bots.max(1)).step_by(BOTS_PER_ADDRESS_COUNT as usize);
-        let http = firsts.map(client).collect::<Result<_, _>>();
+        let http = firsts.map(client).collect::<Result<Vec<_>, _>>();
         let http = http.map_err(|error| format!("There is no HTTP here ({error})."))?;
         let instance = instance.map(|instance| json!({ "instance": instance }));
         let requested = instance.or_else(|| region.map(|region| json!({ "region": region })));
@@ -130,7 +130,7 @@ impl Lobby {
             target["kind"] = kind.word().into();
             anyhow::Ok((kind, target))
         };
-        let targets = Kind::ALL.into_iter().map(target).collect::<Result<_, _>>()?;
+        let targets = Kind::ALL.into_iter().map(target).collect::<anyhow::Result<_>>()?;
         self.targets.get_or_init(|| targets);
         Ok(())
     }
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn the_best_region_is_the_first_that_has_room_for_the_kind() {
-        let [first, second] = Kind::ALL;
+        let (first, second) = (Kind::ALL[0], Kind::ALL[1]);
         let board = |rows: &[(&str, [&str; 2])]| {
             let row = |(region, [one, other]): &(&str, [&str; 2])| json!({ "region": region, "kinds": { first.word(): { "status": one }, second.word(): { "status": other } } });
             let regions: Vec<_> = rows.iter().map(row).collect();

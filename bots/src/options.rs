@@ -75,7 +75,7 @@ fn kind(word: &str) -> Result<Kind, String> {
 }
 
 fn mix(text: &str) -> Result<Mix, String> {
-    let mut groups = Vec::new();
+    let mut groups = Vec::<(Kind, u32)>::new();
     for part in text.split(',') {
         let (word, number) = part.split_once('=').ok_or_else(|| format!("\"{part}\" is not of the form arena=50"))?;
         let (kind, players) = (kind(word)?, number.parse::<u32>().ok().filter(|players| *players > 0));
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn one_kind_or_several_in_one_run() {
-        let [first, second] = Kind::ALL;
+        let (first, second) = (Kind::ALL[0], Kind::ALL[1]);
         let parse = |words: &str| {
             let words = format!("bots --lobby http://a --seconds 3 {words}");
             Options::try_parse_from(words.split_whitespace()).map(|options| options.groups())

@@ -74,7 +74,8 @@ pub(crate) async fn run(options: &Options, entry: Arc<Entry>) -> RunResult {
     while let Some(ended) = bots.join_next().await {
         match ended {
             Ok((kind, own)) => {
-                groups.iter_mut().filter(|group| group.0 == kind).for_each(|group| group.2.add(own.clone()))
+                let group = groups.iter_mut().find(|group| group.0 == kind);
+                group.expect("bots are of these kinds").2.add(own);
             }
             Err(error) => groups[0].2.note(format!("A bot broke, which is a bug ({error}).")),
         }

@@ -88,7 +88,45 @@ async fn five_bots_join_through_the_lobby_fly_and_leave() {
     assert!(printed(&output).contains("players in                   5 of 5"), "{}", printed(&output));
     assert_is_fine(&read_and_remove(&file));
     assert_eq!(stand_in.goodbyes().await, 5);
-    assert_eq!(stand_in.join_bodies(), vec![r#"{"region":"cdg"}"#; 5], "the first of the board that has room");
+    assert_eq!(
+        stand_in.join_bodies(),
+        vec![r#"{"kind":"arena","region":"cdg"}"#; 5],
+        "the first of the board that has room"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn guests_talk_in_a_lounge_and_read_what_they_say() {
+    let stand_in = StandIn::start(LobbyMode::Normal).await;
+    let file = json_file("lounge");
+    let words = format!("--lobby {} --kind lounge --players 5 --seconds 8 --say-every 2", stand_in.url());
+    let output = run(&mut bots(&format!("{words} --json {}", file.display()))).await;
+    assert!(output.status.success(), "{}", printed(&output));
+    let report = read_and_remove(&file);
+    for (name, value) in [("joined", 5), ("disconnects", 0), ("decode_errors", 0), ("lines_declined", 0)] {
+        assert_eq!(report[name], value, "{name} in {report}");
+    }
+    let [said, read] = ["lines_said", "lines_read"].map(|name| report[name].as_u64().unwrap());
+    assert!((5..=40).contains(&said) && read > 3 * said, "{report}");
+    let delay = report["said_to_read_ms"]["p50"].as_f64().unwrap();
+    assert!(delay < 2_000.0, "the next beat tells it: {report}");
+    assert_eq!(stand_in.join_bodies(), vec![r#"{"kind":"lounge","region":"cdg"}"#; 5]);
+    assert_eq!((stand_in.goodbyes().await, stand_in.addresses()), (5, vec!["127.0.0.1".to_owned()]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mix_comes_from_several_addresses_and_tells_of_each_kind() {
+    let stand_in = StandIn::start(LobbyMode::Normal).await;
+    let file = json_file("mix");
+    let words = format!("--lobby {} --mix arena=3,lounge=200 --seconds 2 --json {}", stand_in.url(), file.display());
+    let output = run(&mut bots(&words)).await;
+    assert!(output.status.success(), "{}", printed(&output));
+    assert!(printed(&output).contains("lounge\nplayers in                   200 of 200"), "{}", printed(&output));
+    let report = read_and_remove(&file);
+    assert_eq!((&report["arena"]["joined"], &report["lounge"]["joined"]), (&3.into(), &200.into()), "{report}");
+    assert_eq!((&report["arena"]["disconnects"], &report["lounge"]["disconnects"]), (&0.into(), &0.into()), "{report}");
+    assert!(report["arena"]["frames"].as_u64().unwrap() > 50 && report["lounge"]["lines_declined"] == 0, "{report}");
+    assert_eq!(stand_in.addresses(), ["127.0.0.1", "127.0.0.2"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

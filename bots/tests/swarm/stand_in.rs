@@ -1,13 +1,12 @@
-//! A stand-in for lobby and gameserver around a real `arena::Room`, on a port of its own.
+//! A stand-in for lobby and gameserver around a real room of each kind, on a port of its own.
 //!
-//! Path: axum answers the board, joins and sockets; one task owns the room, ticks it at 60 Hz, and gives each socket
-//! its messages and frames through a small channel. Tickets and replay states are verified as the real ones do.
+//! Path: axum answers the board, joins and sockets; a task owns each room, ticks it at its rate, and gives each socket its
+//! messages and frames through a small channel. Tickets and replay states are verified as the real ones do.
 
-use arena::{Room, RoomConfig};
 use axum::{
     Json, Router,
     extract::{
-        State, WebSocketUpgrade,
+        ConnectInfo, Path, State, WebSocketUpgrade,
         ws::{CloseFrame, Message, WebSocket},
     },
     http::{HeaderMap, StatusCode},
@@ -17,6 +16,7 @@ use axum::{
 use protocol::{
     close::CloseReason,
     message::{ClientMessage, Hello, Packet, ServerMessage},
+    room::Kind,
     token::{Grant, Key, Role},
 };
 use serde_json::json;
@@ -25,8 +25,8 @@ use session::{
     sim::{self, Outbox},
 };
 use std::{
-    collections::BTreeMap,
-    net::SocketAddr,
+    collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, SocketAddr},
     sync::{
         Arc, Mutex,
         atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
@@ -41,8 +41,8 @@ use tokio::{
 
 pub(crate) const SECRET: &str = "a secret of enough length";
 pub(crate) const INSTANCE: &str = "148e21ea7d3889";
-const PATH: &str = "/gameserver/148e21ea7d3889/arena";
-const TICK: Duration = Duration::from_nanos(1_000_000_000 / 60);
+/// Between two looks at what is waited for.
+const LOOK: Duration = Duration::from_millis(15);
 /// Messages a socket may have waiting; frames only go into an empty channel.
 const WAITING_MAX_COUNT: usize = 32;
 /// Joins that a busy lobby refuses first.
@@ -71,9 +71,16 @@ struct Shared {
     mode: LobbyMode,
     join_bodies: Mutex<Vec<String>>,
     joins: AtomicU64,
-    players: AtomicU32,
     goodbyes: AtomicU32,
+    /// Where sockets came from.
+    addresses: Mutex<BTreeSet<IpAddr>>,
+    rooms: BTreeMap<Kind, RoomHandle>,
+}
+
+/// The way to the task that owns a room.
+struct RoomHandle {
     inputs: mpsc::UnboundedSender<Input>,
+    members: AtomicU32,
 }
 
 /// The stand-in, until it is dropped with its runtime.
@@ -84,41 +91,30 @@ pub(crate) struct StandIn {
 
 impl StandIn {
     pub(crate) async fn start(mode: LobbyMode) -> Self {
-        let (inputs, events) = mpsc::unbounded_channel();
         let key = Key::new(SECRET).unwrap();
+        let (arena, arena_inputs) = RoomHandle::new();
+        let (lounge, lounge_inputs) = RoomHandle::new();
         let shared = Arc::new(Shared {
             key: key.clone(),
             mode,
             join_bodies: Mutex::default(),
             joins: AtomicU64::new(0),
-            players: AtomicU32::new(0),
             goodbyes: AtomicU32::new(0),
-            inputs,
+            addresses: Mutex::default(),
+            rooms: BTreeMap::from([(Kind::Arena, arena), (Kind::Lounge, lounge)]),
         });
-        let rules = game::rules::Rules::default();
-        let config = RoomConfig {
-            name: "arena".into(),
-            key,
-            epoch: 1,
-            seed: 7,
-            rules,
-            fillers: 20,
-            max_players: 200,
-            max_readers: 0,
-            silence_max_ms: 10_000,
-            begins_s: 0,
-            cadence_ticks: 1,
-        };
-        tokio::spawn(run_room(Room::new(config), events, Arc::clone(&shared)));
+        tokio::spawn(run_room(arena_room(key.clone()), arena_inputs, Arc::clone(&shared)));
+        tokio::spawn(run_room(lounge_room(key), lounge_inputs, Arc::clone(&shared)));
         let router = Router::new()
             .route("/healthz", get(|| async { "ok" }))
             .route("/api/regions", get(regions))
             .route("/api/join", post(join))
-            .route(PATH, get(arena))
+            .route(&format!("/gameserver/{INSTANCE}/{{room}}"), get(room))
             .with_state(Arc::clone(&shared));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(async move { axum::serve(listener, router).await });
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        tokio::spawn(async move { axum::serve(listener, service).await });
         Self { address, shared }
     }
 
@@ -141,11 +137,17 @@ impl StandIn {
         self.wait_until(|players| players >= count).await;
     }
 
-    /// `is_so` of the sessions with a socket, as of the last tick.
+    /// Where sockets came from so far.
+    pub(crate) fn addresses(&self) -> Vec<String> {
+        self.shared.addresses.lock().unwrap().iter().map(IpAddr::to_string).collect()
+    }
+
+    /// `is_so` of the sessions with a socket, as of the last ticks.
     async fn wait_until(&self, is_so: impl Fn(u32) -> bool) {
+        let members = || self.shared.rooms.values().map(|room| room.members.load(Relaxed)).sum();
         let wait = async {
-            while !is_so(self.shared.players.load(Relaxed)) {
-                sleep(TICK).await;
+            while !is_so(members()) {
+                sleep(LOOK).await;
             }
         };
         timeout(Duration::from_secs(20), wait).await.expect("they come and go");
@@ -153,16 +155,58 @@ impl StandIn {
 
     /// One player's socket ends without a word.
     pub(crate) fn cut_one(&self) {
-        self.shared.inputs.send(Input::CutOne).ok().unwrap();
+        self.shared.rooms[&Kind::Arena].inputs.send(Input::CutOne).ok().unwrap();
     }
 }
 
+impl RoomHandle {
+    fn new() -> (Self, mpsc::UnboundedReceiver<Input>) {
+        let (inputs, receiver) = mpsc::unbounded_channel();
+        (Self { inputs, members: AtomicU32::new(0) }, receiver)
+    }
+}
+
+fn arena_room(key: Key) -> arena::Room {
+    arena::Room::new(arena::RoomConfig {
+        name: "arena".into(),
+        key,
+        epoch: 1,
+        seed: 7,
+        rules: game::rules::Rules::default(),
+        fillers: 20,
+        max_players: 200,
+        max_readers: 0,
+        silence_max_ms: 10_000,
+        begins_s: 0,
+        cadence_ticks: 1,
+    })
+}
+
+fn lounge_room(key: Key) -> lounge::Room {
+    lounge::Room::new(lounge::RoomConfig {
+        name: "lounge".into(),
+        key,
+        epoch: 1,
+        max_members: 1000,
+        max_readers: 0,
+        beat_ticks: 4,
+        idle_ms: 5_000,
+        silence_max_ms: 60_000,
+        begins_s: 0,
+    })
+}
+
 async fn regions() -> Json<serde_json::Value> {
-    let row = |region: &str, status: &str| json!({ "region": region, "status": status, "players": 0 });
+    let row = |region: &str, status: &str| {
+        let kinds: BTreeMap<_, _> = Kind::ALL.map(|kind| (kind.word(), json!({ "status": status }))).into();
+        json!({ "region": region, "status": status, "players": 0, "kinds": kinds })
+    };
     Json(json!({ "you": { "region": null }, "regions": [row("ewr", "full"), row("cdg", "up")] }))
 }
 
 async fn join(State(shared): State<Arc<Shared>>, body: String) -> Response {
+    let wanted: serde_json::Value = serde_json::from_str(&body).unwrap();
+    let room = wanted["kind"].as_str().unwrap().to_owned();
     shared.join_bodies.lock().unwrap().push(body);
     let nonce = shared.joins.fetch_add(1, Relaxed);
     let refuse = |status: StatusCode, message: &str| {
@@ -175,41 +219,51 @@ async fn join(State(shared): State<Arc<Shared>>, body: String) -> Response {
         }
         LobbyMode::Refusing => refuse(StatusCode::NOT_FOUND, "There is no region \"xyz\"."),
         LobbyMode::Normal | LobbyMode::Busy => {
-            let ticket = shared.key.sign_ticket((INSTANCE, "arena"), (Grant::Enter, Role::Member), nonce, now_s());
-            Json(json!({ "path": PATH, "ticket": ticket, "instance": INSTANCE, "region": "cdg", "room": "arena" }))
+            let ticket = shared.key.sign_ticket((INSTANCE, &room), (Grant::Enter, Role::Member), nonce, now_s());
+            let path = format!("/gameserver/{INSTANCE}/{room}");
+            Json(json!({ "path": path, "ticket": ticket, "instance": INSTANCE, "region": "cdg", "room": room }))
                 .into_response()
         }
     }
 }
 
 /// What comes without a lobby in front must bring a signed state, as at a gameserver.
-async fn arena(State(shared): State<Arc<Shared>>, headers: HeaderMap, upgrade: WebSocketUpgrade) -> Response {
+async fn room(
+    State(shared): State<Arc<Shared>>,
+    Path(room): Path<String>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    let Some(kind) = Kind::from_word(&room) else { return StatusCode::NOT_FOUND.into_response() };
     if let Some(source) = headers.get("fly-replay-src") {
         let fields = source.to_str().unwrap();
         let state = fields.split(';').find_map(|field| field.strip_prefix("state=")).unwrap();
-        if shared.key.verify_replay(state, INSTANCE, PATH, now_s()) != Ok(0) {
+        if shared.key.verify_replay(state, INSTANCE, &format!("/gameserver/{INSTANCE}/{room}"), now_s()) != Ok(0) {
             return StatusCode::FORBIDDEN.into_response();
         }
     } else if shared.joins.load(Relaxed) == 0 {
         return StatusCode::FORBIDDEN.into_response();
     }
-    upgrade.on_upgrade(|socket| async move {
-        let _ = serve(socket, shared).await;
+    shared.addresses.lock().unwrap().insert(peer.ip());
+    upgrade.on_upgrade(move |socket| async move {
+        let _ = serve(socket, kind, shared).await;
     })
 }
 
 /// One player's socket.
-async fn serve(mut socket: WebSocket, shared: Arc<Shared>) -> Option<()> {
+async fn serve(mut socket: WebSocket, kind: Kind, shared: Arc<Shared>) -> Option<()> {
     let Some(Ok(Message::Binary(first))) = socket.recv().await else { return None };
     let Ok(ClientMessage::Hello(hello)) = ClientMessage::decode(&first) else { return None };
     let ticket = hello.ticket.as_deref().unwrap_or_default();
-    if shared.key.verify_ticket(ticket, INSTANCE, "arena", now_s()).is_err() {
-        let refusal = ServerMessage::refused(CloseReason::BadTicket, Room::KIND, *Room::versions().end()).encode();
+    if hello.kind != kind.number() || shared.key.verify_ticket(ticket, INSTANCE, kind.word(), now_s()).is_err() {
+        let refusal = ServerMessage::refused(CloseReason::BadTicket, kind, hello.kind_version).encode();
         return socket.send(Message::Binary(refusal.into())).await.ok();
     }
     let (sender, mut outbox) = mpsc::channel(WAITING_MAX_COUNT);
     let (answer, connection) = tokio::sync::oneshot::channel();
-    shared.inputs.send(Input::Join(hello, sender, answer)).ok()?;
+    let inputs = &shared.rooms[&kind].inputs;
+    inputs.send(Input::Join(hello, sender, answer)).ok()?;
     let connection = connection.await.ok()?;
     loop {
         tokio::select! {
@@ -222,21 +276,21 @@ async fn serve(mut socket: WebSocket, shared: Arc<Shared>) -> Option<()> {
             }
             item = socket.recv() => match item {
                 Some(Ok(Message::Binary(bytes))) => {
-                    shared.inputs.send(Input::Packet(connection, bytes.to_vec())).ok()?;
+                    inputs.send(Input::Packet(connection, bytes.to_vec())).ok()?;
                 }
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                 _ => break,
             },
         }
     }
-    shared.inputs.send(Input::Gone(connection)).ok()
+    inputs.send(Input::Gone(connection)).ok()
 }
 
 /// Owns the room: inputs, a tick, frames.
-async fn run_room(mut room: Room, mut inputs: mpsc::UnboundedReceiver<Input>, shared: Arc<Shared>) {
+async fn run_room<R: Engine>(mut room: R, mut inputs: mpsc::UnboundedReceiver<Input>, shared: Arc<Shared>) {
     let mut sockets = BTreeMap::<ConnectionId, mpsc::Sender<Message>>::new();
     let mut connections = 0;
-    let mut clock = interval(TICK);
+    let mut clock = interval(Duration::from_secs(1) / R::TICK_HZ);
     clock.set_missed_tick_behavior(MissedTickBehavior::Burst);
     loop {
         clock.tick().await;
@@ -280,7 +334,7 @@ async fn run_room(mut room: Room, mut inputs: mpsc::UnboundedReceiver<Input>, sh
             // Its task may have ended a moment ago; that it is gone comes next.
             _ = sockets.get(&to).map(|socket| socket.try_send(Message::Binary(frame.into())));
         }
-        shared.players.store(room.stats().members, Relaxed);
+        shared.rooms[&R::KIND].members.store(room.stats().members, Relaxed);
     }
 }
 

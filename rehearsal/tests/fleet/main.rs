@@ -7,6 +7,7 @@ mod forgeries;
 mod frozen;
 mod joins;
 mod loss;
+mod lounge;
 mod refusals;
 mod roles;
 mod sleep;
