@@ -10,6 +10,7 @@
 use crate::{
     line::slope,
     report::{Aim, Figures, Progress},
+    serve,
 };
 use anyhow::{Context, bail, ensure};
 use nix::{
@@ -29,6 +30,8 @@ use tokio::{
 };
 
 const BOTS_COUNT: u32 = 300;
+/// Of the arena: all are in one, since between machines they would go to and fro, and memory with them.
+const PLACES_COUNT: u32 = 400;
 /// How long a bot stays: 2.5 joins a second, half of what the lobby allows one address.
 const STAY_S: u32 = 120;
 /// Longest a program may run. Policy: none comes near.
@@ -59,13 +62,16 @@ async fn measure(progress: &Progress, time: Duration) -> anyhow::Result<Figures>
     let programs = std::env::current_exe()?.parent().context("this program lies nowhere")?.to_owned();
     let folder = programs.with_file_name("soak");
     fs::create_dir_all(&folder)?;
-    let mut fly = Program::start(&programs, &folder, "fly-local", &["--port", "0", "--api-port", "0"])?;
+    let kinds = serve::kinds(|arena| (arena.members, arena.sockets_per_address) = (PLACES_COUNT, PLACES_COUNT));
+    let words = ["--port", "0", "--api-port", "0"];
+    let mut fly = Program::start(&programs, &folder, "fly-local", &words, &[("KINDS", &kinds)])?;
     let url = fly.address().await?;
     let (count, stay, most) = (BOTS_COUNT.to_string(), STAY_S.to_string(), RUN_MAX_S.to_string());
     let report = folder.join("bots.json");
     let json = report.to_str().context("the folder's name is no text")?;
     let words = ["--lobby", &url, "--region", "ewr", "--players", &count, "--stay", &stay, "--seconds", &most];
-    let mut bots = Program::start(&programs, &folder, "bots", &[&words[..], &["--quiet", "--json", json]].concat())?;
+    let mut bots =
+        Program::start(&programs, &folder, "bots", &[&words[..], &["--quiet", "--json", json]].concat(), &[])?;
     let mut samples = File::create(folder.join("samples.csv"))?;
     writeln!(samples, "seconds,process,pid,{}", FIELDS.map(|(_, name)| name).join(","))?;
 
@@ -97,11 +103,18 @@ struct Program {
 
 impl Program {
     /// What it prints goes into a file.
-    fn start(programs: &Path, folder: &Path, name: &'static str, words: &[&str]) -> anyhow::Result<Self> {
+    fn start(
+        programs: &Path,
+        folder: &Path,
+        name: &'static str,
+        words: &[&str],
+        variables: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
         let log = folder.join(name).with_extension("log");
         let output = File::create(&log)?;
         let child = Command::new(programs.join(name))
             .args(words)
+            .envs(variables.iter().copied())
             // Its configuration is in files of the repository.
             .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
             .stdout(output.try_clone()?)
