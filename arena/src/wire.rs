@@ -380,10 +380,10 @@ mod tests {
     };
     /// A field, the same by another name, with another range, and beside another.
     const FIELDS: [&[Field]; 4] = [
-        &[Field { name: "x", range: 0..=9 }],
-        &[Field { name: "y", range: 0..=9 }],
-        &[Field { name: "x", range: 0..=10 }],
-        &[Field { name: "x", range: 0..=9 }, Field { name: "y", range: 0..=9 }],
+        &[Field { name: "x", range: 0..=9, default: 0 }],
+        &[Field { name: "y", range: 0..=9, default: 0 }],
+        &[Field { name: "x", range: 0..=10, default: 0 }],
+        &[Field { name: "x", range: 0..=9, default: 0 }, Field { name: "y", range: 0..=9, default: 0 }],
     ];
 
     #[test]
