@@ -67,6 +67,9 @@ pub(crate) fn run(progress: &Progress) -> anyhow::Result<Figures> {
     Ok(figures)
 }
 
+/// A figure's name, and what it is of a part.
+type Value = (&'static str, fn(&Part) -> f64);
+
 /// What the arena's ticks and the gameserver were like for a while.
 #[derive(Debug)]
 struct Part {
@@ -78,7 +81,7 @@ struct Part {
 }
 
 impl Part {
-    const VALUES: [(&'static str, fn(&Self) -> f64); 5] = [
+    const VALUES: [Value; 5] = [
         ("tick_p50_ms", |part| part.tick_p50_ms),
         ("tick_p99_ms", |part| part.tick_p99_ms),
         ("tick_cpu_p99_ms", |part| part.tick_cpu_p99_ms),
