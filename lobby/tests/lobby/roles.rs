@@ -78,7 +78,7 @@ async fn a_readers_link_names_no_room_and_wakes_its_machine() {
 async fn readers_take_no_seat() {
     let lobby = Lobby::start(&[("m1", "ewr", "started")]).await;
     lobby.api.set("m1", |machine| machine.players = machine.capacity);
-    let member = lobby.join(&json!({"instance": "m1", "room": ROOM}).to_string()).await;
+    let member = lobby.join(&json!({"instance": "m1", "room": "arena"}).to_string()).await;
     assert_eq!(member.1["error"]["code"], "full");
     let (status, reader) = lobby.join(&json!({"instance": "m1", "room": alias()}).to_string()).await;
     assert_eq!((status, said(&reader, &alias()).role), (200, Role::Reader), "{reader}");

@@ -58,6 +58,8 @@ async fn anothers_request_is_sent_on_once() {
 async fn unknown_rooms_and_assets_are_not_found() {
     let gameserver = Gameserver::start().await;
     let (status, _, body) = gameserver.get_replayed(&format!("/gameserver/{INSTANCE}/elsewhere")).await;
+    assert!(status == 404 && body.contains("There is no such room."), "of no kind: {body}");
+    let (status, _, body) = gameserver.get_replayed(&format!("/gameserver/{INSTANCE}/arena-p-abcdef2345")).await;
     assert!(status == 404 && body.contains("This room is gone."));
     let (status, _, body) = gameserver.get_replayed(&format!("/gameserver/{INSTANCE}/No.Name")).await;
     assert!(status == 404 && body.contains("There is no such room."));

@@ -86,6 +86,7 @@ async fn guests_talk_and_a_line_is_called_kept_once_the_store_has_it() {
     let mut ada = Guest::enter(&gameserver, "lounge").await;
     let mut bob = Guest::enter(&gameserver, "lounge").await;
     ada.say("hello");
+    ada.until(|ada| ada.newest > 0).await;
     bob.until(|bob| bob.lines == ["hello"]).await;
     ada.until(|ada| ada.newest > 0 && ada.kept >= ada.newest).await;
     assert!(store.object("lounge-m1", "snapshot").exists(), "what is called kept is there");

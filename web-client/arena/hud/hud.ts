@@ -37,6 +37,8 @@ const UNEXPLAINED_DOWN_MS = 1_200;
 const BEHIND_TOLD_MS = 100;
 /** By its letter, wherever that lies. */
 const NETWORK_KEY = 'n';
+/** The role of whoever only looks on. */
+const READER = 'reader';
 /** A trigger still held from the fight must not press the button. */
 const AGAIN_AFTER_MS = 350;
 
@@ -53,6 +55,8 @@ export class Hud {
   private readonly down: DownPanel;
   private readonly dialog: RenameDialog;
   private downSince: number | undefined;
+  /** We only look on: there is no plane of ours, and nothing to say. */
+  private isWatching = false;
 
   constructor(private readonly options: HudOptions) {
     this.link = new LinkNote(options.onComeBack);
@@ -90,6 +94,7 @@ export class Hud {
         this.diagnosis.serve(FULL_SERVICE);
         this.diagnosis.startOver(performance.now());
         this.down.offer();
+        this.watch(event.role === READER);
         // After a short loss of the connection, what is shown still holds.
         if (!event.continues) this.chat.history(event.history);
         this.dialog.draw();
@@ -114,6 +119,12 @@ export class Hud {
     }
   }
 
+  private watch(isWatching: boolean): void {
+    this.isWatching = isWatching;
+    document.body.classList.toggle('watching', isWatching);
+    byId('watching').hidden = !isWatching;
+  }
+
   /** The wire tells a change of call sign the same way. */
   private joined(pilot: number, name: string): void {
     if (pilot === this.options.pilot()) return;
@@ -134,7 +145,7 @@ export class Hud {
   }
 
   private updateDown(frame: Frame): void {
-    if (frame.isAlive || !frame.isSynced) {
+    if (frame.isAlive || !frame.isSynced || this.isWatching) {
       this.downSince = undefined;
       if (frame.isAlive && this.down.isOpen) this.close();
       return;
@@ -162,7 +173,7 @@ export class Hud {
     if (this.down.isOpen && (event.code === 'Space' || event.code === 'Enter')) {
       event.preventDefault();
       if (isReady) this.down.again();
-    } else if (event.code === 'Enter') {
+    } else if (event.code === 'Enter' && !this.isWatching) {
       event.preventDefault();
       this.chat.wake();
     } else if (event.key === 'Escape') this.network.close();
