@@ -166,7 +166,7 @@ impl Admission {
     }
 
     /// Who says hello in this room; a good ticket is used up. With a resume token a bad ticket does no harm: the room knows
-    /// whether the token is the newest. A token that was given out by another name of the room, or for another role than
+    /// whether the token is the newest. A token that was given out by another name of the room, or for a lesser role than
     /// the ticket says, is taken out of the hello: a reader's is no good for members, nor the other way round.
     ///
     /// # Errors
@@ -174,7 +174,7 @@ impl Admission {
     pub(crate) fn admit(&self, hello: &mut Hello, room: &RoomAddress, now_s: u64) -> Result<Admitted, CloseReason> {
         let ticket = hello.ticket.as_deref().and_then(|ticket| self.use_ticket(ticket, &room.name, now_s));
         let token = hello.resume.as_deref().and_then(|token| self.key.verify_resume(token, &room.name).ok());
-        let token = token.filter(|token| ticket.is_none_or(|ticket| ticket.role == token.role));
+        let token = token.filter(|token| ticket.is_none_or(|ticket| is_same_person(token.role, ticket.role)));
         if token.is_none() {
             hello.resume = None;
         }
@@ -316,6 +316,12 @@ impl Drop for ConnectionPermit {
             sockets.open -= 1;
         }
     }
+}
+
+/// Whether whoever holds a token of the one role comes back as that, with a ticket for the other: the lobby gives a member's
+/// to a host whose proof is elsewhere, and to whoever had watched before and takes part now.
+fn is_same_person(token: Role, ticket: Role) -> bool {
+    (token == Role::Reader) == (ticket == Role::Reader) && token >= ticket
 }
 
 /// What counts as one address: an IPv6 customer has a /64 to choose from.
@@ -483,6 +489,10 @@ mod tests {
         }
         let both = enter(alias, Some((alias, reader)), Some((PRIVATE, member)));
         assert_eq!(both, Ok((admitted(reader, true), false)), "the room does not even see the token");
+        let back = enter(PRIVATE, Some((PRIVATE, member)), Some((PRIVATE, Role::Host)));
+        assert!(back.is_ok_and(|(_, has_token)| has_token), "a host comes back as host, whatever its ticket says");
+        let promoted = enter(PRIVATE, Some((PRIVATE, Role::Host)), Some((PRIVATE, member)));
+        assert!(promoted.is_ok_and(|(_, has_token)| !has_token));
     }
 
     /// SPEC S3.8.
