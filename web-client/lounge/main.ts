@@ -8,6 +8,7 @@ import type { Link } from '../shared/link/link';
 import type { LinkState } from '../shared/link/reconnector';
 import { arrive, isCacheSuspect } from '../shared/loading';
 import { RenameDialog } from '../shared/rename-dialog';
+import { READER } from '../shared/session';
 import { ShareDialog } from '../shared/share-dialog';
 import { Visit, watchWaysOut } from '../shared/visit';
 import { Announcer } from './announcer';
@@ -24,8 +25,6 @@ const DRAIN_EVERY_MS = 50;
 const REFRESH_EVERY_MS = 2_000;
 /** An idle room says something every 5 s. */
 const SILENCE_MAX_MS = 12_000;
-/** Who only looks on. */
-const READER = 'reader';
 const SLOW = 'The server is very busy: lines come late.';
 const BUSY = 'The server is busy: lines come a little late.';
 

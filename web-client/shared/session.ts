@@ -1,5 +1,8 @@
 // What a session tells its page, whatever kind of room it is in; a kind adds events of its own (`arena/client-event.ts`).
 
+/** The role of whoever only looks on. */
+export const READER = 'reader';
+
 export interface ChatLine {
   /** Its place in the room's log, ascending; 0 for a line that is in no log. */
   entry: number;
@@ -12,7 +15,7 @@ export interface ChatLine {
 }
 
 export type SessionEvent =
-  /** `role`: what we may do, `reader` least of all; `resumed`: as the same member as before; `continues`: what is shown still holds, and the history is empty. */
+  /** `role`: what we may do, `READER` least of all; `resumed`: as the same member as before; `continues`: what is shown still holds, and the history is empty. */
   | { type: 'welcome'; member: number; resumed: boolean; continues: boolean; role: string; name: string; hue: number; history: ChatLine[] }
   | ({ type: 'chat' } & ChatLine)
   /** Somebody came, or changed name or hue. */

@@ -6,6 +6,7 @@ import type { ConditionedLink } from '../../shared/link/conditioner-controls';
 import { LinkNote } from '../../shared/link-note';
 import type { Me } from '../../shared/me';
 import { RenameDialog } from '../../shared/rename-dialog';
+import { READER } from '../../shared/session';
 import type { ClientEvent, LinkStats, Standing } from '../client-event';
 import { giveBack, isForPlane } from '../focus';
 import type { Frame } from '../frame';
@@ -37,8 +38,6 @@ const UNEXPLAINED_DOWN_MS = 1_200;
 const BEHIND_TOLD_MS = 100;
 /** By its letter, wherever that lies. */
 const NETWORK_KEY = 'n';
-/** The role of whoever only looks on. */
-const READER = 'reader';
 /** A trigger still held from the fight must not press the button. */
 const AGAIN_AFTER_MS = 350;
 
